@@ -1,0 +1,12 @@
+//! Game data from numbers: game N depends on the seed and N alone.
+//!
+//! In this room: [`Generator`] makes one game, [`Batches`] makes runs of them on all cores, in
+//! order. Not here: databases, progress bars, files. Used by `storefront seed`, by the demo data
+//! of a new store, by the load lab and by the tests.
+
+mod batches;
+mod game;
+mod words;
+
+pub use batches::{Batch, Batches};
+pub use game::{Game, Generator};

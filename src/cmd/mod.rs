@@ -1,0 +1,76 @@
+//! The command line: one file for each subcommand, with its arguments and `run`.
+
+pub mod exit;
+mod migrate;
+mod options;
+mod seed;
+mod serve;
+mod signals;
+
+use clap::{Parser, Subcommand};
+
+/// The back end of a game store on any database.
+///
+/// Without a command it serves: `storefront` alone makes ./data/storefront.db with a thousand demo
+/// games and prints the address of a page to open.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+}
+
+const AFTER_HELP: &str = "\
+Every setting may be given as a flag (--max-body 1000), in the environment
+(STOREFRONT_MAX_BODY=1000) or in the TOML file of --config (max_body = 1000);
+the first of these that has it wins.
+
+Examples:
+  storefront                                   serve demo games on 127.0.0.1:3000
+  storefront seed --rows 1000000               put a million games into the store
+  storefront serve --listen 0.0.0.0:80 \\
+    --database-url embedded:/var/lib/storefront/games.db";
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value, at the start")]
+enum Command {
+    /// Serve the store (the default)
+    Serve(serve::Args),
+    /// Fill the store with generated games
+    Seed(seed::Args),
+    /// Bring the database's schema up to date
+    Migrate(migrate::Args),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// Whatever stopped it; [`exit::of`] tells the exit code.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command.unwrap_or(Command::Serve(self.serve)) {
+            Command::Serve(args) => serve::run(&args),
+            Command::Seed(args) => seed::run(&args),
+            Command::Migrate(args) => migrate::run(&args),
+        }
+    }
+}
+
+/// The runtime of a command.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,134 @@
+//! Generation on all cores beside the writing of chunks.
+
+use std::ops::Range;
+use std::thread;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use storefront_seed::{Batches, Generator};
+use tokio::sync::mpsc;
+
+use super::progress::Progress;
+use crate::cmd::signals::Signals;
+use crate::db::storage::{BulkStore, Chunk, Load, StorageError};
+use crate::overview::model::{GameId, Overview};
+
+/// Chunks that wait between the generator and the store.
+const AHEAD: usize = 2;
+
+/// How a load ended.
+pub(super) enum Outcome {
+    /// Every game is stored and the load is closed.
+    Complete(Load),
+    /// A signal came; what is stored is whole chunks.
+    Stopped(Load),
+}
+
+/// Feeds one store.
+pub(super) struct Loader<'a> {
+    bulk: &'a dyn BulkStore,
+    generator: Generator,
+    repeat_batch: bool,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(bulk: &'a dyn BulkStore, generator: Generator, repeat_batch: bool) -> Self {
+        Self { bulk, generator, repeat_batch }
+    }
+
+    /// Loads what is pending, unless a signal comes. Ids that others had taken are made up for by
+    /// further ones, until the load has as many rows as it should.
+    pub(super) async fn run(
+        &self,
+        mut load: Load,
+        progress: &Progress,
+        signals: Signals,
+    ) -> Result<Outcome, StorageError> {
+        let mut stop = Box::pin(signals.nth(1));
+        loop {
+            for range in std::mem::take(&mut load.pending) {
+                if !self.range(&mut load, range, progress, &mut stop).await? {
+                    return Ok(Outcome::Stopped(load));
+                }
+            }
+            match load.rows.checked_sub(load.written) {
+                None | Some(0) => break,
+                Some(missing) => load.pending.push(self.bulk.extend(&load, missing).await?),
+            }
+        }
+        self.bulk.finish(&load).await?;
+        Ok(Outcome::Complete(load))
+    }
+
+    /// Loads a few games without progress or interruption.
+    pub(super) async fn quietly(&self, load: Load) -> Result<(), StorageError> {
+        for range in &load.pending {
+            for chunk in Batches::new(self.generator, range.clone(), self.bulk.shape().chunk, 1) {
+                self.bulk.write(&load, chunk.into()).await?;
+            }
+        }
+        self.bulk.finish(&load).await
+    }
+
+    /// Whether the whole range was loaded.
+    async fn range(
+        &self,
+        load: &mut Load,
+        range: Range<i64>,
+        progress: &Progress,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<bool, StorageError> {
+        let shape = self.bulk.shape();
+        let open = load.clone();
+        let chunks = self.chunks(range, shape.chunk);
+        let mut stopped = false;
+        let mut written =
+            stream::unfold(chunks, async |mut chunks| Some((chunks.recv().await?, chunks)))
+                .take_until(async {
+                    stop.await;
+                    stopped = true;
+                })
+                .map(|chunk| Ok(self.bulk.write(&open, chunk)))
+                .try_buffer_unordered(shape.in_flight)
+                .boxed_local();
+        while let Some(rows) = written.try_next().await? {
+            load.written += rows;
+            progress.stored(load.written);
+        }
+        drop(written);
+        Ok(!stopped)
+    }
+
+    fn chunks(&self, range: Range<i64>, size: usize) -> mpsc::Receiver<Chunk> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let (generator, repeat) = (self.generator, self.repeat_batch);
+        thread::spawn(move || {
+            let send = |chunk| sender.blocking_send(chunk).is_ok();
+            if repeat {
+                repeated(generator, range, size).all(send);
+            } else {
+                let threads = thread::available_parallelism().map_or(1, usize::from);
+                Batches::new(generator, range, size, threads).map(Chunk::from).all(send);
+            }
+        });
+        receiver
+    }
+}
+
+impl From<storefront_seed::Batch> for Chunk {
+    fn from(batch: storefront_seed::Batch) -> Self {
+        Self { range: batch.range, games: batch.games.into_iter().map(Overview::from).collect() }
+    }
+}
+
+/// The texts of the first chunk under every id.
+fn repeated(generator: Generator, range: Range<i64>, size: usize) -> impl Iterator<Item = Chunk> {
+    let first = Batches::new(generator, 1..1 + size as i64, size, 1).next();
+    let games: Vec<Overview> = first.map(|batch| Chunk::from(batch).games).unwrap_or_default();
+    range.clone().step_by(size).map(move |start| {
+        let range = start..range.end.min(start + size as i64);
+        let ids = range.clone().filter_map(|id| i32::try_from(id).ok()).map(GameId);
+        let games =
+            ids.zip(&games).map(|(game_id, game)| Overview { game_id, ..game.clone() }).collect();
+        Chunk { range, games }
+    })
+}

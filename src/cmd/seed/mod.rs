@@ -1,0 +1,174 @@
+//! `storefront seed`: filling the store with generated games.
+//!
+//! In this room: the arguments, what to do with a store that is not empty, and the summary. The
+//! loading itself is in [`load`], its progress in [`progress`].
+
+mod load;
+mod progress;
+mod rehearsal;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use storefront_seed::Generator;
+
+use self::load::{Loader, Outcome};
+use self::progress::Progress;
+use super::exit::Interrupted;
+use super::options::Common;
+use super::signals::Signals;
+use crate::config::Config;
+use crate::db::storage::{Begin, BulkStore, Contents, Load, LoadMode, NewLoad};
+use crate::db::{self, Schema};
+use crate::http::operations::Readiness;
+use crate::telemetry::logs;
+use crate::telemetry::metrics::Metrics;
+
+const DEFAULT_ROWS: u64 = 1_000_000;
+const DEFAULT_SEED: u64 = 1;
+const DEMO_ROWS: u64 = 1_000;
+
+/// Fill the store with generated games
+///
+/// Game N depends on the seed and N alone. Interrupted by Ctrl-C or a crash, `--resume` goes on to
+/// the same result. Demo games are replaced; any other games only by --reset.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Games to put into the store [default: 1000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=2_147_483_647))]
+    rows: Option<u64>,
+    /// Seed of the generator [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Put them beside the games that are there
+    #[arg(long, conflicts_with_all = ["reset", "resume"])]
+    append: bool,
+    /// Go on with the load that was interrupted
+    #[arg(long, conflicts_with = "reset")]
+    resume: bool,
+    /// Remove every game first
+    #[arg(long)]
+    reset: bool,
+    /// Afterwards read every game and print the checksum of all
+    #[arg(long)]
+    checksum: bool,
+    /// Generate only, store nothing: the generator's own speed
+    #[arg(long, hide = true)]
+    dry_run: bool,
+    /// Generate one batch and store its texts under every id: the writer's own speed
+    #[arg(long, hide = true, conflicts_with_all = ["dry_run", "resume"])]
+    repeat_batch: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let config = Config::read(args.common.flags())?;
+    logs::start(&config.logs);
+    if args.dry_run {
+        rehearsal::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
+        return Ok(());
+    }
+    super::runtime()?.block_on(seed(args, &config))
+}
+
+async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
+    let stores = db::connect(&config.database, Schema::Migrate, &Arc::new(Metrics::new())).await?;
+    let bulk = stores.bulk.as_ref();
+    let load = args.open(bulk).await?;
+    let signals = Signals::watch(Readiness::new())?;
+    let (begun, before) = (Instant::now(), load.written);
+    let progress = Progress::new(load.rows, load.written);
+    let loader = Loader::new(bulk, Generator::new(load.seed), args.repeat_batch);
+    let outcome = loader.run(load, &progress, signals).await?;
+    progress.finish();
+    match outcome {
+        Outcome::Complete(load) => {
+            let seconds = begun.elapsed().as_secs_f64();
+            summary(bulk, load.written - before, seconds).await?;
+        }
+        Outcome::Stopped(load) => {
+            return Err(Interrupted(format!(
+                "stopped: {} of {} games are stored; `storefront seed --resume` goes on",
+                load.written, load.rows
+            ))
+            .into());
+        }
+    }
+    if args.checksum {
+        let digest = bulk.digest().await?;
+        println!("checksum {digest} of {} games", digest.rows);
+    }
+    Ok(())
+}
+
+async fn summary(bulk: &dyn BulkStore, rows: u64, seconds: f64) -> anyhow::Result<()> {
+    println!(
+        "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
+        rows as f64 / seconds,
+        bulk.bytes().await?
+    );
+    Ok(())
+}
+
+/// Puts the demo games into an empty store, and nothing into any other.
+pub(super) async fn demo(bulk: &dyn BulkStore) -> anyhow::Result<()> {
+    let wanted = NewLoad { seed: DEFAULT_SEED, rows: DEMO_ROWS, mode: LoadMode::Fresh };
+    if bulk.contents().await? != Contents::Empty {
+        return Ok(());
+    }
+    // Another server that started at the same moment may have been faster.
+    let Begin::Started(load) = bulk.begin(wanted).await? else { return Ok(()) };
+    let loader = Loader::new(bulk, Generator::new(DEFAULT_SEED), false);
+    loader.quietly(load).await.context("cannot store the demo games")?;
+    bulk.mark_demo().await?;
+    tracing::info!(games = DEMO_ROWS, "demo games are in the store");
+    Ok(())
+}
+
+impl Args {
+    fn generator(&self) -> Generator {
+        Generator::new(self.seed.unwrap_or(DEFAULT_SEED))
+    }
+
+    /// The load to work on: a new one, or the interrupted one.
+    async fn open(&self, bulk: &dyn BulkStore) -> anyhow::Result<Load> {
+        if self.resume {
+            return self.interrupted(bulk).await;
+        }
+        let mode = match (self.append, self.reset) {
+            (true, _) => LoadMode::Append,
+            (_, true) => LoadMode::Reset,
+            _ => LoadMode::Fresh,
+        };
+        let (seed, rows) = (self.seed.unwrap_or(DEFAULT_SEED), self.rows.unwrap_or(DEFAULT_ROWS));
+        match bulk.begin(NewLoad { seed, rows, mode }).await? {
+            Begin::Started(load) => Ok(load),
+            Begin::NotEmpty => bail!(
+                "the store has games already: --append puts {rows} more beside them, --reset \
+                 removes them first"
+            ),
+            Begin::Interrupted(load) => bail!(
+                "a load of {} games was interrupted after {}: --resume goes on with it, --reset \
+                 removes everything first",
+                load.rows,
+                load.written
+            ),
+            Begin::Exhausted => bail!("fewer than {rows} ids are left; use a smaller --rows"),
+        }
+    }
+
+    async fn interrupted(&self, bulk: &dyn BulkStore) -> anyhow::Result<Load> {
+        let Contents::Interrupted(load) = bulk.contents().await? else {
+            bail!("there is no interrupted load to resume")
+        };
+        if self.rows.is_some_and(|rows| rows != load.rows) {
+            bail!("the interrupted load is of {} games; leave --rows out", load.rows)
+        }
+        if self.seed.is_some_and(|seed| seed != load.seed) {
+            bail!("the interrupted load has seed {}; leave --seed out", load.seed)
+        }
+        Ok(load)
+    }
+}

@@ -1,0 +1,139 @@
+//! Settings of the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::Reader;
+
+/// Where the server listens, what it serves beside the store, and its limits.
+#[derive(Debug, Clone)]
+pub struct Serve {
+    /// `--listen`: address and port; port 0 takes a free one. Default 127.0.0.1:3000.
+    pub listen: SocketAddr,
+    /// `--assets`: a folder to serve the page from, in place of the one in the program.
+    pub assets: Option<PathBuf>,
+    /// `--images-url`: the service that has the banners; without one they are drawn here.
+    pub images_url: Option<Url>,
+    /// `--reviews-url`: the service that has the reviews; without one they are made up here.
+    pub reviews_url: Option<Url>,
+    /// `--api-url`, else `PROD_API_URL` or `DEV_API_URL` by `NODE_ENV`: where the page finds the
+    /// API if not where it came from itself.
+    pub api_url: Option<Url>,
+    /// `--demo`: put demo games into an empty store. By default only into the default file when
+    /// it is new.
+    pub demo: bool,
+    /// `--no-migrate`: refuse a store whose schema is not up to date.
+    pub no_migrate: bool,
+    /// Limits of the server.
+    pub limits: Limits,
+}
+
+/// Limits that keep the server answering whatever clients do.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `--max-connections`: more are told to come back. Default 10,000.
+    pub connections: usize,
+    /// `--max-in-flight`: requests answered at once; more get 503. Default 2,048.
+    pub in_flight: usize,
+    /// `--max-body`: bytes of a request's body; more is 413. Default 1,048,576.
+    pub body: usize,
+    /// `--header-timeout`: seconds that a client may take over a request's head, and between two
+    /// requests. Default 15.
+    pub header_timeout: Duration,
+    /// `--body-timeout`: seconds that a client may take over a body; longer is 408. Default 15.
+    pub body_timeout: Duration,
+    /// `--shutdown-timeout`: seconds that requests have to end after a signal. Default 30.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            in_flight: 2_048,
+            body: 1 << 20,
+            header_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(15),
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Serve {
+    /// Reads the settings.
+    pub fn read(reader: &mut Reader) -> Self {
+        let production = reader.variable("NODE_ENV").as_deref() == Some("production");
+        let older = if production { "PROD_API_URL" } else { "DEV_API_URL" };
+        Self {
+            listen: reader.setting("listen", SocketAddr::from(([127, 0, 0, 1], 3000)), address),
+            assets: reader.optional("assets", &[], folder),
+            images_url: reader.optional("images_url", &[], url),
+            reviews_url: reader.optional("reviews_url", &[], url),
+            api_url: reader.optional("api_url", &[older], url),
+            demo: reader.setting("demo", false, switch),
+            no_migrate: reader.setting("no_migrate", false, switch),
+            limits: Limits::read(reader),
+        }
+    }
+}
+
+impl Limits {
+    fn read(reader: &mut Reader) -> Self {
+        let default = Self::default();
+        Self {
+            connections: reader.setting("max_connections", default.connections, positive),
+            in_flight: reader.setting("max_in_flight", default.in_flight, positive),
+            body: reader.setting("max_body", default.body, positive),
+            header_timeout: reader.setting("header_timeout", default.header_timeout, seconds),
+            body_timeout: reader.setting("body_timeout", default.body_timeout, seconds),
+            shutdown_timeout: reader.setting("shutdown_timeout", default.shutdown_timeout, seconds),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not ADDRESS:PORT such as 127.0.0.1:3000 or [::]:80"))
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.join("index.html").is_file() {
+        Ok(path)
+    } else {
+        Err(format!("`{text}` is not a folder with a built page: it has no index.html"))
+    }
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(format!("`{text}` is not a URL such as http://images.example:3001")),
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        other => Err(format!("`{other}` is neither true nor false")),
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from 1 up")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))
+}

@@ -1,0 +1,229 @@
+//! Loading and checking whole tables in SQLite.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+use super::error::storage;
+use super::overview::{ALL, INSERT, json, overview};
+use super::{blocking, connection};
+use crate::db::Schema;
+use crate::db::storage::{
+    Begin, BulkStore, Chunk, Contents, Digest, Digester, Kind, Load, LoadMode, LoadShape, NewLoad,
+    StorageError,
+};
+
+/// Large enough that a commit's cost does not show, small enough that a server which shares the
+/// file waits a fraction of a second for its turn.
+const SHAPE: LoadShape = LoadShape { chunk: 20_000, in_flight: 1 };
+const IDS: i64 = i32::MAX as i64 + 1;
+
+pub(super) struct EmbeddedBulk {
+    path: PathBuf,
+    /// Opened by the first load; a server never needs it.
+    connection: Arc<Mutex<Option<Connection>>>,
+}
+
+impl EmbeddedBulk {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, connection: Arc::default() }
+    }
+
+    /// Runs one IMMEDIATE transaction on the loading connection.
+    async fn transaction<T: Send + 'static>(
+        &self,
+        statements: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (path, shared) = (self.path.clone(), Arc::clone(&self.connection));
+        blocking(move || {
+            let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            if slot.is_none() {
+                let opened = connection::open(&path, Schema::Require)?;
+                *slot = Some(connection::tuned_for_bulk(opened)?);
+            }
+            let connection = slot.as_mut().ok_or_else(gone)?;
+            let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let transaction = begun.map_err(storage)?;
+            let outcome = statements(&transaction).map_err(storage)?;
+            transaction.commit().map_err(storage)?;
+            Ok(outcome)
+        })
+        .await
+    }
+}
+
+fn gone() -> StorageError {
+    StorageError::new(Kind::Internal, "the loading connection is gone")
+}
+
+#[async_trait]
+impl BulkStore for EmbeddedBulk {
+    fn shape(&self) -> LoadShape {
+        SHAPE
+    }
+
+    async fn contents(&self) -> Result<Contents, StorageError> {
+        self.transaction(contents).await
+    }
+
+    async fn begin(&self, load: NewLoad) -> Result<Begin, StorageError> {
+        self.transaction(move |t| begin(t, load)).await
+    }
+
+    async fn write(&self, load: &Load, chunk: Chunk) -> Result<u64, StorageError> {
+        let id = load.id;
+        self.transaction(move |t| write(t, id, &chunk)).await
+    }
+
+    async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
+        let id = load.id;
+        let range = self.transaction(move |t| extend(t, id, rows)).await?;
+        range.ok_or_else(|| StorageError::new(Kind::Invalid, "there are no further ids"))
+    }
+
+    async fn finish(&self, load: &Load) -> Result<(), StorageError> {
+        let id = load.id;
+        self.transaction(move |t| {
+            t.execute("UPDATE loads SET finished = 1 WHERE id = ?1", [id]).map(drop)
+        })
+        .await
+    }
+
+    async fn mark_demo(&self) -> Result<(), StorageError> {
+        self.transaction(|t| {
+            t.execute("INSERT INTO marks (name) VALUES ('demo') ON CONFLICT DO NOTHING", ())
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn digest(&self) -> Result<Digest, StorageError> {
+        let path = self.path.clone();
+        blocking(move || {
+            let connection = connection::open_for_reading(&path)?;
+            digest(&connection).map_err(storage)
+        })
+        .await
+    }
+
+    async fn bytes(&self) -> Result<u64, StorageError> {
+        let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+        let bytes: i64 = self.transaction(move |t| t.query_row(sql, (), |r| r.get(0))).await?;
+        Ok(bytes.cast_unsigned())
+    }
+}
+
+fn contents(t: &Transaction<'_>) -> rusqlite::Result<Contents> {
+    if let Some(load) = open_load(t)? {
+        return Ok(Contents::Interrupted(load));
+    }
+    let (games, demo): (bool, bool) = t.query_row(
+        "SELECT EXISTS (SELECT 1 FROM overviews), EXISTS (SELECT 1 FROM marks WHERE name = 'demo')",
+        (),
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(match (games, demo) {
+        (false, _) => Contents::Empty,
+        (true, true) => Contents::Demo,
+        (true, false) => Contents::Games,
+    })
+}
+
+fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
+    match (contents(t)?, load.mode) {
+        (_, LoadMode::Reset) | (Contents::Demo, LoadMode::Fresh) => empty(t)?,
+        (Contents::Interrupted(open), _) => return Ok(Begin::Interrupted(open)),
+        (Contents::Games, LoadMode::Fresh) => return Ok(Begin::NotEmpty),
+        (Contents::Empty, LoadMode::Fresh) | (_, LoadMode::Append) => {}
+    }
+    let Some(range) = reserve(t, load.rows)? else {
+        return Ok(Begin::Exhausted);
+    };
+    t.execute("DELETE FROM marks WHERE name = 'demo'", ())?;
+    t.execute(
+        "INSERT INTO loads (seed, wanted, written, next_id, end_id, finished) \
+         VALUES (?1, ?2, 0, ?3, ?4, 0)",
+        params![load.seed.cast_signed(), load.rows.cast_signed(), range.start, range.end],
+    )?;
+    let NewLoad { seed, rows, .. } = load;
+    let pending = vec![range];
+    Ok(Begin::Started(Load { id: t.last_insert_rowid(), seed, rows, written: 0, pending }))
+}
+
+/// Empties the store; its counter begins anew, because nothing that had an id is left.
+fn empty(t: &Transaction<'_>) -> rusqlite::Result<()> {
+    t.execute_batch(
+        "DELETE FROM overviews; DELETE FROM loads; DELETE FROM marks; \
+         UPDATE counters SET next = 1 WHERE name = 'game_id'",
+    )
+}
+
+/// Takes the next ids from the counter, or none at all if there are not that many.
+fn reserve(t: &Transaction<'_>, rows: u64) -> rusqlite::Result<Option<Range<i64>>> {
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX).min(IDS);
+    let sql = "UPDATE counters SET next = next + ?1 \
+               WHERE name = 'game_id' AND next + ?1 <= ?2 RETURNING next - ?1, next";
+    t.query_row(sql, [rows, IDS], |row| Ok(row.get(0)?..row.get(1)?)).optional()
+}
+
+fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> rusqlite::Result<u64> {
+    let mut insert = t.prepare_cached(INSERT)?;
+    let mut rows = 0;
+    for game in &chunk.games {
+        rows += insert.execute(params![
+            game.game_id.0,
+            game.game_name,
+            game.description,
+            game.release_date,
+            game.developer,
+            game.publisher,
+            json(&game.tags)
+        ])? as u64;
+    }
+    let moved = t.execute(
+        "UPDATE loads SET written = written + ?1, next_id = ?2 \
+         WHERE id = ?3 AND next_id = ?4 AND finished = 0",
+        params![rows.cast_signed(), chunk.range.end, load, chunk.range.start],
+    )?;
+    // Another process has gone on with the load: this chunk must not count twice.
+    if moved == 0 { Err(rusqlite::Error::StatementChangedRows(0)) } else { Ok(rows) }
+}
+
+fn extend(t: &Transaction<'_>, load: i64, rows: u64) -> rusqlite::Result<Option<Range<i64>>> {
+    let Some(range) = reserve(t, rows)? else { return Ok(None) };
+    let sql = "UPDATE loads SET next_id = ?1, end_id = ?2 \
+               WHERE id = ?3 AND next_id = end_id AND finished = 0";
+    if t.execute(sql, params![range.start, range.end, load])? == 0 {
+        return Err(rusqlite::Error::StatementChangedRows(0));
+    }
+    Ok(Some(range))
+}
+
+fn open_load(t: &Transaction<'_>) -> rusqlite::Result<Option<Load>> {
+    let sql = "SELECT id, seed, wanted, written, next_id, end_id FROM loads WHERE finished = 0";
+    t.query_row(sql, (), load).optional()
+}
+
+fn load(row: &Row<'_>) -> rusqlite::Result<Load> {
+    let pending: Range<i64> = row.get(4)?..row.get(5)?;
+    Ok(Load {
+        id: row.get(0)?,
+        seed: row.get::<_, i64>(1)?.cast_unsigned(),
+        rows: row.get::<_, i64>(2)?.cast_unsigned(),
+        written: row.get::<_, i64>(3)?.cast_unsigned(),
+        pending: if pending.is_empty() { Vec::new() } else { vec![pending] },
+    })
+}
+
+fn digest(connection: &Connection) -> rusqlite::Result<Digest> {
+    let mut digester = Digester::default();
+    let mut statement = connection.prepare(ALL)?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        digester.add(&overview(row)?);
+    }
+    Ok(digester.finish())
+}

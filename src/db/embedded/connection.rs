@@ -1,0 +1,122 @@
+//! Opening the file.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::io::Errno;
+
+use super::error::at;
+use crate::db::Schema;
+use crate::db::storage::{Kind, StorageError};
+
+/// Longer than any group commit or chunk of a bulk load of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pages in the write-ahead log before it is copied into the file, which stalls one commit.
+const CHECKPOINT_PAGES: u32 = 4_000;
+/// What the log file may keep on disk once it has been copied.
+const KEPT_LOG_BYTES: u32 = 64 << 20;
+
+/// A connection that can read and write.
+pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, StorageError> {
+    if schema == Schema::Migrate {
+        create_folder(path)?;
+    }
+    refuse_network(path)?;
+    let create = match schema {
+        Schema::Migrate => OpenFlags::SQLITE_OPEN_CREATE,
+        Schema::Require => OpenFlags::empty(),
+    };
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | create)
+}
+
+/// A connection for reads only. (The file itself must be opened for writing, because readers of
+/// a write-ahead log take part in its index.)
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StorageError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "query_only", true).map_err(at("open", path))?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(at("open", path))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(at("open", path))?;
+    Ok(connection)
+}
+
+/// The settings of the writer's connection. With FULL every commit is synced to disk.
+pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> {
+    set(&connection, &[("synchronous", "FULL")], CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
+/// The settings of a bulk load's connection. With NORMAL the log is synced before it is copied,
+/// not at every commit: a crash of the machine may take the last chunks, each whole and together
+/// with its record, so that the load can be resumed.
+pub(super) fn tuned_for_bulk(connection: Connection) -> Result<Connection, StorageError> {
+    let settings = [("synchronous", "NORMAL"), ("cache_size", "-65536")];
+    set(&connection, &settings, 4 * CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
+fn set(
+    connection: &Connection,
+    settings: &[(&str, &str)],
+    checkpoint_pages: u32,
+) -> Result<(), StorageError> {
+    for (name, value) in settings {
+        connection.pragma_update(None, name, value).map_err(super::error::internal)?;
+    }
+    connection
+        .pragma_update(None, "wal_autocheckpoint", checkpoint_pages)
+        .and_then(|()| connection.pragma_update(None, "journal_size_limit", KEPT_LOG_BYTES))
+        .map_err(super::error::internal)
+}
+
+fn create_folder(path: &Path) -> Result<(), StorageError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    fs::create_dir_all(folder).map_err(|e| {
+        let text = format!("cannot create the folder {} of the database: {e}", folder.display());
+        StorageError::caused(Kind::Invalid, text, e)
+    })
+}
+
+/// Locks and shared memory do not work over a network: the file would break under two servers.
+fn refuse_network(path: &Path) -> Result<(), StorageError> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let kind = match rustix::fs::statfs(folder) {
+        Ok(stat) => stat.f_type,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(e) => {
+            let text = format!("cannot look at the folder {}: {e}", folder.display());
+            return Err(StorageError::caused(Kind::Invalid, text, e));
+        }
+    };
+    let Some((_, name)) = NETWORK_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind as u32)
+    else {
+        return Ok(());
+    };
+    let text = format!(
+        "{} is on a network file system ({name}), where an embedded database would break; \
+         use a local folder, or another backend by --database-url",
+        folder.display()
+    );
+    Err(StorageError::new(Kind::Invalid, text))
+}
+
+/// Numbers of linux/magic.h and of the file systems' own headers.
+const NETWORK_FILE_SYSTEMS: [(u32, &str); 9] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x5346_414f, "AFS"),
+    (0x7375_7245, "Coda"),
+    (0x00c3_6400, "Ceph"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x0102_1997, "9P"),
+];

@@ -1,0 +1,59 @@
+//! SQLite's errors become ours here; they are known by their codes, never by their words.
+
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::db::storage::{Kind, StorageError};
+
+/// The error of an act on an open store.
+pub(super) fn storage(error: Error) -> StorageError {
+    let (kind, message) = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => (Kind::Unavailable, "the disk of the database is full"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            (Kind::Unavailable, "the database file cannot be written")
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            (Kind::Unavailable, "reading or writing the database file failed")
+        }
+        Some(ErrorCode::CannotOpen) => (Kind::Unavailable, "the database file cannot be opened"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (Kind::Conflict, "another process holds the database file")
+        }
+        Some(ErrorCode::OutOfMemory) => (Kind::Unavailable, "out of memory"),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged) => {
+            (Kind::Invalid, "the database file is damaged or not a database")
+        }
+        _ => (Kind::Internal, "the database refused a statement"),
+    };
+    StorageError::caused(kind, message, error)
+}
+
+/// An error that only a defect of ours explains.
+pub(super) fn internal(error: Error) -> StorageError {
+    StorageError::caused(Kind::Internal, "the database refused a statement", error)
+}
+
+/// The error of opening the file, for the operator.
+pub(super) fn at(act: &'static str, path: &Path) -> impl Fn(Error) -> StorageError {
+    move |error| {
+        let reason = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => "it is not an SQLite database".to_owned(),
+            Some(ErrorCode::CannotOpen) => {
+                "it does not exist, or the permissions of it or its folder do not allow it"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        };
+        let text = format!("cannot {act} the database {}: {reason}", path.display());
+        StorageError::caused(storage_kind(&error), text, error)
+    }
+}
+
+fn storage_kind(error: &Error) -> Kind {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Conflict,
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Kind::Unavailable,
+        _ => Kind::Invalid,
+    }
+}

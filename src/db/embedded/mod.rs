@@ -1,0 +1,60 @@
+//! The embedded backend: SQLite in one file, the default.
+//!
+//! In this room: the one writer thread with its group commit ([`writer`]), the read connections,
+//! one for each runtime thread ([`reader`]), migrations, and the storage traits over them
+//! ([`overview`], [`bulk`]). Several processes on one machine may share the file; nothing that
+//! another process may change is cached here.
+
+mod bulk;
+mod connection;
+mod error;
+mod migrate;
+mod overview;
+mod reader;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::bulk::EmbeddedBulk;
+use self::overview::EmbeddedOverviews;
+use self::reader::Readers;
+use self::writer::Writer;
+use super::storage::{Kind, StorageError};
+use super::{Schema, Stores};
+use crate::telemetry::metrics::Metrics;
+
+/// Opens the file, creating it under [`Schema::Migrate`].
+///
+/// # Errors
+/// One sentence for the operator: see [`super::connect`].
+pub async fn open(
+    path: PathBuf,
+    schema: Schema,
+    metrics: &Arc<Metrics>,
+) -> Result<Stores, StorageError> {
+    let metrics = Arc::clone(metrics);
+    blocking(move || {
+        let connection = connection::open(&path, schema)?;
+        migrate::run(&connection, &path, schema)?;
+        let readers = Arc::new(Readers::new(path.clone()));
+        readers.with(|_| Ok(()))?;
+        let writer = Writer::start(connection::tuned(connection)?, &metrics)?;
+        Ok(Stores {
+            backend: "embedded",
+            overviews: Arc::new(EmbeddedOverviews::new(writer, readers)),
+            bulk: Arc::new(EmbeddedBulk::new(path)),
+        })
+    })
+    .await
+}
+
+/// Runs what blocks for long on a thread where that is allowed; it runs to its end even if nobody
+/// waits for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| StorageError::caused(Kind::Internal, "a database task panicked", e))?
+}

@@ -1,0 +1,52 @@
+//! Where the data is.
+//!
+//! In this room: [`storage`], the promises that every backend keeps; a room for each backend;
+//! [`connect`], the only place that chooses one. Not here: HTTP, and what a game is.
+//! A new backend is a new folder with the file names of [`embedded`], made to pass
+//! `tests/conformance`.
+
+pub mod embedded;
+mod metered;
+pub mod storage;
+
+use std::sync::Arc;
+
+use crate::config::database::{Database, Url};
+use crate::telemetry::metrics::Metrics;
+use storage::{BulkStore, OverviewStore, StorageError};
+
+/// The open stores of one database, cheap to clone.
+#[derive(Clone)]
+pub struct Stores {
+    /// Name of the backend, for logs and messages.
+    pub backend: &'static str,
+    /// The game pages.
+    pub overviews: Arc<dyn OverviewStore>,
+    /// Bulk loading and whole-table checks.
+    pub bulk: Arc<dyn BulkStore>,
+}
+
+/// What [`connect`] does with a schema that is not the program's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// Bring an empty or older one up to date, under a lock.
+    Migrate,
+    /// Refuse anything but the present version.
+    Require,
+}
+
+/// Opens the database that the configuration names.
+///
+/// # Errors
+/// A [`StorageError`] whose text is one sentence for the operator: no such place, no permission,
+/// a newer schema, or an older one under [`Schema::Require`].
+pub async fn connect(
+    database: &Database,
+    schema: Schema,
+    metrics: &Arc<Metrics>,
+) -> Result<Stores, StorageError> {
+    let stores = match &database.url {
+        Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
+    };
+    Ok(metered::stores(stores, metrics))
+}

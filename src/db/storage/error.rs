@@ -1,0 +1,50 @@
+//! What can go wrong below the seam.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+/// What a caller can do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The store cannot be reached, is full, read-only or overloaded: try again later.
+    Unavailable,
+    /// No answer in time: the act may have happened or not.
+    Timeout,
+    /// Others were in the way and retries did not end it: nothing happened, try again.
+    Conflict,
+    /// The store refuses what the program asks of it: a wrong schema, a broken file.
+    Invalid,
+    /// Everything else: a defect.
+    Internal,
+}
+
+/// A failure of the store: its kind, a sentence for the log and the driver's own error.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StorageError {
+    kind: Kind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StorageError {
+    /// A failure that has no deeper cause.
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// A failure that was caused by `source`.
+    pub fn caused(
+        kind: Kind,
+        message: impl Into<Cow<'static, str>>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { kind, message: message.into(), source: Some(source.into()) }
+    }
+
+    /// What a caller can do about it.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+}

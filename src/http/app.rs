@@ -1,0 +1,84 @@
+//! The router on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, header};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::assets::{self, Assets};
+use super::envelope::{Gate, envelope};
+use super::operations::{self, Readiness};
+use crate::db::Stores;
+use crate::overview;
+use crate::overview::routes::Overviews;
+use crate::overview::sisters::Sisters;
+use crate::telemetry::metrics::Metrics;
+use crate::wire::body::BodyLimits;
+use crate::wire::problem::Problem;
+
+/// All that the routes need.
+pub struct App {
+    /// The open database.
+    pub stores: Stores,
+    /// The services beside it.
+    pub sisters: Sisters,
+    /// The page.
+    pub assets: Assets,
+    /// Shared with whoever else counts.
+    pub metrics: Arc<Metrics>,
+    /// Turned off when the server begins to shut down.
+    pub readiness: Readiness,
+    /// Limits of request bodies.
+    pub body: BodyLimits,
+    /// Requests answered at once.
+    pub in_flight: usize,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "storefront",
+    description = "The back end of a game store on any database.",
+    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+))]
+struct Document;
+
+/// Every route, in its layers.
+pub fn router(app: App) -> Router {
+    let App { stores, sisters, assets, metrics, readiness, body, in_flight } = app;
+    let gate = Gate::new(Arc::clone(&metrics), in_flight);
+    let overviews = Overviews { store: Arc::clone(&stores.overviews), body };
+    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(overview::routes::router(overviews))
+        .merge(overview::sisters::router(sisters))
+        .merge(operations::router(stores.overviews, metrics, readiness))
+        .split_for_parts();
+    let document = document.to_json().unwrap_or_default();
+    api.route("/openapi.json", get(move || async move { json(document) }))
+        .merge(assets::router(assets))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing here.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The route does not know this method; `Allow` names those it knows.",
+            )
+        })
+        .layer(CompressionLayer::new().compress_when(
+            SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES),
+        ))
+        .layer(from_fn_with_state(gate, envelope))
+}
+
+fn json(text: String) -> Response {
+    let mut response = Response::new(text.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}

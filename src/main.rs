@@ -1,0 +1,16 @@
+//! Parse, dispatch, exit code; nothing else.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use storefront::cmd::{Cli, exit};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => exit::of(cli.run()),
+        Err(usage) => exit::usage(&usage),
+    }
+}

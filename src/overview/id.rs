@@ -1,0 +1,22 @@
+//! The game's number in a path.
+
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+
+use super::model::GameId;
+use crate::wire::problem::Refusal;
+
+/// The one path parameter as a [`GameId`]. Whatever is no 32-bit integer is the number of no game:
+/// 404, as clients know it.
+pub(super) struct Id(pub(super) GameId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Refusal::NotFound)?;
+        GameId::parse(&text).map(Self).ok_or(Refusal::NotFound)
+    }
+}

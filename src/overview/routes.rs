@@ -1,0 +1,240 @@
+//! `/api/overview`: create, find, list, change and remove game pages.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRef, Query, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::form;
+use super::id::Id;
+use super::model::{GameId, NewOverview, Overview};
+use crate::db::storage::{Create, Cursor, OverviewStore, Remove, Update};
+use crate::wire::body::{BodyLimits, Payload};
+use crate::wire::etag;
+use crate::wire::problem::{Problem, ProblemBody, Refusal, text};
+
+/// What the routes need.
+#[derive(Clone, FromRef)]
+pub struct Overviews {
+    /// The game pages.
+    pub store: Arc<dyn OverviewStore>,
+    /// Limits of request bodies.
+    pub body: BodyLimits,
+}
+
+/// The routes.
+pub fn router(state: Overviews) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(find, update, remove))
+        .with_state(state)
+}
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+/// Where to begin and how much to give.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PageQuery {
+    /// Games on the page, 1 to 100; 20 without it.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// A page of the catalogue.
+#[derive(Serialize, ToSchema)]
+struct PageBody {
+    overviews: Vec<Overview>,
+    /// Give it as `after` to get the next page; null on the last.
+    next: Option<String>,
+}
+
+/// A game as it is sent to be created. In a form, `game_id` is text and `tags` may be written
+/// `tags[0]=a&tags[1]=b`, `tags[]=a&tags[]=b` or `tags=a&tags=b`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
+struct CreateBody {
+    /// Without it the store assigns the next id.
+    game_id: Option<i32>,
+    game_name: String,
+    description: String,
+    release_date: String,
+    developer: String,
+    publisher: String,
+    tags: Option<Vec<String>>,
+}
+
+/// The fields to change; at least one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
+struct UpdateBody {
+    game_name: Option<String>,
+    description: Option<String>,
+    release_date: Option<String>,
+    developer: Option<String>,
+    publisher: Option<String>,
+    tags: Option<Vec<String>>,
+}
+
+/// Find a game
+///
+/// An array with the one game.
+#[utoipa::path(
+    get, path = "/api/overview/{game_id}", tag = "overview",
+    params(("game_id" = i32, Path, description = "Number of the game")),
+    responses(
+        (status = 200, body = [Overview], description = "An array with one game"),
+        (status = 304, description = "`If-None-Match` has the game's tag"),
+        (status = 404, body = String, content_type = "text/plain", description = "`Not Found`: no such game, or not an int32"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store is away or overloaded; `Retry-After` is set"),
+    ),
+)]
+async fn find(
+    State(store): State<Arc<dyn OverviewStore>>,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let game = store.find(id).await?.ok_or(Refusal::NotFound)?;
+    Ok(etag::json(&headers, &[game])?)
+}
+
+/// List games
+///
+/// A page of the catalogue, ascending by id; each game once, however many are created meanwhile.
+#[utoipa::path(
+    get, path = "/api/overview", tag = "overview", params(PageQuery),
+    responses(
+        (status = 200, body = PageBody),
+        (status = 304, description = "`If-None-Match` has the page's tag"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A bad `limit` or `after`"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store is away or overloaded; `Retry-After` is set"),
+    ),
+)]
+async fn list(
+    State(store): State<Arc<dyn OverviewStore>>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
+    let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
+    let after = query.after.as_deref().map(decode).transpose()?;
+    let page = store.page(after, limit).await?;
+    let body = PageBody { overviews: page.games, next: page.next.map(encode) };
+    etag::json(&headers, &body)
+}
+
+/// Create a game
+#[utoipa::path(
+    post, path = "/api/overview", tag = "overview",
+    request_body(content(
+        (CreateBody = "application/json"),
+        (CreateBody = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 201, body = String, content_type = "text/plain", description = "`Successfuly created game overview.` (spelled as clients know it)",
+            headers(("Location" = String, description = "`/api/overview/{game_id}`"))),
+        (status = 400, body = String, content_type = "text/plain", description = "`Malformed request: ` and which field, and why"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The id is taken; nothing changed"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+    ),
+)]
+async fn create(
+    State(store): State<Arc<dyn OverviewStore>>,
+    payload: Payload,
+) -> Result<Response, Refusal> {
+    let game: NewOverview = form::new_overview(&payload).map_err(Refusal::Malformed)?;
+    match store.create(game).await? {
+        Create::Created(id) => {
+            let answer = text(StatusCode::CREATED, "Successfuly created game overview.");
+            Ok(([(LOCATION, format!("/api/overview/{id}"))], answer).into_response())
+        }
+        Create::Taken => Err(conflict("A game with this `game_id` exists; nothing was changed.")),
+        Create::Exhausted => Err(conflict("No further id can be assigned; give a `game_id`.")),
+    }
+}
+
+/// Change a game
+///
+/// Only the fields in the body change.
+#[utoipa::path(
+    put, path = "/api/overview/{game_id}", tag = "overview",
+    params(("game_id" = i32, Path, description = "Number of the game")),
+    request_body(content(
+        (UpdateBody = "application/json"),
+        (UpdateBody = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, body = String, content_type = "text/plain", description = "`OK`"),
+        (status = 400, body = String, content_type = "text/plain", description = "`Malformed request: ` and which field, and why"),
+        (status = 404, body = String, content_type = "text/plain", description = "`Not Found`"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+    ),
+)]
+async fn update(
+    State(store): State<Arc<dyn OverviewStore>>,
+    Id(id): Id,
+    payload: Payload,
+) -> Result<Response, Refusal> {
+    let changes = form::changes(&payload, id).map_err(Refusal::Malformed)?;
+    match store.update(id, changes).await? {
+        Update::Updated => Ok(text(StatusCode::OK, "OK")),
+        Update::Missing => Err(Refusal::NotFound),
+    }
+}
+
+/// Remove a game
+#[utoipa::path(
+    delete, path = "/api/overview/{game_id}", tag = "overview",
+    params(("game_id" = i32, Path, description = "Number of the game")),
+    responses(
+        (status = 200, body = String, content_type = "text/plain", description = "`OK`"),
+        (status = 404, body = String, content_type = "text/plain", description = "`Not Found`"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+    ),
+)]
+async fn remove(
+    State(store): State<Arc<dyn OverviewStore>>,
+    Id(id): Id,
+) -> Result<Response, Refusal> {
+    match store.remove(id).await? {
+        Remove::Removed => Ok(text(StatusCode::OK, "OK")),
+        Remove::Missing => Err(Refusal::NotFound),
+    }
+}
+
+fn conflict(detail: &str) -> Refusal {
+    Problem::new(StatusCode::CONFLICT, detail).into()
+}
+
+fn parse_limit(text: &str) -> Result<u32, Problem> {
+    text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("`limit` must be a whole number from 1 to {MAX_LIMIT}."),
+        )
+    })
+}
+
+/// Cursors are opaque to clients, so that another order may come without breaking them.
+fn encode(cursor: Cursor) -> String {
+    URL_SAFE_NO_PAD.encode(cursor.0.0.to_be_bytes())
+}
+
+fn decode(text: &str) -> Result<Cursor, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(|bytes| Cursor(GameId(i32::from_be_bytes(bytes)))).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "`after` must be the `next` of an earlier page.")
+    })
+}

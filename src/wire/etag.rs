@@ -1,0 +1,80 @@
+//! JSON answers with a weak entity tag, and 304 for who has the same already.
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::problem::Problem;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The value as JSON with its tag; 304 if the request's `If-None-Match` has it.
+///
+/// # Errors
+/// 500 if the value cannot be JSON, which is a defect.
+pub fn json(request: &HeaderMap, value: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be JSON");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server could not answer the request.")
+    })?;
+    let tag = tag(xxh3_64(&body));
+    if matches(request, &tag) {
+        return Ok(answer(StatusCode::NOT_MODIFIED, tag, Body::empty()));
+    }
+    let mut response = answer(StatusCode::OK, tag, Body::from(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+fn answer(status: StatusCode, tag: HeaderValue, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(ETAG, tag);
+    response
+}
+
+/// A weak tag: the same value may be sent in several encodings.
+#[must_use]
+pub fn tag(hash: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("W/\"{hash:016x}\""))
+        .unwrap_or(HeaderValue::from_static("W/\"\""))
+}
+
+/// Whether `If-None-Match` has the tag, compared weakly (RFC 9110, 8.8.3.2).
+#[must_use]
+pub fn matches(request: &HeaderMap, tag: &HeaderValue) -> bool {
+    let opaque = |text: &str| text.trim().trim_start_matches("W/").to_owned();
+    let Ok(tag) = tag.to_str().map(opaque) else { return false };
+    request
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|candidate| candidate.trim() == "*" || opaque(candidate) == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_weakly_and_in_lists() {
+        let tag = tag(7);
+        let text = tag.to_str().unwrap();
+        assert_eq!(text, "W/\"0000000000000007\"");
+        let strong = text.trim_start_matches("W/").to_owned();
+        for value in [text, &strong, "*", &format!("\"x\", {text}"), &format!("\"x\",{strong}")] {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]);
+            assert!(matches(&headers, &tag), "{value}");
+        }
+        for value in ["\"0000000000000008\"", "", "0000000000000007"] {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]);
+            assert!(!matches(&headers, &tag), "{value}");
+        }
+        assert!(!matches(&HeaderMap::new(), &tag));
+    }
+}
