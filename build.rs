@@ -18,6 +18,13 @@ fn main() -> Result<()> {
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
+    for name in ["index.html", "docs.html", "favicon.svg", "dist/bundle.js"] {
+        if !files.contains(&root.join(name)) {
+            return Err(
+                format!("client-dist/{name} is missing: run npm run build in client/").into()
+            );
+        }
+    }
     let mut table = String::from("&[\n");
     for (number, file) in files.iter().enumerate() {
         let name = file.strip_prefix(&root)?.to_str().ok_or("a file's name is not Unicode")?;

@@ -23,7 +23,7 @@ CREATE TABLE marks (
 
 -- Bulk loads; one that is not finished can be resumed at next_id.
 CREATE TABLE loads (
-    id       INTEGER PRIMARY KEY,
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
     seed     INTEGER NOT NULL,
     wanted   INTEGER NOT NULL,
     written  INTEGER NOT NULL,

@@ -23,7 +23,7 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Every setting may be given as a flag (--max-body 1000), in the environment
+Settings of the database, the log and the server may be given as a flag (--max-body 1000), in the environment
 (STOREFRONT_MAX_BODY=1000) or in the TOML file of --config (max_body = 1000);
 the first of these that has it wins.
 

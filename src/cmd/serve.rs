@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::options::{Common, given, switches};
 use super::seed::demo;
 use super::signals::Signals;
-use crate::config::database::{Database, Url};
+use crate::config::database::Database;
 use crate::config::serve::Serve;
 use crate::config::{Config, Flags};
 use crate::db::{self, Schema, Stores};
@@ -69,6 +69,9 @@ pub(super) struct Args {
     /// Seconds for a request's body; longer is 408 [default: 15]
     #[arg(long, value_name = "SECONDS")]
     body_timeout: Option<String>,
+    /// Seconds after a signal in which /readyz says 503 and requests are still taken [default: 0]
+    #[arg(long, value_name = "SECONDS")]
+    drain_delay: Option<String>,
     /// Seconds that requests have to end after a signal [default: 30]
     #[arg(long, value_name = "SECONDS")]
     shutdown_timeout: Option<String>,
@@ -89,6 +92,7 @@ impl Args {
             ("max_body", &self.max_body),
             ("header_timeout", &self.header_timeout),
             ("body_timeout", &self.body_timeout),
+            ("drain_delay", &self.drain_delay),
             ("shutdown_timeout", &self.shutdown_timeout),
         ]));
         flags
@@ -124,11 +128,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         format!("cannot listen on {}: choose another address by --listen", serve.listen)
     })?;
     announce(server.address()?)?;
-    match server.run(signals.clone().nth(1), signals.nth(2)).await {
+    let stop = stop_after(signals.clone(), serve.drain_delay);
+    match server.run(stop, signals.nth(2)).await {
         Ending::Drained => tracing::info!("stopped, every request was answered"),
         Ending::Cut(connections) => tracing::warn!(connections, "stopped, connections were cut"),
     }
     Ok(())
+}
+
+/// Balancers see that the server is not ready before it takes no connections more.
+async fn stop_after(signals: Signals, delay: Duration) {
+    signals.clone().nth(1).await;
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = signals.nth(2) => {}
+    }
 }
 
 /// Opens the database, and stocks it if it is the default one and new.
@@ -137,8 +151,7 @@ async fn open(
     database: &Database,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Stores> {
-    let Url::Embedded(path) = &database.url;
-    let is_new = !database.named && !path.exists();
+    let is_new = database.is_new_default();
     let schema = if serve.no_migrate { Schema::Require } else { Schema::Migrate };
     let stores = db::connect(database, schema, metrics).await?;
     if serve.demo || is_new {

@@ -34,13 +34,24 @@ impl fmt::Display for Url {
 impl Database {
     /// Reads the settings.
     pub fn read(reader: &mut Reader) -> Self {
-        let url = reader.optional("database_url", &["DATABASE_URL"], parse_url);
-        let backend = reader.optional("backend", &["DB"], parse_backend);
-        match (url, backend) {
-            (Some(url), _) => Self { url, named: true },
-            (None, Some(url)) => Self { url, named: true },
-            (None, None) => Self { url: Url::Embedded(DEFAULT_FILE.into()), named: false },
-        }
+        let url = reader.optional("database_url", &["DATABASE_URL"], |text| Ok(text.to_owned()));
+        // A URL is the whole answer, whatever an older `DB` in the environment says.
+        let named = match url {
+            Some(_) => {
+                reader.optional("backend", &[], |_| Ok(()));
+                reader.optional("database_url", &["DATABASE_URL"], parse_url)
+            }
+            None => reader.optional("backend", &["DB"], parse_backend),
+        };
+        let is_named = named.is_some();
+        Self { url: named.unwrap_or(Url::Embedded(DEFAULT_FILE.into())), named: is_named }
+    }
+
+    /// Whether nobody named a database and the default one does not exist yet.
+    #[must_use]
+    pub fn is_new_default(&self) -> bool {
+        let Url::Embedded(path) = &self.url;
+        !self.named && !path.exists()
     }
 }
 
@@ -106,6 +117,12 @@ mod tests {
             let database = read(&all[from..]).unwrap();
             assert_eq!(database, Database { url: Url::Embedded(path.into()), named: true });
         }
+    }
+
+    #[test]
+    fn a_url_makes_an_older_choice_of_backend_moot() {
+        let both = [("DATABASE_URL", "embedded:b"), ("DB", "cassandra")];
+        assert_eq!(read(&both).unwrap().url, Url::Embedded("b".into()));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Serve {
     pub demo: bool,
     /// `--no-migrate`: refuse a store whose schema is not up to date.
     pub no_migrate: bool,
+    /// `--drain-delay`: seconds after a signal in which `/readyz` says 503 and requests are still
+    /// taken, for balancers that ask only now and then. Default 0.
+    pub drain_delay: Duration,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -75,6 +78,7 @@ impl Serve {
             api_url: reader.optional("api_url", &[older], url),
             demo: reader.setting("demo", false, switch),
             no_migrate: reader.setting("no_migrate", false, switch),
+            drain_delay: reader.setting("drain_delay", Duration::ZERO, delay),
             limits: Limits::read(reader),
         }
     }
@@ -93,6 +97,11 @@ impl Limits {
         }
     }
 }
+
+/// More of anything than a machine can have.
+const MOST: usize = 1 << 30;
+/// Seconds; longer waits are mistakes.
+const DAY: f64 = 86_400.0;
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -125,15 +134,22 @@ fn switch(text: &str) -> Result<bool, String> {
 
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("`{text}` is not a whole number from 1 up")),
+        Ok(number) if (1..=MOST).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from 1 to {MOST}")),
     }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
+    delay(text)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("`{text}` is not a number of seconds above 0, up to {DAY}"))
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
-        .filter(|seconds| *seconds > 0.0)
+        .filter(|seconds| *seconds <= DAY)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))
+        .ok_or_else(|| format!("`{text}` is not a number of seconds from 0 to {DAY}"))
 }

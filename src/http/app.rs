@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::assets::{self, Assets};
@@ -21,6 +22,7 @@ use crate::overview::routes::Overviews;
 use crate::overview::sisters::Sisters;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::body::BodyLimits;
+use crate::wire::etag;
 use crate::wire::problem::Problem;
 
 /// All that the routes need.
@@ -54,13 +56,16 @@ pub fn router(app: App) -> Router {
     let App { stores, sisters, assets, metrics, readiness, body, in_flight } = app;
     let gate = Gate::new(Arc::clone(&metrics), in_flight);
     let overviews = Overviews { store: Arc::clone(&stores.overviews), body };
-    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(overview::routes::router(overviews))
         .merge(overview::sisters::router(sisters))
         .merge(operations::router(stores.overviews, metrics, readiness))
         .split_for_parts();
-    let document = document.to_json().unwrap_or_default();
-    api.route("/openapi.json", get(move || async move { json(document) }))
+    document_failures(&mut document);
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    let document =
+        |request: HeaderMap| async move { etag::content(&request, etag::JSON, document) };
+    api.route("/openapi.json", get(document))
         .merge(assets::router(assets))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing here.") })
         .method_not_allowed_fallback(|| async {
@@ -75,10 +80,20 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(gate, envelope))
 }
 
-fn json(text: String) -> Response {
-    let mut response = Response::new(text.into());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    response
+/// What every route may answer besides: 405, 408, 413, 415, 500 and 503.
+fn document_failures(document: &mut utoipa::openapi::OpenApi) {
+    let failure = ResponseBuilder::new()
+        .description("Any other failure, such as 405, 408, 413, 415, 500 or 503")
+        .content(
+            "application/problem+json",
+            ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build(),
+        )
+        .build();
+    for item in document.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
+        for operation in operations {
+            operation.responses.responses.insert("default".to_owned(), failure.clone().into());
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{self, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -180,10 +181,12 @@ async fn docs(State(assets): State<Assets>, request: HeaderMap) -> Response {
 
 async fn hashed(
     State(assets): State<Assets>,
-    extract::Path(file): extract::Path<String>,
+    file: Result<extract::Path<String>, PathRejection>,
     request: HeaderMap,
 ) -> Response {
-    assets.answer(&format!("assets/{file}"), &request)
+    // A name that is no UTF-8 is the name of no file.
+    let name = file.map_or_else(|_| String::new(), |extract::Path(file)| format!("assets/{file}"));
+    assets.answer(&name, &request)
 }
 
 /// Whether `Accept-Encoding` names the coding without refusing it.
@@ -216,7 +219,11 @@ fn read_folder(
         let entry = entry?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
         let name = format!("{prefix}{file_name}");
-        if entry.file_type()?.is_dir() {
+        // Folders of configuration maps hold links, and hidden ones beside them.
+        if file_name.starts_with('.') {
+            continue;
+        }
+        if std::fs::metadata(entry.path())?.is_dir() {
             read_folder(&entry.path(), &format!("{name}/"), files)?;
         } else {
             let asset = Asset::new(&name, std::fs::read(entry.path())?)?;

@@ -4,8 +4,11 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::telemetry::logs::Throttle;
+use crate::telemetry::metrics::{self, Metrics};
+use crate::wire::problem::{Cause, Problem};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,10 +19,6 @@ use http::header::{
     VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tracing::Instrument;
-
-use crate::telemetry::metrics::{self, Metrics};
-use crate::wire::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
@@ -40,6 +39,7 @@ struct Shared {
     start: u64,
     requests: AtomicU64,
     no_route: Arc<str>,
+    throttle: Throttle,
 }
 
 impl Gate {
@@ -51,6 +51,7 @@ impl Gate {
             start: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
             requests: AtomicU64::new(0),
             no_route: "none".into(),
+            throttle: Throttle::default(),
         }))
     }
 
@@ -92,18 +93,40 @@ pub(super) async fn envelope(State(gate): State<Gate>, request: Request, next: N
         .get::<MatchedPath>()
         .map_or_else(|| Arc::clone(&gate.0.no_route), |path| Arc::from(path.as_str()));
     let id = gate.request_id(request.headers());
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), %method, route = &*route);
 
-    let mut response = answer(&gate, request, next).instrument(span.clone()).await;
+    let mut response = answer(&gate, request, next).await;
 
+    let (status, elapsed) = (response.status(), begun.elapsed());
+    log(&gate, &id, &method, &route, elapsed, &mut response);
     common_headers(response.headers_mut(), id);
-    let (status, elapsed) = (response.status().as_u16(), begun.elapsed());
-    let labels = metrics::Request { method: known(&method), route: metrics::Route(route), status };
+    let labels = metrics::Request {
+        method: known(&method),
+        route: metrics::Route(route),
+        status: status.as_u16(),
+    };
     gate.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
-    span.in_scope(|| {
-        tracing::debug!(status, duration_ms = elapsed.as_secs_f64() * 1e3, "request answered");
-    });
     response
+}
+
+/// One line for what went wrong on our side, and at debug one for every request. Of failures that
+/// come in masses, such as those of a full disk, a few a second are enough.
+fn log(
+    gate: &Gate,
+    id: &HeaderValue,
+    method: &Method,
+    route: &str,
+    elapsed: Duration,
+    response: &mut Response,
+) {
+    let (status, duration_ms) = (response.status().as_u16(), elapsed.as_secs_f64() * 1e3);
+    let id = id.to_str().unwrap_or_default();
+    match response.extensions_mut().remove::<Cause>() {
+        Some(Cause(cause)) => {
+            let Some(suppressed) = gate.0.throttle.line() else { return };
+            tracing::error!(id, %method, route, status, duration_ms, cause, suppressed, "request failed");
+        }
+        None => tracing::debug!(id, %method, route, status, duration_ms, "request answered"),
+    }
 }
 
 async fn answer(gate: &Gate, request: Request, next: Next) -> Response {
@@ -115,15 +138,11 @@ async fn answer(gate: &Gate, request: Request, next: Next) -> Response {
     if is_preflight(&request) {
         return preflight(request.headers());
     }
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            gate.0.metrics.panics.inc();
-            tracing::error!("a handler panicked");
-            let detail = "The server could not answer the request.";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
-        }
-    }
+    // The panic itself has been shown, with its place, by the panic hook.
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        gate.0.metrics.panics.inc();
+        Problem::defect("a handler panicked").into_response()
+    })
 }
 
 fn is_preflight(request: &Request) -> bool {

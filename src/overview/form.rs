@@ -10,6 +10,9 @@ use crate::wire::body::{Encoding, Payload};
 
 const TEXTS: [&str; 5] = ["game_name", "description", "release_date", "developer", "publisher"];
 
+/// Unknown fields that are named in an answer.
+const NAMED: usize = 5;
+
 /// The body of a create.
 ///
 /// # Errors
@@ -116,11 +119,18 @@ impl Fields {
 
     /// `value`, if nothing was wrong and no field is left over.
     fn finish<T>(mut self, value: T) -> Result<T, String> {
-        for (name, _) in std::mem::take(&mut self.map) {
-            self.wrong(format!("`{}` is not a field of an overview", name.escape_default()));
+        for name in std::mem::take(&mut self.map).keys().take(NAMED) {
+            self.wrong(format!("`{}` is not a field of an overview", shown(name)));
         }
         if self.mistakes.is_empty() { Ok(value) } else { Err(self.mistakes.join("; ")) }
     }
+}
+
+/// A client's own word, safe and short enough to be given back.
+fn shown(name: &str) -> String {
+    let start: String = name.chars().take(40).collect();
+    let dots = if start.len() < name.len() { "..." } else { "" };
+    format!("{}{dots}", start.escape_default())
 }
 
 /// `5.0` is five, as it is to JavaScript.
@@ -155,7 +165,7 @@ fn form(bytes: &[u8]) -> Result<Map<String, Value>, String> {
         if let Some(index) = tag_index(&name) {
             tags.push((index.unwrap_or(tags.len()), value.into_owned()));
         } else if map.insert(name.to_string(), value.into_owned().into()).is_some() {
-            return Err(format!("`{}` is given twice", name.escape_default()));
+            return Err(format!("`{}` is given twice", shown(&name)));
         }
     }
     if !tags.is_empty() {

@@ -80,6 +80,8 @@ struct CreateBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
 struct UpdateBody {
+    /// If given, the number in the path.
+    game_id: Option<i32>,
     game_name: Option<String>,
     description: Option<String>,
     release_date: Option<String>,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,7 +16,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::id::Id;
-use super::model::GameId;
 use super::stand_in::{self, Review};
 use crate::wire::etag;
 use crate::wire::problem::{Problem, ProblemBody, Refusal};
@@ -72,7 +71,7 @@ async fn image(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     match &sisters.images {
-        Some(base) => sisters.forward(base, &format!("/api/overviewImage/{id}")).await,
+        Some(base) => sisters.forward(base, &format!("/api/overviewImage/{id}"), &headers).await,
         None => Ok(etag::json(&headers, &format!("/api/overviewImage/{id}/banner.svg"))?),
     }
 }
@@ -88,8 +87,8 @@ async fn image(
         (status = 404, body = String, content_type = "text/plain", description = "`Not Found`"),
     ),
 )]
-async fn banner(Id(id): Id) -> Response {
-    ([(CONTENT_TYPE, SVG), (CACHE_CONTROL, A_DAY)], stand_in::banner(id)).into_response()
+async fn banner(Id(id): Id, headers: HeaderMap) -> Response {
+    ([(CACHE_CONTROL, A_DAY)], etag::content(&headers, SVG, stand_in::banner(id))).into_response()
 }
 
 /// List a game's reviews
@@ -104,12 +103,11 @@ async fn banner(Id(id): Id) -> Response {
 )]
 async fn reviews(
     State(sisters): State<Sisters>,
-    Path(path): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let id = GameId::parse(&path).ok_or(Refusal::NotFound)?;
     match &sisters.reviews {
-        Some(base) => sisters.forward(base, &format!("/api/reviews/{id}")).await,
+        Some(base) => sisters.forward(base, &format!("/api/reviews/{id}"), &headers).await,
         None => Ok(etag::json(&headers, &stand_in::reviews(id, jiff::Timestamp::now()))?),
     }
 }
@@ -117,7 +115,12 @@ async fn reviews(
 impl Sisters {
     /// The sister's own answer to the same path: its body if it succeeded, 404 if it said so, 502
     /// for all else.
-    async fn forward(&self, base: &Url, path: &str) -> Result<Response, Refusal> {
+    async fn forward(
+        &self,
+        base: &Url,
+        path: &str,
+        request: &HeaderMap,
+    ) -> Result<Response, Refusal> {
         let mut url = base.clone();
         url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
         let answer = self.client.get(url).send().await.map_err(|e| away(&e.without_url()))?;
@@ -134,12 +137,13 @@ impl Sisters {
             .unwrap_or(HeaderValue::from_static("application/json; charset=utf-8"));
         let body = http::Response::from(answer).into_body();
         let body = Limited::new(body, MAX_BYTES).collect().await.map_err(|e| away(&e))?;
-        Ok(([(CONTENT_TYPE, content_type)], body.to_bytes()).into_response())
+        Ok(etag::content(request, content_type, body.to_bytes()))
     }
 }
 
 fn away(cause: &dyn std::fmt::Display) -> Refusal {
-    tracing::warn!(%cause, "a sister service failed");
     let detail = "The service that has this did not answer as it should.";
-    Problem::new(StatusCode::BAD_GATEWAY, detail).into()
+    Problem::new(StatusCode::BAD_GATEWAY, detail)
+        .because(format!("a sister service failed: {cause}"))
+        .into()
 }

@@ -1,6 +1,8 @@
 //! Log lines on standard error: one a line, for people or as JSON.
 
 use std::io::{self, IsTerminal};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::EnvFilter;
 
@@ -17,4 +19,52 @@ pub fn start(logs: &Logs) {
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
     drop(started);
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+const LINES: u64 = 10;
+
+/// Lets ten lines a second through and counts the others.
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    begun: Option<Instant>,
+    lines: u64,
+    suppressed: u64,
+}
+
+impl Throttle {
+    /// How many lines were suppressed since the last that was not, if this one may be written.
+    pub fn line(&self) -> Option<u64> {
+        self.line_at(Instant::now())
+    }
+
+    fn line_at(&self, now: Instant) -> Option<u64> {
+        let mut window = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if window.begun.is_none_or(|begun| now.duration_since(begun) >= WINDOW) {
+            (window.begun, window.lines) = (Some(now), 0);
+        }
+        window.lines += 1;
+        if window.lines > LINES {
+            window.suppressed += 1;
+            return None;
+        }
+        Some(std::mem::take(&mut window.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_lets_some_lines_through_and_counts_the_rest() {
+        let (throttle, begun) = (Throttle::default(), Instant::now());
+        let lines = (0..25).filter_map(|_| throttle.line_at(begun)).count();
+        assert_eq!(lines, 10);
+        assert_eq!(throttle.line_at(begun + WINDOW), Some(15));
+        assert_eq!(throttle.line_at(begun + WINDOW), Some(0));
+    }
 }

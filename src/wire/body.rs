@@ -45,13 +45,29 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let encoding = encoding(request.headers())?;
+        let encoding = encoding(request.headers());
+        let is_named = request.headers().contains_key(CONTENT_TYPE);
+        if is_named && encoding.is_none() {
+            return Err(unsupported());
+        }
         let bytes = read(request.into_body(), BodyLimits::from_ref(state)).await?;
-        Ok(Self { encoding, bytes })
+        // Nothing at all needs no type: it lacks fields, not a type.
+        match encoding.or_else(|| bytes.is_empty().then_some(Encoding::Json)) {
+            Some(encoding) => Ok(Self { encoding, bytes }),
+            None => Err(unsupported()),
+        }
     }
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+fn unsupported() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "Send the body in UTF-8 with Content-Type application/json or \
+         application/x-www-form-urlencoded.",
+    )
+}
+
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';');
     let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -67,15 +83,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
         other if other.ends_with("+json") => Some(Encoding::Json),
         _ => None,
     };
-    encoding.filter(|_| charset.is_none_or(|c| matches!(c.as_str(), "utf-8" | "utf8"))).ok_or_else(
-        || {
-            Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the body in UTF-8 with Content-Type application/json or \
-                 application/x-www-form-urlencoded.",
-            )
-        },
-    )
+    encoding.filter(|_| charset.is_none_or(|c| matches!(c.as_str(), "utf-8" | "utf8")))
 }
 
 async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
@@ -110,7 +118,7 @@ mod tests {
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);
-            assert_eq!(encoding(&headers).ok(), expected, "{value}");
+            assert_eq!(encoding(&headers), expected, "{value}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! JSON answers with a weak entity tag, and 304 for who has the same already.
+//! Answers with a weak entity tag, and 304 for who has the same already.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,24 +10,29 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::problem::Problem;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+/// The type of every JSON answer that is no problem.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The value as JSON with its tag; 304 if the request's `If-None-Match` has it.
 ///
 /// # Errors
 /// 500 if the value cannot be JSON, which is a defect.
 pub fn json(request: &HeaderMap, value: &impl Serialize) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be JSON");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server could not answer the request.")
-    })?;
+    let body = serde_json::to_vec(value)
+        .map_err(|e| Problem::defect(format!("an answer cannot be JSON: {e}")))?;
+    Ok(content(request, JSON, body))
+}
+
+/// Content of any type with its tag; 304 if the request's `If-None-Match` has it.
+pub fn content(request: &HeaderMap, content_type: HeaderValue, body: impl Into<Bytes>) -> Response {
+    let body = body.into();
     let tag = tag(xxh3_64(&body));
     if matches(request, &tag) {
-        return Ok(answer(StatusCode::NOT_MODIFIED, tag, Body::empty()));
+        return answer(StatusCode::NOT_MODIFIED, tag, Body::empty());
     }
-    let mut response = answer(StatusCode::OK, tag, Body::from(Bytes::from(body)));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    Ok(response)
+    let mut response = answer(StatusCode::OK, tag, Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }
 
 fn answer(status: StatusCode, tag: HeaderValue, body: Body) -> Response {

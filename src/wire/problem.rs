@@ -25,7 +25,14 @@ pub struct Problem {
     pub status: StatusCode,
     /// What was wrong with this request, for a person.
     pub detail: String,
+    /// What went wrong on our side, for the log.
+    pub cause: Option<Cause>,
 }
+
+/// What an operator must know and a client must not; rides on the answer to the edge, where it is
+/// logged once with the request's id.
+#[derive(Debug, Clone)]
+pub struct Cause(pub String);
 
 /// The body of a [`Problem`].
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +50,19 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem of that status.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), cause: None }
+    }
+
+    /// 500, for a defect.
+    pub fn defect(cause: impl Into<String>) -> Self {
+        let detail = "The server could not answer the request.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+    }
+
+    /// The same with its cause for the log.
+    #[must_use]
+    pub fn because(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(Cause(cause.into())), ..self }
     }
 }
 
@@ -60,23 +79,24 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
         response
     }
 }
 
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
-        let (status, detail) = match error.kind() {
-            Kind::Unavailable | Kind::Timeout | Kind::Conflict => (
+        let cause = chain(&error);
+        match error.kind() {
+            Kind::Unavailable | Kind::Timeout | Kind::Conflict => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store could not answer. A write may have happened or not: repeat the request.",
-            ),
-            Kind::Invalid | Kind::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "The server could not answer the request.")
-            }
-        };
-        tracing::error!(kind = ?error.kind(), cause = chain(&error), "store call failed");
-        Self::new(status, detail)
+            )
+            .because(cause),
+            Kind::Invalid | Kind::Internal => Self::defect(cause),
+        }
     }
 }
 

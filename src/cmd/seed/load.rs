@@ -59,16 +59,6 @@ impl<'a> Loader<'a> {
         Ok(Outcome::Complete(load))
     }
 
-    /// Loads a few games without progress or interruption.
-    pub(super) async fn quietly(&self, load: Load) -> Result<(), StorageError> {
-        for range in &load.pending {
-            for chunk in Batches::new(self.generator, range.clone(), self.bulk.shape().chunk, 1) {
-                self.bulk.write(&load, chunk.into()).await?;
-            }
-        }
-        self.bulk.finish(&load).await
-    }
-
     /// Whether the whole range was loaded.
     async fn range(
         &self,
@@ -93,6 +83,7 @@ impl<'a> Loader<'a> {
         while let Some(rows) = written.try_next().await? {
             load.written += rows;
             progress.stored(load.written);
+            tracing::debug!(rows, written = load.written, "chunk stored");
         }
         drop(written);
         Ok(!stopped)

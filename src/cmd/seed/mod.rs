@@ -27,7 +27,7 @@ use crate::telemetry::metrics::Metrics;
 
 const DEFAULT_ROWS: u64 = 1_000_000;
 const DEFAULT_SEED: u64 = 1;
-const DEMO_ROWS: u64 = 1_000;
+const DEMO_GAMES: i32 = 1_000;
 
 /// Fill the store with generated games
 ///
@@ -81,7 +81,12 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     let (begun, before) = (Instant::now(), load.written);
     let progress = Progress::new(load.rows, load.written);
     let loader = Loader::new(bulk, Generator::new(load.seed), args.repeat_batch);
-    let outcome = loader.run(load, &progress, signals).await?;
+    let outcome = tokio::select! {
+        outcome = loader.run(load, &progress, signals.clone()) => outcome?,
+        () = signals.clone().nth(2) => bail!(Interrupted(
+            "stopped at once; `storefront seed --resume` goes on".to_owned()
+        )),
+    };
     progress.finish();
     match outcome {
         Outcome::Complete(load) => {
@@ -89,15 +94,19 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
             summary(bulk, load.written - before, seconds).await?;
         }
         Outcome::Stopped(load) => {
-            return Err(Interrupted(format!(
+            bail!(Interrupted(format!(
                 "stopped: {} of {} games are stored; `storefront seed --resume` goes on",
                 load.written, load.rows
-            ))
-            .into());
+            )))
         }
     }
     if args.checksum {
-        let digest = bulk.digest().await?;
+        let digest = tokio::select! {
+            digest = bulk.digest() => digest?,
+            () = signals.nth(1) => {
+                bail!(Interrupted("stopped; every game is stored, the checksum is not made".to_owned()))
+            }
+        };
         println!("checksum {digest} of {} games", digest.rows);
     }
     Ok(())
@@ -114,16 +123,13 @@ async fn summary(bulk: &dyn BulkStore, rows: u64, seconds: f64) -> anyhow::Resul
 
 /// Puts the demo games into an empty store, and nothing into any other.
 pub(super) async fn demo(bulk: &dyn BulkStore) -> anyhow::Result<()> {
-    let wanted = NewLoad { seed: DEFAULT_SEED, rows: DEMO_ROWS, mode: LoadMode::Fresh };
-    if bulk.contents().await? != Contents::Empty {
-        return Ok(());
+    let generator = Generator::new(DEFAULT_SEED);
+    let games = (1..=DEMO_GAMES).map(|id| generator.game(id).into()).collect();
+    if bulk.contents().await? == Contents::Empty
+        && bulk.stock(games).await.context("cannot store the demo games")?
+    {
+        tracing::info!(games = DEMO_GAMES, "demo games are in the store");
     }
-    // Another server that started at the same moment may have been faster.
-    let Begin::Started(load) = bulk.begin(wanted).await? else { return Ok(()) };
-    let loader = Loader::new(bulk, Generator::new(DEFAULT_SEED), false);
-    loader.quietly(load).await.context("cannot store the demo games")?;
-    bulk.mark_demo().await?;
-    tracing::info!(games = DEMO_ROWS, "demo games are in the store");
     Ok(())
 }
 
@@ -150,8 +156,8 @@ impl Args {
                  removes them first"
             ),
             Begin::Interrupted(load) => bail!(
-                "a load of {} games was interrupted after {}: --resume goes on with it, --reset \
-                 removes everything first",
+                "a load of {} games has stopped after {}, or is still running elsewhere: --resume \
+                 goes on with it, --reset removes everything first",
                 load.rows,
                 load.written
             ),

@@ -15,6 +15,7 @@ use crate::db::storage::{
     Begin, BulkStore, Chunk, Contents, Digest, Digester, Kind, Load, LoadMode, LoadShape, NewLoad,
     StorageError,
 };
+use crate::overview::model::Overview;
 
 /// Large enough that a commit's cost does not show, small enough that a server which shares the
 /// file waits a fraction of a second for its turn.
@@ -23,7 +24,7 @@ const IDS: i64 = i32::MAX as i64 + 1;
 
 pub(super) struct EmbeddedBulk {
     path: PathBuf,
-    /// Opened by the first load; a server never needs it.
+    /// Opened by the first load; a server needs it for demo games only.
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
@@ -32,9 +33,26 @@ impl EmbeddedBulk {
         Self { path, connection: Arc::default() }
     }
 
-    /// Runs one IMMEDIATE transaction on the loading connection.
+    /// Runs one IMMEDIATE transaction, synced to disk when this ends.
     async fn transaction<T: Send + 'static>(
         &self,
+        statements: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.transaction_of(Sync::AtCommit, statements).await
+    }
+
+    /// Reads on a connection of its own, without any lock.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let path = self.path.clone();
+        blocking(move || read(&connection::open_for_reading(&path)?).map_err(storage)).await
+    }
+
+    async fn transaction_of<T: Send + 'static>(
+        &self,
+        synced: Sync,
         statements: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (path, shared) = (self.path.clone(), Arc::clone(&self.connection));
@@ -45,6 +63,7 @@ impl EmbeddedBulk {
                 *slot = Some(connection::tuned_for_bulk(opened)?);
             }
             let connection = slot.as_mut().ok_or_else(gone)?;
+            connection.pragma_update(None, "synchronous", synced.pragma()).map_err(storage)?;
             let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
             let transaction = begun.map_err(storage)?;
             let outcome = statements(&transaction).map_err(storage)?;
@@ -52,6 +71,23 @@ impl EmbeddedBulk {
             Ok(outcome)
         })
         .await
+    }
+}
+
+/// When a commit is synced to disk. A crash of the machine may take the last chunks that were not,
+/// each whole and together with its record, so that the load goes on before them.
+#[derive(Clone, Copy)]
+enum Sync {
+    AtCommit,
+    AtCheckpoint,
+}
+
+impl Sync {
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::AtCommit => "FULL",
+            Self::AtCheckpoint => "NORMAL",
+        }
     }
 }
 
@@ -66,7 +102,7 @@ impl BulkStore for EmbeddedBulk {
     }
 
     async fn contents(&self) -> Result<Contents, StorageError> {
-        self.transaction(contents).await
+        self.read(contents).await
     }
 
     async fn begin(&self, load: NewLoad) -> Result<Begin, StorageError> {
@@ -75,7 +111,7 @@ impl BulkStore for EmbeddedBulk {
 
     async fn write(&self, load: &Load, chunk: Chunk) -> Result<u64, StorageError> {
         let id = load.id;
-        self.transaction(move |t| write(t, id, &chunk)).await
+        self.transaction_of(Sync::AtCheckpoint, move |t| write(t, id, &chunk)).await
     }
 
     async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
@@ -92,31 +128,22 @@ impl BulkStore for EmbeddedBulk {
         .await
     }
 
-    async fn mark_demo(&self) -> Result<(), StorageError> {
-        self.transaction(|t| {
-            t.execute("INSERT INTO marks (name) VALUES ('demo') ON CONFLICT DO NOTHING", ())
-                .map(drop)
-        })
-        .await
+    async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
+        self.transaction(move |t| stock(t, &games)).await
     }
 
     async fn digest(&self) -> Result<Digest, StorageError> {
-        let path = self.path.clone();
-        blocking(move || {
-            let connection = connection::open_for_reading(&path)?;
-            digest(&connection).map_err(storage)
-        })
-        .await
+        self.read(digest).await
     }
 
     async fn bytes(&self) -> Result<u64, StorageError> {
         let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
-        let bytes: i64 = self.transaction(move |t| t.query_row(sql, (), |r| r.get(0))).await?;
+        let bytes: i64 = self.read(move |c| c.query_row(sql, (), |row| row.get(0))).await?;
         Ok(bytes.cast_unsigned())
     }
 }
 
-fn contents(t: &Transaction<'_>) -> rusqlite::Result<Contents> {
+fn contents(t: &Connection) -> rusqlite::Result<Contents> {
     if let Some(load) = open_load(t)? {
         return Ok(Contents::Interrupted(load));
     }
@@ -133,6 +160,9 @@ fn contents(t: &Transaction<'_>) -> rusqlite::Result<Contents> {
 }
 
 fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
+    if load.rows >= IDS.cast_unsigned() {
+        return Ok(Begin::Exhausted);
+    }
     match (contents(t)?, load.mode) {
         (_, LoadMode::Reset) | (Contents::Demo, LoadMode::Fresh) => empty(t)?,
         (Contents::Interrupted(open), _) => return Ok(Begin::Interrupted(open)),
@@ -153,6 +183,15 @@ fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
     Ok(Begin::Started(Load { id: t.last_insert_rowid(), seed, rows, written: 0, pending }))
 }
 
+fn stock(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<bool> {
+    if contents(t)? != Contents::Empty || reserve(t, games.len() as u64)?.is_none() {
+        return Ok(false);
+    }
+    let rows = insert(t, games)?;
+    t.execute("INSERT INTO marks (name) VALUES ('demo')", ())?;
+    Ok(rows > 0)
+}
+
 /// Empties the store; its counter begins anew, because nothing that had an id is left.
 fn empty(t: &Transaction<'_>) -> rusqlite::Result<()> {
     t.execute_batch(
@@ -170,9 +209,21 @@ fn reserve(t: &Transaction<'_>, rows: u64) -> rusqlite::Result<Option<Range<i64>
 }
 
 fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> rusqlite::Result<u64> {
+    let rows = insert(t, &chunk.games)?;
+    let moved = t.execute(
+        "UPDATE loads SET written = written + ?1, next_id = ?2 \
+         WHERE id = ?3 AND next_id = ?4 AND finished = 0",
+        params![rows.cast_signed(), chunk.range.end, load, chunk.range.start],
+    )?;
+    // Another process has gone on with the load: this chunk must not count twice.
+    if moved == 0 { Err(rusqlite::Error::StatementChangedRows(0)) } else { Ok(rows) }
+}
+
+/// Stores the games whose ids are free; returns how many.
+fn insert(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<u64> {
     let mut insert = t.prepare_cached(INSERT)?;
     let mut rows = 0;
-    for game in &chunk.games {
+    for game in games {
         rows += insert.execute(params![
             game.game_id.0,
             game.game_name,
@@ -183,13 +234,7 @@ fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> rusqlite::Result<u64>
             json(&game.tags)
         ])? as u64;
     }
-    let moved = t.execute(
-        "UPDATE loads SET written = written + ?1, next_id = ?2 \
-         WHERE id = ?3 AND next_id = ?4 AND finished = 0",
-        params![rows.cast_signed(), chunk.range.end, load, chunk.range.start],
-    )?;
-    // Another process has gone on with the load: this chunk must not count twice.
-    if moved == 0 { Err(rusqlite::Error::StatementChangedRows(0)) } else { Ok(rows) }
+    Ok(rows)
 }
 
 fn extend(t: &Transaction<'_>, load: i64, rows: u64) -> rusqlite::Result<Option<Range<i64>>> {
@@ -202,7 +247,7 @@ fn extend(t: &Transaction<'_>, load: i64, rows: u64) -> rusqlite::Result<Option<
     Ok(Some(range))
 }
 
-fn open_load(t: &Transaction<'_>) -> rusqlite::Result<Option<Load>> {
+fn open_load(t: &Connection) -> rusqlite::Result<Option<Load>> {
     let sql = "SELECT id, seed, wanted, written, next_id, end_id FROM loads WHERE finished = 0";
     t.query_row(sql, (), load).optional()
 }

@@ -52,12 +52,9 @@ pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> 
     Ok(connection)
 }
 
-/// The settings of a bulk load's connection. With NORMAL the log is synced before it is copied,
-/// not at every commit: a crash of the machine may take the last chunks, each whole and together
-/// with its record, so that the load can be resumed.
+/// The settings of a bulk load's connection, which chooses for each commit whether it is synced.
 pub(super) fn tuned_for_bulk(connection: Connection) -> Result<Connection, StorageError> {
-    let settings = [("synchronous", "NORMAL"), ("cache_size", "-65536")];
-    set(&connection, &settings, 4 * CHECKPOINT_PAGES)?;
+    set(&connection, &[("cache_size", "-65536")], 4 * CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 

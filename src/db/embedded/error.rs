@@ -24,6 +24,9 @@ pub(super) fn storage(error: Error) -> StorageError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged) => {
             (Kind::Invalid, "the database file is damaged or not a database")
         }
+        _ if matches!(error, Error::StatementChangedRows(_)) => {
+            (Kind::Conflict, "another process has gone on with this load")
+        }
         _ => (Kind::Internal, "the database refused a statement"),
     };
     StorageError::caused(kind, message, error)
@@ -46,7 +49,8 @@ pub(super) fn at(act: &'static str, path: &Path) -> impl Fn(Error) -> StorageErr
             _ => error.to_string(),
         };
         let text = format!("cannot {act} the database {}: {reason}", path.display());
-        StorageError::caused(storage_kind(&error), text, error)
+        // The text holds what the driver said.
+        StorageError::new(storage_kind(&error), text)
     }
 }
 

@@ -17,37 +17,54 @@ const STEPS: [&str; 1] = [include_str!("../../../schema/embedded/0001_overview.s
 /// "stor" in ASCII, kept in the file's header so that another program's database is not touched.
 const APPLICATION_ID: i32 = 0x7374_6f72;
 
-/// Migrates or checks, as asked.
+/// Migrates or checks, as asked, and sees to the write-ahead log.
 pub(super) fn run(
     connection: &Connection,
     path: &Path,
     schema: Schema,
 ) -> Result<(), StorageError> {
-    let (found, wanted) = (version(connection, path)?, STEPS.len());
-    if found > wanted {
-        return Err(refusal(path, found, "newer than this program: use a newer storefront"));
-    }
-    if found == wanted {
-        return Ok(());
-    }
-    if schema == Schema::Require {
+    let found = supported_version(connection, path)?;
+    if found < STEPS.len() && schema == Schema::Require {
         return Err(refusal(path, found, "older than this program: run `storefront migrate`"));
     }
-    apply(connection, path)
+    keep_a_log(connection, path)?;
+    if found < STEPS.len() { apply(connection, path) } else { Ok(()) }
+}
+
+/// Readers and the writer must not wait for each other. The mode is kept in the file, but a copy
+/// made by `VACUUM INTO` has lost it.
+fn keep_a_log(connection: &Connection, path: &Path) -> Result<(), StorageError> {
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(at("open", path))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let text = format!("{} cannot have a write-ahead log here (it stays {mode})", path.display());
+    Err(StorageError::new(Kind::Invalid, text))
 }
 
 fn apply(connection: &Connection, path: &Path) -> Result<(), StorageError> {
     let failed = at("migrate", path);
-    connection.pragma_update(None, "journal_mode", "wal").map_err(&failed)?;
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
             .map_err(&failed)?;
-    for step in STEPS.iter().skip(version(connection, path)?) {
+    // Another program, even a newer one, may have had the lock before.
+    for step in STEPS.iter().skip(supported_version(connection, path)?) {
         transaction.execute_batch(step).map_err(&failed)?;
     }
     transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(&failed)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&failed)?;
     transaction.commit().map_err(&failed)
+}
+
+/// Steps that the file has had, if this program knows all of them.
+fn supported_version(connection: &Connection, path: &Path) -> Result<usize, StorageError> {
+    let found = version(connection, path)?;
+    if found > STEPS.len() {
+        return Err(refusal(path, found, "newer than this program: use a newer storefront"));
+    }
+    Ok(found)
 }
 
 /// Steps that the file has had; an empty file has had none.

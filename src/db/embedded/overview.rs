@@ -24,6 +24,9 @@ pub(super) const INSERT: &str = "INSERT INTO overviews (game_id, game_name, desc
                                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
 const TAKE_ID: &str = "UPDATE counters SET next = next + 1 \
                        WHERE name = 'game_id' AND next <= 2147483647 RETURNING next - 1";
+const MOVE_COUNTER: &str = "UPDATE counters SET next = ?1 WHERE name = 'game_id'";
+/// Taken ids in a row that are tried one by one.
+const STEPS_BEFORE_LEAP: u32 = 32;
 const REMOVE: &str = "DELETE FROM overviews WHERE game_id = ?1";
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM overviews WHERE game_id = ?1)";
 
@@ -72,6 +75,7 @@ impl OverviewStore for EmbeddedOverviews {
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
+        self.writer.check()?;
         self.readers.with(|c| c.prepare_cached(EXISTS)?.query_row([1], |_| Ok(())))
     }
 }
@@ -94,12 +98,38 @@ fn create(connection: &Connection, game: &NewOverview) -> rusqlite::Result<Creat
         return Ok(if insert(id.0)? == 0 { Create::Taken } else { Create::Created(id) });
     }
     let mut take_id = connection.prepare_cached(TAKE_ID)?;
-    while let Some(id) = take_id.query_row((), |row| row.get(0)).optional()? {
+    for tried in 1.. {
+        let taken: Option<i32> = take_id.query_row((), |row| row.get(0)).optional()?;
+        let Some(id) = taken else { break };
         if insert(id)? > 0 {
             return Ok(Create::Created(GameId(id)));
         }
+        if tried % STEPS_BEFORE_LEAP == 0 {
+            leap(connection, id)?;
+        }
     }
     Ok(Create::Exhausted)
+}
+
+/// Moves the counter from a taken id behind the run of taken ids that it is in, in as many steps
+/// as the run's length has binary digits: millions of games may have been created under ids of
+/// their own. Free ids on the way may be passed over.
+fn leap(connection: &Connection, from: i32) -> rusqlite::Result<()> {
+    let mut exists = connection.prepare_cached(EXISTS)?;
+    let mut is_taken = |id: i32| exists.query_row([id], |row| row.get::<_, bool>(0));
+    let (mut taken, mut stride) = (from, 1);
+    let mut free = loop {
+        let Some(id) = taken.checked_add(stride) else { return Ok(()) };
+        if !is_taken(id)? {
+            break id;
+        }
+        (taken, stride) = (id, stride.saturating_mul(2));
+    };
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        *(if is_taken(middle)? { &mut taken } else { &mut free }) = middle;
+    }
+    connection.prepare_cached(MOVE_COUNTER)?.execute([free]).map(drop)
 }
 
 fn update(connection: &Connection, id: GameId, changes: Changes) -> rusqlite::Result<Update> {

@@ -45,6 +45,12 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics: Arc::clone(metrics) })
     }
 
+    /// Fails if the thread has ended, which only a defect explains.
+    pub(super) fn check(&self) -> Result<(), StorageError> {
+        let runs = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        if runs { Ok(()) } else { Err(stopped()) }
+    }
+
     /// Runs the statements of one act in the next group. Once this has been called the act happens
     /// even if the future is dropped; its outcome is given after the commit.
     pub(super) fn submit<T: Send + 'static, F>(

@@ -24,7 +24,8 @@ pub trait BulkStore: Send + Sync {
 
     /// Opens a load. Under [`LoadMode::Fresh`] a store that holds anything but pure demo data
     /// refuses, and so does any mode but [`LoadMode::Reset`] while another load is open.
-    /// `Fresh` (over demo data) and `Reset` empty the store first, its counter included.
+    /// `Fresh` (over demo data) and `Reset` empty the store first, its counter included. Any outcome
+    /// but [`Begin::Started`] has changed nothing.
     async fn begin(&self, load: NewLoad) -> Result<Begin, StorageError>;
 
     /// Stores the games of one chunk and records it as done, both or neither. A game whose id is
@@ -35,12 +36,14 @@ pub trait BulkStore: Send + Sync {
     /// Reserves `rows` further ids for an open load, in place of those that were taken.
     async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError>;
 
-    /// Closes the load: it is complete.
+    /// Closes the load: it is complete, and durable as any other write.
     async fn finish(&self, load: &Load) -> Result<(), StorageError>;
 
-    /// Marks what the store holds as demo data, which [`LoadMode::Fresh`] may replace. Any later
-    /// create, update or removal takes the mark away.
-    async fn mark_demo(&self) -> Result<(), StorageError>;
+    /// Puts demo games into a store that is empty, all of them or none, under the next ids, which
+    /// must be theirs. Until the first create, update or removal the store counts as
+    /// [`Contents::Demo`], which [`LoadMode::Fresh`] may replace. `false`: it was not empty, and
+    /// nothing changed.
+    async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError>;
 
     /// Reads every row. Games written meanwhile may be in it or not.
     async fn digest(&self) -> Result<Digest, StorageError>;

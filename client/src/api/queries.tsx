@@ -1,0 +1,88 @@
+import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
+import { createContext, useContext } from 'react';
+import { failureKind } from './errors';
+import type { CataloguePage, Overview } from './overview';
+import type { Store } from './store';
+
+/** Hooks over the store's routes: caching, cancelling and retrying live here. */
+
+const StoreContext = createContext<Store | null>(null);
+export const StoreProvider = StoreContext.Provider;
+
+function useStore(): Store {
+  const store = useContext(StoreContext);
+  if (store === null) throw new Error('no StoreProvider above this component');
+  return store;
+}
+
+export function newQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        // Without this a browser that believes itself offline would show skeletons for ever.
+        networkMode: 'always',
+        staleTime: 30_000,
+        refetchOnWindowFocus: false,
+        retry: (failures, error) => failures < 1 && failureKind(error) === 'unreachable',
+        retryDelay: 400,
+      },
+    },
+  });
+}
+
+export function useOverview(id: number) {
+  const store = useStore();
+  const client = useQueryClient();
+  return useQuery<Overview>({
+    queryKey: ['overview', id],
+    queryFn: ({ signal }) => store.overview(id, signal),
+    // A card of the catalogue already holds the whole overview.
+    placeholderData: (): Overview | undefined => findInCatalogue(client, id),
+  });
+}
+
+function findInCatalogue(client: QueryClient, id: number): Overview | undefined {
+  return client
+    .getQueriesData<CataloguePage>({ queryKey: ['catalogue'] })
+    .flatMap(([, page]) => page?.overviews ?? [])
+    .find((overview) => overview.id === id);
+}
+
+export function useCatalogue(after: string | null) {
+  return useQuery(catalogueQuery(useStore(), after));
+}
+
+/** Fetches a page the reader is about to ask for. */
+export function usePrefetchCatalogue() {
+  const store = useStore();
+  const client = useQueryClient();
+  return (after: string) => void client.prefetchQuery(catalogueQuery(store, after));
+}
+
+function catalogueQuery(store: Store, after: string | null) {
+  return {
+    queryKey: ['catalogue', after],
+    queryFn: ({ signal }: { signal: AbortSignal }) => store.catalogue(after, signal),
+  };
+}
+
+/** Pictures and reviews come from sister services: ask once, the page does without them. */
+export function useImage(id: number, enabled = true) {
+  const store = useStore();
+  return useQuery({
+    queryKey: ['image', id],
+    queryFn: ({ signal }) => store.image(id, signal),
+    enabled,
+    retry: false,
+    staleTime: 300_000,
+  });
+}
+
+export function useReviews(id: number) {
+  const store = useStore();
+  return useQuery({
+    queryKey: ['reviews', id],
+    queryFn: ({ signal }) => store.reviews(id, signal),
+    retry: false,
+  });
+}

@@ -1,0 +1,17 @@
+import { asArray, asBoolean, asFields, asTime } from './guards';
+
+export interface Review {
+  readonly recommended: boolean;
+  /** Milliseconds since the epoch. */
+  readonly posted: number;
+}
+
+export function parseReviews(answer: unknown): readonly Review[] {
+  return asArray(answer, 'reviews').map((value) => {
+    const fields = asFields(value, 'review');
+    return {
+      recommended: asBoolean(fields.recommended, 'recommended'),
+      posted: asTime(fields.posted, 'posted'),
+    };
+  });
+}

@@ -1,0 +1,21 @@
+const CARDS = Array.from({ length: 12 }, (_, index) => index);
+
+/** The shelf's shape while the store is asked. */
+export function CardSkeletons() {
+  return (
+    <div className="shelf" aria-busy="true">
+      <p className="sf-visually-hidden" role="status">
+        Loading the catalogue …
+      </p>
+      {CARDS.map((card) => (
+        <div key={card} className="card">
+          <div className="sf-banner sf-skeleton" />
+          <div className="card__text">
+            <div className="sf-skeleton sf-skeleton--line" />
+            <div className="sf-skeleton sf-skeleton--line" />
+          </div>
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,37 @@
+import { useRef } from 'react';
+import type { Overview } from '../api/overview';
+import { useImage } from '../api/queries';
+import { Banner } from '../overview/Banner';
+import { day } from '../overview/sentences';
+import { Link } from '../router/Link';
+import { useNearViewport } from '../ui/useNearViewport';
+
+const TAGS_SHOWN = 3;
+
+export function GameCard({ overview }: { overview: Overview }) {
+  const card = useRef<HTMLLIElement>(null);
+  // Pictures are asked for as cards come near: a slow picture service must not hold up the rest.
+  const image = useImage(overview.id, useNearViewport(card));
+  return (
+    <li className="card" ref={card}>
+      <Banner url={image.data ?? null} failed={image.isError} name={overview.name} alt="" lazy />
+      <div className="card__text">
+        <h2 className="card__name">
+          <Link href={`/${overview.id}`}>{overview.name}</Link>
+        </h2>
+        <p className="card__maker">
+          {overview.developer} <span aria-hidden="true">·</span>{' '}
+          <time className="card__date">{day(overview.releaseDate)}</time>
+        </p>
+        <p className="card__foot">
+          <span className="card__tags">{overview.tags.slice(0, TAGS_SHOWN).join(', ')}</span>
+          <span className="card__number">
+            <span className="sf-visually-hidden">Game number </span>
+            <span aria-hidden="true">#</span>
+            {overview.id}
+          </span>
+        </p>
+      </div>
+    </li>
+  );
+}

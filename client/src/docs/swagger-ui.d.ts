@@ -1,0 +1,14 @@
+/** The part of swagger-ui-dist that the page uses; the package has no types of its own. */
+declare module 'swagger-ui-dist/swagger-ui-es-bundle.js' {
+  interface Options {
+    dom_id: string;
+    url: string;
+    validatorUrl: string | null;
+    deepLinking: boolean;
+    docExpansion: 'list' | 'full' | 'none';
+    defaultModelsExpandDepth: number;
+    displayRequestDuration: boolean;
+    syntaxHighlight: { activated: boolean; theme: string };
+  }
+  export default function SwaggerUI(options: Options): unknown;
+}

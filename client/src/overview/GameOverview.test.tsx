@@ -1,0 +1,107 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { cleanup, render, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ApiError } from '../api/errors';
+import type { Overview } from '../api/overview';
+import { newQueryClient, StoreProvider } from '../api/queries';
+import type { Store } from '../api/store';
+import { GameOverview } from './GameOverview';
+
+const GAME: Overview = {
+  id: 1,
+  name: 'Stardew Valley',
+  description: 'A farm.',
+  releaseDate: '2016-02-26T00:00:00.000Z',
+  developer: 'ConcernedApe',
+  publisher: 'Chucklefish',
+  tags: ['Farming', 'Relaxing'],
+};
+
+const store = {
+  base: 'http://store.example',
+  overview: vi.fn<Store['overview']>(),
+  catalogue: vi.fn<Store['catalogue']>(),
+  image: vi.fn<Store['image']>(),
+  reviews: vi.fn<Store['reviews']>(),
+};
+
+beforeEach(() => {
+  vi.stubGlobal(
+    'ResizeObserver',
+    class {
+      observe() {}
+      disconnect() {}
+    },
+  );
+  store.overview.mockReset().mockResolvedValue(GAME);
+  store.image.mockReset().mockResolvedValue('http://store.example/banner.svg');
+  store.reviews.mockReset().mockResolvedValue([
+    { recommended: true, posted: Date.now() },
+    { recommended: false, posted: 0 },
+    { recommended: false, posted: 0 },
+  ]);
+});
+afterEach(cleanup);
+
+function show() {
+  render(
+    <QueryClientProvider client={newQueryClient()}>
+      <StoreProvider value={store}>
+        <GameOverview id={1} headingLevel={1} />
+      </StoreProvider>
+    </QueryClientProvider>,
+  );
+}
+
+test('shows everything the store knows', async () => {
+  show();
+  expect(await screen.findByRole('heading', { level: 1, name: 'Stardew Valley' })).toBeTruthy();
+  for (const text of ['A farm.', '2016-02-26', 'ConcernedApe', 'Chucklefish', 'Farming']) {
+    expect(screen.getByText(text)).toBeTruthy();
+  }
+  const banner = await screen.findByRole<HTMLImageElement>('img');
+  expect(banner.src).toBe('http://store.example/banner.svg');
+  expect(await screen.findByRole('button', { name: 'Overwhelmingly Positive' })).toBeTruthy();
+  expect(screen.getByRole('button', { name: 'Very Negative' })).toBeTruthy();
+});
+
+test('says so when nobody has reviewed it', async () => {
+  store.reviews.mockResolvedValue([]);
+  show();
+  expect(await screen.findAllByText('No user reviews')).toHaveLength(2);
+});
+
+test('does without its sister services, and asks reviews again on request', async () => {
+  const down = new ApiError('unreachable', 'down');
+  store.image.mockRejectedValue(down);
+  store.reviews.mockRejectedValueOnce(down);
+  show();
+  expect(await screen.findByRole('img', { name: /no picture/ })).toBeTruthy();
+  const row = (await screen.findByText('Not available right now.')).parentElement as HTMLElement;
+  await userEvent.click(within(row).getByRole('button', { name: 'Try again' }));
+  expect(await screen.findByRole('button', { name: 'Very Negative' })).toBeTruthy();
+});
+
+test('a missing game is a state of its own', async () => {
+  store.overview.mockRejectedValue(new ApiError('missing', 'gone'));
+  show();
+  expect(await screen.findByRole('heading', { name: 'There is no game number 1' })).toBeTruthy();
+  expect(store.overview).toHaveBeenCalledTimes(1);
+});
+
+test('a failed store can be asked again without losing the button on the way', async () => {
+  store.overview.mockRejectedValueOnce(new ApiError('malformed', 'odd'));
+  let answer: (game: Overview) => void = () => {};
+  store.overview.mockReturnValueOnce(
+    new Promise((resolve) => {
+      answer = resolve;
+    }),
+  );
+  show();
+  const retry = await screen.findByRole('button', { name: 'Try again' });
+  await userEvent.click(retry);
+  expect(screen.getByRole('button', { name: 'Trying …' })).toBe(retry);
+  answer(GAME);
+  expect(await screen.findByRole('heading', { name: 'Stardew Valley' })).toBeTruthy();
+});

@@ -1,0 +1,25 @@
+import type { ReactNode } from 'react';
+import { Notice } from '../ui/Notice';
+import { EmptyShelf } from '../ui/pictures';
+
+interface Props {
+  /** Null when what was asked for is no game number at all. */
+  id: number | null;
+  headingLevel: 1 | 2;
+  actions?: ReactNode;
+}
+
+export function MissingGame({ id, headingLevel, actions }: Props) {
+  return (
+    <Notice
+      picture={<EmptyShelf />}
+      title={id === null ? 'That is no game number' : `There is no game number ${id}`}
+      headingLevel={headingLevel}
+      actions={actions}
+    >
+      {id === null
+        ? 'Games are found by whole numbers, such as 1 or 42.'
+        : 'It may have been taken off the shelf, or it was never there.'}
+    </Notice>
+  );
+}

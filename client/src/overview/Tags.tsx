@@ -1,0 +1,32 @@
+import { useRef, useState } from 'react';
+import { useFittingCount } from './useFittingCount';
+
+/** The tags that fit, and a "+" that shows the rest. Key it by the tags: it measures them once. */
+export function Tags({ tags }: { tags: readonly string[] }) {
+  const list = useRef<HTMLUListElement>(null);
+  const [expanded, setExpanded] = useState(false);
+  const fitting = useFittingCount(list, tags.length);
+  const hidden = tags.length - fitting;
+  return (
+    <ul className="sf-tags" ref={list}>
+      {tags.map((tag, index) => (
+        <li key={index} className="sf-tag" hidden={!expanded && index >= fitting}>
+          {tag}
+        </li>
+      ))}
+      {hidden > 0 && (
+        <li>
+          <button
+            type="button"
+            className="sf-tag sf-tag--more"
+            aria-expanded={expanded}
+            aria-label={expanded ? 'Show fewer tags' : `Show ${hidden} more tags`}
+            onClick={() => setExpanded(!expanded)}
+          >
+            {expanded ? '−' : `+${hidden}`}
+          </button>
+        </li>
+      )}
+    </ul>
+  );
+}

@@ -1,0 +1,15 @@
+export function Footer() {
+  return (
+    <footer className="footer">
+      <p>Storefront</p>
+      <ul>
+        <li>
+          <a href="/docs">API reference</a>
+        </li>
+        <li>
+          <a href="/openapi.json">OpenAPI</a>
+        </li>
+      </ul>
+    </footer>
+  );
+}

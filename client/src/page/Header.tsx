@@ -1,0 +1,26 @@
+import { Link } from '../router/Link';
+import { usePathname } from '../router/location';
+import { NumberSearch } from '../search/NumberSearch';
+
+export function Header() {
+  return (
+    <header className="header">
+      <div className="header__bar">
+        <Link className="brand" href="/">
+          <img src="/favicon.svg" alt="" width="32" height="32" />
+          <span>Storefront</span>
+        </Link>
+        <nav className="header__nav" aria-label="Store">
+          <Link href="/" aria-current={usePathname() === '/' ? 'page' : undefined}>
+            Catalogue
+          </Link>
+          <a href="/docs">API</a>
+        </nav>
+        <div className="header__tools">
+          <NumberSearch />
+        </div>
+      </div>
+      <div className="awning" aria-hidden="true" />
+    </header>
+  );
+}

@@ -1,0 +1,22 @@
+import type { ComponentPropsWithRef, MouseEvent } from 'react';
+import { navigate } from './location';
+
+interface Props extends ComponentPropsWithRef<'a'> {
+  href: string;
+  /** Kept with the history entry. */
+  state?: unknown;
+}
+
+/** A link within the page: a real one, so that opening it in a new tab and copying it work. */
+export function Link({ href, state, ...rest }: Props) {
+  const follow = (event: MouseEvent) => {
+    if (!isPlainClick(event)) return;
+    event.preventDefault();
+    navigate(href, state);
+  };
+  return <a {...rest} href={href} onClick={follow} />;
+}
+
+function isPlainClick(event: MouseEvent): boolean {
+  return event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+}

@@ -1,0 +1,36 @@
+import { useSyncExternalStore } from 'react';
+
+/** The address bar as state. Small on purpose: two pages do not need a router library. */
+
+const CHANGED = 'storefront:navigated';
+
+/** Goes to `href` (path and query, same origin), remembering `state` with the history entry. */
+export function navigate(href: string, state: unknown = null): void {
+  window.history.pushState(state, '', href);
+  window.scrollTo(0, 0);
+  window.dispatchEvent(new Event(CHANGED));
+}
+
+export function usePathname(): string {
+  return useSyncExternalStore(subscribe, () => window.location.pathname);
+}
+
+export function useQueryParam(name: string): string | null {
+  return useSyncExternalStore(subscribe, () =>
+    new URLSearchParams(window.location.search).get(name),
+  );
+}
+
+/** What `navigate` was given for this entry; survives reloads. */
+export function useHistoryState(): unknown {
+  return useSyncExternalStore(subscribe, () => window.history.state);
+}
+
+function subscribe(onChange: () => void): () => void {
+  window.addEventListener('popstate', onChange);
+  window.addEventListener(CHANGED, onChange);
+  return () => {
+    window.removeEventListener('popstate', onChange);
+    window.removeEventListener(CHANGED, onChange);
+  };
+}

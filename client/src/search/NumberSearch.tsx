@@ -1,0 +1,68 @@
+import { type FormEvent, useId, useRef, useState } from 'react';
+import { parseGameId } from '../api/gameId';
+import { navigate } from '../router/location';
+
+/** Goes to a game by its number. */
+export function NumberSearch() {
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const [text, setText] = useState('');
+  const [complaint, setComplaint] = useState<string | null>(null);
+  const go = (event: FormEvent) => {
+    event.preventDefault();
+    const number = parseGameId(text.trim());
+    setComplaint(number === null ? complaintAbout(text.trim()) : null);
+    if (number === null) return input.current?.focus();
+    setText('');
+    navigate(`/${number}`);
+  };
+  return (
+    <search>
+      <form className="search" onSubmit={go} noValidate>
+        <label className="sf-visually-hidden" htmlFor={id}>
+          Game number
+        </label>
+        <input
+          ref={input}
+          id={id}
+          className="search__input"
+          inputMode="numeric"
+          autoComplete="off"
+          enterKeyHint="go"
+          placeholder="Game number"
+          value={text}
+          aria-invalid={complaint !== null}
+          aria-describedby={`${id}-complaint`}
+          onChange={(event) => {
+            setText(event.target.value);
+            setComplaint(null);
+          }}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape') setComplaint(null);
+          }}
+          onBlur={() => setComplaint(null)}
+        />
+        <button type="submit" className="search__go" aria-label="Go to the game">
+          <svg viewBox="0 0 20 20" width="20" height="20" fill="none" aria-hidden="true">
+            <circle cx="8.5" cy="8.5" r="5" stroke="currentColor" strokeWidth="2" />
+            <path
+              d="m12.5 12.5 4.5 4.5"
+              stroke="currentColor"
+              strokeWidth="2"
+              strokeLinecap="round"
+            />
+          </svg>
+        </button>
+        <p className="search__complaint" id={`${id}-complaint`} role="alert">
+          {complaint}
+        </p>
+      </form>
+    </search>
+  );
+}
+
+function complaintAbout(text: string): string {
+  if (text === '') return 'Type a game number, such as 42.';
+  if (/^-?\d+$/.test(text)) return 'Game numbers end at 2,147,483,647.';
+  return 'A game number is a whole number, such as 42.';
+}

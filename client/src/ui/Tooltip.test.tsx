@@ -1,0 +1,47 @@
+import { cleanup, render, screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { afterEach, expect, test } from 'vitest';
+import { Tooltip } from './Tooltip';
+
+afterEach(cleanup);
+
+const tip = () => screen.queryByRole('tooltip');
+
+function show() {
+  render(<Tooltip text="83% are positive.">Very Positive</Tooltip>);
+  return userEvent.setup();
+}
+
+test('is described to assistive technology also while hidden', () => {
+  show();
+  expect(tip()).toBeNull();
+  const description = screen.getByRole('button').getAttribute('aria-describedby');
+  expect(document.getElementById(description ?? '')?.textContent).toBe('83% are positive.');
+});
+
+test('opens on keyboard focus, closes on Escape and on leaving', async () => {
+  const user = show();
+  await user.tab();
+  expect(tip()).not.toBeNull();
+  await user.keyboard('{Escape}');
+  expect(tip()).toBeNull();
+  await user.keyboard('{Enter}');
+  expect(tip()).not.toBeNull();
+  await user.tab();
+  expect(tip()).toBeNull();
+});
+
+test('opens on hover and stays while the pointer is on it', async () => {
+  const user = show();
+  await user.hover(screen.getByRole('button'));
+  await user.hover(screen.getByRole('tooltip'));
+  expect(tip()).not.toBeNull();
+  await user.unhover(screen.getByRole('tooltip'));
+  expect(tip()).toBeNull();
+});
+
+test('opens on a tap, which lifts the finger again', async () => {
+  const user = show();
+  await user.pointer({ keys: '[TouchA]', target: screen.getByRole('button') });
+  expect(tip()).not.toBeNull();
+});

@@ -1,0 +1,77 @@
+/** A real Chromium whose pages may talk to the store alone. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before } from 'node:test';
+import { chromium } from 'playwright-core';
+import { removeFolder, temporaryFolder } from './leftovers.js';
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+/** A debug build on a busy machine is slow; nothing waits this long when all is well. */
+export const PATIENCE_MS = 15_000;
+
+export const DESK = { width: 1280, height: 800 };
+export const PHONE = { width: 390, height: 844 };
+
+export async function launchBrowser() {
+  // Chromium also writes to its home and its own temporary folder.
+  const home = temporaryFolder('browser');
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: FLAGS,
+    env: { ...process.env, HOME: home, TMPDIR: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
+  });
+  return {
+    newContext: (options) => browser.newContext(options),
+    close: async () => {
+      await browser.close();
+      removeFolder(home);
+    },
+  };
+}
+
+/**
+ * A browser for the tests of one file. Call it at the file's top. `open(url)` is a page in a profile
+ * of its own; after each test its pages are closed and must have asked their own origins only.
+ */
+export function useBrowser() {
+  let browser;
+  let opened = [];
+  before(async () => {
+    browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    const visits = opened;
+    opened = [];
+    await Promise.all(visits.map(({ context }) => context.close()));
+    for (const { strangers } of visits) assert.deepEqual(strangers, []);
+  });
+  after(() => browser?.close());
+
+  return {
+    /** `allowed`: further origins that the page may ask. */
+    async open(url, { viewport = DESK, allowed = [], ...options } = {}) {
+      const context = await browser.newContext({ viewport, ...options });
+      const origins = new Set([new URL(url).origin, ...allowed]);
+      const strangers = [];
+      opened.push({ context, strangers });
+      context.setDefaultTimeout(PATIENCE_MS);
+      context.on('request', (request) => {
+        const asked = new URL(request.url());
+        if (asked.protocol.startsWith('http') && !origins.has(asked.origin)) {
+          strangers.push(request.url());
+        }
+      });
+      const page = await context.newPage();
+      await page.goto(url);
+      return page;
+    },
+  };
+}

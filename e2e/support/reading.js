@@ -1,0 +1,54 @@
+/** Reading a page as its user does. */
+import assert from 'node:assert/strict';
+import { PATIENCE_MS } from './browser.js';
+
+export function heading(page, name) {
+  return page.getByRole('heading', { level: 1, name });
+}
+
+/** Waits for the page's main heading; without a name, for that of a shown game. */
+export async function arrive(page, name) {
+  await (name ? heading(page, name) : page.locator('article h1')).waitFor();
+}
+
+/** The value beside a name in the facts list. */
+export function fact(page, name) {
+  return page
+    .locator('dl > div')
+    .filter({ has: page.locator('dt', { hasText: name }) })
+    .locator('dd');
+}
+
+/** The text as a reader sees it: without what is hidden, with what CSS makes of it. */
+export async function visibleText(locator) {
+  return (await locator.innerText()).trim();
+}
+
+/** Waits until the locator's visible text is exactly this; looks once a frame. */
+export async function shows(locator, text) {
+  await locator.waitFor();
+  const until = Date.now() + PATIENCE_MS;
+  let seen = await visibleText(locator);
+  while (seen !== text && Date.now() < until) {
+    await locator.page().evaluate(() => new Promise(requestAnimationFrame));
+    seen = await visibleText(locator);
+  }
+  assert.equal(seen, text);
+}
+
+/** Waits for a condition in the page. */
+export function until(page, condition, argument) {
+  return page.waitForFunction(condition, argument);
+}
+
+export function untilTitle(page, title) {
+  return until(page, (expected) => document.title === expected, title);
+}
+
+/** Where the keyboard is: the accessible name, roughly, of the focused element. */
+export function focused(page) {
+  return page.evaluate(() => {
+    const { activeElement: element } = document;
+    return element?.getAttribute('aria-label') ?? element?.textContent?.trim() ?? '';
+  });
+}

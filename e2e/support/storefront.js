@@ -1,0 +1,110 @@
+/** The real program, in a fresh folder, on a free port. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { removeFolder, temporaryFolder, watchOver } from './leftovers.js';
+
+const BINARY = resolve(
+  process.env.STOREFRONT_BIN ?? join(import.meta.dirname, '../../target/debug/storefront'),
+);
+/** The first start also makes the demo games. */
+const START_LIMIT_MS = 60_000;
+const READY = /^storefront is ready: open (http:\/\/[^/]+)\//;
+
+/** Starts a storefront with its demo games; `flags` are further ones of `serve`. */
+export async function startStorefront(flags = []) {
+  const folder = temporaryFolder('store');
+  const store = new Storefront(folder, flags);
+  await store.start('127.0.0.1:0');
+  return store;
+}
+
+class Storefront {
+  #folder;
+  #flags;
+  #child = null;
+  /** Such as `http://127.0.0.1:41234`; kept over restarts. */
+  origin = '';
+
+  constructor(folder, flags) {
+    this.#folder = folder;
+    this.#flags = flags;
+  }
+
+  async start(listen) {
+    const child = spawn(BINARY, ['serve', '--listen', listen, ...this.#flags], {
+      cwd: this.#folder,
+      env: withoutSettings(process.env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    watchOver(child);
+    this.origin = await untilReady(child);
+  }
+
+  /** Starts again on the same port, with the same data. */
+  restart() {
+    return this.start(new URL(this.origin).host);
+  }
+
+  /** As a power cut would. */
+  kill() {
+    return this.#end('SIGKILL');
+  }
+
+  async stop() {
+    await this.#end('SIGTERM');
+    removeFolder(this.#folder);
+  }
+
+  async #end(signal) {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await gone;
+    clearTimeout(late);
+  }
+
+  /** What the API answers, asked without the browser. */
+  async get(path) {
+    const response = await fetch(`${this.origin}${path}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status}`);
+    return response.json();
+  }
+}
+
+/** Settings of the machine must not leak into a test. */
+function withoutSettings(environment) {
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name]) => !/^(STOREFRONT_|(DB|DATABASE_URL|NODE_ENV)$|(PROD|DEV)_)/.test(name),
+    ),
+  );
+}
+
+async function untilReady(child) {
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    log = (log + text).slice(-4_000);
+  });
+  const lines = createInterface({ input: child.stdout });
+  const ready = new Promise((resolveReady, reject) => {
+    lines.on('line', (line) => {
+      const match = READY.exec(line);
+      if (match) resolveReady(match[1]);
+    });
+    child.once('error', reject);
+    child.once('exit', (code, signal) => reject(new Error(`ended (${code ?? signal})`)));
+    setTimeout(() => reject(new Error('not ready in time')), START_LIMIT_MS).unref();
+  });
+  try {
+    return await ready;
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw new Error(`${BINARY}: ${error.message}\n${log}`, { cause: error });
+  }
+}

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { accessible } from '../support/audit.js';
+import { shows, visibleText } from '../support/reading.js';
+import { useShop } from '../support/shop.js';
+import { json, startServer } from '../support/sister.js';
+
+const shop = useShop();
+
+/** Another team's server: its pages, and what was asked of it besides. */
+let foreign;
+let html = '';
+const askedOfForeign = [];
+before(async () => {
+  foreign = await startServer((request, response) => {
+    askedOfForeign.push(request.url);
+    response.setHeader('content-type', 'text/html; charset=utf-8');
+    response.end(html);
+  });
+});
+after(() => foreign?.stop());
+
+/** Styles that would wreck any guest that is not walled off. */
+const HOSTILE = `
+  html { font-size: 62.5%; }
+  body { margin: 0; color: #222; background: #fff; font: italic 700 9px/1 serif; letter-spacing: 2px;
+    text-transform: uppercase; text-align: right; --sf-text: red; }
+  h2, p, div, span, dl, dd, button, ul, li { color: red !important; font-size: 40px !important;
+    display: inline !important; }
+  #overview { display: block !important; }
+`;
+
+function hostPage({ script, head = '', body = '<div id="overview">soon</div>', inHead = false }) {
+  const tag = `<script src="${script}"></script>`;
+  return `<!doctype html><html lang="en"><head><title>Another team</title><style>${HOSTILE}</style>
+    ${head}${inHead ? tag : ''}</head><body><main><h1>Shop</h1>${body}</main>${inHead ? '' : tag}</body></html>`;
+}
+
+async function openForeign(page, path = '/1') {
+  html = hostPage(page);
+  askedOfForeign.length = 0;
+  return shop.open(`${foreign.origin}${path}`, { allowed: [shop.store.origin] });
+}
+
+const overviewHeading = (page) => page.locator('#overview').getByRole('heading', { level: 2 });
+
+for (const [how, options] of Object.entries({
+  'as /dist/bundle.js': () => ({ script: `${shop.store.origin}/dist/bundle.js` }),
+  'as /1/dist/bundle.js': () => ({ script: `${shop.store.origin}/1/dist/bundle.js` }),
+  'in the head, before the element exists': () => ({
+    script: `${shop.store.origin}/dist/bundle.js`,
+    inHead: true,
+  }),
+})) {
+  test(`another origin’s page shows the overview, the script loaded ${how}`, async () => {
+    const [game] = await shop.store.get('/api/overview/1');
+    const page = await openForeign(options());
+    await shows(overviewHeading(page), 'Stardew Valley');
+    const overview = page.locator('#overview');
+    await overview.getByText(game.publisher).first().waitFor();
+    await overview
+      .getByText(/(Positive|Negative)$/)
+      .first()
+      .waitFor();
+    await overview.getByRole('img', { name: 'Banner of Stardew Valley' }).waitFor();
+    assert.deepEqual(
+      askedOfForeign.filter((url) => url.startsWith('/api')),
+      [],
+    );
+  });
+}
+
+test('the overview is of the game in the host page’s path', async () => {
+  const [game] = await shop.store.get('/api/overview/42');
+  const page = await openForeign(
+    { script: `${shop.store.origin}/1/dist/bundle.js` },
+    '/42/photos?x=1',
+  );
+  await shows(overviewHeading(page), game.game_name.replaceAll('_', ' '));
+});
+
+test('a host page can name the API itself', async () => {
+  const [game] = await shop.store.get('/api/overview/1');
+  const api = await startServer((request, response) => {
+    response.setHeader('access-control-allow-origin', '*');
+    const body = request.url === '/api/overview/1' ? [{ ...game, game_name: 'Named_API' }] : [];
+    json(body)(request, response);
+  });
+  try {
+    html = hostPage({
+      script: `${shop.store.origin}/dist/bundle.js`,
+      head: `<script>globalThis.STOREFRONT_API_URL = '${api.origin}/';</script>`,
+    });
+    const page = await shop.open(`${foreign.origin}/1`, {
+      allowed: [shop.store.origin, api.origin],
+    });
+    await shows(overviewHeading(page), 'Named API');
+  } finally {
+    await api.stop();
+  }
+});
+
+test('neither side’s styles reach the other', async () => {
+  const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` });
+  await overviewHeading(page).waitFor();
+  const seen = await page.evaluate(() => {
+    const style = (element) => {
+      const { color, fontSize, letterSpacing, textTransform, fontStyle } =
+        getComputedStyle(element);
+      return { color, fontSize, letterSpacing, textTransform, fontStyle };
+    };
+    const inside = document.querySelector('#overview > div').shadowRoot;
+    return {
+      host: style(document.querySelector('h1')),
+      text: style(inside.querySelector('article p')),
+    };
+  });
+  assert.deepEqual(seen.text, {
+    color: 'rgb(244, 240, 250)',
+    fontSize: '17px',
+    letterSpacing: 'normal',
+    textTransform: 'none',
+    fontStyle: 'normal',
+  });
+  assert.deepEqual(seen.host, {
+    color: 'rgb(34, 34, 34)',
+    fontSize: '18px',
+    letterSpacing: '2px',
+    textTransform: 'uppercase',
+    fontStyle: 'italic',
+  });
+});
+
+test('the script adds no global name and needs no React of the page', async () => {
+  const globals = () => Object.getOwnPropertyNames(window).filter((name) => !/^\d+$/.test(name));
+  html = hostPage({
+    script: `${shop.store.origin}/dist/bundle.js`,
+    head: `<script>
+      globalThis.React = { version: '0.0.0' };
+      globalThis.before = [];
+      globalThis.before = (${globals})();
+    </script>`,
+  });
+  const page = await shop.open(`${foreign.origin}/1`, { allowed: [shop.store.origin] });
+  await overviewHeading(page).waitFor();
+  assert.equal(await page.evaluate(() => window.React.version), '0.0.0');
+  const added = await page.evaluate(
+    (names) => Object.getOwnPropertyNames(window).filter((name) => !names.includes(name)),
+    await page.evaluate(() => [...window.before, 'overview', 'axe']),
+  );
+  assert.deepEqual(
+    added.filter((name) => !/^\d+$|playwright/i.test(name)),
+    [],
+  );
+});
+
+describe('a page that is not made for it', () => {
+  test('without the element nothing happens', async () => {
+    const errors = [];
+    const page = await openForeign({
+      script: `${shop.store.origin}/dist/bundle.js`,
+      body: '<p>hi</p>',
+    });
+    page.on('pageerror', (error) => errors.push(error));
+    await page.reload({ waitUntil: 'load' });
+    assert.deepEqual(errors, []);
+    assert.match(await visibleText(page.getByRole('main')), /^SHOP\s*HI$/);
+  });
+
+  test('loaded twice it mounts once', async () => {
+    const script = `${shop.store.origin}/dist/bundle.js`;
+    const page = await openForeign({ script, head: `<script src="${script}"></script>` });
+    await overviewHeading(page).waitFor();
+    assert.equal(await page.locator('#overview > div').count(), 1);
+  });
+
+  test('a path without a game number is said in words', async () => {
+    const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` }, '/shop');
+    await shows(overviewHeading(page), 'That is no game number');
+  });
+
+  test('a missing game is said in words', async () => {
+    const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` }, '/999999');
+    await shows(overviewHeading(page), 'There is no game number 999999');
+  });
+});
+
+test('a strict content security policy does not undress it', async () => {
+  const policy = `default-src 'none'; script-src ${shop.store.origin}; connect-src ${shop.store.origin}; img-src ${shop.store.origin}`;
+  html = `<!doctype html><html lang="en"><head><title>Strict</title>
+    <meta http-equiv="Content-Security-Policy" content="${policy}"></head>
+    <body><main><h1>Shop</h1><div id="overview"></div></main>
+    <script src="${shop.store.origin}/dist/bundle.js"></script></body></html>`;
+  const page = await shop.open(`${foreign.origin}/1`, { allowed: [shop.store.origin] });
+  await overviewHeading(page).waitFor();
+  const background = await page.evaluate(() => {
+    const inside = document.querySelector('#overview > div').shadowRoot;
+    return getComputedStyle(inside.firstElementChild).backgroundColor;
+  });
+  assert.equal(background, 'rgb(22, 18, 31)');
+});
+
+test('on a plain page it is accessible', async () => {
+  html = `<!doctype html><html lang="en"><head><title>Plain</title></head><body><main><h1>Shop</h1>
+    <div id="overview"></div></main><script src="${shop.store.origin}/dist/bundle.js"></script></body></html>`;
+  const page = await shop.open(`${foreign.origin}/1`, { allowed: [shop.store.origin] });
+  await page.locator('#overview [data-reviews=all] button').waitFor();
+  await accessible(page);
+});

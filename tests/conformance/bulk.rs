@@ -1,0 +1,242 @@
+//! Cases of `BulkStore`.
+
+use std::ops::Range;
+
+use storefront::db::Stores;
+use storefront::db::storage::{
+    Begin, BulkStore, Chunk, Contents, Create, Digest, Load, LoadMode, NewLoad, Remove, Update,
+};
+use storefront::overview::model::{Changes, GameId, Overview};
+use storefront_seed::Generator;
+
+use crate::world::{World, game};
+
+const SEED: u64 = 42;
+
+fn chunk(range: Range<i64>) -> Chunk {
+    let games = range.clone().map(|id| generated(id as i32)).collect();
+    Chunk { range, games }
+}
+
+fn generated(id: i32) -> Overview {
+    Generator::new(SEED).game(id).into()
+}
+
+async fn begin(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Begin {
+    bulk.begin(NewLoad { seed: SEED, rows, mode }).await.unwrap()
+}
+
+async fn started(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Load {
+    match begin(bulk, rows, mode).await {
+        Begin::Started(load) => load,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Writes what is pending, in pieces.
+async fn write_all(bulk: &dyn BulkStore, load: &Load, size: usize) -> u64 {
+    let mut rows = 0;
+    for range in &load.pending {
+        for start in range.clone().step_by(size) {
+            let piece = start..range.end.min(start + size as i64);
+            rows += bulk.write(load, chunk(piece)).await.unwrap();
+        }
+    }
+    rows
+}
+
+/// A whole load.
+async fn load(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) {
+    let load = started(bulk, rows, mode).await;
+    assert_eq!(write_all(bulk, &load, 10).await, rows);
+    bulk.finish(&load).await.unwrap();
+}
+
+async fn create(stores: &Stores, id: Option<i32>) -> Create {
+    stores.overviews.create(game(id)).await.unwrap()
+}
+
+async fn digest(stores: &Stores) -> Digest {
+    stores.bulk.digest().await.unwrap()
+}
+
+pub async fn a_load_fills_an_empty_store(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    assert!(bulk.shape().chunk > 0 && bulk.shape().in_flight > 0);
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Empty);
+    assert_eq!(digest(&world.stores).await, Digest::default());
+    load(bulk, 25, LoadMode::Fresh).await;
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
+    for id in [1, 25] {
+        let found = world.stores.overviews.find(GameId(id)).await.unwrap();
+        assert_eq!(found, Some(generated(id)));
+    }
+    assert_eq!(world.stores.overviews.find(GameId(26)).await.unwrap(), None);
+    assert_eq!(digest(&world.stores).await.rows, 25);
+    assert!(bulk.bytes().await.unwrap() > 0);
+}
+
+pub async fn a_store_with_games_refuses_a_fresh_load(world: World) {
+    create(&world.stores, None).await;
+    let before = digest(&world.stores).await;
+    let begun = begin(world.stores.bulk.as_ref(), 5, LoadMode::Fresh).await;
+    assert_eq!(begun, Begin::NotEmpty);
+    assert_eq!(digest(&world.stores).await, before);
+    load(world.stores.bulk.as_ref(), 5, LoadMode::Append).await;
+    assert_eq!(digest(&world.stores).await.rows, 6);
+}
+
+pub async fn demo_games_are_replaced_until_somebody_writes(world: World) {
+    let (stores, bulk) = (&world.stores, world.stores.bulk.as_ref());
+    let writes: [&dyn Fn() -> futures::future::BoxFuture<'static, ()>; 3] = [
+        &|| {
+            let store = stores.overviews.clone();
+            Box::pin(
+                async move { assert_ne!(store.create(game(None)).await.unwrap(), Create::Taken) },
+            )
+        },
+        &|| {
+            let store = stores.overviews.clone();
+            let changes = Changes { developer: Some("x".into()), ..Changes::default() };
+            Box::pin(async move {
+                assert_eq!(store.update(GameId(1), changes).await.unwrap(), Update::Updated)
+            })
+        },
+        &|| {
+            let store = stores.overviews.clone();
+            Box::pin(
+                async move { assert_eq!(store.remove(GameId(2)).await.unwrap(), Remove::Removed) },
+            )
+        },
+    ];
+    for write in writes {
+        assert!(bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+        assert_eq!(bulk.contents().await.unwrap(), Contents::Demo);
+        assert_eq!(digest(stores).await.rows, 20);
+        write().await;
+        assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
+        assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+        assert_eq!(begin(bulk, 5, LoadMode::Fresh).await, Begin::NotEmpty);
+        empty(stores).await;
+    }
+    assert!(bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    load(bulk, 5, LoadMode::Fresh).await;
+    assert_eq!(digest(stores).await.rows, 5);
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
+}
+
+/// A store without games whose counter is at its start.
+async fn empty(stores: &Stores) {
+    load(stores.bulk.as_ref(), 1, LoadMode::Reset).await;
+    stores.overviews.remove(GameId(1)).await.unwrap();
+}
+
+pub async fn a_second_load_waits_for_the_first(world: World) {
+    let other = world.another_server().await;
+    let load = started(world.stores.bulk.as_ref(), 10, LoadMode::Fresh).await;
+    for mode in [LoadMode::Fresh, LoadMode::Append] {
+        assert_eq!(begin(other.bulk.as_ref(), 3, mode).await, Begin::Interrupted(load.clone()));
+    }
+    assert_eq!(other.bulk.contents().await.unwrap(), Contents::Interrupted(load));
+}
+
+pub async fn an_interrupted_load_ends_as_if_it_had_not_been(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    load(bulk, 95, LoadMode::Fresh).await;
+    let whole = digest(&world.stores).await;
+
+    let begun = started(bulk, 95, LoadMode::Reset).await;
+    let mut rows = bulk.write(&begun, chunk(1..31)).await.unwrap();
+    // The loader dies here; another process looks what there is to do.
+    let other = world.another_server().await;
+    let Contents::Interrupted(found) = other.bulk.contents().await.unwrap() else {
+        panic!("the load is open");
+    };
+    assert_eq!((found.seed, found.rows, found.written), (SEED, 95, rows));
+    rows += write_all(other.bulk.as_ref(), &found, 20).await;
+    other.bulk.finish(&found).await.unwrap();
+    assert_eq!(rows, 95);
+    assert_eq!(digest(&world.stores).await, whole);
+}
+
+pub async fn ids_are_reserved_before_the_first_row(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    let load = started(bulk, 100, LoadMode::Fresh).await;
+    assert_eq!(load.pending, [1..101]);
+    assert_eq!(create(&world.stores, None).await, Create::Created(GameId(101)));
+    assert_eq!(write_all(bulk, &load, 50).await, 100);
+}
+
+pub async fn taken_ids_are_made_up_for(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    for id in [3, 5] {
+        create(&world.stores, Some(id)).await;
+    }
+    let load = started(bulk, 10, LoadMode::Append).await;
+    assert_eq!(write_all(bulk, &load, 4).await, 8);
+    let range = bulk.extend(&load, 2).await.unwrap();
+    assert_eq!(range, 11..13);
+    let Contents::Interrupted(found) = bulk.contents().await.unwrap() else { panic!("open") };
+    assert_eq!((found.written, &found.pending[..]), (8, &[11..13][..]));
+    assert_eq!(bulk.write(&load, chunk(range)).await.unwrap(), 2);
+    bulk.finish(&load).await.unwrap();
+    assert_eq!(digest(&world.stores).await.rows, 12);
+    let kept = world.stores.overviews.find(GameId(3)).await.unwrap().unwrap();
+    assert_eq!(kept.game_name, game(None).game_name);
+}
+
+pub async fn a_chunk_counts_once(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    let load = started(bulk, 20, LoadMode::Fresh).await;
+    assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
+    // A second loader with the same idea: refused, or no row the second time.
+    assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap_or(0), 0);
+    let Contents::Interrupted(found) = bulk.contents().await.unwrap() else { panic!("open") };
+    assert_eq!((found.written, &found.pending[..]), (10, &[11..21][..]));
+}
+
+pub async fn a_reset_begins_anew(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    for _ in 0..3 {
+        create(&world.stores, None).await;
+    }
+    let _open = started(bulk, 10, LoadMode::Append).await;
+    load(bulk, 4, LoadMode::Reset).await;
+    assert_eq!(digest(&world.stores).await.rows, 4);
+    assert_eq!(world.stores.overviews.find(GameId(1)).await.unwrap(), Some(generated(1)));
+    assert_eq!(create(&world.stores, None).await, Create::Created(GameId(5)));
+}
+
+pub async fn more_rows_than_ids_are_refused(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    create(&world.stores, None).await;
+    for rows in [i32::MAX as u64, u64::MAX] {
+        assert_eq!(begin(bulk, rows, LoadMode::Append).await, Begin::Exhausted);
+    }
+    assert_eq!(begin(bulk, i32::MAX as u64 + 1, LoadMode::Reset).await, Begin::Exhausted);
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
+    assert_eq!(create(&world.stores, None).await, Create::Created(GameId(2)));
+}
+
+pub async fn the_digest_does_not_depend_on_the_order(world: World) {
+    let bulk = world.stores.bulk.as_ref();
+    load(bulk, 30, LoadMode::Fresh).await;
+    let whole = digest(&world.stores).await;
+    for _ in 0..2 {
+        world.stores.overviews.remove(GameId(7)).await.unwrap();
+        assert_ne!(digest(&world.stores).await, whole);
+        let Overview { game_name, description, release_date, developer, publisher, tags, .. } =
+            generated(7);
+        let again = storefront::overview::model::NewOverview {
+            game_id: Some(GameId(7)),
+            game_name,
+            description,
+            release_date,
+            developer,
+            publisher,
+            tags,
+        };
+        world.stores.overviews.create(again).await.unwrap();
+        assert_eq!(digest(&world.stores).await, whole);
+    }
+}

@@ -1,0 +1,76 @@
+//! One suite over the storage traits, one line for each backend.
+//!
+//! A case is an async function of a [`World`](world::World): a fresh database of its own, which may
+//! be opened by as many servers as the case wants. A backend that does not pass all of them does
+//! not exist. A new method of a trait lands with its case.
+
+#![expect(unreachable_pub, reason = "a test program has no interface")]
+
+mod bulk;
+mod embedded;
+mod model;
+mod overview;
+mod world;
+
+/// Makes a test of every case for a backend.
+macro_rules! conformance {
+    ($backend:ident: $($room:ident { $($case:ident)* })*) => {
+        mod $backend {
+            $(mod $room {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$room::$case(crate::$backend::world().await).await;
+                })*
+            })*
+        }
+    };
+}
+
+macro_rules! conformance_of {
+    ($($backend:ident)*) => {
+        mod suite {
+            $(conformance!($backend:
+                overview {
+                    a_created_game_is_found_as_it_was_given
+                    a_missing_game_is_none
+                    an_explicit_id_is_taken_once
+                    one_of_many_creates_of_an_id_wins
+                    explicit_ids_do_not_move_the_counter
+                    assigned_ids_ascend_and_are_never_used_again
+                    a_taken_id_is_skipped
+                    a_long_run_of_taken_ids_is_leapt_over
+                    the_outermost_ids_can_be_used
+                    after_the_last_id_the_counter_is_exhausted
+                    an_update_changes_what_is_given_and_no_more
+                    an_update_of_a_missing_game_changes_nothing
+                    a_game_is_removed_once
+                    pages_show_each_game_once
+                    a_page_ends_where_the_games_end
+                    servers_on_one_database_assign_different_ids
+                    a_write_is_seen_by_every_server_at_once
+                    an_act_whose_future_is_dropped_happens_all_the_same
+                }
+                bulk {
+                    a_load_fills_an_empty_store
+                    a_store_with_games_refuses_a_fresh_load
+                    demo_games_are_replaced_until_somebody_writes
+                    a_second_load_waits_for_the_first
+                    an_interrupted_load_ends_as_if_it_had_not_been
+                    ids_are_reserved_before_the_first_row
+                    taken_ids_are_made_up_for
+                    a_chunk_counts_once
+                    a_reset_begins_anew
+                    more_rows_than_ids_are_refused
+                    the_digest_does_not_depend_on_the_order
+                }
+                model {
+                    any_sequence_of_acts_does_what_the_model_does
+                }
+            );)*
+        }
+    };
+}
+
+conformance_of! {
+    embedded
+}

@@ -1,0 +1,63 @@
+//! A database of a test's own.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use storefront::db::Stores;
+use storefront::overview::model::{GameId, NewOverview, Overview};
+
+/// Opens the same database as one more server would.
+type Open = Box<dyn Fn() -> BoxFuture<'static, Stores> + Send + Sync>;
+
+/// A fresh database, removed with the value.
+pub struct World {
+    /// The first server's stores.
+    pub stores: Stores,
+    open: Open,
+    _guard: Box<dyn Any + Send + Sync>,
+}
+
+impl World {
+    /// A world whose database lives as long as `guard`.
+    pub async fn new(open: Open, guard: impl Any + Send + Sync) -> Self {
+        Self { stores: open().await, open, _guard: Box::new(guard) }
+    }
+
+    /// One more server on the same database.
+    pub async fn another_server(&self) -> Stores {
+        (self.open)().await
+    }
+}
+
+/// A game with texts that betray wrong handling: other alphabets, quotes, nothing at all.
+pub fn game(game_id: Option<i32>) -> NewOverview {
+    NewOverview {
+        game_id: game_id.map(GameId),
+        game_name: "Звёзды_'n'_\"Quotes\"".to_owned(),
+        description: "line one\nline two\t😀 \\ % _ $1".to_owned(),
+        release_date: "2016-02-26T00:00:00.000Z".to_owned(),
+        developer: String::new(),
+        publisher: "x".repeat(5_000),
+        tags: ["", "a,b", "ü{}[]"].map(str::to_owned).to_vec(),
+    }
+}
+
+/// What is found after `game` was stored under the id.
+pub fn stored(game: NewOverview, id: GameId) -> Overview {
+    let NewOverview { game_name, description, release_date, developer, publisher, tags, .. } = game;
+    Overview { game_id: id, game_name, description, release_date, developer, publisher, tags }
+}
+
+/// Runs `tasks` at once and gives their results in order.
+pub async fn at_once<T: Send + 'static>(
+    tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+    futures::future::try_join_all(tasks).await.expect("a task panicked")
+}
+
+/// Shares the stores with tasks.
+pub fn shared(stores: &Stores) -> Arc<dyn storefront::db::storage::OverviewStore> {
+    Arc::clone(&stores.overviews)
+}

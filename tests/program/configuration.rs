@@ -1,0 +1,132 @@
+//! Mistakes of the operator: all at once, one sentence each, before anything is opened.
+
+use std::net::TcpListener;
+
+use rusqlite::Connection;
+
+use crate::process::{Server, errors, output, printed, storefront};
+
+#[test]
+fn all_mistakes_are_shown_at_once_with_exit_code_64() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s.toml"), "max-body = 0\nlisen = '1'\n").unwrap();
+    let output = output(
+        storefront(folder.path())
+            .args(["--listen", "nowhere", "--config", "s.toml"])
+            .env("STOREFRONT_LOG_FORMAT", "xml")
+            .env("DATABASE_URL", "mysql://u:secret@h/d"),
+    );
+    assert_eq!(output.status.code(), Some(64));
+    let text = errors(&output);
+    for part in [
+        "--listen: `nowhere` is not ADDRESS:PORT",
+        "STOREFRONT_LOG_FORMAT: `xml` is not a format",
+        "DATABASE_URL: not a database URL",
+        "`max_body` in the configuration file: `0` is not a whole number",
+        "`lisen` in the configuration file: no such setting",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("secret"));
+    assert!(!folder.path().join("data").exists(), "nothing was opened");
+}
+
+#[test]
+fn a_file_of_settings_that_is_not_there_or_not_toml_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = output(storefront(folder.path()).args(["--config", "none.toml"]));
+    assert_eq!(missing.status.code(), Some(64));
+    assert!(errors(&missing).contains("cannot read none.toml"));
+    std::fs::write(folder.path().join("bad.toml"), "= 1").unwrap();
+    let bad = output(storefront(folder.path()).args(["--config", "bad.toml"]));
+    assert_eq!(bad.status.code(), Some(64));
+    assert!(errors(&bad).contains("bad.toml is not TOML"));
+}
+
+#[tokio::test]
+async fn every_command_reads_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "database-url = 'embedded:named.db'\n[max]\nbody = 2000\n";
+    std::fs::write(folder.path().join("s.toml"), settings).unwrap();
+    let seeded =
+        output(storefront(folder.path()).args(["seed", "--rows", "10", "--config", "s.toml"]));
+    assert!(seeded.status.success(), "{}", errors(&seeded));
+    let mut command = storefront(folder.path());
+    let server = Server::of(command.args(["serve", "--config", "s.toml"]), folder.path());
+    assert_eq!(server.status("/api/overview/10").await, 200);
+}
+
+#[tokio::test]
+async fn the_old_variables_still_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = storefront(folder.path());
+    command.env("DB", "embedded").env("NODE_ENV", "production");
+    command.env("PROD_API_URL", "https://api.example").env("DEV_API_URL", "not a url");
+    let server = Server::of(&mut command, folder.path());
+    let page = server.get("/1").await;
+    assert!(page.contains("<meta name=\"storefront-api-url\" content=\"https://api.example\""));
+    let bundle = server.get("/1/dist/bundle.js").await;
+    assert!(bundle.contains("https://api.example"));
+    let old = output(storefront(folder.path()).env("DB", "cassandra"));
+    assert_eq!(old.status.code(), Some(64));
+    assert!(errors(&old).contains("DB: this version has no cassandra backend yet"));
+}
+
+#[test]
+fn a_taken_address_is_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = output(storefront(folder.path()).args(["--listen", &address]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains(&format!("cannot listen on {address}: choose another")));
+}
+
+#[test]
+fn a_newer_or_older_or_foreign_schema_is_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = ["--database-url", "embedded:games.db"];
+    let migrated = output(storefront(folder.path()).arg("migrate").args(url));
+    assert!(migrated.status.success(), "{}", errors(&migrated));
+    assert!(printed(&migrated).contains("embedded:games.db is up to date"));
+    let file = folder.path().join("games.db");
+    let set = |name: &str, value: i32| {
+        Connection::open(&file).unwrap().pragma_update(None, name, value).unwrap();
+    };
+    for (name, value, sentence) in [
+        ("user_version", 99, "is version 99 (this program's is 1), newer than this program"),
+        ("application_id", 5, "is the database of another program"),
+    ] {
+        let before = Connection::open(&file)
+            .unwrap()
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .unwrap();
+        set(name, value);
+        for command in ["serve", "migrate", "seed"] {
+            let refused = output(storefront(folder.path()).arg(command).args(url));
+            assert_eq!(refused.status.code(), Some(1), "{}", errors(&refused));
+            assert!(errors(&refused).contains(sentence), "{}", errors(&refused));
+            let text = errors(&refused);
+            let said = text.lines().filter(|line| line.starts_with("storefront: "));
+            assert_eq!(said.count(), 1, "{text}");
+        }
+        set(name, before);
+    }
+    std::fs::write(&file, "this is a letter to my grandmother, not a database, see?").unwrap();
+    let refused = output(storefront(folder.path()).arg("serve").args(url));
+    assert!(errors(&refused).contains("it is not an SQLite database"), "{}", errors(&refused));
+}
+
+#[test]
+fn without_migration_a_missing_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--no-migrate", "--database-url", "embedded:games.db"];
+    let refused = output(storefront(folder.path()).args(serve));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(errors(&refused).contains("it does not exist"), "{}", errors(&refused));
+    assert!(!folder.path().join("games.db").exists());
+    drop(Connection::open(folder.path().join("games.db")).unwrap());
+    std::fs::File::create(folder.path().join("games.db")).unwrap();
+    let refused = output(storefront(folder.path()).args(serve));
+    assert!(errors(&refused).contains("run `storefront migrate`"), "{}", errors(&refused));
+}

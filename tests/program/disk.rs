@@ -1,0 +1,127 @@
+//! A full disk and a file that cannot be written: every write gets its error, nobody a false yes,
+//! reads go on, and writes work again when the disk does.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use reqwest::Method;
+
+use crate::process::{Server, game, program, storefront};
+
+/// Runs the server in a mount namespace of its own, where `disk` is a file system of 6 MB that
+/// exists for it alone and goes with it. The test reaches it through the process's root.
+fn on_a_small_disk(folder: &Path) -> Server {
+    let mut command = program(Path::new("unshare"), folder);
+    // Other users than root may do this in a user namespace of their own.
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
+    command.args(["sh", "-c", "mount -t tmpfs -o size=6m none disk && exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_storefront"));
+    command.args(["serve", "--database-url", "embedded:disk/games.db"]);
+    Server::of(&mut command, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_nobody_gets_a_false_yes() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("disk")).unwrap();
+    let server = Arc::new(on_a_small_disk(folder.path()));
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move { fill(&server).await })
+        })
+        .collect();
+    let mut acknowledged = Vec::new();
+    for client in clients {
+        acknowledged.extend(client.await.unwrap());
+    }
+    assert!(acknowledged.len() > 1_000, "{} writes before the disk was full", acknowledged.len());
+    for path in &acknowledged {
+        assert_eq!(server.status(path).await, 200, "{path} was acknowledged");
+    }
+    assert!(server.log().contains("the disk of the database is full"), "{}", server.log());
+    assert_eq!(server.get("/readyz").await, "ready");
+
+    // The operator makes room; no restart is needed.
+    let root = format!("/proc/{}/root", server.id());
+    let disk = format!("{root}{}", folder.path().join("disk").display());
+    let bigger = Command::new("nsenter")
+        .args([&format!("--mount=/proc/{}/ns/mnt", server.id()), "mount", "-o", "remount,size=64m"])
+        .arg(folder.path().join("disk"))
+        .status();
+    assert!(bigger.is_ok_and(|status| status.success()), "{disk}");
+    let answer = server.send(Method::POST, "/api/overview", Some(&game("after"))).await.unwrap();
+    assert_eq!(answer.status(), 201);
+    for path in &acknowledged {
+        assert_eq!(server.status(path).await, 200, "{path} was acknowledged");
+    }
+}
+
+/// Writes until refused; the places of what was acknowledged.
+async fn fill(server: &Server) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    loop {
+        let answer = server.send(Method::POST, "/api/overview", Some(&game("a"))).await.unwrap();
+        if answer.status() != 201 {
+            assert_eq!(answer.status(), 503);
+            assert!(answer.headers().contains_key("retry-after"));
+            return acknowledged;
+        }
+        acknowledged.push(answer.headers()["location"].to_str().unwrap().to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_read_only_file_reads_go_on_and_every_write_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("games.db");
+    let mut seed = storefront(folder.path());
+    seed.args(["seed", "--rows", "50", "--database-url", "embedded:games.db"]);
+    assert!(crate::process::output(&mut seed).status.success());
+    let server = Arc::new(without_permission(folder.path(), &file));
+    let answers: Vec<_> = (0..40)
+        .map(|n| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move {
+                let (method, path) = match n % 3 {
+                    0 => (Method::POST, "/api/overview"),
+                    1 => (Method::PUT, "/api/overview/7"),
+                    _ => (Method::DELETE, "/api/overview/7"),
+                };
+                let body = (n % 3 < 2).then(|| game("refused"));
+                server.send(method, path, body.as_ref()).await.unwrap().status().as_u16()
+            })
+        })
+        .collect();
+    for answer in answers {
+        assert_eq!(answer.await.unwrap(), 503);
+    }
+    assert!(!server.get("/api/overview/7").await.contains("refused"));
+    assert_eq!(server.status("/api/overview/51").await, 404);
+    assert!(server.log().contains("cannot be written"), "{}", server.log());
+}
+
+/// Root may write any file, so as root the server runs as nobody.
+fn without_permission(folder: &Path, file: &Path) -> Server {
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(file, 0o444);
+    set(folder, 0o777);
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut command = if is_root {
+        // The program's own folder may be closed to others.
+        let copy = folder.join("storefront");
+        std::fs::copy(env!("CARGO_BIN_EXE_storefront"), &copy).unwrap();
+        let mut command = program(Path::new("setpriv"), folder);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
+        command
+    } else {
+        storefront(folder)
+    };
+    command.args(["serve", "--database-url", "embedded:games.db"]);
+    Server::of(&mut command, folder)
+}

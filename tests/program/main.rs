@@ -1,0 +1,15 @@
+//! The real program, as its users start and kill it.
+//!
+//! Each test has a folder of its own and free ports; a program that is still running when its
+//! test ends is killed.
+
+#![expect(unreachable_pub, reason = "a test program has no interface")]
+
+mod configuration;
+mod crash;
+mod disk;
+mod first_minute;
+mod process;
+mod seeding;
+mod shared_file;
+mod synced;
