@@ -3,18 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use utoipa::OpenApi;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::assets::{self, Assets};
-use super::envelope::{Gate, envelope};
+use super::envelope::Gate;
 use super::operations::{self, Readiness};
 use crate::db::Stores;
 use crate::overview;
@@ -74,10 +71,7 @@ pub fn router(app: App) -> Router {
                 "The route does not know this method; `Allow` names those it knows.",
             )
         })
-        .layer(CompressionLayer::new().compress_when(
-            SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES),
-        ))
-        .layer(from_fn_with_state(gate, envelope))
+        .layer(gate)
 }
 
 /// What every route may answer besides: 405, 408, 413, 415, 500 and 503.

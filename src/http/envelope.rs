@@ -1,31 +1,37 @@
 //! What happens around every request, once and in one place: a bound on how many are answered at
 //! once, an id, a panic's answer, the headers that every answer has, a metric and a log line.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::telemetry::logs::Throttle;
-use crate::telemetry::metrics::{self, Metrics};
-use crate::wire::problem::{Cause, Problem};
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS,
     VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tower::{Layer, Service};
+
+use super::compress::compress;
+use crate::telemetry::logs::Throttle;
+use crate::telemetry::metrics::{self, Metrics};
+use crate::wire::etag::hex;
+use crate::wire::problem::{Cause, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
 const EXPOSED: HeaderValue = HeaderValue::from_static("etag,location,retry-after,x-request-id");
-const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -36,7 +42,7 @@ struct Shared {
     in_flight: AtomicUsize,
     most: usize,
     /// Ids are the start's random part and a running number.
-    start: u64,
+    start: [u8; 16],
     requests: AtomicU64,
     no_route: Arc<str>,
     throttle: Throttle,
@@ -48,7 +54,7 @@ impl Gate {
             metrics,
             in_flight: AtomicUsize::new(0),
             most,
-            start: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
+            start: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
             requests: AtomicU64::new(0),
             no_route: "none".into(),
             throttle: Throttle::default(),
@@ -56,8 +62,8 @@ impl Gate {
     }
 
     /// A place among the requests being answered, or `None` if all are taken.
-    fn enter(&self) -> Option<Place<'_>> {
-        let place = Place(&self.0);
+    fn enter(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.0));
         self.0.metrics.in_flight.inc();
         (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.most).then_some(place)
     }
@@ -71,86 +77,139 @@ impl Gate {
             return given.clone();
         }
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::try_from(format!("{:016x}-{number:x}", self.0.start)).unwrap_or(ANY)
+        let mut id = [b'-'; 33];
+        id[..16].copy_from_slice(&self.0.start);
+        id[17..].copy_from_slice(&hex(number));
+        HeaderValue::from_bytes(&id).unwrap_or(ANY)
     }
 }
 
-struct Place<'a>(&'a Shared);
+struct Place(Arc<Shared>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.in_flight.dec();
     }
 }
 
-/// The outermost layer.
-pub(super) async fn envelope(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| Arc::clone(&gate.0.no_route), |path| Arc::from(path.as_str()));
-    let id = gate.request_id(request.headers());
+/// The layer around every route.
+impl<S> Layer<S> for Gate {
+    type Service = Envelope<S>;
 
-    let mut response = answer(&gate, request, next).await;
-
-    let (status, elapsed) = (response.status(), begun.elapsed());
-    log(&gate, &id, &method, &route, elapsed, &mut response);
-    common_headers(response.headers_mut(), id);
-    let labels = metrics::Request {
-        method: known(&method),
-        route: metrics::Route(route),
-        status: status.as_u16(),
-    };
-    gate.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
-    response
+    fn layer(&self, inner: S) -> Envelope<S> {
+        Envelope { gate: self.clone(), inner }
+    }
 }
 
-/// One line for what went wrong on our side, and at debug one for every request. Of failures that
-/// come in masses, such as those of a full disk, a few a second are enough.
-fn log(
-    gate: &Gate,
-    id: &HeaderValue,
-    method: &Method,
-    route: &str,
-    elapsed: Duration,
-    response: &mut Response,
-) {
-    let (status, duration_ms) = (response.status().as_u16(), elapsed.as_secs_f64() * 1e3);
-    let id = id.to_str().unwrap_or_default();
-    match response.extensions_mut().remove::<Cause>() {
-        Some(Cause(cause)) => {
-            let Some(suppressed) = gate.0.throttle.line() else { return };
-            tracing::error!(id, %method, route, status, duration_ms, cause, suppressed, "request failed");
+/// A route in its envelope.
+#[derive(Clone)]
+pub(super) struct Envelope<S> {
+    gate: Gate,
+    inner: S,
+}
+
+impl<S> Service<Request> for Envelope<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let seen = Seen::of(&self.gate, &request);
+        let gate = self.gate.clone();
+        let Some(place) = gate.enter() else {
+            gate.0.metrics.shed.inc();
+            let overloaded =
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.");
+            return Box::pin(async move { Ok(seen.seal(&gate, overloaded.into_response())) });
+        };
+        if is_preflight(&request) {
+            let response = preflight(request.headers());
+            return Box::pin(async move { Ok(seen.seal(&gate, response)) });
         }
-        None => tracing::debug!(id, %method, route, status, duration_ms, "request answered"),
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let _place = place;
+            // The panic itself has been shown, with its place, by the panic hook.
+            let response = match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    gate.0.metrics.panics.inc();
+                    Problem::defect("a handler panicked").into_response()
+                }
+            };
+            let response = compress(seen.encodings.as_ref(), response).await;
+            Ok(seen.seal(&gate, response))
+        })
     }
 }
 
-async fn answer(gate: &Gate, request: Request, next: Next) -> Response {
-    let Some(_place) = gate.enter() else {
-        gate.0.metrics.shed.inc();
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.")
-            .into_response();
-    };
-    if is_preflight(&request) {
-        return preflight(request.headers());
+/// What must be known of a request when its answer is there.
+struct Seen {
+    begun: Instant,
+    method: Method,
+    route: Arc<str>,
+    id: HeaderValue,
+    encodings: Option<HeaderValue>,
+}
+
+impl Seen {
+    fn of(gate: &Gate, request: &Request) -> Self {
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or_else(|| Arc::clone(&gate.0.no_route), |path| Arc::from(path.as_str()));
+        Self {
+            begun: Instant::now(),
+            method: request.method().clone(),
+            route,
+            id: gate.request_id(request.headers()),
+            encodings: request.headers().get(ACCEPT_ENCODING).cloned(),
+        }
     }
-    // The panic itself has been shown, with its place, by the panic hook.
-    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
-        gate.0.metrics.panics.inc();
-        Problem::defect("a handler panicked").into_response()
-    })
+
+    /// The answer as it leaves.
+    fn seal(self, gate: &Gate, mut response: Response) -> Response {
+        let (status, elapsed) = (response.status().as_u16(), self.begun.elapsed());
+        self.log(gate, elapsed, &mut response);
+        let Self { method, route, id, .. } = self;
+        common_headers(response.headers_mut(), id);
+        let (method, route) = (known(&method), metrics::Route(route));
+        let labels = metrics::Request { method, route, status };
+        gate.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        response
+    }
+
+    /// One line for what went wrong on our side, and at debug one for every request. Of failures
+    /// that come in masses, such as those of a full disk, a few a second are enough.
+    fn log(&self, gate: &Gate, elapsed: Duration, response: &mut Response) {
+        let (status, duration_ms) = (response.status().as_u16(), elapsed.as_secs_f64() * 1e3);
+        let Self { method, route, .. } = self;
+        let id = self.id.to_str().unwrap_or_default();
+        let Some(Cause(cause)) = response.extensions_mut().remove() else {
+            tracing::debug!(id, %method, route = &**route, status, duration_ms, "request answered");
+            return;
+        };
+        if let Some(suppressed) = gate.0.throttle.line() {
+            tracing::error!(id, %method, route = &**route, status, duration_ms, cause, suppressed, "request failed");
+        }
+    }
 }
 
 fn is_preflight(request: &Request) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    request.method() == Method::OPTIONS && request.uri().path() != "*"
 }
 
-/// Any page of any origin may call every method with whatever headers it asks for.
+/// Any page of any origin may call every method with whatever headers it asks for. Every OPTIONS is
+/// answered so, as by the earlier service.
 fn preflight(request: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
@@ -165,8 +224,8 @@ fn preflight(request: &HeaderMap) -> Response {
 fn common_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    if !headers.get_all(VARY).iter().any(|vary| vary == ACCEPT_ENCODING) {
-        headers.append(VARY, ACCEPT_ENCODING);
+    if !headers.get_all(VARY).iter().any(|vary| vary == BY_ENCODING) {
+        headers.append(VARY, BY_ENCODING);
     }
     headers.insert(REQUEST_ID, id);
 }

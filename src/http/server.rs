@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::serve::Limits;
+use crate::telemetry::metrics::Metrics;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,17 +18,15 @@ use hyper_util::service::TowerToHyperService;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tower::Layer;
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
-
-use crate::config::serve::Limits;
-use crate::telemetry::metrics::Metrics;
 
 const BACKLOG: i32 = 4_096;
 /// Pause after a failed accept, which is nearly always a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
-    content-length: 0\r\nconnection: close\r\n\r\n";
+    access-control-allow-origin: *\r\n    content-length: 0\r\nconnection: close\r\n\r\n";
 
 type Service = TowerToHyperService<NormalizePath<Router>>;
 
@@ -42,6 +42,8 @@ struct Connections {
     http: http1::Builder,
     service: Service,
     places: Arc<Semaphore>,
+    /// Ends the connections that are left.
+    cut: CancellationToken,
     metrics: Arc<Metrics>,
     /// Milliseconds that the peer may leave sent bytes unacknowledged.
     patience: Duration,
@@ -76,6 +78,7 @@ impl Server {
                 http,
                 service: TowerToHyperService::new(router),
                 places: Arc::new(Semaphore::new(limits.connections)),
+                cut: CancellationToken::new(),
                 metrics,
                 patience: limits.header_timeout + limits.body_timeout,
             },
@@ -108,8 +111,8 @@ impl Server {
         tracing::info!(connections = open, "draining");
         tokio::select! {
             () = graceful.shutdown() => Ending::Drained,
-            () = tokio::time::sleep(self.shutdown_timeout) => self.connections.left(),
-            () = now => self.connections.left(),
+            () = tokio::time::sleep(self.shutdown_timeout) => self.connections.cut(),
+            () = now => self.connections.cut(),
         }
     }
 }
@@ -142,9 +145,10 @@ impl Connections {
         let place = Place::new(place, Arc::clone(&self.metrics));
         let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
         let connection = graceful.watch(connection);
+        let cut = self.cut.clone();
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection.await {
+            if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
@@ -156,7 +160,8 @@ impl Connections {
         SockRef::from(stream).set_tcp_user_timeout(Some(self.patience))
     }
 
-    fn left(&self) -> Ending {
+    fn cut(&self) -> Ending {
+        self.cut.cancel();
         Ending::Cut(usize::try_from(self.metrics.connections.get()).unwrap_or_default())
     }
 }

@@ -52,8 +52,9 @@ pub fn reviews(id: GameId, now: Timestamp) -> Vec<Review> {
 /// A landscape at dusk, 460 by 215: sky, sun, stars and three ranges of hills.
 #[must_use]
 pub fn banner(id: GameId) -> String {
-    let hue = dice(id, 1_000, 360);
-    let second = (hue + 40 + dice(id, 1_001, 120)) % 360;
+    // From blue over purple to red, and the sky's lower end some way further towards yellow.
+    let hue = 205 + dice(id, 1_000, 140);
+    let second = (hue + 35 + dice(id, 1_001, 60)) % 360;
     let (sun_x, sun_y) = (60 + dice(id, 1_002, 340), 40 + dice(id, 1_003, 80));
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 460 215\" width=\"460\" \
@@ -64,8 +65,8 @@ pub fn banner(id: GameId) -> String {
     );
     for star in 0..24 {
         let n = 2_000 + 3 * star;
-        let (x, y, r) = (dice(id, n, 460), dice(id, n + 1, 110), 4 + dice(id, n + 2, 9));
-        put(&mut svg, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\".{r:02}\" fill=\"#fff\"/>"));
+        let (x, y, r) = (dice(id, n, 460), dice(id, n + 1, 110), 4 + dice(id, n + 2, 6));
+        put(&mut svg, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\".{r}\" fill=\"#fff\"/>"));
     }
     let radius = 18 + dice(id, 1_004, 26);
     put(

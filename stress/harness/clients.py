@@ -1,0 +1,131 @@
+"""wrk, k6 and openloop behind one kind of sample."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from . import processes, tools
+from .machine import Quietness
+from .places import STRESS
+from .processes import Child
+from .servers import Server
+from .talk import Refusal
+
+CONNECTIONS = 64
+LATENCIES = ("mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms")
+# Time beyond its own duration that a client may take to start and to end.
+SLACK = 60.0
+
+
+@dataclass
+class Sample:
+    """What one run of one client saw. Latencies in ms, rates a second."""
+
+    client: str
+    seconds: float
+    achieved: float
+    sent: int
+    ok: int
+    dropped: int
+    errors: dict[str, int]
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    # Last id that a walk over ids came to.
+    last_id: int = 0
+    # Answered in a warm-up, in no other figure.
+    unmeasured: int = 0
+    client_late_p99_ms: float | None = None
+    # Of the server's process, and None where it cannot be seen.
+    cpu_us_per_request: float | None = None
+    rss_mb: float | None = None
+    # Share of the machine that went to processes of others; None where they may be at work for
+    # the server, as a database is.
+    others_busy: float | None = None
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the requests sent that failed."""
+        return sum(self.errors.values()) / max(1, self.sent)
+
+
+def parse(name: str, output: str) -> Sample:
+    """The sample in a client's output: its last line that is a JSON object."""
+    lines = [line for line in output.splitlines() if line.startswith("{")]
+    if not lines:
+        raise Refusal(f"{name} printed no result")
+    report = json.loads(lines[-1])
+    known = {key: report[key] for key in Sample.__dataclass_fields__ if key in report}
+    known["errors"] = {kind: count for kind, count in report["errors"].items() if count}
+    return Sample(**known)
+
+
+def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
+        threads: int = 1) -> Child:
+    """Full speed over kept-alive connections, each with one request under way."""
+    return processes.start(f"wrk {route}", [
+        tools.wrk(), f"-t{threads}", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s",
+        "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
+        "--", *[str(argument) for argument in arguments]])
+
+
+def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: int) -> Child:
+    """A fixed rate, offered by k6."""
+    settings = {"BASE": server.base, "ROUTE": route, "RATE": rate, "SECONDS": seconds,
+                "ROWS": rows, "SEED": seed, "USERS": CONNECTIONS}
+    named = [part for key, value in settings.items() for part in ("-e", f"{key}={value}")]
+    # No report to anybody, no control port, no look for extensions: its traffic is the load.
+    return processes.start(f"k6 {route}", [
+        tools.k6(), "run", "--quiet", "--no-usage-report", "--address", "", *named,
+        STRESS / "k6" / "overview.js"], {"K6_AUTO_EXTENSION_RESOLUTION": "false"})
+
+
+def openloop(server: Server, route: str, rate: int, seconds: float, rows: int,
+             seed: int) -> Child:
+    """A fixed rate, offered by the repository's own open loop."""
+    return processes.start(f"openloop {route}", [
+        tools.example("openloop"), "--base", server.base, "--route", route,
+        "--rate", str(rate), "--seconds", str(seconds), "--warmup", "1",
+        "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)])
+
+
+def finish(server: Server, running: dict[str, Child], seconds: float,
+           quiet: Quietness | None = None) -> dict[str, Sample]:
+    """Waits for clients that load one server together, and adds what the server used meanwhile.
+
+    The server's figures cover the whole of the clients' runs, warm-up included, so where several
+    clients ran at once each sample has the mean over all of their requests.
+    """
+    before = processes.cpu_seconds(server.pid) if server.pid else 0.0
+    samples = {name: parse(name, child.finish(seconds + SLACK))
+               for name, child in running.items()}
+    requests = sum(sample.sent + sample.unmeasured for sample in samples.values())
+    others = round(quiet.others(), 3) if quiet else None
+    for sample in samples.values():
+        sample.others_busy = others
+        if server.pid:
+            used = processes.cpu_seconds(server.pid) - before
+            sample.cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
+            sample.rss_mb = round(processes.memory_mb(server.pid) or 0.0, 1)
+    return samples
+
+
+def middle(samples: Sequence[Sample]) -> Sample:
+    """The medians of several runs; counts and errors are their sums, the worst is the worst."""
+    median = {key: statistics.median(getattr(sample, key) for sample in samples)
+              for key in ("achieved", *LATENCIES)}
+    median["max_ms"] = max(sample.max_ms for sample in samples)
+    spent = [one.cpu_us_per_request for one in samples if one.cpu_us_per_request is not None]
+    total: dict[str, int] = {}
+    for sample in samples:
+        for kind, count in sample.errors.items():
+            total[kind] = total.get(kind, 0) + count
+    sums = {key: sum(getattr(sample, key) for sample in samples)
+            for key in ("sent", "ok", "dropped", "seconds")}
+    return Sample(**{**asdict(samples[-1]), **median, **sums, "errors": total,
+                     "cpu_us_per_request": statistics.median(spent) if spent else None,
+                     "others_busy": max((sample.others_busy for sample in samples
+                                         if sample.others_busy is not None), default=None)})

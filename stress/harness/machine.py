@@ -1,0 +1,128 @@
+"""The recipe of a measurement: what it ran on, with which tools, and how quiet it was there."""
+
+import datetime
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .places import ROOT, ensure
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def recipe(folder: Path, clients: dict[str, Path]) -> dict[str, object]:
+    """What has to be known to repeat a measurement; `folder` is where its data lie."""
+    return {
+        "command": command_line(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "kernel": platform.release(),
+        "file_system": file_system(folder),
+        "fsync_ms": fsync_ms(folder),
+        "tools": ", ".join([first_line(["rustc", "--version"]),
+                            f"Python {platform.python_version()}",
+                            *[first_line([str(path), "-v" if name == "wrk" else "version"])
+                              for name, path in clients.items()]]),
+    }
+
+
+def command_line() -> str:
+    """The script as it was called, from the repository's root."""
+    return shlex.join([f"stress/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
+def commit() -> str:
+    """Short hash of the commit, marked if tracked files differ from it."""
+    head = first_line(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])
+    if head == "unknown":
+        return "not committed yet"
+    changed = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain"],
+                             capture_output=True, text=True, check=False).stdout
+    return f"{head} with changes" if changed.strip() else head
+
+
+def cpu_model() -> str:
+    """Name of the processor."""
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found.group(1) if found else platform.machine()
+
+
+def file_system(folder: Path) -> str:
+    """Type of the file system that holds the folder."""
+    best, kind = "", "unknown"
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount, mounted = line.split()[:3]
+        if folder.is_relative_to(mount) and len(mount) >= len(best):
+            best, kind = mount, mounted
+    return kind
+
+
+def fsync_ms(folder: Path, writes: int = 200) -> dict[str, float]:
+    """Time of appending 4 KiB and fsync: what a durable commit cannot be faster than."""
+    path = ensure(folder) / f"fsync-{os.getpid()}"
+    times = []
+    try:
+        with path.open("wb", buffering=0) as file:
+            for _ in range(writes):
+                file.write(b"x" * 4096)
+                began = time.perf_counter()
+                os.fsync(file.fileno())
+                times.append((time.perf_counter() - began) * 1e3)
+    finally:
+        path.unlink(missing_ok=True)
+    return {"median": round(statistics.median(times), 3),
+            "p99": round(sorted(times)[int(writes * 0.99) - 1], 3)}
+
+
+def first_line(command: Sequence[str]) -> str:
+    """First line that a command prints, on either stream (wrk -v fails and still answers)."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return "unknown"
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    good = done.returncode == 0 or Path(command[0]).name == "wrk"
+    return lines[0].split(" Copyright")[0] if lines and good else "unknown"
+
+
+class Quietness:
+    """How much of the machine others used meanwhile: a noisy row should not be believed.
+
+    Others are all processes but this one and its children. (Their times are summed, because the
+    machine's own counters are sampled by the timer tick, which a load paced by the same timer
+    fools.)
+    """
+
+    def __init__(self) -> None:
+        self.began, self.before = time.monotonic(), _others_seconds()
+
+    def others(self) -> float:
+        """Share of all cores since the beginning, 0 to 1."""
+        elapsed = time.monotonic() - self.began
+        cores = len(os.sched_getaffinity(0))
+        return max(0.0, _others_seconds() - self.before) / max(0.01, elapsed * cores)
+
+
+def _others_seconds() -> float:
+    """Processor time of all other processes, with that of their children who have ended, and what
+    the machine's host kept for itself (steal)."""
+    own, ticks = os.getpid(), 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, fields = int(path.parts[2]), path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if own not in (pid, int(fields[1])):
+            ticks += sum(map(int, fields[11:15]))
+    ticks += int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
+    return ticks / _TICKS

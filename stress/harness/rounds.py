@@ -1,0 +1,199 @@
+"""What is measured, in which order, and what is to be said of it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from . import clients
+from .clients import Sample
+from .machine import Quietness
+from .processes import Child
+from .servers import Server
+from .talk import Progress, Refusal, say
+
+# Up to this rate k6 offers the load; above it, it would be k6 that is measured.
+K6_LIMIT = 1_000
+# A client that does not reach this share of the rate against the floor is what is measured.
+REACHED = 0.99
+NOISY = 0.10
+LATE_MS = 5.0
+# Seconds that a client takes to start and to end.
+STARTING = 0.4
+FLAT_OUT: tuple[tuple[str, ...], ...] = (
+    ("get",), ("post",), ("get", "post"), ("put",), ("delete",))
+_LAST_ID = 2_000_000_000
+
+
+@dataclass
+class Row:
+    """One line of the table: the product, and the floor under it."""
+
+    route: str
+    # Requests a second, None at full speed.
+    offered: int | None
+    product: Sample
+    floor: Sample
+    # Of each round at full speed; empty at a fixed rate.
+    rounds: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float | None:
+        """Product over floor at full speed, of the medians."""
+        return None if self.offered else self.product.achieved / self.floor.achieved
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """Smallest and largest ratio of the rounds."""
+        ratios = [entry["ratio"] for entry in self.rounds]
+        return (min(ratios), max(ratios)) if ratios else None
+
+    def notes(self) -> list[str]:
+        """What a reader must know before using the row."""
+        notes = []
+        if self.offered and self.floor.achieved < REACHED * self.offered:
+            notes.append("client-bound: the floor was not reached either")
+        elif self.offered and self.product.achieved < REACHED * self.offered:
+            notes.append("short of the rate")
+        both = (self.product, self.floor)
+        others = max(sample.others_busy or 0.0 for sample in both)
+        if others > NOISY:
+            notes.append(f"noisy: others used {others:.0%} of the machine")
+        late = max(sample.client_late_p99_ms or 0.0 for sample in both)
+        if late > LATE_MS:
+            notes.append(f"the client itself was {late:.0f} ms late (p99), not in the latency")
+        return notes
+
+
+@dataclass
+class Plan:
+    """Sizes of a measurement."""
+
+    rows: int
+    seed: int
+    seconds: float
+    rounds: int
+    rates: Sequence[int]
+    writes: bool
+    # All work is done by children of this run: whatever else is busy disturbs.
+    alone: bool = True
+    # The open loop at every rate, beside k6.
+    both_clients: bool = False
+
+    def at_rates(self, route: str) -> Iterator[tuple[int, str]]:
+        """Rates of a route, each with the client that offers it."""
+        for rate in self.rates:
+            if rate <= K6_LIMIT:
+                yield rate, "k6"
+            if rate > K6_LIMIT or self.both_clients:
+                yield rate, "openloop"
+
+    def routes(self) -> tuple[str, ...]:
+        """Routes that are offered a fixed rate."""
+        return ("get", "post") if self.writes else ("get",)
+
+    def flat_out(self) -> tuple[tuple[str, ...], ...]:
+        """Routes at full speed; two names are two clients at once."""
+        return FLAT_OUT if self.writes else FLAT_OUT[:1]
+
+    def steps(self) -> int:
+        """Number of runs of clients, warm-ups left out."""
+        rated = sum(1 for route in self.routes() for _ in self.at_rates(route))
+        return 2 * (rated + self.rounds * len(self.flat_out()))
+
+    def duration(self) -> float:
+        """Seconds that all of it takes, nearly."""
+        return self.steps() * (self.seconds + STARTING)
+
+
+class Measurement:
+    """Runs a plan against the product and the floor."""
+
+    def __init__(self, plan: Plan, product: Server, floor: Server) -> None:
+        self.plan, self.product, self.floor = plan, product, floor
+        self.progress = Progress(plan.steps(), plan.seconds + STARTING)
+        # Rows below this id are there: DELETE has not come to them.
+        self.next_delete = 1
+
+    def run(self, show: Callable[[Row], None]) -> list[Row]:
+        """All rows; DELETE comes last, because it takes away what the others ask for."""
+        rows: list[Row] = []
+
+        def keep(done: Sequence[Row]) -> None:
+            rows.extend(done)
+            for row in done:
+                show(row)
+
+        for server in (self.product, self.floor):
+            self._full_speed(server, ("get",), min(2.0, self.plan.seconds))
+        flat_out = list(self.plan.flat_out())
+        for route in self.plan.routes():
+            for rate, client in self.plan.at_rates(route):
+                keep([self._at_rate(route, rate, client)])
+            flat_out.remove((route,))
+            keep(self._flat_out((route,)))
+        for routes in flat_out:
+            keep(self._flat_out(routes))
+        return rows
+
+    def _at_rate(self, route: str, rate: int, client: str) -> Row:
+        samples: list[Sample] = []
+        for server in (self.product, self.floor):
+            self.progress.step(f"{route.upper()} at {rate:,}/s, {server.name}, {client}",
+                               self.plan.seconds)
+            launch = clients.k6 if client == "k6" else clients.openloop
+            child = launch(server, route, rate, self.plan.seconds, self.plan.rows, self.plan.seed)
+            samples.append(self._finish(server, {route: child}, self.plan.seconds)[route])
+        return Row(route.upper(), rate, samples[0], samples[1])
+
+    def _flat_out(self, routes: tuple[str, ...]) -> list[Row]:
+        seconds = self.plan.seconds
+        if routes == ("delete",):
+            seconds = self._delete_seconds()
+            if seconds < 1:
+                say("DELETE is left out: too few rows for it, use a larger --rows")
+                return []
+        seen: dict[str, list[tuple[Sample, Sample]]] = {route: [] for route in routes}
+        for number in range(self.plan.rounds):
+            pair: list[dict[str, Sample]] = []
+            for server in (self.product, self.floor):
+                self.progress.step(f"{' with '.join(map(str.upper, routes))} at full speed, "
+                                   f"{server.name}, round {number + 1}", seconds)
+                pair.append(self._full_speed(server, routes, seconds))
+            if routes == ("delete",) and self.next_delete > self.plan.rows:
+                raise Refusal("DELETE ran out of rows: use a larger --rows or fewer --seconds")
+            for route in routes:
+                seen[route].append((pair[0][route], pair[1][route]))
+        return [self._row(route, routes, pairs) for route, pairs in seen.items()]
+
+    def _row(self, route: str, routes: Sequence[str], pairs: Sequence[tuple[Sample, Sample]]
+             ) -> Row:
+        beside = [other.upper() for other in routes if other != route]
+        name = f"{route.upper()} during {beside[0]}" if beside else route.upper()
+        rounds = [{"product": product.achieved, "floor": floor.achieved,
+                   "ratio": product.achieved / floor.achieved} for product, floor in pairs]
+        product, floor = (clients.middle([pair[side] for pair in pairs]) for side in (0, 1))
+        return Row(name, None, product, floor, rounds)
+
+    def _full_speed(self, server: Server, routes: Sequence[str], seconds: float
+                    ) -> dict[str, Sample]:
+        running = {route: clients.wrk(server, route, seconds, self._arguments(server, route))
+                   for route in routes}
+        samples = self._finish(server, running, seconds)
+        if server is self.product and "delete" in samples:
+            self.next_delete = samples["delete"].last_id + 1
+        return samples
+
+    def _arguments(self, server: Server, route: str) -> list[int]:
+        if route != "delete":
+            return [self.plan.rows, self.plan.seed]
+        return [self.next_delete, self.plan.rows] if server is self.product else [1, _LAST_ID]
+
+    def _delete_seconds(self) -> float:
+        """How long each round of DELETE may be, so that every request finds its row."""
+        probe = self._full_speed(self.product, ("delete",), 1.0)["delete"]
+        left = self.plan.rows - self.next_delete
+        return min(self.plan.seconds, left / (probe.achieved * 1.3 * self.plan.rounds) // 1)
+
+    def _finish(self, server: Server, running: dict[str, Child], seconds: float
+                ) -> dict[str, Sample]:
+        quiet = Quietness() if self.plan.alone else None
+        return clients.finish(server, running, seconds, quiet)

@@ -1,0 +1,76 @@
+"""The database file that a measurement runs on: seeded once, copied for each run."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import processes, tools
+from .places import STORES, ensure, shown
+from .talk import Refusal, say
+
+# With indexes, rounded up; a check of free space only.
+BYTES_A_ROW = 800
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+def seeded(rows: int, seed: int, reseed: bool) -> Path:
+    """A file with games 1..rows that no measurement writes to."""
+    path = ensure(STORES) / f"games-{rows}-seed-{seed}.db"
+    if reseed:
+        remove(path)
+    if not path.exists():
+        need_space(STORES, rows * 2)
+        say(f"seeding {rows:,} games into {shown(path)}, once")
+        # Under another name until it is complete.
+        part = path.with_suffix(".part")
+        remove(part)
+        try:
+            processes.run("storefront seed", [
+                tools.binary("storefront"), "seed", "--rows", str(rows), "--seed", str(seed),
+                "--database-url", f"embedded:{part}"], 60 + rows / 1000)
+            for suffix in _SUFFIXES[1:]:
+                if Path(f"{part}{suffix}").exists():
+                    os.replace(f"{part}{suffix}", f"{path}{suffix}")
+            os.replace(part, path)
+        finally:
+            remove(part)
+    return path
+
+
+@contextmanager
+def working_copy(template: Path) -> Iterator[Path]:
+    """A copy that may be written to, gone afterwards."""
+    path = ensure(STORES) / f"run-{os.getpid()}.db"
+    size = template.stat().st_size
+    if size > shutil.disk_usage(STORES).free * 0.5:
+        raise Refusal(f"too little disk for a copy of {shown(template)}: use a smaller --rows")
+    try:
+        for suffix in _SUFFIXES[:2]:
+            if Path(f"{template}{suffix}").exists():
+                _copy(Path(f"{template}{suffix}"), Path(f"{path}{suffix}"))
+        yield path
+    finally:
+        remove(path)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    shutil.copyfile(source, copy)
+    with copy.open("rb") as file:
+        # Or its writing back would fall into the first measurement.
+        os.fsync(file.fileno())
+
+
+def need_space(folder: Path, rows: int) -> None:
+    """Refuses if the disk has no room for so many rows."""
+    free = shutil.disk_usage(folder).free
+    if rows * BYTES_A_ROW > free:
+        raise Refusal(f"{rows:,} rows need {rows * BYTES_A_ROW / 1e9:.0f} GB and "
+                      f"{free / 1e9:.0f} GB are free: use a smaller --rows")
+
+
+def remove(path: Path) -> None:
+    """Removes a database file and what SQLite keeps beside it."""
+    for suffix in _SUFFIXES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""wrk and k6, and the binaries of this repository."""
+
+import os
+import shutil
+from pathlib import Path
+
+from . import processes
+from .places import ROOT, TOOLS, ensure, shown, target
+from .talk import Refusal, say
+
+K6_VERSION = "v1.8.1"
+K6_MODULE = f"go.k6.io/k6@{K6_VERSION}"
+
+
+def wrk() -> Path:
+    """The closed-loop client for full speed."""
+    found = shutil.which("wrk")
+    if not found:
+        raise Refusal("wrk is missing: install it with `apt-get install wrk`")
+    return Path(found)
+
+
+def k6() -> Path:
+    """The client for rates up to 1,000 a second; built here once if it is not there."""
+    own = TOOLS / "k6"
+    if own.exists():
+        return own
+    if found := shutil.which("k6"):
+        return Path(found)
+    go = shutil.which("go")
+    if not go:
+        raise Refusal(f"k6 is missing: install Go and run this again, or `go install {K6_MODULE}`")
+    say(f"installing k6 {K6_VERSION} into {shown(TOOLS)}, once; takes some minutes")
+    processes.run("go install k6", [go, "install", K6_MODULE], 1800,
+                  {"GOBIN": str(ensure(TOOLS))})
+    return own
+
+
+def build(binaries: list[str], examples: list[str], skip: bool) -> None:
+    """Builds release binaries, or with `skip` makes sure that they are there."""
+    if not skip:
+        wanted = [part for name in binaries for part in ("--bin", name)]
+        wanted += [part for name in examples for part in ("--example", name)]
+        cargo = shutil.which("cargo")
+        if not cargo:
+            raise Refusal("cargo is missing: install Rust from https://rustup.rs")
+        say("building release binaries; the first time takes some minutes")
+        processes.run("cargo build", [cargo, "build", "--release", "--manifest-path",
+                                      ROOT / "Cargo.toml", *wanted], 7200)
+    for path in [binary(name) for name in binaries] + [example(name) for name in examples]:
+        if not os.access(path, os.X_OK):
+            raise Refusal(f"{shown(path)} is not built: leave --no-build out")
+
+
+def binary(name: str) -> Path:
+    """A release binary of the product."""
+    return target() / "release" / name
+
+
+def example(name: str) -> Path:
+    """A release binary of the harness."""
+    return target() / "release" / "examples" / name

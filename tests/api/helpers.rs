@@ -1,0 +1,245 @@
+//! A store of one's own, and what its users do with it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use serde_json::{Value, json};
+use storefront::config::database::{self, Database};
+use storefront::config::serve::Limits;
+use storefront::db::storage::OverviewStore;
+use storefront::db::{self, Schema};
+use storefront::http::app::{App, router};
+use storefront::http::assets::Assets;
+use storefront::http::operations::Readiness;
+use storefront::http::server::{Ending, Server};
+use storefront::overview::sisters::Sisters;
+use storefront::telemetry::metrics::Metrics;
+use storefront::wire::body::BodyLimits;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::client::{Connection, PATIENCE, Request, Response};
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What a test wants other than the defaults.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) limits: Limits,
+    pub(crate) images: Option<Url>,
+    pub(crate) reviews: Option<Url>,
+    /// In place of the page in the program.
+    pub(crate) assets: Option<Assets>,
+    /// In place of the embedded store.
+    pub(crate) overviews: Option<Arc<dyn OverviewStore>>,
+    /// The folder of another store, to share its database.
+    pub(crate) folder: Option<Arc<TempDir>>,
+}
+
+/// A server with its own database, gone when dropped.
+pub(crate) struct TestStore {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Readiness,
+    pub(crate) folder: Arc<TempDir>,
+    stop: Arc<Notify>,
+    now: Arc<Notify>,
+    server: JoinHandle<Ending>,
+}
+
+impl TestStore {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Setup::default()).await
+    }
+
+    pub(crate) async fn start_with(setup: Setup) -> Self {
+        let Setup { limits, images, reviews, assets, overviews, folder } = setup;
+        let folder =
+            folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a temporary folder")));
+        let metrics = Arc::new(Metrics::new());
+        let url = database::Url::Embedded(folder.path().join("store.db"));
+        let mut stores = db::connect(&Database { url, named: true }, Schema::Migrate, &metrics)
+            .await
+            .expect("a new database");
+        stores.overviews = overviews.unwrap_or(stores.overviews);
+        let readiness = Readiness::new();
+        let app = router(App {
+            stores,
+            sisters: Sisters::new(images, reviews).expect("a client for the sisters"),
+            assets: assets.unwrap_or_else(Assets::embedded),
+            metrics: Arc::clone(&metrics),
+            readiness: readiness.clone(),
+            body: BodyLimits { bytes: limits.body, time: limits.body_timeout },
+            in_flight: limits.in_flight,
+        });
+        let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server =
+            Server::bind(free_port, app, &limits, Arc::clone(&metrics)).expect("a free port");
+        let address = server.address().expect("an address");
+        let (stop, now) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = tokio::spawn({
+            let (stop, now) = (Arc::clone(&stop), Arc::clone(&now));
+            async move { server.run(stop.notified(), now.notified()).await }
+        });
+        Self { address, metrics, readiness, folder, stop, now, server }
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await.expect("the server accepts")
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) async fn send(&self, request: Request) -> Response {
+        self.connect().await.ask(&request).await
+    }
+
+    /// Sends these bytes and gives all bytes of the answer, until the server closes.
+    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut connection = self.connect().await;
+        let _refused = connection.send(bytes.as_ref()).await;
+        connection.rest().await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Response {
+        self.send(Request::new("GET", target)).await
+    }
+
+    pub(crate) async fn get_with(&self, target: &str, header: &str, value: &str) -> Response {
+        self.send(Request::new("GET", target).header(header, value)).await
+    }
+
+    pub(crate) async fn head(&self, target: &str) -> Response {
+        self.send(Request::new("HEAD", target)).await
+    }
+
+    pub(crate) async fn post_json(&self, body: impl ToString) -> Response {
+        self.send(Request::new("POST", "/api/overview").body(JSON, body.to_string())).await
+    }
+
+    pub(crate) async fn post_form(&self, body: &str) -> Response {
+        self.send(Request::new("POST", "/api/overview").body(FORM, body)).await
+    }
+
+    pub(crate) async fn put_json(&self, id: impl Into<i64>, body: impl ToString) -> Response {
+        let target = format!("/api/overview/{}", id.into());
+        self.send(Request::new("PUT", &target).body(JSON, body.to_string())).await
+    }
+
+    pub(crate) async fn put_form(&self, id: impl Into<i64>, body: &str) -> Response {
+        let target = format!("/api/overview/{}", id.into());
+        self.send(Request::new("PUT", &target).body(FORM, body)).await
+    }
+
+    pub(crate) async fn delete(&self, id: impl Into<i64>) -> Response {
+        self.send(Request::new("DELETE", &format!("/api/overview/{}", id.into()))).await
+    }
+
+    /// Creates a game, which must succeed, and gives its id.
+    pub(crate) async fn create(&self, game: &Value) -> i64 {
+        created(&self.post_json(game).await)
+    }
+
+    /// The game of that id, or `None` when there is none.
+    pub(crate) async fn find(&self, id: impl Into<i64>) -> Option<Value> {
+        let answer = self.get(&format!("/api/overview/{}", id.into())).await;
+        match answer.status {
+            404 => None,
+            200 => Some(answer.json()[0].clone()),
+            _ => panic!("{}", answer.golden()),
+        }
+    }
+
+    /// A page of the catalogue: its ids and the next cursor.
+    pub(crate) async fn page(&self, query: &str) -> (Vec<i64>, Option<String>) {
+        let answer = self.get(&format!("/api/overview{query}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.golden());
+        let body = answer.json();
+        let games = body["overviews"].as_array().expect("a list");
+        let ids = games.iter().map(|game| game["game_id"].as_i64().expect("a number")).collect();
+        (ids, body["next"].as_str().map(str::to_owned))
+    }
+
+    /// Begins to send a create and waits until the server asks for its body.
+    pub(crate) async fn begin_upload(&self) -> Upload {
+        let mut connection = self.connect().await;
+        let request = Request::new("POST", "/api/overview")
+            .header("expect", "100-continue")
+            .body(JSON, game("Slow").to_string());
+        connection.send(&request.head()).await.expect("the server reads");
+        assert_eq!(connection.answer_to("POST").await.status, 100);
+        let head = request.head().len();
+        Upload { connection, body: request.bytes()[head..].to_vec() }
+    }
+
+    /// Tells the server to stop, as the first signal does.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Tells the server to stop at once, as the second signal does.
+    pub(crate) fn stop_now(&self) {
+        self.now.notify_one();
+    }
+
+    /// How the server ended.
+    pub(crate) async fn ended(self) -> Ending {
+        let ended = tokio::time::timeout(PATIENCE, self.server).await;
+        ended.expect("the server ends").expect("without a panic")
+    }
+}
+
+/// A create whose head has arrived and whose body has not.
+pub(crate) struct Upload {
+    pub(crate) connection: Connection,
+    body: Vec<u8>,
+}
+
+impl Upload {
+    pub(crate) async fn finish(&mut self) -> Response {
+        self.connection.send(&self.body).await.expect("the server reads");
+        self.connection.answer_to("POST").await
+    }
+}
+
+/// A game as a client sends it.
+pub(crate) fn game(name: &str) -> Value {
+    json!({
+        "game_name": name,
+        "description": "Inherit your grandfather's farm.",
+        "release_date": "2016-02-26T00:00:00.000Z",
+        "developer": "ConcernedApe",
+        "publisher": "Chucklefish",
+        "tags": ["Farming Sim", "RPG"],
+    })
+}
+
+/// The same with some fields put in or replaced.
+pub(crate) fn game_with(fields: Value) -> Value {
+    let mut game = game("Stardew_Valley");
+    for (name, value) in fields.as_object().expect("fields") {
+        game[name] = value.clone();
+    }
+    game
+}
+
+/// The id in the answer to a create.
+#[track_caller]
+pub(crate) fn created(answer: &Response) -> i64 {
+    assert_eq!(answer.status, 201, "{}", answer.golden());
+    let location = answer.header("location").expect("a location");
+    let id = location.strip_prefix("/api/overview/").expect("the place of a game");
+    id.parse().expect("a number")
+}
+
+/// Waits until something becomes true that no answer tells.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
