@@ -58,9 +58,11 @@ impl Cli {
     }
 }
 
-/// The runtime of a command.
+/// The runtime of a command. It has one thread more than there are processors, because a read of
+/// the embedded store waits for the disk on the thread that it runs on.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(processors + 1).enable_all().build()
 }
 
 #[cfg(test)]

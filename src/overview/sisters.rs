@@ -1,7 +1,7 @@
 //! The two services beside the overview: banners and reviews.
 //!
 //! With their URLs configured, requests go through to them within a time limit; without, the
-//! answers are made here by [`stand_in`](super::stand_in), so that the page is whole from the first
+//! answers are made here by [`stand_in`], so that the page is whole from the first
 //! minute.
 
 use std::time::Duration;

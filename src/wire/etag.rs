@@ -13,12 +13,18 @@ use super::problem::Problem;
 /// The type of every JSON answer that is no problem.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
+/// Headers that an answer has when it leaves, so that their table need not grow.
+const HEADERS: usize = 8;
+/// Most answers are shorter, so that their buffer need not grow.
+const USUAL_BYTES: usize = 1024;
+
 /// The value as JSON with its tag; 304 if the request's `If-None-Match` has it.
 ///
 /// # Errors
 /// 500 if the value cannot be JSON, which is a defect.
 pub fn json(request: &HeaderMap, value: &impl Serialize) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(value)
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut body, value)
         .map_err(|e| Problem::defect(format!("an answer cannot be JSON: {e}")))?;
     Ok(content(request, JSON, body))
 }
@@ -38,6 +44,7 @@ pub fn content(request: &HeaderMap, content_type: HeaderValue, body: impl Into<B
 fn answer(status: StatusCode, tag: HeaderValue, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(ETAG, tag);
     response
 }

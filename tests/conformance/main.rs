@@ -5,6 +5,7 @@
 //! not exist. A new method of a trait lands with its case.
 
 #![expect(unreachable_pub, reason = "a test program has no interface")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bulk;
 mod embedded;

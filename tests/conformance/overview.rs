@@ -136,12 +136,15 @@ pub async fn after_the_last_id_the_counter_is_exhausted(world: World) {
     assert_eq!(create(store, Some(3)).await, Create::Created(GameId(3)));
 }
 
+/// A change, and the same to the expected game.
+type Step = (Changes, fn(&mut Overview));
+
 pub async fn an_update_changes_what_is_given_and_no_more(world: World) {
     let store = world.stores.overviews.as_ref();
     create(store, Some(1)).await;
     let mut expected = stored(game(None), GameId(1));
     let new = || Some("new".to_owned());
-    let steps: [(Changes, fn(&mut Overview)); 7] = [
+    let steps: [Step; 7] = [
         (Changes { game_name: new(), ..Changes::default() }, |g| g.game_name = "new".into()),
         (Changes { description: new(), ..Changes::default() }, |g| g.description = "new".into()),
         (Changes { release_date: new(), ..Changes::default() }, |g| g.release_date = "new".into()),

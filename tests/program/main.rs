@@ -4,6 +4,7 @@
 //! test ends is killed.
 
 #![expect(unreachable_pub, reason = "a test program has no interface")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod configuration;
 mod crash;

@@ -18,6 +18,10 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 /// What the log file may keep on disk once it has been copied.
 const KEPT_LOG_BYTES: u32 = 64 << 20;
 
+/// Bytes of the file that readers map into memory, in place of copying each page by a system call;
+/// what is behind them is read. SQLite's own limit is set in `.cargo/config.toml`.
+const MAPPED_BYTES: i64 = 1 << 40;
+
 /// A connection that can read and write.
 pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, StorageError> {
     if schema == Schema::Migrate {
@@ -35,7 +39,10 @@ pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, StorageErr
 /// a write-ahead log take part in its index.)
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StorageError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.pragma_update(None, "query_only", true).map_err(at("open", path))?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .and_then(|()| connection.pragma_update(None, "mmap_size", MAPPED_BYTES))
+        .map_err(at("open", path))?;
     Ok(connection)
 }
 
@@ -50,6 +57,15 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
 pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> {
     set(&connection, &[("synchronous", "FULL")], CHECKPOINT_PAGES)?;
     Ok(connection)
+}
+
+/// Puts a first frame into the log, because before every read from a file with an empty log SQLite
+/// asks the operating system for the file's size. A file that cannot be written stays as it is.
+pub(super) fn begin_log(connection: &Connection) {
+    let sql = "UPDATE counters SET next = next WHERE name = 'game_id'";
+    if let Err(error) = connection.execute(sql, ()) {
+        tracing::warn!(%error, "the database file cannot be written, or is busy");
+    }
 }
 
 /// The settings of a bulk load's connection, which chooses for each commit whether it is synced.

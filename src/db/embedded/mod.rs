@@ -39,7 +39,9 @@ pub async fn open(
         migrate::run(&connection, &path, schema)?;
         let readers = Arc::new(Readers::new(path.clone()));
         readers.with(|_| Ok(()))?;
-        let writer = Writer::start(connection::tuned(connection)?, &metrics)?;
+        let connection = connection::tuned(connection)?;
+        connection::begin_log(&connection);
+        let writer = Writer::start(connection, &metrics)?;
         Ok(Stores {
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(writer, readers)),
