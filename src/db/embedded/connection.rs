@@ -18,9 +18,10 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 /// What the log file may keep on disk once it has been copied.
 const KEPT_LOG_BYTES: u32 = 64 << 20;
 
-/// Bytes of the file that readers map into memory, in place of copying each page by a system call;
-/// what is behind them is read. SQLite's own limit is set in `.cargo/config.toml`.
-const MAPPED_BYTES: i64 = 1 << 40;
+/// SQLite's page cache of one reader, in KiB (negative by its convention): the inner pages of ten
+/// million games, so that a point read asks the operating system for its leaf alone. The leaves are
+/// in the system's own cache.
+const READ_CACHE: i32 = -16_384;
 
 /// A connection that can read and write.
 pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, StorageError> {
@@ -41,7 +42,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StorageError> 
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection
         .pragma_update(None, "query_only", true)
-        .and_then(|()| connection.pragma_update(None, "mmap_size", MAPPED_BYTES))
+        .and_then(|()| connection.pragma_update(None, "cache_size", READ_CACHE))
         .map_err(at("open", path))?;
     Ok(connection)
 }
