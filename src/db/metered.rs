@@ -37,9 +37,14 @@ impl<T: ?Sized> Metered<T> {
     ) -> Result<R, StorageError> {
         let begun = Instant::now();
         let result = work.await;
-        let labels = Call { call, outcome: outcome(&result) };
-        self.metrics.store_calls.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+        self.record(call, begun, &result);
         result
+    }
+
+    fn record<R>(&self, call: &'static str, begun: Instant, result: &Result<R, StorageError>) {
+        let labels = Call { call, outcome: outcome(result) };
+        let seconds = begun.elapsed().as_secs_f64();
+        self.metrics.store_calls.get_or_create(&labels).observe(seconds);
     }
 }
 
@@ -58,13 +63,12 @@ fn outcome<R>(result: &Result<R, StorageError>) -> &'static str {
 impl OverviewStore for Metered<dyn OverviewStore> {
     async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
         let begun = Instant::now();
-        match self.inner.find(id).await {
-            Ok(found) => {
-                self.found.observe(begun.elapsed().as_secs_f64());
-                Ok(found)
-            }
-            failed => self.time("overview_find", std::future::ready(failed)).await,
+        let result = self.inner.find(id).await;
+        match &result {
+            Ok(_) => self.found.observe(begun.elapsed().as_secs_f64()),
+            Err(_) => self.record("overview_find", begun, &result),
         }
+        result
     }
 
     async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {

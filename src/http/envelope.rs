@@ -172,7 +172,7 @@ impl Seen {
             method: request.method().clone(),
             route,
             id: gate.request_id(request.headers()),
-            encodings: request.headers().get(ACCEPT_ENCODING).cloned(),
+            encodings: encodings(request.headers()),
         }
     }
 
@@ -202,6 +202,16 @@ impl Seen {
             tracing::error!(id, %method, route = &**route, status, duration_ms, cause, suppressed, "request failed");
         }
     }
+}
+
+/// What the client takes, as one list however many headers it is spread over.
+fn encodings(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut all = headers.get_all(ACCEPT_ENCODING).iter();
+    let first = all.next()?;
+    let Some(second) = all.next() else { return Some(first.clone()) };
+    let list: Vec<&[u8]> =
+        [first, second].into_iter().chain(all).map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&list.join(&b", "[..])).ok()
 }
 
 fn is_preflight(request: &Request) -> bool {

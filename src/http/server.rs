@@ -25,8 +25,13 @@ use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 const BACKLOG: i32 = 4_096;
 /// Pause after a failed accept, which is nearly always a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
-    access-control-allow-origin: *\r\n    content-length: 0\r\nconnection: close\r\n\r\n";
+const OVERLOADED: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\n",
+    "retry-after: 1\r\n",
+    "access-control-allow-origin: *\r\n",
+    "content-length: 0\r\n",
+    "connection: close\r\n\r\n",
+);
 
 type Service = TowerToHyperService<NormalizePath<Router>>;
 
@@ -135,7 +140,7 @@ impl Connections {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.metrics.shed.inc();
             // A client that cannot take these few bytes at once gets a closed connection.
-            drop(stream.try_write(OVERLOADED));
+            drop(stream.try_write(OVERLOADED.as_bytes()));
             return;
         };
         if let Err(error) = self.prepare(&stream) {

@@ -91,49 +91,59 @@ pub async fn a_store_with_games_refuses_a_fresh_load(world: World) {
     assert_eq!(digest(&world.stores).await.rows, 6);
 }
 
-pub async fn demo_games_are_replaced_until_somebody_writes(world: World) {
+pub async fn demo_games_are_replaced_without_asking(world: World) {
     let (stores, bulk) = (&world.stores, world.stores.bulk.as_ref());
-    let writes: [&dyn Fn() -> futures::future::BoxFuture<'static, ()>; 3] = [
-        &|| {
-            let store = stores.overviews.clone();
-            Box::pin(
-                async move { assert_ne!(store.create(game(None)).await.unwrap(), Create::Taken) },
-            )
-        },
-        &|| {
-            let store = stores.overviews.clone();
-            let changes = Changes { developer: Some("x".into()), ..Changes::default() };
-            Box::pin(async move {
-                assert_eq!(store.update(GameId(1), changes).await.unwrap(), Update::Updated)
-            })
-        },
-        &|| {
-            let store = stores.overviews.clone();
-            Box::pin(
-                async move { assert_eq!(store.remove(GameId(2)).await.unwrap(), Remove::Removed) },
-            )
-        },
-    ];
-    for write in writes {
-        assert!(bulk.stock((1..=20).map(generated).collect()).await.unwrap());
-        assert_eq!(bulk.contents().await.unwrap(), Contents::Demo);
-        assert_eq!(digest(stores).await.rows, 20);
-        write().await;
-        assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
-        assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
-        assert_eq!(begin(bulk, 5, LoadMode::Fresh).await, Begin::NotEmpty);
-        empty(stores).await;
-    }
     assert!(bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Demo);
+    assert_eq!(digest(stores).await.rows, 20);
     load(bulk, 5, LoadMode::Fresh).await;
     assert_eq!(digest(stores).await.rows, 5);
     assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
 }
 
-/// A store without games whose counter is at its start.
-async fn empty(stores: &Stores) {
-    load(stores.bulk.as_ref(), 1, LoadMode::Reset).await;
+pub async fn demo_games_are_games_after_a_create(world: World) {
+    let demo = stocked(&world).await;
+    assert_eq!(create(&world.stores, None).await, Create::Created(GameId(21)));
+    kept(&world, demo).await;
+}
+
+pub async fn demo_games_are_games_after_an_update(world: World) {
+    let demo = stocked(&world).await;
+    let changes = Changes { developer: Some("x".into()), ..Changes::default() };
+    let updated = world.stores.overviews.update(GameId(1), changes).await.unwrap();
+    assert_eq!(updated, Update::Updated);
+    kept(&world, demo).await;
+}
+
+pub async fn demo_games_are_games_after_a_removal(world: World) {
+    let demo = stocked(&world).await;
+    assert_eq!(world.stores.overviews.remove(GameId(2)).await.unwrap(), Remove::Removed);
+    kept(&world, demo).await;
+}
+
+/// Stocks the store with demo games; their digest.
+async fn stocked(world: &World) -> Digest {
+    assert!(world.stores.bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    digest(&world.stores).await
+}
+
+/// The store's games are somebody's, and changed since they were `demo`.
+async fn kept(world: &World, demo: Digest) {
+    let bulk = world.stores.bulk.as_ref();
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
+    assert_eq!(begin(bulk, 5, LoadMode::Fresh).await, Begin::NotEmpty);
+    assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert_ne!(digest(&world.stores).await, demo);
+}
+
+pub async fn demo_games_never_get_ids_that_were_used(world: World) {
+    let (stores, bulk) = (&world.stores, world.stores.bulk.as_ref());
+    assert_eq!(create(stores, None).await, Create::Created(GameId(1)));
     stores.overviews.remove(GameId(1)).await.unwrap();
+    assert_eq!(bulk.contents().await.unwrap(), Contents::Empty);
+    assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert_eq!(digest(stores).await.rows, 0);
+    assert_eq!(create(stores, None).await, Create::Created(GameId(2)));
 }
 
 pub async fn a_second_load_waits_for_the_first(world: World) {

@@ -54,7 +54,11 @@ macro_rules! conformance_of {
                 bulk {
                     a_load_fills_an_empty_store
                     a_store_with_games_refuses_a_fresh_load
-                    demo_games_are_replaced_until_somebody_writes
+                    demo_games_are_replaced_without_asking
+                    demo_games_are_games_after_a_create
+                    demo_games_are_games_after_an_update
+                    demo_games_are_games_after_a_removal
+                    demo_games_never_get_ids_that_were_used
                     a_second_load_waits_for_the_first
                     an_interrupted_load_ends_as_if_it_had_not_been
                     ids_are_reserved_before_the_first_row

@@ -119,7 +119,10 @@ fn leap(connection: &Connection, from: i32) -> rusqlite::Result<()> {
     let mut is_taken = |id: i32| exists.query_row([id], |row| row.get::<_, bool>(0));
     let (mut taken, mut stride) = (from, 1);
     let mut free = loop {
-        let Some(id) = taken.checked_add(stride) else { return Ok(()) };
+        let id = taken.saturating_add(stride);
+        if id == taken {
+            return Ok(());
+        }
         if !is_taken(id)? {
             break id;
         }

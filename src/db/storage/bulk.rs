@@ -39,10 +39,10 @@ pub trait BulkStore: Send + Sync {
     /// Closes the load: it is complete, and durable as any other write.
     async fn finish(&self, load: &Load) -> Result<(), StorageError>;
 
-    /// Puts demo games into a store that is empty, all of them or none, under the next ids, which
-    /// must be theirs. Until the first create, update or removal the store counts as
-    /// [`Contents::Demo`], which [`LoadMode::Fresh`] may replace. `false`: it was not empty, and
-    /// nothing changed.
+    /// Puts demo games with ascending ids into a store that is empty, all of them or none; the ids
+    /// must be those that the counter would assign next. Until the first create, update or removal
+    /// the store counts as [`Contents::Demo`], which [`LoadMode::Fresh`] may replace. `false`: it
+    /// was not empty or the ids were used before, and nothing changed.
     async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError>;
 
     /// Reads every row. Games written meanwhile may be in it or not.
