@@ -42,7 +42,9 @@ async function openForeign(page, path = '/1') {
   return shop.open(`${foreign.origin}${path}`, { allowed: [shop.store.origin] });
 }
 
-const overviewHeading = (page) => page.locator('#overview').getByRole('heading', { level: 2 });
+// The skeleton has a heading too: "Loading the game …".
+const overviewHeading = (page) =>
+  page.locator('#overview').getByRole('heading', { level: 2, name: /^(?!Loading)/ });
 
 for (const [how, options] of Object.entries({
   'as /dist/bundle.js': () => ({ script: `${shop.store.origin}/dist/bundle.js` }),
