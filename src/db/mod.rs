@@ -47,6 +47,9 @@ pub async fn connect(
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
         Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
+        Url::Postgres(_) | Url::Cassandra(_) => {
+            return Err(StorageError::new(storage::Kind::Invalid, "not in this commit"));
+        }
     };
     Ok(metered::stores(stores, metrics))
 }

@@ -24,13 +24,17 @@ pub trait BulkStore: Send + Sync {
 
     /// Opens a load. Under [`LoadMode::Fresh`] a store that holds anything but pure demo data
     /// refuses, and so does any mode but [`LoadMode::Reset`] while another load is open.
-    /// `Fresh` (over demo data) and `Reset` empty the store first, its counter included. Any outcome
-    /// but [`Begin::Started`] has changed nothing.
+    /// `Fresh` (over demo data) and `Reset` empty the store, its counter included: at once, or, where
+    /// a backend builds the new table beside the old one, the games at the end of the load. Games
+    /// that others create during a `Fresh` or `Append` load stay. While it is open an explicit id
+    /// of its range may count as taken. Any outcome but [`Begin::Started`] has changed nothing.
     async fn begin(&self, load: NewLoad) -> Result<Begin, StorageError>;
 
-    /// Stores the games of one chunk and records it as done, both or neither. A game whose id is
-    /// taken is left out. Returns the number of rows stored. Chunks of one load may be written at
-    /// the same time if the shape allows it, else they come in order.
+    /// Stores the games of one chunk and records it as done, both or neither. (Where a backend has
+    /// no transaction over rows, an unrecorded chunk may be stored in part; writing it again stores
+    /// the same rows.) A game whose id is taken is left out. Returns the number of rows stored.
+    /// Chunks of one load may be written at the same time if the shape allows it, else they come in
+    /// order.
     async fn write(&self, load: &Load, chunk: Chunk) -> Result<u64, StorageError>;
 
     /// Reserves `rows` further ids for an open load, in place of those that were taken.
@@ -40,8 +44,9 @@ pub trait BulkStore: Send + Sync {
     async fn finish(&self, load: &Load) -> Result<(), StorageError>;
 
     /// Puts demo games with ascending ids into a store that is empty, all of them or none; the ids
-    /// must be those that the counter would assign next. Until the first create, update or removal
-    /// the store counts as [`Contents::Demo`], which [`LoadMode::Fresh`] may replace. `false`: it
+    /// must be those that the counter would assign next. As long as the store holds these games as
+    /// they are and no other it counts as [`Contents::Demo`], which [`LoadMode::Fresh`] may replace
+    /// (a backend may end that with the first write, even one that is taken back). `false`: it
     /// was not empty or the ids were used before, and nothing changed.
     async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError>;
 

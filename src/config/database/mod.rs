@@ -1,0 +1,242 @@
+//! Which database, from a URL or the name of a backend.
+
+pub mod cassandra;
+pub mod postgres;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use self::cassandra::Cassandra;
+use self::postgres::Postgres;
+use super::Reader;
+
+const DEFAULT_FILE: &str = "./data/storefront.db";
+const KNOWN: &str = "embedded:PATH, postgres://USER:PASSWORD@HOST/DATABASE or \
+                     cassandra://HOST,HOST/KEYSPACE";
+
+/// `--database-url`, `--backend`, `--replica-url` and the older variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// `--database-url`, `STOREFRONT_DATABASE_URL`, `DATABASE_URL`; or from `--backend`.
+    pub url: Url,
+    /// Whether the user named it. Only a file that nobody named is filled with demo games.
+    pub named: bool,
+}
+
+/// The scheme picks the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Url {
+    /// `embedded:PATH`, a file on a local file system.
+    Embedded(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    Postgres(Box<Postgres>),
+    /// `cassandra://HOST1,HOST2:PORT/KEYSPACE`.
+    Cassandra(Cassandra),
+}
+
+/// As it may be shown: without a password.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(path) => write!(f, "embedded:{}", path.display()),
+            Self::Postgres(postgres) => postgres.fmt(f),
+            Self::Cassandra(cassandra) => cassandra.fmt(f),
+        }
+    }
+}
+
+impl Database {
+    /// Reads the settings.
+    pub fn read(reader: &mut Reader) -> Self {
+        let url = reader.optional("database_url", &["DATABASE_URL"], |text| Ok(text.to_owned()));
+        // A URL is the whole answer, whatever an older `DB` in the environment says.
+        let named = match url {
+            Some(_) => {
+                reader.optional("backend", &[], |_| Ok(()));
+                reader.optional("database_url", &["DATABASE_URL"], parse_url)
+            }
+            None => {
+                let host = older_host(reader);
+                reader.optional("backend", &["DB"], |text| parse_backend(text, host.as_deref()))
+            }
+        };
+        let is_named = named.is_some();
+        let mut url = named.unwrap_or(Url::Embedded(DEFAULT_FILE.into()));
+        if let Some(replica) = reader.optional("replica_url", &[], postgres::parse) {
+            match &mut url {
+                Url::Postgres(primary) => primary.replica = Some(Box::new(replica)),
+                _ => reader.mistake("--replica-url: only a PostgreSQL database has one".to_owned()),
+            }
+        }
+        Self { url, named: is_named }
+    }
+
+    /// Whether nobody named a database and the default one does not exist yet.
+    #[must_use]
+    pub fn is_new_default(&self) -> bool {
+        matches!(&self.url, Url::Embedded(path) if !self.named && !path.exists())
+    }
+}
+
+/// Where the earlier service found its database server.
+fn older_host(reader: &Reader) -> Option<String> {
+    let production = reader.variable("NODE_ENV").as_deref() == Some("production");
+    reader.variable(if production { "PROD_DB_HOST" } else { "DEV_DB_HOST" })
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    // A URL may hold a password: mistakes name its scheme only.
+    let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+    match scheme {
+        "embedded" if rest.is_empty() => {
+            Err("no file is named; write embedded:PATH such as embedded:./data/storefront.db"
+                .into())
+        }
+        "embedded" => Ok(Url::Embedded(rest.into())),
+        "postgres" | "postgresql" => {
+            postgres::parse(text).map(|postgres| Url::Postgres(Box::new(postgres)))
+        }
+        "cassandra" | "scylla" => cassandra::parse(text).map(Url::Cassandra),
+        _ => Err(format!("not a database URL this program knows; write {KNOWN}")),
+    }
+}
+
+/// A backend at its usual address, on this machine or the host of the older variables.
+fn parse_backend(text: &str, host: Option<&str>) -> Result<Url, String> {
+    let host = host.unwrap_or("127.0.0.1");
+    match text {
+        "embedded" => Ok(Url::Embedded(DEFAULT_FILE.into())),
+        "postgres" => parse_url(&format!("postgres://postgres@{host}/postgres")),
+        "cassandra" => parse_url(&format!("cassandra://{host}/storefront")),
+        other => Err(format!(
+            "`{other}` is not a backend; use embedded, postgres or cassandra, or name a database \
+             by --database-url"
+        )),
+    }
+}
+
+/// The parts of `scheme://AUTHORITY/PATH?QUERY`.
+struct Parts<'a> {
+    user: Option<&'a str>,
+    password: Option<&'a str>,
+    hosts: &'a str,
+    path: &'a str,
+    query: Vec<(String, String)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let (_, rest) = url.split_once("://")?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, hosts) =
+            authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
+        let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
+            Some((user, password)) => (Some(user), Some(password).filter(|p| !p.is_empty())),
+            None => (None, None),
+        };
+        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Some(Self { user, password, hosts, path, query })
+    }
+}
+
+fn decoded(text: &str) -> Result<String, String> {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| "what is written with % in the URL is not UTF-8".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Mistakes, Sources};
+
+    fn read(environment: &[(&str, &str)]) -> Result<Database, Mistakes> {
+        let environment =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut reader =
+            Reader::of(Sources { environment, flags: BTreeMap::new(), file: BTreeMap::new() });
+        let database = Database::read(&mut reader);
+        reader.finish(database)
+    }
+
+    #[test]
+    fn nothing_named_is_the_default_file() {
+        let database = read(&[]).unwrap();
+        assert_eq!(database.url.to_string(), "embedded:./data/storefront.db");
+        assert!(!database.named);
+    }
+
+    #[test]
+    fn our_variable_beats_the_common_one_beats_the_old_one() {
+        let all = [
+            ("STOREFRONT_DATABASE_URL", "embedded:a"),
+            ("DATABASE_URL", "embedded:b"),
+            ("DB", "embedded"),
+        ];
+        for (from, path) in ["a", "b", DEFAULT_FILE].into_iter().enumerate() {
+            let database = read(&all[from..]).unwrap();
+            assert_eq!(database, Database { url: Url::Embedded(path.into()), named: true });
+        }
+    }
+
+    #[test]
+    fn a_url_makes_an_older_choice_of_backend_moot() {
+        let both = [("DATABASE_URL", "embedded:b"), ("DB", "cassandra")];
+        assert_eq!(read(&both).unwrap().url, Url::Embedded("b".into()));
+    }
+
+    #[test]
+    fn a_backend_alone_is_at_its_usual_address() {
+        for (environment, shown) in [
+            (&[("DB", "postgres")][..], "postgres://postgres@127.0.0.1:5432/postgres"),
+            (
+                &[("DB", "postgres"), ("NODE_ENV", "production"), ("PROD_DB_HOST", "db1")],
+                "postgres://postgres@db1:5432/postgres",
+            ),
+            (
+                &[("STOREFRONT_BACKEND", "cassandra"), ("DEV_DB_HOST", "c1")],
+                "cassandra://c1:9042/storefront",
+            ),
+        ] {
+            assert_eq!(read(environment).unwrap().url.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_mistake_never_shows_the_url() {
+        for url in [
+            "mysql://u:secret@h/d",
+            "postgres://u:secret@h:port/d",
+            "postgres://u:secret@h/d?sslmode=maybe",
+            "cassandra://u:secret@h/keyspace-with-dashes",
+            "cassandra://u:secret@h/k?consistency=most",
+            "secret",
+        ] {
+            let error = read(&[("DATABASE_URL", url)]).unwrap_err().to_string();
+            assert!(error.starts_with("DATABASE_URL: ") && !error.contains("secret"), "{error}");
+        }
+        assert!(read(&[("DATABASE_URL", "embedded:")]).is_err());
+        assert!(read(&[("DB", "oracle")]).is_err());
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for url in ["postgres://u:secret@h:1/d?sslmode=require", "cassandra://u:secret@h/k"] {
+            let database = read(&[("DATABASE_URL", url)]).unwrap();
+            assert!(!format!("{} {database:?}", database.url).contains("secret"));
+        }
+    }
+
+    #[test]
+    fn only_postgres_has_a_replica() {
+        let replica = ("STOREFRONT_REPLICA_URL", "postgres://u@r/d");
+        let database = read(&[("DATABASE_URL", "postgres://u@h/d"), replica]).unwrap();
+        let Url::Postgres(postgres) = database.url else { panic!() };
+        assert_eq!(postgres.replica.unwrap().to_string(), "postgres://u@r:5432/d");
+        assert!(read(&[replica]).is_err());
+    }
+}
