@@ -7,6 +7,7 @@
 
 pub mod embedded;
 mod metered;
+pub mod postgres;
 pub mod storage;
 
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub async fn connect(
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
         Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
-        Url::Postgres(_) | Url::Cassandra(_) => {
+        Url::Postgres(postgres) => postgres::open(postgres, schema).await?,
+        Url::Cassandra(_) => {
             return Err(StorageError::new(storage::Kind::Invalid, "not in this commit"));
         }
     };

@@ -11,6 +11,10 @@ mod bulk;
 mod embedded;
 mod model;
 mod overview;
+mod postgres;
+mod postgres15;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 /// Makes a test of every case for a backend.
@@ -78,4 +82,6 @@ macro_rules! conformance_of {
 
 conformance_of! {
     embedded
+    postgres
+    postgres15
 }

@@ -1,33 +1,41 @@
 //! A database of a test's own.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use storefront::db::Stores;
+use storefront::config::database::Database;
+use storefront::config::{Reader, Sources};
+use storefront::db::{Schema, Stores, connect};
 use storefront::overview::model::{GameId, NewOverview, Overview};
-
-/// Opens the same database as one more server would.
-type Open = Box<dyn Fn() -> BoxFuture<'static, Stores> + Send + Sync>;
+use storefront::telemetry::metrics::Metrics;
 
 /// A fresh database, removed with the value.
 pub struct World {
     /// The first server's stores.
     pub stores: Stores,
-    open: Open,
+    database: Database,
     _guard: Box<dyn Any + Send + Sync>,
 }
 
 impl World {
     /// A world whose database lives as long as `guard`.
-    pub async fn new(open: Open, guard: impl Any + Send + Sync) -> Self {
-        Self { stores: open().await, open, _guard: Box::new(guard) }
+    pub async fn at(url: &str, guard: impl Any + Send + Sync) -> Self {
+        let flags = BTreeMap::from([("database_url", url.to_owned())]);
+        let mut reader = Reader::of(Sources { flags, ..Sources::default() });
+        let database = Database::read(&mut reader);
+        let database = reader.finish(database).expect("a sound URL");
+        Self { stores: open(&database).await, database, _guard: Box::new(guard) }
     }
 
     /// One more server on the same database.
     pub async fn another_server(&self) -> Stores {
-        (self.open)().await
+        open(&self.database).await
     }
+}
+
+async fn open(database: &Database) -> Stores {
+    connect(database, Schema::Migrate, &Arc::new(Metrics::new())).await.expect("the store opens")
 }
 
 /// A game with texts that betray wrong handling: other alphabets, quotes, nothing at all.

@@ -1,0 +1,82 @@
+"""The little of Cassandra's native protocol (version 4) that asking a node whether it is well needs."""
+
+import socket
+import struct
+from types import TracebackType
+
+_STARTUP, _QUERY, _ERROR = 0x01, 0x07, 0x00
+_HEADER = struct.Struct(">BBhBi")
+
+
+class NotWell(Exception):
+    """The node did not answer, or answered with an error."""
+
+
+class Session:
+    """A connection to one node."""
+
+    def __init__(self, address: str, port: int, seconds: float = 5.0) -> None:
+        try:
+            self._socket = socket.create_connection((address, port), seconds)
+        except OSError as error:
+            raise NotWell(str(error)) from None
+        options = {"CQL_VERSION": "3.0.0"}
+        body = struct.pack(">H", len(options)) + b"".join(
+            _string(part) for pair in options.items() for part in pair)
+        try:
+            self._ask(_STARTUP, body)
+        except NotWell:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None,
+                 _trace: TracebackType | None) -> None:
+        self._socket.close()
+
+    def column(self, query: str, replicas: int = 1) -> list[bytes]:
+        """The values that a query of one column gives; `replicas`, 1 to 3, have to answer it."""
+        text = query.encode()
+        answer = self._ask(_QUERY, struct.pack(">i", len(text)) + text
+                           + struct.pack(">HB", replicas, 0))  # ONE, TWO, THREE are 1, 2, 3.
+        return _values(answer)
+
+    def _ask(self, opcode: int, body: bytes) -> bytes:
+        try:
+            self._socket.sendall(_HEADER.pack(0x04, 0, 0, opcode, len(body)) + body)
+            _, _, _, kind, length = _HEADER.unpack(self._receive(_HEADER.size))
+            answer = self._receive(length)
+        except OSError as error:
+            raise NotWell(str(error)) from None
+        if kind == _ERROR:
+            raise NotWell(answer[6:].decode(errors="replace"))
+        return answer
+
+    def _receive(self, length: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < length:
+            part = self._socket.recv(length - len(parts))
+            if not part:
+                raise NotWell("it closed the connection")
+            parts += part
+        return bytes(parts)
+
+
+def _string(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
+
+
+def _values(answer: bytes) -> list[bytes]:
+    """The values in an answer of one column of a simple type: its description, then the rows."""
+    at = 12
+    # Keyspace, table and column by name, each after its length; then two bytes of type.
+    for _ in range(3):
+        at += 2 + struct.unpack_from(">H", answer, at)[0]
+    rows, at, values = struct.unpack_from(">i", answer, at + 2)[0], at + 6, []
+    for _ in range(rows):
+        length = max(0, struct.unpack_from(">i", answer, at)[0])
+        values.append(answer[at + 4:at + 4 + length])
+        at += 4 + length
+    return values

@@ -1,0 +1,201 @@
+//! Reaching the server: TLS, single connections, the pool.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error;
+use crate::config::database::postgres::{Postgres, Tls};
+use crate::db::storage::{Kind, StorageError};
+
+/// How long an act may take before its caller is told that the outcome is unknown.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Acts that change or list games run on these; most of the traffic has connections of its own.
+const POOL: usize = 8;
+/// A statement that nobody waits for any more ends too.
+const SETTINGS: &str = "SET statement_timeout = '5s'";
+
+/// Knows how to connect to one server.
+#[derive(Clone)]
+pub(super) struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    shown: String,
+}
+
+impl Connector {
+    pub(super) fn new(postgres: &Postgres) -> Result<Self, StorageError> {
+        let tls = MakeRustlsConnect::new(client_config(&postgres.tls)?);
+        Ok(Self { config: postgres.config.clone(), tls, shown: postgres.to_string() })
+    }
+
+    /// The database as it may be shown.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// One connection, without any limit on the time of a statement.
+    pub(super) async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+        self.connect_and_watch().await.map(|(client, _)| client)
+    }
+
+    /// One connection for short acts, and a task that ends when the connection does.
+    pub(super) async fn connect_for_acts(
+        &self,
+        settings: &str,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (client, ended) = self.connect_and_watch().await?;
+        client.batch_execute(SETTINGS).await?;
+        client.batch_execute(settings).await?;
+        Ok((client, ended))
+    }
+
+    async fn connect_and_watch(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        let ended = tokio::spawn(async move {
+            // Whoever uses the client is told of the same error.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to PostgreSQL ended");
+            }
+        });
+        Ok((client, ended))
+    }
+
+    /// Connections for short acts.
+    pub(super) fn pool(&self) -> Result<Pool, StorageError> {
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(self.config.clone(), self.tls.clone(), manager_config);
+        let set = Hook::async_fn(|client, _| {
+            Box::pin(
+                async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) },
+            )
+        });
+        let timeouts =
+            Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+        Pool::builder(manager)
+            .max_size(POOL)
+            .runtime(Runtime::Tokio1)
+            .timeouts(timeouts)
+            .post_create(set)
+            .build()
+            .map_err(|e| StorageError::caused(Kind::Internal, "the pool cannot be built", e))
+    }
+}
+
+/// Runs one act on a connection of the pool, in a task that goes on if nobody waits for it.
+pub(super) async fn act<T, F>(
+    pool: &Pool,
+    statements: impl FnOnce(Object) -> F + Send + 'static,
+) -> Result<T, StorageError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, tokio_postgres::Error>> + Send,
+{
+    let pool = pool.clone();
+    let task = async move {
+        let connection = pool.get().await.map_err(error::pool)?;
+        match tokio::time::timeout(PATIENCE, statements(connection)).await {
+            Ok(outcome) => outcome.map_err(error::storage),
+            Err(_) => Err(error::late()),
+        }
+    };
+    let ended = tokio::spawn(task).await;
+    ended.map_err(|e| StorageError::caused(Kind::Internal, "an act on PostgreSQL panicked", e))?
+}
+
+fn client_config(tls: &Tls) -> Result<ClientConfig, StorageError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| StorageError::caused(Kind::Internal, "TLS cannot be set up", e))?;
+    Ok(match tls {
+        Tls::Unverified => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            .with_no_client_auth(),
+        Tls::Verified(file) => {
+            builder.with_root_certificates(roots(file.as_deref())?).with_no_client_auth()
+        }
+    })
+}
+
+fn roots(file: Option<&Path>) -> Result<RootCertStore, StorageError> {
+    let mut roots = RootCertStore::empty();
+    let Some(file) = file else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let unusable = |why: String| {
+        let text = format!("the certificates of {} cannot be used: {why}", file.display());
+        StorageError::new(Kind::Invalid, text)
+    };
+    let pem = fs::read(file).map_err(|e| unusable(e.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
+        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
+    }
+    if roots.is_empty() { Err(unusable("there is none in it".to_owned())) } else { Ok(roots) }
+}
+
+/// Takes any certificate, as libpq does under `prefer` and `require`: that keeps listeners out, not
+/// impostors.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

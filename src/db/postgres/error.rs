@@ -1,0 +1,118 @@
+//! The driver's errors become ours here; the server's are known by their codes, never by words.
+
+use std::error::Error as _;
+use std::io;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::db::storage::{Kind, StorageError};
+
+/// The error of an act on an open store.
+pub(super) fn storage(error: Error) -> StorageError {
+    let (kind, message) = match error.code() {
+        None if error.is_closed() || is_io(&error) => {
+            (Kind::Unavailable, "the connection to PostgreSQL broke")
+        }
+        None => (Kind::Internal, "PostgreSQL and this program do not understand each other"),
+        Some(code) => of_code(code),
+    };
+    StorageError::caused(kind, message, error)
+}
+
+fn is_io(error: &Error) -> bool {
+    error.source().is_some_and(|source| source.is::<io::Error>())
+}
+
+fn of_code(code: &SqlState) -> (Kind, &'static str) {
+    match code {
+        &SqlState::DISK_FULL => (Kind::Unavailable, "the disk of PostgreSQL is full"),
+        &SqlState::TOO_MANY_CONNECTIONS => {
+            (Kind::Unavailable, "PostgreSQL has no further connection for us")
+        }
+        &SqlState::READ_ONLY_SQL_TRANSACTION => {
+            (Kind::Unavailable, "PostgreSQL takes no writes: it is read-only or a replica")
+        }
+        &SqlState::QUERY_CANCELED => (Kind::Timeout, "PostgreSQL took too long"),
+        &SqlState::T_R_SERIALIZATION_FAILURE
+        | &SqlState::T_R_DEADLOCK_DETECTED
+        | &SqlState::LOCK_NOT_AVAILABLE => (Kind::Conflict, "others were in the way"),
+        code => of_class(code.code()),
+    }
+}
+
+/// The first two characters tell the class: see appendix A of PostgreSQL's manual.
+fn of_class(code: &str) -> (Kind, &'static str) {
+    match code.get(..2) {
+        Some("08") => (Kind::Unavailable, "the connection to PostgreSQL broke"),
+        Some("53") => (Kind::Unavailable, "PostgreSQL is short of something"),
+        Some("57") => (Kind::Unavailable, "PostgreSQL is starting, stopping or was restarted"),
+        Some("58") => (Kind::Unavailable, "PostgreSQL cannot read or write its files"),
+        Some("28" | "3D") => (Kind::Unavailable, "PostgreSQL does not let us in any more"),
+        Some("42" | "3F" | "XX") => {
+            (Kind::Invalid, "the tables are not those of this program, or are damaged")
+        }
+        _ => (Kind::Internal, "PostgreSQL refused a statement"),
+    }
+}
+
+/// The error of waiting for a connection.
+pub(super) fn pool(error: PoolError) -> StorageError {
+    match error {
+        PoolError::Backend(error) => storage(error),
+        PoolError::Timeout(_) => {
+            StorageError::new(Kind::Unavailable, "no connection to PostgreSQL became free in time")
+        }
+        other => StorageError::caused(Kind::Internal, "the connections cannot be used", other),
+    }
+}
+
+/// No answer came in time.
+pub(super) fn late() -> StorageError {
+    StorageError::new(Kind::Timeout, "PostgreSQL did not answer in time")
+}
+
+/// The error of opening a database, for the operator: one sentence that says what to do.
+pub(super) fn at(shown: &str, error: &Error) -> StorageError {
+    let Some(code) = error.code() else { return unreachable(shown, error) };
+    let (kind, reason) = match code {
+        &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            (Kind::Invalid, "the server refuses the user or the password; correct the URL")
+        }
+        &SqlState::INVALID_CATALOG_NAME => (
+            Kind::Invalid,
+            "there is no such database; create it (`createdb`) or name another in the URL",
+        ),
+        &SqlState::INSUFFICIENT_PRIVILEGE => {
+            (Kind::Invalid, "the user may not do that; grant it, or name its owner in the URL")
+        }
+        &SqlState::READ_ONLY_SQL_TRANSACTION => {
+            (Kind::Invalid, "it is read-only or a replica; name the primary")
+        }
+        code => (of_code(code).0, ""),
+    };
+    let said = error.as_db_error().map_or("", |e| e.message());
+    let text = match reason {
+        "" => format!("cannot open {shown}: {said}"),
+        reason => format!("cannot open {shown}: {reason} ({said})"),
+    };
+    StorageError::new(kind, text)
+}
+
+fn unreachable(shown: &str, error: &Error) -> StorageError {
+    let cause = deepest(error);
+    let text = format!(
+        "cannot reach {shown}: {cause}; is the server running, and are host, port and sslmode right?"
+    );
+    StorageError::new(Kind::Unavailable, text)
+}
+
+/// The innermost cause says the most ("Connection refused").
+fn deepest(error: &Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

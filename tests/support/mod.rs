@@ -1,0 +1,3 @@
+//! Databases of a test's own on real servers, shared by the test programs.
+
+pub mod postgres;

@@ -1,0 +1,71 @@
+//! A schema of a test's own in a real PostgreSQL database.
+
+use tokio_postgres::NoTls;
+
+/// Where the servers are; `scripts/test` starts them and sets these.
+pub const NEWEST: &str = "STOREFRONT_TEST_POSTGRES";
+/// The oldest version that is supported.
+pub const OLDEST: &str = "STOREFRONT_TEST_POSTGRES15";
+
+/// The address that a variable names.
+pub fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set: run `scripts/servers up postgres postgres15` and set it to the \
+             URL that it prints, or run `scripts/test`"
+        )
+    })
+}
+
+/// An empty schema, removed with the value.
+pub struct OwnSchema {
+    server: String,
+    name: String,
+}
+
+impl OwnSchema {
+    /// A new one on the server that the variable names.
+    pub async fn create(variable: &str) -> Self {
+        let server = address(variable);
+        let name = format!("test_{:016x}", rand::random::<u64>());
+        execute(&server, &format!("CREATE SCHEMA {name}")).await;
+        Self { server, name }
+    }
+
+    /// The URL of a database that has this schema only.
+    pub fn url(&self) -> String {
+        self.url_at(&self.server)
+    }
+
+    /// The same by another address of the server.
+    pub fn url_at(&self, server: &str) -> String {
+        let separator = if server.contains('?') { '&' } else { '?' };
+        format!("{server}{separator}options=-csearch_path%3D{}", self.name)
+    }
+
+    /// Runs statements in the schema.
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql).await;
+    }
+}
+
+impl Drop for OwnSchema {
+    fn drop(&mut self) {
+        let (server, sql) = (self.server.clone(), format!("DROP SCHEMA {} CASCADE", self.name));
+        // The test's own runtime may be gone already.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(execute(&server, &sql));
+        });
+        drop(dropping.join());
+    }
+}
+
+/// Runs statements on a connection of their own.
+pub async fn execute(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server is up");
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.expect("the statements succeed");
+    drop(client);
+    connection.await.expect("no panic").expect("the connection ends well");
+}
