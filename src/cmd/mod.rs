@@ -31,7 +31,9 @@ Examples:
   storefront                                   serve demo games on 127.0.0.1:3000
   storefront seed --rows 1000000               put a million games into the store
   storefront serve --listen 0.0.0.0:80 \\
-    --database-url embedded:/var/lib/storefront/games.db";
+    --database-url embedded:/var/lib/storefront/games.db
+  storefront seed --rows 10000000 \\
+    --database-url postgres://shop:secret@db.internal/shop";
 
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one value, at the start")]

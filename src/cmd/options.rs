@@ -5,13 +5,19 @@ use crate::config::Flags;
 /// Which database, and how to log.
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
-    /// The database, its scheme picks the backend: embedded:PATH
+    /// The database, its scheme picks the backend: embedded:PATH,
+    /// postgres://USER:PASSWORD@HOST/DATABASE or cassandra://HOST,HOST/KEYSPACE
     /// [env: STOREFRONT_DATABASE_URL, DATABASE_URL] [default: embedded:./data/storefront.db]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// A backend at its usual local address: embedded [env: STOREFRONT_BACKEND, DB]
+    /// A backend at its usual local address: embedded, postgres or cassandra
+    /// [env: STOREFRONT_BACKEND, DB]
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
+    /// A streaming replica of the PostgreSQL database that may answer reads
+    /// [env: STOREFRONT_REPLICA_URL]
+    #[arg(long, value_name = "URL")]
+    replica_url: Option<String>,
     /// A TOML file with settings [env: STOREFRONT_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
@@ -30,6 +36,7 @@ impl Common {
         given([
             ("database_url", &self.database_url),
             ("backend", &self.backend),
+            ("replica_url", &self.replica_url),
             ("config", &self.config),
             ("log", &self.log),
             ("log_format", &self.log_format),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::telemetry::metrics::Metrics;
-use storage::{BulkStore, OverviewStore, StorageError};
+use storage::{BulkStore, OverviewStore, Replica, StorageError};
 
 /// The open stores of one database, cheap to clone.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Stores {
     pub overviews: Arc<dyn OverviewStore>,
     /// Bulk loading and whole-table checks.
     pub bulk: Arc<dyn BulkStore>,
+    /// A copy that may answer reads.
+    pub replica: Option<Arc<dyn Replica>>,
 }
 
 /// What [`connect`] does with a schema that is not the program's own.

@@ -15,6 +15,7 @@ use super::envelope::Gate;
 use super::operations::{self, Readiness};
 use crate::db::Stores;
 use crate::overview;
+use crate::overview::copies::Copies;
 use crate::overview::routes::Overviews;
 use crate::overview::sisters::Sisters;
 use crate::telemetry::metrics::Metrics;
@@ -52,7 +53,8 @@ struct Document;
 pub fn router(app: App) -> Router {
     let App { stores, sisters, assets, metrics, readiness, body, in_flight } = app;
     let gate = Gate::new(Arc::clone(&metrics), in_flight);
-    let overviews = Overviews { store: Arc::clone(&stores.overviews), body };
+    let copies = Copies { store: Arc::clone(&stores.overviews), replica: stores.replica };
+    let overviews = Overviews { copies, body };
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(overview::routes::router(overviews))
         .merge(overview::sisters::router(sisters))

@@ -30,7 +30,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
-const EXPOSED: HeaderValue = HeaderValue::from_static("etag,location,retry-after,x-request-id");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("etag,location,retry-after,storefront-position,x-request-id");
 const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// Shared by all requests.

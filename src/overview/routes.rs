@@ -1,7 +1,5 @@
 //! `/api/overview`: create, find, list, change and remove game pages.
 
-use std::sync::Arc;
-
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -14,10 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::copies::Copies;
 use super::form;
 use super::id::Id;
 use super::model::{GameId, NewOverview, Overview};
-use crate::db::storage::{Create, Cursor, OverviewStore, Remove, Update};
+use crate::db::storage::{Create, Cursor, Remove, Update};
 use crate::wire::body::{BodyLimits, Payload};
 use crate::wire::etag;
 use crate::wire::problem::{Problem, ProblemBody, Refusal, text};
@@ -26,7 +25,7 @@ use crate::wire::problem::{Problem, ProblemBody, Refusal, text};
 #[derive(Clone, FromRef)]
 pub struct Overviews {
     /// The game pages.
-    pub store: Arc<dyn OverviewStore>,
+    pub copies: Copies,
     /// Limits of request bodies.
     pub body: BodyLimits,
 }
@@ -104,11 +103,11 @@ struct UpdateBody {
     ),
 )]
 async fn find(
-    State(store): State<Arc<dyn OverviewStore>>,
+    State(copies): State<Copies>,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let game = store.find(id).await?.ok_or(Refusal::NotFound)?;
+    let game = copies.find(id, &headers).await?.ok_or(Refusal::NotFound)?;
     Ok(etag::json(&headers, &[game])?)
 }
 
@@ -125,14 +124,14 @@ async fn find(
     ),
 )]
 async fn list(
-    State(store): State<Arc<dyn OverviewStore>>,
+    State(copies): State<Copies>,
     query: Result<Query<PageQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let page = store.page(after, limit).await?;
+    let page = copies.page(after, limit, &headers).await?;
     let body = PageBody { overviews: page.games, next: page.next.map(encode) };
     etag::json(&headers, &body)
 }
@@ -152,15 +151,13 @@ async fn list(
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
-async fn create(
-    State(store): State<Arc<dyn OverviewStore>>,
-    payload: Payload,
-) -> Result<Response, Refusal> {
+async fn create(State(copies): State<Copies>, payload: Payload) -> Result<Response, Refusal> {
     let game: NewOverview = form::new_overview(&payload).map_err(Refusal::Malformed)?;
-    match store.create(game).await? {
+    match copies.store.create(game).await? {
         Create::Created(id) => {
             let answer = text(StatusCode::CREATED, "Successfuly created game overview.");
-            Ok(([(LOCATION, format!("/api/overview/{id}"))], answer).into_response())
+            let answer = ([(LOCATION, format!("/api/overview/{id}"))], answer).into_response();
+            Ok(copies.written(answer).await)
         }
         Create::Taken => Err(conflict("A game with this `game_id` exists; nothing was changed.")),
         Create::Exhausted => Err(conflict("No further id can be assigned; give a `game_id`.")),
@@ -185,13 +182,13 @@ async fn create(
     ),
 )]
 async fn update(
-    State(store): State<Arc<dyn OverviewStore>>,
+    State(copies): State<Copies>,
     Id(id): Id,
     payload: Payload,
 ) -> Result<Response, Refusal> {
     let changes = form::changes(&payload, id).map_err(Refusal::Malformed)?;
-    match store.update(id, changes).await? {
-        Update::Updated => Ok(text(StatusCode::OK, "OK")),
+    match copies.store.update(id, changes).await? {
+        Update::Updated => Ok(copies.written(text(StatusCode::OK, "OK")).await),
         Update::Missing => Err(Refusal::NotFound),
     }
 }
@@ -206,12 +203,9 @@ async fn update(
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
-async fn remove(
-    State(store): State<Arc<dyn OverviewStore>>,
-    Id(id): Id,
-) -> Result<Response, Refusal> {
-    match store.remove(id).await? {
-        Remove::Removed => Ok(text(StatusCode::OK, "OK")),
+async fn remove(State(copies): State<Copies>, Id(id): Id) -> Result<Response, Refusal> {
+    match copies.store.remove(id).await? {
+        Remove::Removed => Ok(copies.written(text(StatusCode::OK, "OK")).await),
         Remove::Missing => Err(Refusal::NotFound),
     }
 }

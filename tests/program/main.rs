@@ -11,6 +11,9 @@ mod crash;
 mod disk;
 mod first_minute;
 mod process;
+mod replica;
 mod seeding;
 mod shared_file;
+#[path = "../support/mod.rs"]
+mod support;
 mod synced;

@@ -1,3 +1,4 @@
 //! Databases of a test's own on real servers, shared by the test programs.
 
+pub mod database;
 pub mod postgres;

@@ -46,6 +46,7 @@ pub async fn open(
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(writer, readers)),
             bulk: Arc::new(EmbeddedBulk::new(path)),
+            replica: None,
         })
     })
     .await

@@ -1,7 +1,7 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
 //! In this room: reaching the server ([`connection`]), migrations, and the storage traits
-//! ([`overview`], [`bulk`]). Most of the traffic is grouped ([`batch`]): while one query is under
+//! ([`overview`], [`bulk`], [`replica`]). Most of the traffic is grouped ([`batch`]): while one query is under
 //! way the next gathers, so that finding and creating games costs a round trip, and creating a sync
 //! to disk, once for many ([`find`], [`create`]).
 
@@ -15,6 +15,7 @@ mod find;
 mod loads;
 mod migrate;
 mod overview;
+mod replica;
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use self::bulk::PostgresBulk;
 use self::connection::Connector;
 use self::counter::Counter;
 use self::overview::PostgresOverviews;
-use super::storage::StorageError;
+use self::replica::PostgresReplica;
+use super::storage::{Replica, StorageError};
 use super::{Schema, Stores};
 use crate::config::database::postgres::Postgres;
 
@@ -33,8 +35,17 @@ use crate::config::database::postgres::Postgres;
 pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, StorageError> {
     let connector = Connector::new(postgres)?;
     let counter = Counter::new(migrate::run(&connector, schema).await?);
-    let pool = connector.pool()?;
-    let overviews = PostgresOverviews::new(&connector, pool.clone(), counter.clone());
-    let bulk = PostgresBulk::new(connector, counter);
-    Ok(Stores { backend: "postgres", overviews: Arc::new(overviews), bulk: Arc::new(bulk) })
+    let replica = match &postgres.replica {
+        Some(replica) => {
+            let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
+            Some(Arc::new(replica) as Arc<dyn Replica>)
+        }
+        None => None,
+    };
+    Ok(Stores {
+        backend: "postgres",
+        overviews: Arc::new(PostgresOverviews::new(&connector, counter.clone())?),
+        bulk: Arc::new(PostgresBulk::new(connector, counter)),
+        replica,
+    })
 }

@@ -28,12 +28,12 @@ pub(super) struct PostgresOverviews {
 }
 
 impl PostgresOverviews {
-    pub(super) fn new(connector: &Connector, pool: Pool, counter: Counter) -> Self {
-        Self {
+    pub(super) fn new(connector: &Connector, counter: Counter) -> Result<Self, StorageError> {
+        Ok(Self {
             find: Batcher::start(connector, Find),
             create: Batcher::start(connector, CreateGames { counter }),
-            pool,
-        }
+            pool: connector.pool()?,
+        })
     }
 }
 
@@ -44,18 +44,7 @@ impl OverviewStore for PostgresOverviews {
     }
 
     async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
-        let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
-        let one_more = i64::from(limit) + 1;
-        let mut games: Vec<Overview> = act(&self.pool, move |connection| async move {
-            let statement = connection.prepare_cached(PAGE).await?;
-            let rows = connection.query(&statement, &[&start, &one_more]).await?;
-            rows.iter().map(overview).collect()
-        })
-        .await?;
-        let more = games.len() > limit as usize;
-        games.truncate(limit as usize);
-        let last = games.last().map(|game| Cursor(game.game_id)).or(after);
-        Ok(Page { games, next: last.filter(|_| more) })
+        page(&self.pool, after, limit).await
     }
 
     async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
@@ -89,6 +78,26 @@ impl OverviewStore for PostgresOverviews {
     async fn ping(&self) -> Result<(), StorageError> {
         self.find.ask(GameId(1)).await.map(drop)
     }
+}
+
+/// A page of the catalogue, ascending by id.
+pub(super) async fn page(
+    pool: &Pool,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<Page, StorageError> {
+    let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
+    let one_more = i64::from(limit) + 1;
+    let mut games: Vec<Overview> = act(pool, move |connection| async move {
+        let statement = connection.prepare_cached(PAGE).await?;
+        let rows = connection.query(&statement, &[&start, &one_more]).await?;
+        rows.iter().map(overview).collect()
+    })
+    .await?;
+    let more = games.len() > limit as usize;
+    games.truncate(limit as usize);
+    let last = games.last().map(|game| Cursor(game.game_id)).or(after);
+    Ok(Page { games, next: last.filter(|_| more) })
 }
 
 type Values = Vec<Box<dyn ToSql + Sync + Send>>;

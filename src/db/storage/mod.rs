@@ -8,9 +8,11 @@
 mod bulk;
 mod error;
 mod overview;
+mod replica;
 
 pub use bulk::{
     Begin, BulkStore, Chunk, Contents, Digest, Digester, Load, LoadMode, LoadShape, NewLoad,
 };
 pub use error::{Kind, StorageError};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update};
+pub use replica::{NoPosition, Position, Replica};

@@ -1,0 +1,122 @@
+//! A streaming replica: reads go to it when it has replayed what their caller has seen.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use tokio_postgres::types::PgLsn;
+use tokio_postgres::{Client, Error, Statement};
+
+use super::batch::{Batch, Batcher};
+use super::connection::Connector;
+use super::error;
+use super::find::Find;
+use super::overview::page;
+use crate::db::storage::{Cursor, Kind, Page, Position, Replica, StorageError};
+use crate::overview::model::{GameId, Overview};
+
+/// Behind the commits of all transactions that have ended.
+const WRITTEN: &str = "SELECT pg_current_wal_insert_lsn()";
+/// Null on a server that never was a replica.
+const REPLAYED: &str = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')";
+const IS_REPLICA: &str = "SELECT pg_is_in_recovery()";
+
+pub(super) struct PostgresReplica {
+    written: Batcher<Lsn>,
+    replayed: Batcher<Lsn>,
+    /// A position that the replica is known to have reached; it never goes back.
+    known: AtomicU64,
+    find: Batcher<Find>,
+    pool: Pool,
+}
+
+impl PostgresReplica {
+    /// A replica that cannot be reached now is used as soon as it can.
+    pub(super) async fn open(
+        primary: &Connector,
+        replica: &Connector,
+    ) -> Result<Self, StorageError> {
+        if let Err(error) = check(replica).await {
+            if error.kind() == Kind::Invalid {
+                return Err(error);
+            }
+            tracing::warn!(%error, "reads go to the primary until the replica is there");
+        }
+        Ok(Self {
+            written: Batcher::start(primary, Lsn(WRITTEN)),
+            replayed: Batcher::start(replica, Lsn(REPLAYED)),
+            known: AtomicU64::new(0),
+            find: Batcher::start(replica, Find),
+            pool: replica.pool()?,
+        })
+    }
+
+    /// Whether the replica has replayed what its caller has seen.
+    async fn has(&self, seen: Option<Position>) -> bool {
+        let Some(Position(position)) = seen else { return true };
+        if self.known.load(Ordering::Relaxed) >= position {
+            return true;
+        }
+        // The read that follows sees at least what was replayed before it was sent.
+        let Ok(replayed) = self.replayed.ask(()).await else { return false };
+        self.known.fetch_max(replayed, Ordering::Relaxed);
+        replayed >= position
+    }
+}
+
+async fn check(replica: &Connector) -> Result<(), StorageError> {
+    let failed = |e: Error| error::at(replica.shown(), &e);
+    let client = replica.connect().await.map_err(failed)?;
+    let is_replica: bool = client.query_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
+    if is_replica {
+        return Ok(());
+    }
+    let text =
+        format!("{} is not a replica; give --replica-url one, or leave it out", replica.shown());
+    Err(StorageError::new(Kind::Invalid, text))
+}
+
+#[async_trait]
+impl Replica for PostgresReplica {
+    async fn position(&self) -> Result<Position, StorageError> {
+        self.written.ask(()).await.map(Position)
+    }
+
+    async fn find(&self, id: GameId, seen: Option<Position>) -> Option<Option<Overview>> {
+        if self.has(seen).await { self.find.ask(id).await.ok() } else { None }
+    }
+
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        seen: Option<Position>,
+    ) -> Option<Page> {
+        if self.has(seen).await { page(&self.pool, after, limit).await.ok() } else { None }
+    }
+}
+
+/// A server's position in the log, for everyone who asks at the time.
+struct Lsn(&'static str);
+
+#[async_trait]
+impl Batch for Lsn {
+    type Ask = ();
+    type Answer = u64;
+    type Statements = Statement;
+    const MOST: usize = 1_024;
+
+    async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
+        client.prepare(self.0).await
+    }
+
+    async fn run(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        asks: &[()],
+    ) -> Result<Vec<u64>, Error> {
+        let lsn: PgLsn = client.query_one(statement, &[]).await?.try_get(0)?;
+        Ok(vec![lsn.into(); asks.len()])
+    }
+}
