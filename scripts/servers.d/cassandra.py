@@ -78,9 +78,11 @@ class Node:
         """Whether it answers, and sees that many nodes up that have the same schema as it has."""
         try:
             with Session(self.address, self.port) as session:
-                schema = session.column("SELECT schema_version FROM system.local")[0]
+                schema = session.column("SELECT schema_version FROM system.local")
+                if not schema or not schema[0]:
+                    return False
                 peers = session.column("SELECT peer FROM system.peers_v2 WHERE schema_version = "
-                                       f"{uuid.UUID(bytes=schema)} ALLOW FILTERING")
+                                       f"{uuid.UUID(bytes=schema[0])} ALLOW FILTERING")
                 session.column(_REPLICATED, replicas=running)
                 return len(peers) >= running - 1
         except NotWell:
@@ -185,7 +187,7 @@ class Cassandra:
         for name, value in asked.items():
             if self.known() and value not in (None, self.settings[name]):
                 raise Usage(f"The Cassandra of {self.site.folder} has {name} = "
-                            f"{self.settings[name]}: `down cassandra` first, or name another --dir.")
+                            f"{self.settings[name]}: `down cassandra` first, or another --dir.")
         if not self.known():
             nodes = nodes or 1
             self.site.remember("cassandra", {"nodes": nodes, "heap": heap or _HEAPS[nodes],

@@ -1,4 +1,4 @@
-"""The little of Cassandra's native protocol (version 4) that asking a node whether it is well needs."""
+"""The little of Cassandra's native protocol, version 4, that it takes to ask how a node is."""
 
 import socket
 import struct

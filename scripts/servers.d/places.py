@@ -27,7 +27,7 @@ _SETTINGS = "servers.json"
 
 @dataclass
 class Site:
-    """One set of servers: a folder, a range of ports, and what was decided when they first came up."""
+    """One set of servers: a folder, a range of ports, and what was decided at their first start."""
 
     folder: Path
     dist: Path

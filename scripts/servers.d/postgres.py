@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import places
@@ -32,7 +33,7 @@ def binaries_18(site: Site, owner: Account) -> Path:
     """The programs of PostgreSQL 18, where the account can run them."""
     machine = _MACHINES.get(platform.machine())
     if not machine:
-        raise Missing(f"There is no PostgreSQL {VERSION} for {platform.machine()} on Maven Central.")
+        raise Missing(f"Maven Central has no PostgreSQL {VERSION} for {platform.machine()}.")
 
     def fetch(target: Path) -> None:
         copy_artifact(f"{_GROUP}-{machine}:{VERSION}", target.parent)
@@ -55,7 +56,8 @@ def binaries_15(_site: Site, _owner: Account) -> Path:
 class Postgres:
     """A primary server."""
 
-    def __init__(self, site: Site, name: str, port: int, binaries) -> None:
+    def __init__(self, site: Site, name: str, port: int,
+                 binaries: Callable[[Site, Account], Path]) -> None:
         self.site, self.name, self.port = site, name, site.port(port)
         self.binaries = binaries
         self.link = site.folder / name
@@ -125,14 +127,14 @@ class Postgres:
         self._launch()
         self.query(_ROLES)
 
-    def start(self) -> None:
+    def start(self, *_parts: int) -> None:
         """Starts it and returns once it answers; does nothing if it runs."""
         if self.process.pid() is None:
             self._launch()
         if not until(self._answers, _START_SECONDS):
             raise self._failure()
 
-    def stop(self, kill: bool = False) -> None:
+    def stop(self, *_parts: int, kill: bool = False) -> None:
         """Ends it: by a fast shutdown, or at once, so that its next start is a crash recovery."""
         pid = self.process.pid()
         if pid is None:

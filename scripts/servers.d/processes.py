@@ -44,7 +44,7 @@ class Process:
 
 
 def _ended(pid: int) -> bool:
-    """Whether all of a process is gone: it has its ports and files as long as one thread is left."""
+    """Whether all of a process is gone: while one thread is left, it has its ports and files."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1

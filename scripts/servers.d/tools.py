@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from places import Account, locked
@@ -16,7 +16,7 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 _JAVA = range(17, 24)
 
 
-def run(command: list[str | Path], what: str, told: str = "", cwd: Path | None = None,
+def run(command: Sequence[str | Path], what: str, told: str = "", cwd: Path | None = None,
         env: dict[str, str] | None = None) -> str:
     """Runs a program to its end, tells it something on its standard input, and returns its output.
 
