@@ -5,6 +5,7 @@
 //! A new backend is a new folder with the file names of [`embedded`], made to pass
 //! `tests/conformance`.
 
+pub mod cassandra;
 pub mod embedded;
 mod metered;
 pub mod storage;
@@ -47,9 +48,26 @@ pub async fn connect(
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
         Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
-        Url::Postgres(_) | Url::Cassandra(_) => {
+        Url::Cassandra(cassandra) => cassandra::open(cassandra, schema).await?,
+        Url::Postgres(_) => {
             return Err(StorageError::new(storage::Kind::Invalid, "not in this commit"));
         }
     };
     Ok(metered::stores(stores, metrics))
+}
+
+/// Carries the games of the earlier service over into the database that the configuration names.
+///
+/// # Errors
+/// [`storage::Kind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
+/// for the operator as of [`connect`], and repeating it goes on.
+pub async fn carry_over(database: &Database) -> Result<cassandra::Carried, StorageError> {
+    match &database.url {
+        Url::Cassandra(cassandra) => cassandra::carry_over(cassandra).await,
+        Url::Embedded(_) | Url::Postgres(_) => Err(StorageError::new(
+            storage::Kind::Invalid,
+            "--from-node-schema is for Cassandra; a PostgreSQL database of the earlier service is \
+             used in place by `storefront migrate`",
+        )),
+    }
 }

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bulk;
+mod cassandra;
 mod embedded;
 mod model;
 mod overview;
@@ -78,4 +79,5 @@ macro_rules! conformance_of {
 
 conformance_of! {
     embedded
+    cassandra
 }

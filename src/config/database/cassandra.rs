@@ -174,9 +174,9 @@ fn keyspace(path: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     match path {
         "" => Err("no keyspace is named; write cassandra://HOST/KEYSPACE".to_owned()),
-        name if name.len() > LONGEST_NAME || !name.chars().all(is_name) => Err(format!(
-            "a keyspace is at most {LONGEST_NAME} letters, digits and underscores"
-        )),
+        name if name.len() > LONGEST_NAME || !name.chars().all(is_name) => {
+            Err(format!("a keyspace is at most {LONGEST_NAME} letters, digits and underscores"))
+        }
         name => Ok(name.to_owned()),
     }
 }
