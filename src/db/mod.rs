@@ -56,14 +56,18 @@ pub async fn connect(
     Ok(metered::stores(stores, metrics))
 }
 
-/// Carries the games of the earlier service over into the database that the configuration names.
+/// Carries the games of the earlier service over into the database that the configuration names,
+/// from that keyspace of the same cluster.
 ///
 /// # Errors
 /// [`storage::Kind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
 /// for the operator as of [`connect`], and repeating it goes on.
-pub async fn carry_over(database: &Database) -> Result<cassandra::Carried, StorageError> {
+pub async fn carry_over(
+    database: &Database,
+    old_keyspace: &str,
+) -> Result<cassandra::Carried, StorageError> {
     match &database.url {
-        Url::Cassandra(cassandra) => cassandra::carry_over(cassandra).await,
+        Url::Cassandra(cassandra) => cassandra::carry_over(cassandra, old_keyspace).await,
         Url::Embedded(_) | Url::Postgres(_) => Err(StorageError::new(
             storage::Kind::Invalid,
             "--from-node-schema is for Cassandra; a PostgreSQL database of the earlier service is \

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use storefront::config::database::{Database, Url, cassandra};
+use storefront::config::database::cassandra::Cassandra as Settings;
+use storefront::config::database::{Database, Url};
 use storefront::config::{Reader, Sources};
-use storefront::db::{Schema, connect};
+use storefront::db::storage::StorageError;
+use storefront::db::{Schema, Stores, connect};
 use storefront::telemetry::metrics::Metrics;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -16,27 +18,28 @@ use crate::world::World;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 /// Keyspaces at one time: making one takes the server a while, many at once take it far longer.
-static KEYSPACES: Semaphore = Semaphore::const_new(4);
+static KEYSPACES: Semaphore = Semaphore::const_new(6);
 
 /// A fresh keyspace.
 pub async fn world() -> World {
     let keyspace = Keyspace::reserve().await;
-    let database = Database { url: Url::Cassandra(keyspace.settings()), named: true };
+    let settings = keyspace.settings();
     let open = move || {
-        let database = database.clone();
-        async move {
-            connect(&database, Schema::Migrate, &Arc::new(Metrics::new()))
-                .await
-                .expect("the store opens")
-        }
-        .boxed()
+        let settings = settings.clone();
+        async move { open(settings, Schema::Migrate).await.expect("the store opens") }.boxed()
     };
     World::new(Box::new(open), keyspace).await
 }
 
+/// Opens a store as the program does.
+pub async fn open(settings: Settings, schema: Schema) -> Result<Stores, StorageError> {
+    let database = Database { url: Url::Cassandra(settings), named: true };
+    connect(&database, schema, &Arc::new(Metrics::new())).await
+}
+
 /// A keyspace of a random name, removed with the value, also where a test fails.
 pub struct Keyspace {
-    name: String,
+    pub name: String,
     _permit: SemaphorePermit<'static>,
 }
 
@@ -48,7 +51,7 @@ impl Keyspace {
     }
 
     /// How the keyspace is reached.
-    pub fn settings(&self) -> cassandra::Cassandra {
+    pub fn settings(&self) -> Settings {
         let server = std::env::var(SERVER).unwrap_or_else(|_| {
             panic!("run scripts/servers up cassandra and set {SERVER}=cassandra://127.0.0.1:9042")
         });
@@ -73,7 +76,7 @@ impl Drop for Keyspace {
 }
 
 /// The server's settings for a keyspace; what else its URL says counts nothing.
-fn settings(server: &str, keyspace: &str) -> cassandra::Cassandra {
+fn settings(server: &str, keyspace: &str) -> Settings {
     let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let url = format!("{address}/{keyspace}?timeout=20000");
     let sources = Sources {
@@ -90,7 +93,7 @@ fn settings(server: &str, keyspace: &str) -> cassandra::Cassandra {
 }
 
 /// A session without a keyspace.
-pub async fn session(settings: &cassandra::Cassandra) -> Session {
+pub async fn session(settings: &Settings) -> Session {
     let builder =
         SessionBuilder::new().known_nodes(&settings.hosts).fetch_full_schema_metadata(false);
     builder.build().await.expect("the server answers")

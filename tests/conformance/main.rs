@@ -9,6 +9,9 @@
 
 mod bulk;
 mod cassandra;
+mod cassandra_loads;
+mod cassandra_node_schema;
+mod cassandra_opening;
 mod embedded;
 mod model;
 mod overview;

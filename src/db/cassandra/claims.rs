@@ -19,8 +19,8 @@ use crate::db::storage::StorageError;
 /// large.
 const SLICE_BITS: u32 = 14;
 
-const NOTE: &str = "INSERT INTO claims (slice, first, end) VALUES (?, ?, ?) USING TTL ?";
-const READ: &str = "SELECT first, end FROM claims WHERE slice = ?";
+const NOTE: &str = "INSERT INTO $.claims (slice, first, end) VALUES (?, ?, ?) USING TTL ?";
+const READ: &str = "SELECT first, end FROM $.claims WHERE slice = ?";
 
 /// How long a note is kept.
 #[derive(Debug, Clone, Copy)]

@@ -50,7 +50,7 @@ pub(super) enum Purpose {
 }
 
 impl Cluster {
-    /// Connects, without a keyspace.
+    /// Connects; whether the keyspace exists shows later.
     pub(super) async fn connect(settings: &Cassandra) -> Result<Arc<Self>, StorageError> {
         let built = builder(settings).build().await;
         let session = built.map_err(|e| error::connecting(&settings.hosts, &e))?;
@@ -70,13 +70,19 @@ impl Cluster {
         Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Prepares a statement on every node.
+    /// The text of a statement; `$` in it stands for the keyspace. (Cassandra warns of prepared
+    /// statements that rest on USE.)
+    pub(super) fn text(&self, text: &str) -> String {
+        text.replace('$', &format!("\"{}\"", self.settings.keyspace))
+    }
+
+    /// Prepares a statement, as of [`Self::text`], on every node.
     pub(super) async fn prepare(
         &self,
         text: &str,
         purpose: Purpose,
     ) -> Result<PreparedStatement, StorageError> {
-        let prepared = self.session().prepare(text).await;
+        let prepared = self.session().prepare(self.text(text)).await;
         let mut statement = prepared.map_err(error::preparing)?;
         match purpose {
             Purpose::Read => statement.set_use_cached_result_metadata(true),
@@ -142,8 +148,7 @@ impl Cluster {
     }
 
     async fn renew(&self) -> bool {
-        let builder = builder(&self.settings).use_keyspace(&self.settings.keyspace, true);
-        let Ok(session) = builder.build().await else { return false };
+        let Ok(session) = builder(&self.settings).build().await else { return false };
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
         true
     }

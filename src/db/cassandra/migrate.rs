@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scylla::client::session::Session;
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::query_result::QueryResult;
 use scylla::statement::Statement;
@@ -22,46 +21,47 @@ use crate::db::storage::{Kind, StorageError};
 /// The steps; step N makes version N + 1. A step that was released never changes.
 const STEPS: [&str; 1] = [include_str!("../../../schema/cassandra/0001_overview.cql")];
 const VERSIONS: &str =
-    "CREATE TABLE IF NOT EXISTS schema_versions (name text PRIMARY KEY, version int)";
+    "CREATE TABLE IF NOT EXISTS $.schema_versions (name text PRIMARY KEY, version int)";
 /// The table of the earlier service, which may be in the same keyspace.
 const OLD_TABLE: &str = "overview";
 /// Nodes have to agree on each change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a table may be listed before it is there: this often, with a pause between.
+const LISTED_ATTEMPTS: usize = 50;
+const LISTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// Migrates or checks, as asked, and makes the keyspace the session's own.
+/// Migrates or checks, as asked.
 pub(super) async fn run(cluster: &Cluster, schema: Schema) -> Result<(), StorageError> {
-    let (session, settings) = (cluster.session(), cluster.settings());
-    if !has_keyspace(&session, &settings.keyspace).await? {
+    let settings = cluster.settings();
+    if !has_keyspace(cluster).await? {
         if schema == Schema::Require {
             return Err(missing(settings));
         }
-        change(&session, &create_keyspace(settings)).await?;
+        change(cluster, &create_keyspace(settings.replication)).await?;
     }
-    let used = session.use_keyspace(&settings.keyspace, true).await;
-    used.map_err(|e| StorageError::caused(Kind::Unavailable, "cannot use the keyspace", e))?;
-    let found = supported_version(&session, settings).await?;
+    let found = supported_version(cluster).await?;
     if found < STEPS.len() && schema == Schema::Require {
         return Err(refusal(settings, found, "older than this program: run `storefront migrate`"));
     }
-    if found < STEPS.len() { apply(&session, found).await } else { Ok(()) }
+    if found < STEPS.len() { apply(cluster, found).await } else { Ok(()) }
 }
 
-async fn apply(session: &Arc<Session>, found: usize) -> Result<(), StorageError> {
-    change(session, VERSIONS).await?;
+async fn apply(cluster: &Cluster, found: usize) -> Result<(), StorageError> {
+    change(cluster, VERSIONS).await?;
     change(
-        session,
-        "INSERT INTO schema_versions (name, version) VALUES ('schema', 0) IF NOT EXISTS",
+        cluster,
+        "INSERT INTO $.schema_versions (name, version) VALUES ('schema', 0) IF NOT EXISTS",
     )
     .await?;
     for (step, version) in STEPS.iter().zip(1..).skip(found) {
         for statement in statements(step) {
-            change(session, &statement).await?;
+            change(cluster, &statement).await?;
         }
         let done = format!(
-            "UPDATE schema_versions SET version = {version} WHERE name = 'schema' \
+            "UPDATE $.schema_versions SET version = {version} WHERE name = 'schema' \
              IF version < {version}"
         );
-        change(session, &done).await?;
+        change(cluster, &done).await?;
     }
     Ok(())
 }
@@ -75,17 +75,17 @@ fn statements(step: &str) -> Vec<String> {
 }
 
 /// `replication` copies in every data centre that there is.
-fn create_keyspace(settings: &Cassandra) -> String {
+fn create_keyspace(replication: u8) -> String {
     format!(
-        "CREATE KEYSPACE IF NOT EXISTS \"{}\" WITH replication = \
-         {{'class': 'NetworkTopologyStrategy', 'replication_factor': {}}}",
-        settings.keyspace, settings.replication
+        "CREATE KEYSPACE IF NOT EXISTS $ WITH replication = \
+         {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication}}}"
     )
 }
 
 /// Runs a statement on the node that all servers choose.
-async fn change(session: &Arc<Session>, text: &str) -> Result<(), StorageError> {
-    let mut statement = Statement::new(text);
+async fn change(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
+    let session = cluster.session();
+    let mut statement = Statement::new(cluster.text(text));
     statement.set_request_timeout(Some(CHANGE_TIMEOUT));
     let state = session.get_cluster_state();
     let connected = state.get_nodes_info().iter().filter(|node| node.is_connected());
@@ -97,42 +97,60 @@ async fn change(session: &Arc<Session>, text: &str) -> Result<(), StorageError> 
 }
 
 /// Steps that the keyspace has had, if this program knows all of them.
-async fn supported_version(session: &Session, settings: &Cassandra) -> Result<usize, StorageError> {
-    let tables = tables(session, &settings.keyspace).await?;
+async fn supported_version(cluster: &Cluster) -> Result<usize, StorageError> {
+    let settings = cluster.settings();
+    let tables = tables(cluster, &settings.keyspace).await?;
     if !tables.iter().any(|name| name == "schema_versions") {
         if tables.iter().any(|name| name != OLD_TABLE) {
             return Err(foreign(settings));
         }
         return Ok(0);
     }
-    let text = "SELECT version FROM schema_versions WHERE name = 'schema'";
-    let rows = first_column::<i32>(query(session, text, ()).await?)?;
-    let found = rows.first().map_or(0, |version| usize::try_from(*version).unwrap_or(usize::MAX));
+    let found = version(cluster).await?;
     if found > STEPS.len() {
         return Err(refusal(settings, found, "newer than this program: use a newer storefront"));
     }
     Ok(found)
 }
 
-async fn has_keyspace(session: &Session, name: &str) -> Result<bool, StorageError> {
-    let text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
-    Ok(!first_column::<String>(query(session, text, (name,)).await?)?.is_empty())
+/// The row of the version. A table that another server is just creating is listed a moment before
+/// it can be read.
+async fn version(cluster: &Cluster) -> Result<usize, StorageError> {
+    let text = "SELECT version FROM $.schema_versions WHERE name = 'schema'";
+    for _ in 1..LISTED_ATTEMPTS {
+        match query(cluster, text, ()).await {
+            Err(error) if error.kind() == Kind::Invalid => tokio::time::sleep(LISTED_PAUSE).await,
+            result => return version_of(result?),
+        }
+    }
+    version_of(query(cluster, text, ()).await?)
 }
 
-/// Names of the keyspace's tables.
-pub(super) async fn tables(session: &Session, name: &str) -> Result<Vec<String>, StorageError> {
+fn version_of(result: QueryResult) -> Result<usize, StorageError> {
+    let rows = first_column::<i32>(result)?;
+    Ok(rows.first().map_or(0, |version| usize::try_from(*version).unwrap_or(usize::MAX)))
+}
+
+async fn has_keyspace(cluster: &Cluster) -> Result<bool, StorageError> {
+    let name = &cluster.settings().keyspace;
+    let text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+    Ok(!first_column::<String>(query(cluster, text, (name,)).await?)?.is_empty())
+}
+
+/// Names of a keyspace's tables.
+pub(super) async fn tables(cluster: &Cluster, name: &str) -> Result<Vec<String>, StorageError> {
     let text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
-    first_column(query(session, text, (name,)).await?)
+    first_column(query(cluster, text, (name,)).await?)
 }
 
 async fn query(
-    session: &Session,
+    cluster: &Cluster,
     text: &str,
     values: impl scylla::serialize::row::SerializeRow,
 ) -> Result<QueryResult, StorageError> {
-    let mut statement = Statement::new(text);
+    let mut statement = Statement::new(cluster.text(text));
     statement.set_is_idempotent(true);
-    session.query_unpaged(statement, values).await.map_err(|e| storage(e, true))
+    cluster.session().query_unpaged(statement, values).await.map_err(|e| storage(e, true))
 }
 
 fn first_column<T>(result: QueryResult) -> Result<Vec<T>, StorageError>

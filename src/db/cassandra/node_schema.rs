@@ -1,6 +1,7 @@
 //! Carrying over the games of the earlier service.
 //!
-//! It kept each game as one frozen value: keyspace `overviews`, table `overview`, type `overview`.
+//! It kept each game as one frozen value: table `overview`, type `overview`, in a keyspace that was
+//! usually `overviews`.
 //! Carried games are written plainly with timestamp 0, older than any other: a game that is there
 //! already, or was removed, stays as it is. So the whole may be repeated, and goes on where it was
 //! interrupted simply by beginning anew.
@@ -23,12 +24,9 @@ use crate::db::Schema;
 use crate::db::storage::{Kind, StorageError};
 use crate::overview::model::{GameId, Overview};
 
-const OLD_KEYSPACE: &str = "overviews";
 const OLD_TABLE: &str = "overview";
-const READ: &str = "SELECT game_id, game FROM overviews.overview \
-                    WHERE token(game_id) > ? AND token(game_id) <= ?";
 const WRITE: &str = concat!(
-    "INSERT INTO overviews (",
+    "INSERT INTO $.overviews (",
     columns!(),
     ") VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 0"
 );
@@ -80,20 +78,21 @@ impl From<OldRow> for Overview {
     }
 }
 
-/// Copies every game of the earlier service that is in the same cluster, creating the schema where
-/// there is none. Games written by the earlier service while this runs may be left out.
+/// Copies every game of the earlier service from its keyspace in the same cluster, creating the
+/// schema where there is none. Games that the earlier service writes while this runs may be left
+/// out.
 ///
 /// # Errors
 /// [`Kind::Invalid`] where there is no earlier service's table; otherwise what stopped it, and
 /// repeating it goes on.
-pub async fn carry_over(settings: &Cassandra) -> Result<Carried, StorageError> {
+pub async fn carry_over(settings: &Cassandra, old_keyspace: &str) -> Result<Carried, StorageError> {
     let cluster = Cluster::connect(settings).await?;
-    let tables = migrate::tables(&cluster.session(), OLD_KEYSPACE).await?;
+    let tables = migrate::tables(&cluster, old_keyspace).await?;
     if !tables.iter().any(|name| name == OLD_TABLE) {
-        return Err(nothing(settings));
+        return Err(nothing(settings, old_keyspace));
     }
     migrate::run(&cluster, Schema::Migrate).await?;
-    let move_ = Arc::new(Move::open(&cluster).await?);
+    let move_ = Arc::new(Move::open(&cluster, old_keyspace).await?);
     let part = |(after, to)| act(Arc::clone(&move_).part(after, to));
     let parts = stream::iter(ring::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
     let games = parts.try_fold(0, |all, games| ready(Ok(all + games))).await?;
@@ -109,8 +108,13 @@ struct Move {
 }
 
 impl Move {
-    async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
-        let mut read = cluster.prepare(READ, Purpose::Read).await?;
+    async fn open(cluster: &Arc<Cluster>, old_keyspace: &str) -> Result<Self, StorageError> {
+        // It is a name that the cluster knows.
+        let text = format!(
+            "SELECT game_id, game FROM \"{old_keyspace}\".{OLD_TABLE} \
+             WHERE token(game_id) > ? AND token(game_id) <= ?"
+        );
+        let mut read = cluster.prepare(&text, Purpose::Read).await?;
         read.set_page_size(PAGE);
         Ok(Self {
             claims: Claims::open(cluster).await?,
@@ -146,10 +150,10 @@ impl Move {
     }
 }
 
-fn nothing(settings: &Cassandra) -> StorageError {
+fn nothing(settings: &Cassandra, old_keyspace: &str) -> StorageError {
     let text = format!(
-        "there is no table {OLD_KEYSPACE}.{OLD_TABLE} of the earlier service in the cluster at {}: \
-         name the cluster that has it by --database-url",
+        "there is no table {old_keyspace}.{OLD_TABLE} of the earlier service in the cluster at {}: \
+         name its keyspace, --from-node-schema=KEYSPACE, or its cluster by --database-url",
         settings.hosts.join(", ")
     );
     StorageError::new(Kind::Invalid, text)

@@ -19,17 +19,20 @@ use super::store::Store;
 use crate::db::storage::{Create, Cursor, Kind, OverviewStore, Page, Remove, StorageError, Update};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
-const FIND: &str = concat!("SELECT ", columns!(), " FROM overviews WHERE game_id = ?");
-const FIRST: &str = concat!("SELECT ", columns!(), " FROM overviews LIMIT ?");
+const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+const FIRST: &str = concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
 const AFTER: &str =
-    concat!("SELECT ", columns!(), " FROM overviews WHERE token(game_id) > token(?) LIMIT ?");
-const EXISTS: &str = "SELECT game_id FROM overviews WHERE game_id = ?";
+    concat!("SELECT ", columns!(), " FROM $.overviews WHERE token(game_id) > token(?) LIMIT ?");
+const EXISTS: &str = "SELECT game_id FROM $.overviews WHERE game_id = ?";
 /// Leaves a game that is there alone.
-pub(super) const INSERT: &str =
-    concat!("INSERT INTO overviews (", columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS");
-const UPDATE: &str = "UPDATE overviews SET game_name = ?, description = ?, release_date = ?, \
+pub(super) const INSERT: &str = concat!(
+    "INSERT INTO $.overviews (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+);
+const UPDATE: &str = "UPDATE $.overviews SET game_name = ?, description = ?, release_date = ?, \
                       developer = ?, publisher = ?, tags = ? WHERE game_id = ? IF EXISTS";
-const REMOVE: &str = "DELETE FROM overviews WHERE game_id = ? IF EXISTS";
+const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF EXISTS";
 
 /// Taken ids in a row that are tried one by one.
 const STEPS_BEFORE_LEAP: u32 = 32;

@@ -18,12 +18,12 @@ pub(super) const IDS: i64 = i32::MAX as i64 + 1;
 /// How often one act tries to change what others change as well.
 const ATTEMPTS: usize = 50;
 
-const READ: &str = "SELECT next, load, state, seed, wanted, spans, demo, demo_sum FROM stores \
+const READ: &str = "SELECT next, load, state, seed, wanted, spans, demo, demo_sum FROM $.stores \
                     WHERE name = 'games'";
-const REPLACE: &str = "UPDATE stores SET next = ?, load = ?, state = ?, seed = ?, wanted = ?, \
+const REPLACE: &str = "UPDATE $.stores SET next = ?, load = ?, state = ?, seed = ?, wanted = ?, \
                        spans = ?, demo = ?, demo_sum = ? \
                        WHERE name = 'games' IF next = ? AND load = ? AND state = ?";
-const MOVE: &str = "UPDATE stores SET next = ? WHERE name = 'games' IF next = ?";
+const MOVE: &str = "UPDATE $.stores SET next = ? WHERE name = 'games' IF next = ?";
 
 /// The row's statements.
 pub(super) struct Store {
@@ -198,13 +198,14 @@ impl State {
     /// that many.
     pub(super) fn opened(&self, load: NewLoad, first: i64) -> Option<Self> {
         let rows = i64::try_from(load.rows).ok().filter(|rows| *rows <= IDS - first)?;
+        let ids = first..first + rows;
         Some(Self {
-            next: first + rows,
+            next: ids.end,
             load: self.load + 1,
             phase: Phase::Open,
             seed: load.seed,
             wanted: load.rows,
-            spans: vec![first..first + rows],
+            spans: vec![ids],
             demo: None,
         })
     }

@@ -21,8 +21,8 @@ use crate::overview::model::Overview;
 const WRITTEN: &str = "SELECT game_name, description, release_date, developer, publisher, tags, \
                        writetime(game_name), writetime(description), writetime(release_date), \
                        writetime(developer), writetime(publisher), writetime(tags) \
-                       FROM overviews WHERE game_id = ?";
-const REMOVE: &str = "DELETE FROM overviews WHERE game_id = ? IF game_name = ? \
+                       FROM $.overviews WHERE game_id = ?";
+const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF game_name = ? \
                       AND description = ? AND release_date = ? AND developer = ? \
                       AND publisher = ? AND tags = ?";
 /// Conditional removals under way.
@@ -112,7 +112,7 @@ impl Bulk {
 /// not those that are being put in.
 fn demo_of(state: &State, games: &[Overview]) -> Option<Demo> {
     let ids = || games.iter().map(|game| i64::from(game.game_id.0));
-    let (first, last) = (ids().next()?, ids().last()?);
+    let (first, last) = (ids().next()?, ids().next_back()?);
     let begun = state.demo.as_ref().filter(|_| state.phase == Phase::Stocking);
     let expected = begun.map_or(state.next, |demo| demo.ids.start);
     let demo = Demo { ids: first..last + 1, load: state.load + 1, sum: sum(games) };

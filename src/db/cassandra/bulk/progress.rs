@@ -14,9 +14,9 @@ use crate::db::cassandra::store::State;
 use crate::db::storage::{Kind, Load, StorageError};
 
 const RECORD: &str =
-    "INSERT INTO chunks (load, first, end, rows, owner) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS";
-const OWNER: &str = "SELECT owner FROM chunks WHERE load = ? AND first = ?";
-const DONE: &str = "SELECT first, end, rows FROM chunks WHERE load = ?";
+    "INSERT INTO $.chunks (load, first, end, rows, owner) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS";
+const OWNER: &str = "SELECT owner FROM $.chunks WHERE load = ? AND first = ?";
+const DONE: &str = "SELECT first, end, rows FROM $.chunks WHERE load = ?";
 /// How often a record whose outcome was unknown is tried again.
 const ATTEMPTS: usize = 10;
 

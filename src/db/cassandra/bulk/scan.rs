@@ -15,11 +15,11 @@ use crate::db::cassandra::{act, ring};
 use crate::db::storage::{Digest, Digester, StorageError};
 use crate::overview::model::Overview;
 
-const FIRST: &str = concat!("SELECT ", columns!(), " FROM overviews LIMIT ?");
+const FIRST: &str = concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
 const PART: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM overviews WHERE token(game_id) > ? AND token(game_id) <= ?"
+    " FROM $.overviews WHERE token(game_id) > ? AND token(game_id) <= ?"
 );
 /// Parts of the ring; one that fails is read again.
 const PARTS: i64 = 128;
@@ -58,7 +58,7 @@ impl Scan {
 
     /// Removes all games, on all nodes, at once.
     pub(super) async fn truncate(&self) -> Result<(), StorageError> {
-        let mut statement = Statement::new("TRUNCATE overviews");
+        let mut statement = Statement::new(self.cluster.text("TRUNCATE $.overviews"));
         statement.set_request_timeout(Some(TRUNCATE_TIMEOUT));
         let result = self.cluster.session().query_unpaged(statement, ()).await;
         result.map(drop).map_err(|e| storage(e, false))

@@ -19,13 +19,13 @@ use crate::overview::model::Overview;
 
 /// With the load's number as timestamp; see the schema.
 const LOAD: &str = concat!(
-    "INSERT INTO overviews (",
+    "INSERT INTO $.overviews (",
     columns!(),
     ") VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 );
 /// Takes away what that load has written under the id, and nothing else.
-const TAKE_BACK: &str = "DELETE FROM overviews USING TIMESTAMP ? WHERE game_id = ?";
-const FIND: &str = concat!("SELECT ", columns!(), " FROM overviews WHERE game_id = ?");
+const TAKE_BACK: &str = "DELETE FROM $.overviews USING TIMESTAMP ? WHERE game_id = ?";
+const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
 /// Conditional writes under way.
 const AT_ONCE: usize = 32;
 
