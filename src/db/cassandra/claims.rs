@@ -53,7 +53,7 @@ impl Claims {
         Ok(Arc::new(Self {
             cluster: Arc::clone(cluster),
             note: cluster.prepare(NOTE, Purpose::Plain).await?,
-            read: cluster.prepare(READ, Purpose::Read).await?,
+            read: cluster.prepare(READ, Purpose::SerialRead).await?,
         }))
     }
 

@@ -15,13 +15,14 @@ use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
+use tokio::net::TcpStream;
 
 use super::error;
 use crate::config::database::cassandra::{Cassandra, Consistency as Wanted};
 use crate::db::storage::StorageError;
 
 /// Connections to each node. One alone is bound by the task that reads its answers.
-const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 /// A connection that is silent for the sum of these is dead; a node's power cord makes no RST.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(2);
@@ -41,7 +42,7 @@ pub(super) struct Cluster {
 pub(super) enum Purpose {
     /// Reads; may be sent twice, and speculatively.
     Read,
-    /// Reads what the last conditional write decided.
+    /// Reads what the last conditional write decided, and every plain one that was acknowledged.
     SerialRead,
     /// Writes under a condition. Its outcome may stay unknown: the driver never repeats it.
     Conditional,
@@ -87,8 +88,7 @@ impl Cluster {
         match purpose {
             Purpose::Read => statement.set_use_cached_result_metadata(true),
             Purpose::SerialRead => statement.set_consistency(self.serial_read()),
-            Purpose::Conditional => statement.set_consistency(self.committed()),
-            Purpose::Plain => {}
+            Purpose::Conditional | Purpose::Plain => statement.set_consistency(self.committed()),
         }
         statement.set_is_idempotent(matches!(purpose, Purpose::Read | Purpose::SerialRead));
         Ok(statement)
@@ -110,7 +110,8 @@ impl Cluster {
         })
     }
 
-    /// Conditional writes are never committed at fewer copies than a reader may ask.
+    /// No write is done at fewer copies than most: reads may be told to ask one copy, but what
+    /// loads and clients know of each other rests on this.
     fn committed(&self) -> Consistency {
         match self.settings.consistency {
             Wanted::LocalOne => Consistency::LocalQuorum,
@@ -133,13 +134,20 @@ impl Cluster {
         }
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
-            tracing::warn!(hosts = ?cluster.settings.hosts, "no node of the cluster can be reached");
-            while !cluster.is_connected() && !cluster.renew().await {
-                tokio::time::sleep(REVIVE_EVERY).await;
+            // Where one node of several broke off, nothing is to be done.
+            if !cluster.is_connected() {
+                cluster.reconnect().await;
             }
-            tracing::info!("the cluster can be reached again");
             cluster.reviving.store(false, Ordering::Release);
         });
+    }
+
+    async fn reconnect(&self) {
+        tracing::warn!(hosts = ?self.settings.hosts, "no node of the cluster can be reached");
+        while !self.is_connected() && !self.renew().await {
+            tokio::time::sleep(REVIVE_EVERY).await;
+        }
+        tracing::info!("the cluster can be reached again");
     }
 
     fn is_connected(&self) -> bool {
@@ -148,9 +156,23 @@ impl Cluster {
     }
 
     async fn renew(&self) -> bool {
+        // The driver would log each attempt in ten lines.
+        if !self.is_anybody_there().await {
+            return false;
+        }
         let Ok(session) = builder(&self.settings).build().await else { return false };
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
         true
+    }
+
+    async fn is_anybody_there(&self) -> bool {
+        for host in &self.settings.hosts {
+            let connected = tokio::time::timeout(REVIVE_EVERY, TcpStream::connect(host)).await;
+            if matches!(connected, Ok(Ok(_))) {
+                return true;
+            }
+        }
+        false
     }
 }
 

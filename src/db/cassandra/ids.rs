@@ -52,7 +52,11 @@ async fn assign(store: Arc<Store>, claims: Arc<Claims>, mut queue: mpsc::Receive
 }
 
 async fn take(store: &Store, claims: &Claims, count: i64) -> Result<Range<i64>, StorageError> {
-    let ids = store.take(count).await?;
+    let ids = match store.take(count).await {
+        // Perhaps they were taken, and are lost; the counter tells which are next.
+        Err(error) if error.kind() == Kind::Timeout => store.take(count).await?,
+        ids => ids?,
+    };
     claims.note(ids.clone(), Kept::AnHour).await?;
     Ok(ids)
 }

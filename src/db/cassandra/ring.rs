@@ -11,9 +11,22 @@ pub(super) fn parts(parts: i64) -> impl Iterator<Item = (i64, i64)> {
     (0..parts).map(move |n| (at(n), at(n + 1)))
 }
 
+/// How much of the ring lies before a token, 0 exclusive to 1.
+pub(super) fn share_up_to(token: i64) -> f64 {
+    let tokens = i128::from(token) - i128::from(i64::MIN) + 1;
+    tokens as f64 / (1_i128 << 64) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_has_a_share_of_the_ring_before_it() {
+        assert!((share_up_to(i64::MAX) - 1.0).abs() < 1e-9);
+        assert!((share_up_to(0) - 0.5).abs() < 1e-9);
+        assert!(share_up_to(i64::MIN) > 0.0);
+    }
 
     #[test]
     fn the_parts_are_the_ring() {

@@ -256,3 +256,47 @@ impl Phase {
 pub(super) fn contended() -> StorageError {
     StorageError::new(Kind::Conflict, "others change the store all the time")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::storage::LoadMode;
+
+    const EMPTY: State = State {
+        next: 1,
+        load: 0,
+        phase: Phase::Idle,
+        seed: 0,
+        wanted: 0,
+        spans: Vec::new(),
+        demo: None,
+    };
+
+    fn load(rows: u64) -> NewLoad {
+        NewLoad { seed: 7, rows, mode: LoadMode::Append }
+    }
+
+    #[test]
+    fn a_load_has_its_ids_before_its_first_row() {
+        let opened = EMPTY.opened(load(100), 1).unwrap();
+        assert_eq!((opened.next, opened.load, opened.wanted), (101, 1, 100));
+        assert!(opened.is_open(1) && !opened.is_open(0) && !EMPTY.is_open(0));
+    }
+
+    #[test]
+    fn a_load_needs_as_many_ids_as_rows() {
+        assert!(EMPTY.opened(load(IDS.cast_unsigned() - 1), 1).is_some());
+        for rows in [IDS.cast_unsigned(), u64::MAX] {
+            assert!(EMPTY.opened(load(rows), 1).is_none());
+        }
+    }
+
+    #[test]
+    fn every_phase_is_known_by_its_name() {
+        for (phase, name) in PHASES {
+            assert_eq!(Phase::named(phase.name()).unwrap(), phase);
+            assert_eq!(phase.name(), name);
+        }
+        assert!(Phase::named("another").is_err());
+    }
+}

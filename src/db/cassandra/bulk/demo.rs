@@ -12,27 +12,29 @@ use super::{Bulk, Found, sum};
 use crate::db::cassandra::claims::Kept;
 use crate::db::cassandra::connection::{Cluster, Purpose};
 use crate::db::cassandra::error::shape;
+use crate::db::cassandra::game::{self, columns};
 use crate::db::cassandra::lwt::applied;
 use crate::db::cassandra::store::{Demo, Phase, State};
 use crate::db::storage::StorageError;
 use crate::overview::model::Overview;
 
-/// A game's texts and when each was written.
-const WRITTEN: &str = "SELECT game_name, description, release_date, developer, publisher, tags, \
-                       writetime(game_name), writetime(description), writetime(release_date), \
-                       writetime(developer), writetime(publisher), writetime(tags) \
-                       FROM $.overviews WHERE game_id = ?";
+const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+/// When each of a game's texts was written.
+const TIMES: &str = "SELECT writetime(game_name), writetime(description), \
+                     writetime(release_date), writetime(developer), writetime(publisher), \
+                     writetime(tags) FROM $.overviews WHERE game_id = ?";
 const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF game_name = ? \
                       AND description = ? AND release_date = ? AND developer = ? \
                       AND publisher = ? AND tags = ?";
 /// Conditional removals under way.
 const AT_ONCE: usize = 32;
 
-type Written = (String, String, String, String, String, Vec<String>, i64, i64, i64, i64, i64, i64);
+type Times = (i64, i64, i64, i64, i64, i64);
 
 pub(super) struct DemoGames {
     cluster: Arc<Cluster>,
-    written: PreparedStatement,
+    find: PreparedStatement,
+    times: PreparedStatement,
     remove: PreparedStatement,
 }
 
@@ -40,7 +42,8 @@ impl DemoGames {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
-            written: cluster.prepare(WRITTEN, Purpose::SerialRead).await?,
+            find: cluster.prepare(FIND, Purpose::SerialRead).await?,
+            times: cluster.prepare(TIMES, Purpose::SerialRead).await?,
             remove: cluster.prepare(REMOVE, Purpose::Conditional).await?,
         })
     }
@@ -52,19 +55,23 @@ impl DemoGames {
         stream::iter(ids).map(remove).buffer_unordered(AT_ONCE).try_collect().await
     }
 
+    /// Removes a game that is as the load has written it. The texts are read first: a change
+    /// behind the second read is found by the condition, one before it by its time.
     async fn remove_one(&self, id: i32, load: i64) -> Result<(), StorageError> {
-        let result = self.cluster.execute(&self.written, (id,)).await?;
-        let rows = result.into_rows_result().map_err(shape)?;
-        // A game that somebody has created there since may lack nothing either, but is younger.
-        let Some(written) = rows.maybe_first_row::<Written>().map_err(shape)? else {
-            return Ok(());
-        };
-        let (name, description, date, developer, publisher, tags, a, b, c, d, e, f) = written;
-        if [a, b, c, d, e, f].iter().any(|time| *time != load) {
+        let found = game::one(self.cluster.execute(&self.find, (id,)).await?)?;
+        let Some(game) = found else { return Ok(()) };
+        if self.is_changed(id, load).await? {
             return Ok(());
         }
-        let values = (id, name, description, date, developer, publisher, tags);
-        applied(self.cluster.execute(&self.remove, values).await?).map(drop)
+        let removed = self.cluster.execute(&self.remove, game::values(&game)).await?;
+        applied(removed).map(drop)
+    }
+
+    async fn is_changed(&self, id: i32, load: i64) -> Result<bool, StorageError> {
+        let result = self.cluster.execute(&self.times, (id,)).await?;
+        let rows = result.into_rows_result().map_err(shape)?;
+        let times = rows.maybe_first_row::<Times>().map_err(shape)?;
+        Ok(times.is_none_or(|(a, b, c, d, e, f)| [a, b, c, d, e, f] != [load; 6]))
     }
 }
 

@@ -28,18 +28,20 @@ const AT_ONCE: usize = 4;
 const PAGE: i32 = 2_000;
 const ATTEMPTS: u32 = 6;
 const TRUNCATE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The newest of what a node tells about the table: its files, and a sample of an hour ago.
+/// What a node tells about the table: its files, and an estimate that it makes now and then.
 const FILES: &str = "SELECT mebibytes FROM system_views.disk_usage \
                      WHERE keyspace_name = ? AND table_name = 'overviews'";
 const ESTIMATES: &str = "SELECT mean_partition_size, partitions_count FROM system.size_estimates \
                          WHERE keyspace_name = ? AND table_name = 'overviews'";
-/// Games that are weighed themselves where the node does not know of any yet.
-const WEIGHED: i64 = 1_000;
+const TOKEN: &str = "SELECT token(game_id) FROM $.overviews WHERE game_id = ?";
+/// Games that are weighed; they stand for all.
+const WEIGHED: usize = 1_000;
 
 pub(super) struct Scan {
     cluster: Arc<Cluster>,
     first: PreparedStatement,
     part: PreparedStatement,
+    token: PreparedStatement,
 }
 
 impl Scan {
@@ -47,7 +49,8 @@ impl Scan {
         let mut part = cluster.prepare(PART, Purpose::Read).await?;
         part.set_page_size(PAGE);
         let first = cluster.prepare(FIRST, Purpose::Read).await?;
-        Ok(Self { cluster: Arc::clone(cluster), first, part })
+        let token = cluster.prepare(TOKEN, Purpose::Read).await?;
+        Ok(Self { cluster: Arc::clone(cluster), first, part, token })
     }
 
     /// Up to `most` games.
@@ -95,14 +98,27 @@ impl Scan {
         Ok(digester.finish())
     }
 
-    /// The most that anything says: files that are not written yet, or not looked at yet, count
-    /// nothing.
+    /// The most that anything says: files that a node has not written yet count nothing, nor does
+    /// what it has not estimated yet.
     pub(super) async fn bytes(&self) -> Result<u64, StorageError> {
         let files: i64 = self.system::<(i64,)>(FILES).await.iter().map(|(mib,)| mib << 20).sum();
         let estimates = self.system::<(i64, i64)>(ESTIMATES).await;
         let estimated: i64 = estimates.iter().map(|(mean, count)| mean * count).sum();
-        let weighed: usize = self.first(WEIGHED).await?.iter().map(weight).sum();
-        Ok(files.max(estimated).cast_unsigned().max(weighed as u64))
+        Ok(files.max(estimated).cast_unsigned().max(self.weighed().await?))
+    }
+
+    /// Bytes of all texts, from the first games and the part of the ring that they cover.
+    async fn weighed(&self) -> Result<u64, StorageError> {
+        let games = self.first(WEIGHED as i64).await?;
+        let weight = games.iter().map(weight).sum::<usize>() as u64;
+        let Some(last) = games.last().filter(|_| games.len() == WEIGHED) else {
+            return Ok(weight);
+        };
+        let result = self.cluster.execute(&self.token, (last.game_id.0,)).await?;
+        let rows = result.into_rows_result().map_err(shape)?;
+        // Removed this very moment: then the sample alone is what is known.
+        let token = rows.maybe_first_row::<(i64,)>().map_err(shape)?.map_or(i64::MAX, |(t,)| t);
+        Ok((weight as f64 / ring::share_up_to(token)) as u64)
     }
 
     /// Rows of a system table; none where the server has no such table.
