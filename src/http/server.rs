@@ -149,7 +149,8 @@ impl Connections {
             return;
         }
         let place = Place::new(place, Arc::clone(&self.metrics));
-        let connection = self.http.serve_connection(TokioIo::new(Lingering::new(stream)), self.service.clone());
+        let connection =
+            self.http.serve_connection(TokioIo::new(Lingering::new(stream)), self.service.clone());
         let connection = graceful.watch(connection);
         let cut = self.cut.clone();
         tokio::spawn(async move {

@@ -8,6 +8,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bulk;
+mod cassandra;
+mod cassandra_loads;
+mod cassandra_node_schema;
+mod cassandra_opening;
 mod embedded;
 mod model;
 mod overview;
@@ -85,4 +89,5 @@ conformance_of! {
     embedded
     postgres
     postgres15
+    cassandra
 }

@@ -8,6 +8,7 @@ use storefront::config::database::Database;
 use storefront::config::{Reader, Sources};
 use tempfile::TempDir;
 
+use super::cassandra::Keyspace;
 use super::postgres::{self, NEWEST, OLDEST, OwnSchema};
 
 /// An empty database, and a folder for what belongs to it; both are removed with the value.
@@ -28,7 +29,10 @@ impl OwnDatabase {
             "embedded" => file(folder.path()),
             "postgres" => schema(NEWEST).await,
             "postgres15" => schema(OLDEST).await,
-            other => panic!("tests know no backend `{other}`: embedded, postgres, postgres15"),
+            "cassandra" => keyspace().await,
+            other => {
+                panic!("tests know no backend `{other}`: embedded, postgres, postgres15, cassandra")
+            }
         };
         Self { url, _guard: guard, folder }
     }
@@ -78,6 +82,11 @@ fn file(folder: &Path) -> (String, Guard) {
 async fn schema(server: &str) -> (String, Guard) {
     let schema = OwnSchema::create(server).await;
     (schema.url(), Box::new(schema))
+}
+
+async fn keyspace() -> (String, Guard) {
+    let keyspace = Keyspace::reserve().await;
+    (keyspace.url(), Box::new(keyspace))
 }
 
 /// What the program makes of a URL.
