@@ -65,8 +65,8 @@ impl PostgresReplica {
 }
 
 async fn check(replica: &Connector) -> Result<(), StorageError> {
-    let failed = |e: Error| error::at(replica.shown(), &e);
-    let client = replica.connect().await.map_err(failed)?;
+    let failed = |e: Error| error::at(replica.shown(), e);
+    let client = replica.connect().await.map_err(|e| error::at(replica.shown(), e))?;
     let is_replica: bool = client.query_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
     if is_replica {
         return Ok(());
