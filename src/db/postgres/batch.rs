@@ -135,7 +135,9 @@ impl<B: Batch> Keeper<B> {
                 let statements = batch.prepare(&client).await?;
                 Ok::<_, Failure>(Open { client, statements, ended })
             };
-            match refusing(queue, throttle, &mut waiting, &failure, timeout(PATIENCE, attempt)).await? {
+            match refusing(queue, throttle, &mut waiting, &failure, timeout(PATIENCE, attempt))
+                .await?
+            {
                 Ok(Ok(open)) => return Ok(open),
                 Ok(Err(error)) => failure = error::storage(error),
                 Err(_) => failure = error::late(),
