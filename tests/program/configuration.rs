@@ -75,7 +75,7 @@ fn an_old_name_of_a_backend_without_its_server_is_one_sentence() {
     for (backend, shown) in [
         // Nobody listens on the usual ports of this address.
         ("postgres", "postgres://postgres@127.255.0.9:5432/postgres"),
-        ("cassandra", "cassandra://127.255.0.9:9042/storefront"),
+        ("cassandra", "127.255.0.9:9042"),
     ] {
         let mut command = storefront(folder.path());
         let refused = output(command.env("DB", backend).env("DEV_DB_HOST", "127.255.0.9"));
