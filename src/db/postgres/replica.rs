@@ -83,7 +83,7 @@ impl Replica for PostgresReplica {
     }
 
     async fn find(&self, id: GameId, seen: Option<Position>) -> Option<Option<Overview>> {
-        if self.has(seen).await { self.find.ask(id).await.ok() } else { None }
+        if self.has(seen).await { self.find.game(id).await.ok() } else { None }
     }
 
     async fn page(
