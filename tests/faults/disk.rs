@@ -17,7 +17,7 @@ use crate::support::postgres::execute;
 async fn on_a_full_disk_of_the_database_nobody_gets_a_false_yes() {
     let (folder, mount) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let database = with_tables_on_a_small_disk(mount.path()).await;
-    let server = Arc::new(serve(folder.path(), &database.url));
+    let server = Arc::new(serve(folder.path(), database.value("postgres")));
     let clients = (0..8).map(|_| {
         let server = Arc::clone(&server);
         tokio::spawn(async move { fill(&server).await })
@@ -76,7 +76,7 @@ async fn with_tables_on_a_small_disk(mount: &Path) -> OwnServer {
         "GRANT CREATE ON TABLESPACE small TO storefront",
         "ALTER DATABASE storefront SET default_tablespace = small",
     ] {
-        execute(&database.admin, sql).await;
+        execute(database.value("postgres-admin"), sql).await;
     }
     database
 }
@@ -92,7 +92,7 @@ fn in_a_namespace() -> OwnServer {
     // run as root.
     let user: &[_] = if is_root() { &[] } else { &["--map-current-user", "--keep-caps"] };
     command.arg("--mount").args(user).arg(script());
-    OwnServer::start_by(command)
+    OwnServer::start_by(command, &["postgres"])
 }
 
 /// Runs a command, whose last argument is the path, in the server's namespace.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
 use crate::process::{Server, game};
-use crate::shop::{PATIENCE, answer, eventually, everything_works_again, is_unavailable};
+use crate::shop::{PATIENCE, RECOVERY, answer, eventually, everything_works_again, is_unavailable};
 
 const CLIENTS: u64 = 8;
 /// Far above what the counter reaches.
@@ -51,6 +51,23 @@ impl Writers {
             self.told.refused.load(Ordering::Relaxed) >= enough
         })
         .await;
+    }
+
+    /// Waits until creates are no longer refused, then expects none to be refused any more.
+    pub async fn undisturbed(&self, more: usize) {
+        let refusals = || self.told.refused.load(Ordering::Relaxed);
+        let begun = Instant::now();
+        loop {
+            let before = refusals();
+            self.acknowledged(more).await;
+            if refusals() == before {
+                break;
+            }
+            assert!(begun.elapsed() < RECOVERY, "creates go on being refused");
+        }
+        let before = refusals();
+        self.acknowledged(5 * more).await;
+        assert_eq!(refusals(), before, "creates are refused now and then");
     }
 
     async fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {

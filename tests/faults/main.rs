@@ -14,6 +14,7 @@ mod cut;
 mod delay;
 mod disk;
 mod ledger;
+mod nodes;
 mod own_server;
 #[path = "../program/process.rs"]
 #[expect(dead_code, reason = "other test programs use the rest")]

@@ -1,8 +1,9 @@
-//! A PostgreSQL server of a test's own, which may be killed.
+//! A database server of a test's own, which may be killed.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use crate::process::{errors, output, printed};
 
@@ -11,45 +12,44 @@ const HIGHEST: u16 = 90;
 
 /// A server in a folder of its own, gone with the value.
 pub struct OwnServer {
-    /// As `--database-url` takes it.
-    pub url: String,
-    /// The same for the administrator.
-    pub admin: String,
+    /// What the script printed: a name and a value a line.
+    lines: String,
     folder: tempfile::TempDir,
 }
 
 impl OwnServer {
-    /// Starts one; takes some seconds.
-    pub fn start() -> Self {
-        Self::start_by(Command::new(script()))
+    /// Starts what the script makes of these words; takes some seconds.
+    pub fn start(what: &[&str]) -> Self {
+        Self::start_by(Command::new(script()), what)
     }
 
     /// The same by a command that runs the script.
-    pub fn start_by(mut command: Command) -> Self {
+    pub fn start_by(mut command: Command, what: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         command.arg("--dir").arg(folder.path().join("servers"));
-        command.args(["--port-base", &free_ports().to_string(), "up", "postgres"]);
+        command.args(["--port-base", &free_ports().to_string(), "up"]).args(what);
         // From here on whatever was started is ended with the value.
-        let mut server = Self { url: String::new(), admin: String::new(), folder };
+        let mut server = Self { lines: String::new(), folder };
         let up = output(&mut command);
         assert!(up.status.success(), "{}", errors(&up));
-        let lines = printed(&up);
-        let value = |name: &str| {
-            let line = lines.lines().find_map(|line| line.strip_prefix(name));
-            line.expect("the server's address").trim().to_owned()
-        };
-        (server.url, server.admin) = (value("postgres "), value("postgres-admin "));
+        server.lines = printed(&up);
         server
     }
 
-    /// Ends it as a crash would.
-    pub fn kill(&self) {
-        self.script(&["stop", "postgres", "--kill"]);
+    /// What the script says of it under that name, such as `postgres`: its URL.
+    pub fn value(&self, name: &str) -> &str {
+        let of_name = |line| str::strip_prefix(line, name)?.strip_prefix(' ');
+        self.lines.lines().find_map(of_name).expect("the script prints it")
     }
 
-    /// Starts it again, with its data.
-    pub fn start_again(&self) {
-        self.script(&["start", "postgres"]);
+    /// Ends one as a crash would: `postgres`, or a node such as `cassandra:2`.
+    pub fn kill(&self, name: &str) {
+        self.script(&["stop", name, "--kill"]);
+    }
+
+    /// Starts one again, with its data.
+    pub fn start_again(&self, name: &str) {
+        self.script(&["start", name]);
     }
 
     /// The postmaster's number.
@@ -76,6 +76,15 @@ impl Drop for OwnServer {
     fn drop(&mut self) {
         drop(self.command(&["down"]).output());
     }
+}
+
+/// Does something that takes long to a server.
+pub async fn while_others_work(
+    server: &Arc<OwnServer>,
+    act: impl FnOnce(&OwnServer) + Send + 'static,
+) {
+    let server = Arc::clone(server);
+    tokio::task::spawn_blocking(move || act(&server)).await.unwrap();
 }
 
 /// The program that starts servers.

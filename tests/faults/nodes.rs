@@ -1,0 +1,74 @@
+//! Nodes of a Cassandra cluster die and come back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use reqwest::Method;
+
+use crate::ledger::Writers;
+use crate::own_server::{OwnServer, while_others_work};
+use crate::process::Server;
+use crate::shop::{PATIENCE, answer, every_act, everything_works_again, is_unavailable, serve};
+
+/// A cluster needs some time to be sure that a node is dead. Until then a page of the catalogue may
+/// wait for that node in vain; a game is read from others.
+const NOTICED: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_of_three_is_not_missed_and_two_lose_nothing() {
+    let mut rng = crate::random();
+    let cluster = started().await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("{}?replication=3", cluster.value("cassandra"));
+    let server = Arc::new(serve(folder.path(), &url));
+    let writers = Writers::start(&server);
+    for _ in 0..crate::rounds() {
+        writers.acknowledged(rng.random_range(50..300)).await;
+        let [first, second] = two_of_three(&mut rng);
+        // Two of three hold a quorum: whoever asks notices nothing, once the requests that the
+        // node had in hand are over.
+        let name = first.clone();
+        while_others_work(&cluster, move |it| it.kill(&name)).await;
+        writers.undisturbed(50).await;
+        the_loss_is_noticed(&server).await;
+        everything_works_again(&server).await;
+
+        // One does not.
+        let name = second.clone();
+        while_others_work(&cluster, move |it| it.kill(&name)).await;
+        writers.refused(8).await;
+        for act in every_act() {
+            is_unavailable(&answer(&server, PATIENCE, act).await);
+        }
+        while_others_work(&cluster, move |it| it.start_again(&second)).await;
+        everything_works_again(&server).await;
+        writers.undisturbed(20).await;
+        while_others_work(&cluster, move |it| it.start_again(&first)).await;
+    }
+    writers.undisturbed(20).await;
+    writers.are_right(&server).await;
+}
+
+async fn started() -> Arc<OwnServer> {
+    let start = || OwnServer::start(&["cassandra", "--nodes", "3"]);
+    Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
+}
+
+/// Waits until the catalogue is read without the dead node.
+async fn the_loss_is_noticed(server: &Server) {
+    let (begun, mut in_a_row) = (Instant::now(), 0);
+    while in_a_row < 30 {
+        let page = (Method::GET, "/api/overview?limit=3", None);
+        let is_read = answer(server, PATIENCE, page).await.status() == 200;
+        in_a_row = if is_read { in_a_row + 1 } else { 0 };
+        assert!(begun.elapsed() < NOTICED, "pages go on being refused");
+    }
+}
+
+/// Two nodes, each as likely as the others.
+fn two_of_three(rng: &mut impl RngExt) -> [String; 2] {
+    let first = rng.random_range(0..3);
+    let second = (first + rng.random_range(1..3)) % 3;
+    [first, second].map(|node| format!("cassandra:{}", node + 1))
+}
