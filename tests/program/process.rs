@@ -82,7 +82,7 @@ impl Server {
             panic!("the server is not ready: {line:?}, {end:?}, {log}")
         });
         let base = base.trim_end_matches("/1").to_owned();
-        Self { child, out, errors, base, client: Client::new() }
+        Self { child, out, errors, base, client: client() }
     }
 
     /// What it has logged so far.
@@ -132,6 +132,11 @@ impl Server {
         self.out.read_to_string(&mut rest).expect("its output can be read");
         (wait(&mut self.child), rest)
     }
+}
+
+/// One that leaves an idle connection before the server does, so that no request meets its end.
+fn client() -> Client {
+    Client::builder().pool_idle_timeout(Duration::from_secs(3)).build().expect("a client")
 }
 
 impl Drop for Server {
