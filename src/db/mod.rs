@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::telemetry::metrics::Metrics;
-use storage::{BulkStore, OverviewStore, Replica, StorageError};
+use storage::{BulkStore, CartStore, OverviewStore, Replica, StorageError};
 
 /// The open stores of one database, cheap to clone.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Stores {
     pub backend: &'static str,
     /// The game pages.
     pub overviews: Arc<dyn OverviewStore>,
+    /// Orders, stock and payment.
+    pub cart: Arc<dyn CartStore>,
     /// Bulk loading and whole-table checks.
     pub bulk: Arc<dyn BulkStore>,
     /// A copy that may answer reads.

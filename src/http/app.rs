@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::assets::{self, Assets};
 use super::envelope::Gate;
 use super::operations::{self, Readiness};
+use crate::cart;
 use crate::db::Stores;
 use crate::overview;
 use crate::overview::copies::Copies;
@@ -58,6 +59,9 @@ pub fn router(app: App) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(overview::routes::router(overviews))
         .merge(overview::sisters::router(sisters))
+        .merge(cart::routes::orders::router(Arc::clone(&stores.cart)))
+        .merge(cart::routes::stock::router(Arc::clone(&stores.cart)))
+        .merge(cart::routes::payment::router(stores.cart))
         .merge(operations::router(stores.overviews, metrics, readiness))
         .split_for_parts();
     document_failures(&mut document);

@@ -1,0 +1,34 @@
+//! The routes of the three services, one file each. They may run in one program or in three, over
+//! the same store.
+
+pub mod orders;
+mod params;
+pub mod payment;
+pub mod stock;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::db::storage::{Refused, StorageError};
+use crate::wire::problem::Problem;
+
+/// Refusals become answers here: what is missing is 404, a sum out of range 400, all else 409.
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::NoOrder | Refused::NoItem(_) | Refused::NoUser(_) => StatusCode::NOT_FOUND,
+            Refused::TooMuch => StatusCode::BAD_REQUEST,
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, refused.to_string())
+    }
+}
+
+/// The sentence for an act that was done.
+fn done(
+    outcome: Result<Result<(), Refused>, StorageError>,
+    sentence: &'static str,
+) -> Result<Response, Problem> {
+    outcome??;
+    Ok(sentence.into_response())
+}
