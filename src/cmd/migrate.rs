@@ -12,6 +12,12 @@ use crate::telemetry::metrics::Metrics;
 /// run while servers run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Carry over the games of the earlier service on Cassandra as well, from its keyspace (if not
+    /// named: overviews) in the same cluster. Safe to repeat: games that are in the store stay as
+    /// they are
+    #[arg(long, value_name = "KEYSPACE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "overviews")]
+    from_node_schema: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -22,6 +28,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     super::runtime()?.block_on(async {
         db::connect(&config.database, Schema::Migrate, &Arc::new(Metrics::new())).await?;
         println!("the schema of {} is up to date", config.database.url);
+        if let Some(old_keyspace) = &args.from_node_schema {
+            let carried = db::carry_over(&config.database, old_keyspace).await?;
+            println!("{} games of the earlier service are carried over", carried.games);
+        }
         Ok(())
     })
 }

@@ -5,6 +5,7 @@
 //! A new backend is a new folder with the file names of [`embedded`], made to pass
 //! `tests/conformance`.
 
+pub mod cassandra;
 pub mod embedded;
 mod metered;
 pub mod postgres;
@@ -23,8 +24,8 @@ pub struct Stores {
     pub backend: &'static str,
     /// The game pages.
     pub overviews: Arc<dyn OverviewStore>,
-    /// Orders, stock and payment.
-    pub cart: Arc<dyn CartStore>,
+    /// Orders, stock and payment, where the backend has them.
+    pub cart: Option<Arc<dyn CartStore>>,
     /// Bulk loading and whole-table checks.
     pub bulk: Arc<dyn BulkStore>,
     /// A copy that may answer reads.
@@ -53,9 +54,27 @@ pub async fn connect(
     let stores = match &database.url {
         Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
         Url::Postgres(postgres) => postgres::open(postgres, schema).await?,
-        Url::Cassandra(_) => {
-            return Err(StorageError::new(storage::Kind::Invalid, "not in this commit"));
-        }
+        Url::Cassandra(cassandra) => cassandra::open(cassandra, schema).await?,
     };
     Ok(metered::stores(stores, metrics))
+}
+
+/// Carries the games of the earlier service over into the database that the configuration names,
+/// from that keyspace of the same cluster.
+///
+/// # Errors
+/// [`storage::Kind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
+/// for the operator as of [`connect`], and repeating it goes on.
+pub async fn carry_over(
+    database: &Database,
+    old_keyspace: &str,
+) -> Result<cassandra::Carried, StorageError> {
+    match &database.url {
+        Url::Cassandra(cassandra) => cassandra::carry_over(cassandra, old_keyspace).await,
+        Url::Embedded(_) | Url::Postgres(_) => Err(StorageError::new(
+            storage::Kind::Invalid,
+            "--from-node-schema is for Cassandra; a PostgreSQL database of the earlier service is \
+             used in place by `storefront migrate`",
+        )),
+    }
 }

@@ -59,10 +59,8 @@ pub fn router(app: App) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(overview::routes::router(overviews))
         .merge(overview::sisters::router(sisters))
-        .merge(cart::routes::orders::router(Arc::clone(&stores.cart)))
-        .merge(cart::routes::stock::router(Arc::clone(&stores.cart)))
-        .merge(cart::routes::payment::router(stores.cart))
         .merge(operations::router(stores.overviews, metrics, readiness))
+        .merge(stores.cart.map(cart::routes::router).unwrap_or_default())
         .split_for_parts();
     document_failures(&mut document);
     let document = Bytes::from(document.to_json().unwrap_or_default());

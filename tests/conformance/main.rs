@@ -9,6 +9,10 @@
 
 mod bulk;
 mod cart;
+mod cassandra;
+mod cassandra_loads;
+mod cassandra_node_schema;
+mod cassandra_opening;
 mod embedded;
 mod model;
 mod overview;
@@ -106,4 +110,5 @@ conformance_of! {
     embedded
     postgres
     postgres15
+    cassandra
 }

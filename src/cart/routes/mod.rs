@@ -1,16 +1,26 @@
 //! The routes of the three services, one file each. They may run in one program or in three, over
 //! the same store.
 
-pub mod orders;
+mod orders;
 mod params;
-pub mod payment;
-pub mod stock;
+mod payment;
+mod stock;
+
+use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::db::storage::{Refused, StorageError};
+use crate::db::storage::{CartStore, Refused, StorageError};
 use crate::wire::problem::Problem;
+
+/// The routes of all three services.
+pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+    orders::router(Arc::clone(&store))
+        .merge(stock::router(Arc::clone(&store)))
+        .merge(payment::router(store))
+}
 
 /// Refusals become answers here: what is missing is 404, a sum out of range 400, all else 409.
 impl From<Refused> for Problem {

@@ -23,7 +23,7 @@ use crate::wire::problem::{Problem, ProblemBody};
 type Store = State<Arc<dyn CartStore>>;
 
 /// The routes.
-pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(find))

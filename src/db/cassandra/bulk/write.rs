@@ -1,0 +1,124 @@
+//! Writing the games of a load.
+
+use std::collections::BTreeSet;
+use std::future::ready;
+use std::sync::Arc;
+
+use futures::TryFutureExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use scylla::statement::prepared::PreparedStatement;
+
+use crate::db::cassandra::claims::Claims;
+use crate::db::cassandra::connection::{Cluster, Purpose};
+use crate::db::cassandra::game::{self, columns};
+use crate::db::cassandra::lwt::applied;
+use crate::db::cassandra::overview::INSERT;
+use crate::db::cassandra::window::{LARGEST, Window};
+use crate::db::storage::{Chunk, StorageError};
+use crate::overview::model::Overview;
+
+/// With the load's number as timestamp; see the schema.
+const LOAD: &str = concat!(
+    "INSERT INTO $.overviews (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+);
+/// Takes away what that load has written under the id, and nothing else.
+const TAKE_BACK: &str = "DELETE FROM $.overviews USING TIMESTAMP ? WHERE game_id = ?";
+const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+/// Conditional writes under way.
+const AT_ONCE: usize = 32;
+
+pub(super) struct Rows {
+    cluster: Arc<Cluster>,
+    claims: Arc<Claims>,
+    window: Window,
+    load: PreparedStatement,
+    take_back: PreparedStatement,
+    insert: PreparedStatement,
+    find: PreparedStatement,
+}
+
+impl Rows {
+    pub(super) async fn open(
+        cluster: &Arc<Cluster>,
+        claims: Arc<Claims>,
+    ) -> Result<Self, StorageError> {
+        Ok(Self {
+            cluster: Arc::clone(cluster),
+            claims,
+            window: Window::new(),
+            load: cluster.prepare(LOAD, Purpose::Plain).await?,
+            take_back: cluster.prepare(TAKE_BACK, Purpose::Plain).await?,
+            insert: cluster.prepare(INSERT, Purpose::Conditional).await?,
+            find: cluster.prepare(FIND, Purpose::SerialRead).await?,
+        })
+    }
+
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Stores the games of a chunk whose ids are free; returns how many of them are there. May be
+    /// repeated.
+    pub(super) async fn store(&self, load: i64, chunk: &Chunk) -> Result<u64, StorageError> {
+        let before = self.claims.within(&chunk.range).await?;
+        let (mut claimed, plain): (Vec<_>, Vec<_>) =
+            chunk.games.iter().partition(|game| is_in(&before, game));
+        self.write(load, &plain).await?;
+        let after = self.claims.within(&chunk.range).await?;
+        let (late, stored): (Vec<_>, Vec<_>) =
+            plain.into_iter().partition(|game| is_in(&after, game));
+        claimed.extend(late);
+        Ok(stored.len() as u64 + self.settle(&claimed).await?)
+    }
+
+    /// Writes games plainly.
+    pub(super) async fn write(&self, load: i64, games: &[&Overview]) -> Result<(), StorageError> {
+        let write = |n: usize| self.window.run(move || self.write_one(load, games[n]));
+        let writes = stream::iter(0..games.len()).map(write).buffer_unordered(LARGEST);
+        writes.try_collect().await
+    }
+
+    async fn write_one(&self, load: i64, game: &Overview) -> Result<(), StorageError> {
+        let (id, name, description, date, developer, publisher, tags) = game::values(game);
+        let values = (id, name, description, date, developer, publisher, tags, load);
+        self.cluster.execute(&self.load, values).await.map(drop)
+    }
+
+    /// Stores games under ids that others have or had in mind; returns how many are there.
+    async fn settle(&self, games: &[&Overview]) -> Result<u64, StorageError> {
+        let settle = |n: usize| self.window.run(move || self.settle_one(games[n]));
+        let settled = stream::iter(0..games.len()).map(settle).buffer_unordered(AT_ONCE);
+        settled.try_fold(0, |rows, stored| ready(Ok(rows + u64::from(stored)))).await
+    }
+
+    /// Whether the game is there now. If it was there before, an earlier attempt at the same chunk
+    /// has stored it.
+    async fn settle_one(&self, game: &Overview) -> Result<bool, StorageError> {
+        let inserted = self.cluster.execute(&self.insert, game::values(game)).await?;
+        if applied(inserted)? {
+            return Ok(true);
+        }
+        let found = self.cluster.execute(&self.find, (game.game_id.0,)).await?;
+        Ok(game::one(found)?.as_ref() == Some(game))
+    }
+
+    /// Removes what the load has written under the ids of these games. What anybody else has
+    /// written under them, and what was settled, is younger and stays.
+    pub(super) async fn take_back(
+        &self,
+        load: i64,
+        games: &[Overview],
+    ) -> Result<(), StorageError> {
+        let take_back = |n: usize| {
+            let values = (load, games[n].game_id.0);
+            self.window.run(move || self.cluster.execute(&self.take_back, values).map_ok(drop))
+        };
+        stream::iter(0..games.len()).map(take_back).buffer_unordered(LARGEST).try_collect().await
+    }
+}
+
+fn is_in(ids: &BTreeSet<i64>, game: &Overview) -> bool {
+    ids.contains(&i64::from(game.game_id.0))
+}

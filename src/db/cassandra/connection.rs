@@ -1,0 +1,229 @@
+//! The way to the cluster: the driver's session, and a new one where it cannot recover soon.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use scylla::client::PoolSize;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::response::query_result::QueryResult;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::{Consistency, SerialConsistency};
+use tokio::net::TcpStream;
+
+use super::error;
+use crate::config::database::cassandra::{Cassandra, Consistency as Wanted};
+use crate::db::storage::StorageError;
+
+/// Connections to each node. One alone is bound by the task that reads its answers.
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+/// A connection that is silent for the sum of these is dead; a node's power cord makes no RST.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(2);
+/// How often a cluster that is wholly out of reach is tried again. The driver's own intervals grow
+/// to ten seconds.
+const REVIVE_EVERY: Duration = Duration::from_millis(400);
+
+/// One keyspace of a cluster.
+pub(super) struct Cluster {
+    settings: Cassandra,
+    session: RwLock<Arc<Session>>,
+    reviving: AtomicBool,
+}
+
+/// What a statement is for, which decides how it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reads; may be sent twice, and speculatively.
+    Read,
+    /// Reads what the last conditional write decided, and every plain one that was acknowledged.
+    SerialRead,
+    /// Writes under a condition. Its outcome may stay unknown: the driver never repeats it.
+    Conditional,
+    /// Writes the same however often it is sent; the caller repeats it.
+    Plain,
+}
+
+impl Cluster {
+    /// Connects; whether the keyspace exists shows later.
+    pub(super) async fn connect(settings: &Cassandra) -> Result<Arc<Self>, StorageError> {
+        let built = builder(settings).build().await;
+        let session = built.map_err(|e| error::connecting(&settings.hosts, &e))?;
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            session: RwLock::new(Arc::new(session)),
+            reviving: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) const fn settings(&self) -> &Cassandra {
+        &self.settings
+    }
+
+    /// The session as it is now.
+    pub(super) fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The text of a statement; `$` in it stands for the keyspace. (Cassandra warns of prepared
+    /// statements that rest on USE.)
+    pub(super) fn text(&self, text: &str) -> String {
+        text.replace('$', &format!("\"{}\"", self.settings.keyspace))
+    }
+
+    /// Prepares a statement, as of [`Self::text`], on every node.
+    pub(super) async fn prepare(
+        &self,
+        text: &str,
+        purpose: Purpose,
+    ) -> Result<PreparedStatement, StorageError> {
+        let prepared = self.session().prepare(self.text(text)).await;
+        let mut statement = prepared.map_err(error::preparing)?;
+        match purpose {
+            Purpose::Read => statement.set_use_cached_result_metadata(true),
+            Purpose::SerialRead => statement.set_consistency(self.serial_read()),
+            Purpose::Conditional | Purpose::Plain => statement.set_consistency(self.committed()),
+        }
+        statement.set_is_idempotent(matches!(purpose, Purpose::Read | Purpose::SerialRead));
+        Ok(statement)
+    }
+
+    /// Runs a prepared statement whose answer is of one page.
+    pub(super) async fn execute(
+        self: &Arc<Self>,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<QueryResult, StorageError> {
+        let session = self.session();
+        let result = session.execute_unpaged(statement, values).await;
+        result.map_err(|failure| {
+            if error::is_unreachable(&failure) {
+                self.revive();
+            }
+            error::storage(failure, statement.get_is_idempotent())
+        })
+    }
+
+    /// No write is done at fewer copies than most: reads may be told to ask one copy, but what
+    /// loads and clients know of each other rests on this.
+    fn committed(&self) -> Consistency {
+        match self.settings.consistency {
+            Wanted::LocalOne => Consistency::LocalQuorum,
+            other => consistency(other),
+        }
+    }
+
+    fn serial_read(&self) -> Consistency {
+        match serial(&self.settings) {
+            SerialConsistency::Serial => Consistency::Serial,
+            SerialConsistency::LocalSerial => Consistency::LocalSerial,
+        }
+    }
+
+    /// Sees to it that the store answers within a second after the cluster does. The driver's own
+    /// connections may be back first.
+    fn revive(self: &Arc<Self>) {
+        if self.reviving.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let cluster = Arc::clone(self);
+        tokio::spawn(async move {
+            // Where one node of several broke off, nothing is to be done.
+            if !cluster.is_connected() {
+                cluster.reconnect().await;
+            }
+            cluster.reviving.store(false, Ordering::Release);
+        });
+    }
+
+    async fn reconnect(&self) {
+        tracing::warn!(hosts = ?self.settings.hosts, "no node of the cluster can be reached");
+        while !self.is_connected() && !self.renew().await {
+            tokio::time::sleep(REVIVE_EVERY).await;
+        }
+        tracing::info!("the cluster can be reached again");
+    }
+
+    fn is_connected(&self) -> bool {
+        let state = self.session().get_cluster_state();
+        state.get_nodes_info().iter().any(|node| node.is_connected())
+    }
+
+    async fn renew(&self) -> bool {
+        // The driver would log each attempt in ten lines.
+        if !self.is_anybody_there().await {
+            return false;
+        }
+        let Ok(session) = builder(&self.settings).build().await else { return false };
+        *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+        true
+    }
+
+    async fn is_anybody_there(&self) -> bool {
+        for host in &self.settings.hosts {
+            let connected = tokio::time::timeout(REVIVE_EVERY, TcpStream::connect(host)).await;
+            if matches!(connected, Ok(Ok(_))) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn builder(settings: &Cassandra) -> SessionBuilder {
+    let builder = SessionBuilder::new()
+        .known_nodes(&settings.hosts)
+        .default_execution_profile_handle(profile(settings).into_handle())
+        .pool_size(PoolSize::PerHost(CONNECTIONS))
+        .connection_timeout(settings.timeout.min(Duration::from_secs(5)))
+        .keepalive_interval(KEEPALIVE_EVERY)
+        .keepalive_timeout(KEEPALIVE_ANSWER)
+        .keyspaces_to_fetch([&settings.keyspace])
+        .fetch_full_schema_metadata(false);
+    match &settings.credentials {
+        Some(known) => builder.user(&known.user, &known.password),
+        None => builder,
+    }
+}
+
+fn profile(settings: &Cassandra) -> ExecutionProfile {
+    let policy = DefaultPolicy::builder().token_aware(true);
+    let policy = match &settings.data_center {
+        Some(name) => policy.prefer_datacenter(name.clone()),
+        None => policy,
+    };
+    let speculative = settings.speculative.map(|retry_interval| {
+        Arc::new(SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval }) as _
+    });
+    ExecutionProfile::builder()
+        .consistency(consistency(settings.consistency))
+        .serial_consistency(Some(serial(settings)))
+        .request_timeout(Some(settings.timeout))
+        .load_balancing_policy(policy.build())
+        .speculative_execution_policy(speculative)
+        .build()
+}
+
+/// Who decides about a condition: with one data centre named, the nodes of that one alone.
+const fn serial(settings: &Cassandra) -> SerialConsistency {
+    match settings.data_center {
+        Some(_) => SerialConsistency::LocalSerial,
+        None => SerialConsistency::Serial,
+    }
+}
+
+const fn consistency(wanted: Wanted) -> Consistency {
+    match wanted {
+        Wanted::LocalOne => Consistency::LocalOne,
+        Wanted::LocalQuorum => Consistency::LocalQuorum,
+        Wanted::Quorum => Consistency::Quorum,
+        Wanted::EachQuorum => Consistency::EachQuorum,
+        Wanted::All => Consistency::All,
+    }
+}

@@ -1,0 +1,156 @@
+//! The driver's errors become ours here; they are known by their codes, never by their words.
+
+use scylla::client::pager::{NextPageError, NextRowError};
+use scylla::errors::{
+    ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
+    MetadataError, NewSessionError, PagerExecutionError, PrepareError, RequestAttemptError,
+};
+
+use crate::db::storage::{Kind, StorageError};
+
+/// CAS_WRITE_UNKNOWN of newer protocols.
+const OUTCOME_UNKNOWN: i32 = 0x1700;
+
+/// The error of a statement on an open store. One that may have been carried out although its
+/// answer was lost is a timeout, unless it only reads.
+pub(super) fn storage(error: ExecutionError, reads: bool) -> StorageError {
+    let (kind, message) = match &error {
+        ExecutionError::LastAttemptError(attempt) => attempted(attempt, reads),
+        ExecutionError::RequestTimeout(_) => (Kind::Timeout, "the cluster did not answer in time"),
+        ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) => UNREACHABLE,
+        _ => REFUSED,
+    };
+    StorageError::caused(kind, message, error)
+}
+
+const UNREACHABLE: (Kind, &str) = (Kind::Unavailable, "no node of the cluster can be reached");
+const BROKEN: (Kind, &str) = (Kind::Unavailable, "the connection to the cluster broke");
+const UNKNOWN: (Kind, &str) = (Kind::Timeout, "the cluster cannot tell whether it was done");
+const REFUSED: (Kind, &str) = (Kind::Internal, "the cluster refused a statement");
+
+fn attempted(error: &RequestAttemptError, reads: bool) -> (Kind, &'static str) {
+    match error {
+        RequestAttemptError::DbError(error, _) => answered(error, reads),
+        RequestAttemptError::BrokenConnectionError(_) if reads => BROKEN,
+        RequestAttemptError::BrokenConnectionError(_) => UNKNOWN,
+        RequestAttemptError::UnableToAllocStreamId => {
+            (Kind::Unavailable, "too many statements are under way")
+        }
+        _ => REFUSED,
+    }
+}
+
+fn answered(error: &DbError, reads: bool) -> (Kind, &'static str) {
+    match error {
+        DbError::Unavailable { .. } => (Kind::Unavailable, "too few copies can be reached"),
+        DbError::Overloaded | DbError::RateLimitReached { .. } => {
+            (Kind::Unavailable, "the cluster is overloaded")
+        }
+        DbError::IsBootstrapping => (Kind::Unavailable, "the cluster is starting"),
+        DbError::TruncateError => {
+            (Kind::Unavailable, "the tables can be emptied only while all nodes are up")
+        }
+        DbError::ReadTimeout { .. } => (Kind::Timeout, "too few copies answered in time"),
+        DbError::ReadFailure { .. } => (Kind::Unavailable, "reading failed on a node"),
+        DbError::ServerError if reads => (Kind::Unavailable, "a node failed"),
+        DbError::WriteTimeout { .. }
+        | DbError::WriteFailure { .. }
+        | DbError::ServerError
+        | DbError::Other(OUTCOME_UNKNOWN) => UNKNOWN,
+        DbError::Unauthorized | DbError::AuthenticationError => {
+            (Kind::Invalid, "the cluster does not allow this to the user of --database-url")
+        }
+        DbError::Invalid | DbError::ConfigError => {
+            (Kind::Invalid, "the keyspace is not as this program made it")
+        }
+        _ => REFUSED,
+    }
+}
+
+/// Whether no connection to any node is there to send anything on.
+pub(super) const fn is_unreachable(error: &ExecutionError) -> bool {
+    matches!(
+        error,
+        ExecutionError::EmptyPlan
+            | ExecutionError::ConnectionPoolError(_)
+            | ExecutionError::LastAttemptError(RequestAttemptError::BrokenConnectionError(_))
+    )
+}
+
+/// The error of preparing a statement when the store is opened.
+pub(super) fn preparing(error: PrepareError) -> StorageError {
+    let (kind, message) = match &error {
+        PrepareError::ConnectionPoolError(_) => UNREACHABLE,
+        PrepareError::AllAttemptsFailed { first_attempt } => attempted(first_attempt, true),
+        _ => REFUSED,
+    };
+    StorageError::caused(kind, message, error)
+}
+
+/// The error of a read of many pages, at its first.
+pub(super) fn first_page(error: PagerExecutionError) -> StorageError {
+    match error {
+        PagerExecutionError::NextPageError(error) => page(error),
+        other => StorageError::caused(REFUSED.0, REFUSED.1, other),
+    }
+}
+
+/// The error of a read of many pages, at a later one.
+pub(super) fn next_row(error: NextRowError) -> StorageError {
+    match error {
+        NextRowError::NextPageError(error) => page(error),
+        other => shape(other),
+    }
+}
+
+fn page(error: NextPageError) -> StorageError {
+    match error {
+        NextPageError::RequestFailure(error) => storage(error.into_execution_error(), true),
+        other => shape(other),
+    }
+}
+
+/// An answer that is not of the shape that was asked for: only a defect explains it.
+pub(super) fn shape(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
+    StorageError::caused(Kind::Internal, "the cluster answered in another shape", error)
+}
+
+/// The error of connecting, for the operator.
+pub(super) fn connecting(hosts: &[String], error: &NewSessionError) -> StorageError {
+    let (kind, reason) = match error {
+        NewSessionError::FailedToResolveAnyHostname(_) => {
+            (Kind::Invalid, "no host of that name is known; correct the hosts of --database-url")
+        }
+        NewSessionError::MetadataError(MetadataError::ConnectionPoolError(
+            ConnectionPoolError::Broken { last_connection_error },
+        )) => not_connected(last_connection_error),
+        other => {
+            let text = format!("cannot use Cassandra at {}", hosts.join(", "));
+            return StorageError::caused(Kind::Unavailable, text, other.clone());
+        }
+    };
+    // The driver's own words say less and take up three lines.
+    StorageError::new(kind, format!("cannot use Cassandra at {}: {reason}", hosts.join(", ")))
+}
+
+fn not_connected(error: &ConnectionError) -> (Kind, &'static str) {
+    match error {
+        ConnectionError::ConnectTimeout => {
+            (Kind::Unavailable, "it does not answer; is that the right host?")
+        }
+        ConnectionError::ConnectionSetupRequestError(refused) => match refused.get_error() {
+            ConnectionSetupRequestErrorKind::MissingAuthentication => {
+                (Kind::Invalid, "it asks for a user; write cassandra://USER:PASSWORD@HOST/KEYSPACE")
+            }
+            ConnectionSetupRequestErrorKind::DbError(DbError::AuthenticationError, _) => (
+                Kind::Invalid,
+                "it does not know this user or password; correct them in --database-url",
+            ),
+            _ => (Kind::Unavailable, "it broke off; is that port Cassandra's (usually 9042)?"),
+        },
+        _ => (
+            Kind::Unavailable,
+            "nothing listens there; start it, or correct the hosts and port of --database-url",
+        ),
+    }
+}

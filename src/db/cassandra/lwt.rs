@@ -1,0 +1,25 @@
+//! Answers of conditional writes.
+
+use scylla::response::query_result::QueryResult;
+use scylla::value::{CqlValue, Row};
+
+use super::error::shape;
+use crate::db::storage::StorageError;
+
+/// Whether the condition held and the write was done.
+pub(super) fn applied(result: QueryResult) -> Result<bool, StorageError> {
+    refused(result).map(|found| found.is_none())
+}
+
+/// What the server found in place of what the condition asks for, columns of the condition in its
+/// order; `None` if the condition held.
+pub(super) fn refused(result: QueryResult) -> Result<Option<Vec<Option<CqlValue>>>, StorageError> {
+    let rows = result.into_rows_result().map_err(shape)?;
+    // The first column is `[applied]`; the others come only where it is false.
+    let Row { mut columns } = rows.first_row::<Row>().map_err(shape)?;
+    match columns.first() {
+        Some(Some(CqlValue::Boolean(true))) => Ok(None),
+        Some(Some(CqlValue::Boolean(false))) => Ok(Some(columns.split_off(1))),
+        _ => Err(shape("a conditional write does not tell whether it was applied")),
+    }
+}

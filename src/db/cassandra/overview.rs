@@ -1,0 +1,216 @@
+//! The game pages in Cassandra.
+//!
+//! Pages are in the order of the tokens of the ids, which looks like no order at all but is fixed:
+//! a game keeps its place as long as it exists.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::MaybeUnset;
+
+use super::act;
+use super::claims::{Claims, Kept};
+use super::connection::{Cluster, Purpose};
+use super::game::{self, columns};
+use super::ids::{Ids, behind_run};
+use super::lwt::applied;
+use super::store::Store;
+use crate::db::storage::{Create, Cursor, Kind, OverviewStore, Page, Remove, StorageError, Update};
+use crate::overview::model::{Changes, GameId, NewOverview, Overview};
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+const FIRST: &str = concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
+const AFTER: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews WHERE token(game_id) > token(?) LIMIT ?");
+const EXISTS: &str = "SELECT game_id FROM $.overviews WHERE game_id = ?";
+/// Leaves a game that is there alone.
+pub(super) const INSERT: &str = concat!(
+    "INSERT INTO $.overviews (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+);
+const UPDATE: &str = "UPDATE $.overviews SET game_name = ?, description = ?, release_date = ?, \
+                      developer = ?, publisher = ?, tags = ? WHERE game_id = ? IF EXISTS";
+const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF EXISTS";
+
+/// Taken ids in a row that are tried one by one.
+const STEPS_BEFORE_LEAP: u32 = 32;
+/// How often an insert whose outcome was unknown, and which turned out not to have happened, is
+/// tried again.
+const ATTEMPTS: usize = 3;
+
+pub(super) struct CassandraOverviews {
+    games: Arc<Games>,
+}
+
+/// What a task needs to run an act.
+struct Games {
+    cluster: Arc<Cluster>,
+    store: Arc<Store>,
+    claims: Arc<Claims>,
+    ids: Ids,
+    find: PreparedStatement,
+    find_decided: PreparedStatement,
+    first: PreparedStatement,
+    after: PreparedStatement,
+    exists: PreparedStatement,
+    insert: PreparedStatement,
+    update: PreparedStatement,
+    remove: PreparedStatement,
+}
+
+impl CassandraOverviews {
+    pub(super) async fn open(
+        cluster: &Arc<Cluster>,
+        store: &Arc<Store>,
+        claims: &Arc<Claims>,
+    ) -> Result<Self, StorageError> {
+        let games = Games {
+            cluster: Arc::clone(cluster),
+            store: Arc::clone(store),
+            claims: Arc::clone(claims),
+            ids: Ids::start(Arc::clone(store), Arc::clone(claims)),
+            find: cluster.prepare(FIND, Purpose::Read).await?,
+            find_decided: cluster.prepare(FIND, Purpose::SerialRead).await?,
+            first: cluster.prepare(FIRST, Purpose::Read).await?,
+            after: cluster.prepare(AFTER, Purpose::Read).await?,
+            exists: cluster.prepare(EXISTS, Purpose::Read).await?,
+            insert: cluster.prepare(INSERT, Purpose::Conditional).await?,
+            update: cluster.prepare(UPDATE, Purpose::Conditional).await?,
+            remove: cluster.prepare(REMOVE, Purpose::Conditional).await?,
+        };
+        Ok(Self { games: Arc::new(games) })
+    }
+}
+
+#[async_trait]
+impl OverviewStore for CassandraOverviews {
+    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
+        game::one(self.games.cluster.execute(&self.games.find, (id.0,)).await?)
+    }
+
+    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
+        let mut games = self.games.run_of(after, limit.saturating_add(1)).await?;
+        let more = games.len() > limit as usize;
+        games.truncate(limit as usize);
+        let last = games.last().map(|game| Cursor(game.game_id)).or(after);
+        Ok(Page { games, next: last.filter(|_| more) })
+    }
+
+    async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
+        let games = Arc::clone(&self.games);
+        act(async move { games.create(game).await }).await
+    }
+
+    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError> {
+        let games = Arc::clone(&self.games);
+        let found = act(async move { games.update(id, changes).await }).await?;
+        Ok(if found { Update::Updated } else { Update::Missing })
+    }
+
+    async fn remove(&self, id: GameId) -> Result<Remove, StorageError> {
+        let games = Arc::clone(&self.games);
+        let removed =
+            act(async move { applied(games.cluster.execute(&games.remove, (id.0,)).await?) });
+        Ok(if removed.await? { Remove::Removed } else { Remove::Missing })
+    }
+
+    async fn ping(&self) -> Result<(), StorageError> {
+        self.games.exists(1).await.map(drop)
+    }
+}
+
+impl Games {
+    async fn run_of(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Vec<Overview>, StorageError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let result = match after {
+            Some(Cursor(id)) => self.cluster.execute(&self.after, (id.0, limit)).await?,
+            None => self.cluster.execute(&self.first, (limit,)).await?,
+        };
+        game::all(result)
+    }
+
+    async fn exists(&self, id: i32) -> Result<bool, StorageError> {
+        let result = self.cluster.execute(&self.exists, (id,)).await?;
+        Ok(result.into_rows_result().map_err(super::error::shape)?.rows_num() > 0)
+    }
+
+    async fn create(&self, new: NewOverview) -> Result<Create, StorageError> {
+        let wanted = new.game_id;
+        let mut game = under(wanted.unwrap_or(GameId(0)), new);
+        let Some(id) = wanted else { return self.create_under_next(&mut game).await };
+        let ids = i64::from(id.0)..i64::from(id.0) + 1;
+        self.claims.note(ids, Kept::Forever).await.map_err(not_done)?;
+        Ok(if self.insert(&game).await? { Create::Created(id) } else { Create::Taken })
+    }
+
+    async fn create_under_next(&self, game: &mut Overview) -> Result<Create, StorageError> {
+        for tried in 1.. {
+            let Some(id) = self.ids.next().await? else { break };
+            game.game_id = GameId(id);
+            if self.insert(game).await? {
+                return Ok(Create::Created(game.game_id));
+            }
+            if tried % STEPS_BEFORE_LEAP == 0 {
+                let free = behind_run(id, |id| self.exists(id)).await?;
+                self.store.pass_over(free).await?;
+            }
+        }
+        Ok(Create::Exhausted)
+    }
+
+    /// Whether the game could be stored under its id. An unknown outcome is cleared up where that
+    /// is possible: what a serial read does not see has not happened and will not.
+    async fn insert(&self, game: &Overview) -> Result<bool, StorageError> {
+        for _ in 1..ATTEMPTS {
+            match self.cluster.execute(&self.insert, game::values(game)).await {
+                Err(error) if error.kind() == Kind::Timeout => {
+                    let id = (game.game_id.0,);
+                    let found = self.cluster.execute(&self.find_decided, id).await?;
+                    match game::one(found)? {
+                        None => {}
+                        // Ours, or the same game by somebody else.
+                        Some(found) if found == *game => return Err(error),
+                        Some(_) => return Ok(false),
+                    }
+                }
+                result => return applied(result?),
+            }
+        }
+        applied(self.cluster.execute(&self.insert, game::values(game)).await?)
+    }
+
+    async fn update(&self, id: GameId, changes: Changes) -> Result<bool, StorageError> {
+        if changes == Changes::default() {
+            return self.exists(id.0).await;
+        }
+        let Changes { game_name, description, release_date, developer, publisher, tags } = changes;
+        let values = (
+            MaybeUnset::from_option(game_name),
+            MaybeUnset::from_option(description),
+            MaybeUnset::from_option(release_date),
+            MaybeUnset::from_option(developer),
+            MaybeUnset::from_option(publisher),
+            MaybeUnset::from_option(tags),
+            id.0,
+        );
+        applied(self.cluster.execute(&self.update, values).await?)
+    }
+}
+
+/// The game under an id.
+fn under(game_id: GameId, new: NewOverview) -> Overview {
+    let NewOverview { game_name, description, release_date, developer, publisher, tags, .. } = new;
+    Overview { game_id, game_name, description, release_date, developer, publisher, tags }
+}
+
+/// The failure of what comes before an act, which has therefore not happened.
+fn not_done(error: StorageError) -> StorageError {
+    let kind = if error.kind() == Kind::Timeout { Kind::Unavailable } else { error.kind() };
+    StorageError::caused(kind, "the id could not be noted", error)
+}

@@ -1,0 +1,177 @@
+//! Bulk loads write plainly, clients by LWT: what happens where both want one id.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use storefront::db::Schema;
+use storefront::db::storage::{
+    Begin, BulkStore, Chunk, Contents, Create, Kind, Load, LoadMode, NewLoad, Remove, Update,
+};
+use storefront::overview::model::{Changes, GameId, Overview};
+use storefront_seed::Generator;
+
+use crate::cassandra::{Keyspace, open, world};
+use crate::world::{at_once, game, shared};
+
+fn generated(id: i64) -> Overview {
+    Generator::new(42).game(id as i32).into()
+}
+
+fn chunk(range: Range<i64>) -> Chunk {
+    Chunk { games: range.clone().map(generated).collect(), range }
+}
+
+async fn begin(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Load {
+    match bulk.begin(NewLoad { seed: 42, rows, mode }).await.unwrap() {
+        Begin::Started(load) => load,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The removal is younger than the load's row and would hide it.
+#[tokio::test]
+async fn an_id_that_was_created_and_removed_is_free() {
+    let world = world().await;
+    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.bulk.as_ref());
+    for id in [3, 7] {
+        store.create(game(Some(id))).await.unwrap();
+        assert_eq!(store.remove(GameId(id)).await.unwrap(), Remove::Removed);
+    }
+    let load = begin(bulk, 10, LoadMode::Append).await;
+    assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
+    assert_eq!(store.find(GameId(3)).await.unwrap(), Some(generated(3)));
+    assert_eq!(bulk.digest().await.unwrap().rows, 10);
+}
+
+/// The row of a removed game must not come back when its chunk is written again.
+#[tokio::test]
+async fn a_chunk_that_is_written_again_brings_nothing_back() {
+    let world = world().await;
+    let other = world.another_server().await;
+    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.bulk.as_ref());
+    let load = begin(bulk, 10, LoadMode::Fresh).await;
+    assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
+    store.remove(GameId(4)).await.unwrap();
+    let changes = Changes { developer: Some("mine".into()), ..Changes::default() };
+    store.update(GameId(5), changes).await.unwrap();
+    assert!(other.bulk.write(&load, chunk(1..11)).await.is_err());
+    assert_eq!(store.find(GameId(4)).await.unwrap(), None);
+    assert_eq!(store.find(GameId(5)).await.unwrap().unwrap().developer, "mine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
+    const ROWS: i64 = 600;
+    let world = world().await;
+    let other = world.another_server().await;
+    let load = begin(world.stores.bulk.as_ref(), ROWS as u64, LoadMode::Fresh).await;
+    let (bulk, store) = (Arc::clone(&world.stores.bulk), shared(&other));
+    let creates = (1..=ROWS as i32).step_by(4).map(|id| {
+        let store = Arc::clone(&store);
+        async move { (id, store.create(game(Some(id))).await.unwrap()) }
+    });
+    let write = tokio::spawn(async move { bulk.write(&load, chunk(1..ROWS + 1)).await.unwrap() });
+    let created: Vec<i32> = at_once(creates)
+        .await
+        .into_iter()
+        .filter_map(|(id, outcome)| (outcome != Create::Taken).then_some(id))
+        .collect();
+    let written = write.await.unwrap();
+    assert_eq!(written + created.len() as u64, ROWS as u64, "each id is somebody's");
+    for id in 1..=ROWS as i32 {
+        let found = store.find(GameId(id)).await.unwrap().unwrap();
+        assert_eq!(found == generated(i64::from(id)), !created.contains(&id), "game {id}");
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_was_replaced_writes_no_more() {
+    let world = world().await;
+    let other = world.another_server().await;
+    let old = begin(world.stores.bulk.as_ref(), 10, LoadMode::Fresh).await;
+    let new = begin(other.bulk.as_ref(), 4, LoadMode::Reset).await;
+    let error = world.stores.bulk.write(&old, chunk(1..11)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(world.stores.bulk.finish(&old).await.is_err());
+    assert_eq!(other.bulk.write(&new, chunk(1..5)).await.unwrap(), 4);
+    other.bulk.finish(&new).await.unwrap();
+    assert_eq!(other.bulk.digest().await.unwrap().rows, 4);
+}
+
+#[tokio::test]
+async fn a_load_over_demo_games_is_the_load_alone() {
+    let world = world().await;
+    let bulk = world.stores.bulk.as_ref();
+    let mut digests = Vec::new();
+    for mode in [LoadMode::Fresh, LoadMode::Reset] {
+        if mode == LoadMode::Fresh {
+            let demo = Generator::new(1);
+            assert!(bulk.stock((1..=20).map(|id| demo.game(id).into()).collect()).await.unwrap());
+        }
+        let load = begin(bulk, 50, mode).await;
+        for start in (1..51).step_by(10) {
+            assert_eq!(bulk.write(&load, chunk(start..start + 10)).await.unwrap(), 10);
+        }
+        bulk.finish(&load).await.unwrap();
+        digests.push(bulk.digest().await.unwrap());
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+/// Whoever was told that a demo game is changed finds it changed, whatever a load does meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_over_demo_games_loses_no_change() {
+    let world = world().await;
+    let (store, bulk) = (shared(&world.stores), Arc::clone(&world.stores.bulk));
+    let mut first = 1;
+    for _ in 0..6 {
+        assert!(bulk.stock((first..first + 20).map(generated).collect()).await.unwrap());
+        let load = NewLoad { seed: 42, rows: 5, mode: LoadMode::Fresh };
+        let ids = first as i32..first as i32 + 20;
+        let updates = ids.map(|id| {
+            let store = Arc::clone(&store);
+            let changes = Changes { developer: Some("mine".into()), ..Changes::default() };
+            async move { (id, store.update(GameId(id), changes).await.unwrap()) }
+        });
+        let (begun, updated) = tokio::join!(bulk.begin(load), at_once(updates));
+        begun.unwrap();
+        for (id, _) in updated.into_iter().filter(|(_, outcome)| *outcome == Update::Updated) {
+            let found = store.find(GameId(id)).await.unwrap().expect("the game is kept");
+            assert_eq!(Overview { developer: "mine".into(), ..generated(i64::from(id)) }, found);
+        }
+        // Another round: empty, with ids that were never used.
+        let load = begin(bulk.as_ref(), 1, LoadMode::Reset).await;
+        bulk.write(&load, chunk(1..2)).await.unwrap();
+        bulk.finish(&load).await.unwrap();
+        store.remove(GameId(1)).await.unwrap();
+        first = 2;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
+    let keyspace = Keyspace::reserve().await;
+    let games = || (1..=200).map(generated).collect::<Vec<_>>();
+    let stores = open(keyspace.settings(), Schema::Migrate).await.unwrap();
+    for milliseconds in [5, 20, 60] {
+        let (settings, games) = (keyspace.settings(), games());
+        // A runtime that ends takes its tasks with it, as a crash does.
+        let killed = move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let bulk = open(settings, Schema::Require).await.unwrap().bulk;
+                let time = Duration::from_millis(milliseconds);
+                let cut = tokio::time::timeout(time, bulk.stock(games)).await;
+                println!("interrupted: {}", cut.is_err());
+            });
+            runtime.shutdown_background();
+        };
+        tokio::task::spawn_blocking(killed).await.unwrap();
+    }
+    let whole = stores.bulk.contents().await.unwrap() == Contents::Demo;
+    assert!(whole || stores.bulk.stock(games()).await.unwrap());
+    assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+    assert_eq!(stores.bulk.digest().await.unwrap().rows, 200);
+    assert_eq!(stores.overviews.create(game(None)).await.unwrap(), Create::Created(GameId(201)));
+}
