@@ -10,6 +10,7 @@
 //! is older than any client's: whatever a client wrote, or removed, stays.
 
 mod bulk;
+mod cart;
 mod claims;
 mod connection;
 mod error;
