@@ -17,7 +17,8 @@ pub struct Logs {
     /// `--log-format`, `STOREFRONT_LOG_FORMAT`: `pretty` (default) or `json`.
     pub format: Format,
     /// `--log`, `STOREFRONT_LOG`: a level, or levels by module as `info,storefront=debug`;
-    /// default `info`. At `debug` every request is a line.
+    /// default `info,scylla=off`, because that driver tells what we tell too. At `debug` every request is a
+    /// line.
     pub filter: String,
 }
 
@@ -29,7 +30,7 @@ impl Logs {
             "json" => Ok(Format::Json),
             other => Err(format!("`{other}` is not a format; use pretty or json")),
         });
-        let filter = reader.setting("log", "info".to_owned(), |text| {
+        let filter = reader.setting("log", "info,scylla=off".to_owned(), |text| {
             tracing_subscriber::EnvFilter::try_new(text)
                 .map(|_| text.to_owned())
                 .map_err(|e| format!("`{text}` is not a log filter such as info or debug: {e}"))

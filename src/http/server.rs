@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::linger::Lingering;
 use crate::config::serve::Limits;
 use crate::telemetry::metrics::Metrics;
 use axum::Router;
@@ -148,7 +149,8 @@ impl Connections {
             return;
         }
         let place = Place::new(place, Arc::clone(&self.metrics));
-        let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
+        let connection =
+            self.http.serve_connection(TokioIo::new(Lingering::new(stream)), self.service.clone());
         let connection = graceful.watch(connection);
         let cut = self.cut.clone();
         tokio::spawn(async move {

@@ -42,8 +42,10 @@ class Sample:
     # Of the server's process, and None where it cannot be seen.
     cpu_us_per_request: float | None = None
     rss_mb: float | None = None
-    # Share of the machine that went to processes of others; None where they may be at work for
-    # the server, as a database is.
+    # Of the database's processes, None for a server without one of its own.
+    database_cpu_us_per_request: float | None = None
+    # Share of the machine that went to processes of others; None where those may be at work for
+    # the server, as an unknown database is.
     others_busy: float | None = None
 
     @property
@@ -64,10 +66,10 @@ def parse(name: str, output: str) -> Sample:
 
 
 def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
-        threads: int = 1) -> Child:
+        connections: int = CONNECTIONS) -> Child:
     """Full speed over kept-alive connections, each with one request under way."""
     return processes.start(f"wrk {route}", [
-        tools.wrk(), f"-t{threads}", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s",
+        tools.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
         "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
         "--", *[str(argument) for argument in arguments]])
 
@@ -84,11 +86,11 @@ def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: i
 
 
 def openloop(server: Server, route: str, rate: int, seconds: float, rows: int,
-             seed: int) -> Child:
+             seed: int, warmup: float = 1.0) -> Child:
     """A fixed rate, offered by the repository's own open loop."""
     return processes.start(f"openloop {route}", [
         tools.example("openloop"), "--base", server.base, "--route", route,
-        "--rate", str(rate), "--seconds", str(seconds), "--warmup", "1",
+        "--rate", str(rate), "--seconds", str(seconds), "--warmup", str(warmup),
         "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)])
 
 
@@ -100,6 +102,7 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
     clients ran at once each sample has the mean over all of their requests.
     """
     before = processes.cpu_seconds(server.pid) if server.pid else 0.0
+    helped = processes.family_seconds(server.helpers)
     samples = {name: parse(name, child.finish(seconds + SLACK))
                for name, child in running.items()}
     requests = sum(sample.sent + sample.unmeasured for sample in samples.values())
@@ -110,6 +113,9 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
             used = processes.cpu_seconds(server.pid) - before
             sample.cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
             sample.rss_mb = round(processes.memory_mb(server.pid) or 0.0, 1)
+        if server.helpers:
+            used = processes.family_seconds(server.helpers) - helped
+            sample.database_cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
     return samples
 
 
@@ -118,7 +124,8 @@ def middle(samples: Sequence[Sample]) -> Sample:
     median = {key: statistics.median(getattr(sample, key) for sample in samples)
               for key in ("achieved", *LATENCIES)}
     median["max_ms"] = max(sample.max_ms for sample in samples)
-    spent = [one.cpu_us_per_request for one in samples if one.cpu_us_per_request is not None]
+    spent = {key: [getattr(one, key) for one in samples if getattr(one, key) is not None]
+             for key in ("cpu_us_per_request", "database_cpu_us_per_request")}
     total: dict[str, int] = {}
     for sample in samples:
         for kind, count in sample.errors.items():
@@ -126,6 +133,7 @@ def middle(samples: Sequence[Sample]) -> Sample:
     sums = {key: sum(getattr(sample, key) for sample in samples)
             for key in ("sent", "ok", "dropped", "seconds")}
     return Sample(**{**asdict(samples[-1]), **median, **sums, "errors": total,
-                     "cpu_us_per_request": statistics.median(spent) if spent else None,
+                     **{key: statistics.median(values) if values else None
+                        for key, values in spent.items()},
                      "others_busy": max((sample.others_busy for sample in samples
                                          if sample.others_busy is not None), default=None)})

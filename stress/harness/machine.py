@@ -9,12 +9,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from .places import ROOT, ensure
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_VERSION = {"wrk": "-v", "pgbench": "--version"}
 
 
 def recipe(folder: Path, clients: dict[str, Path]) -> dict[str, object]:
@@ -31,7 +32,7 @@ def recipe(folder: Path, clients: dict[str, Path]) -> dict[str, object]:
         "fsync_ms": fsync_ms(folder),
         "tools": ", ".join([first_line(["rustc", "--version"]),
                             f"Python {platform.python_version()}",
-                            *[first_line([str(path), "-v" if name == "wrk" else "version"])
+                            *[first_line([str(path), _VERSION.get(name, "version")])
                               for name, path in clients.items()]]),
     }
 
@@ -98,31 +99,32 @@ def first_line(command: Sequence[str]) -> str:
 class Quietness:
     """How much of the machine others used meanwhile: a noisy row should not be believed.
 
-    Others are all processes but this one and its children. (Their times are summed, because the
-    machine's own counters are sampled by the timer tick, which a load paced by the same timer
-    fools.)
+    Others are all processes but this one, the helpers (a database at work for the server under
+    test) and the children of both. (Their times are summed, because the machine's own counters are
+    sampled by the timer tick, which a load paced by the same timer fools.)
     """
 
-    def __init__(self) -> None:
-        self.began, self.before = time.monotonic(), _others_seconds()
+    def __init__(self, helpers: Collection[int] = ()) -> None:
+        self.ours = {os.getpid(), *helpers}
+        self.began, self.before = time.monotonic(), _others_seconds(self.ours)
 
     def others(self) -> float:
         """Share of all cores since the beginning, 0 to 1."""
         elapsed = time.monotonic() - self.began
         cores = len(os.sched_getaffinity(0))
-        return max(0.0, _others_seconds() - self.before) / max(0.01, elapsed * cores)
+        return max(0.0, _others_seconds(self.ours) - self.before) / max(0.01, elapsed * cores)
 
 
-def _others_seconds() -> float:
+def _others_seconds(ours: set[int]) -> float:
     """Processor time of all other processes, with that of their children who have ended, and what
     the machine's host kept for itself (steal)."""
-    own, ticks = os.getpid(), 0
+    ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             pid, fields = int(path.parts[2]), path.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        if own not in (pid, int(fields[1])):
+        if not ours & {pid, int(fields[1])}:
             ticks += sum(map(int, fields[11:15]))
     ticks += int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
     return ticks / _TICKS

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .rounds import Row
+from .rounds import Part, Row
 
 # One hue from light to dark for the product's percentiles, grey for the floor.
 SERIES = (("p50_ms", "p50", "#7fb3d5"), ("p95_ms", "p95", "#2e86c1"), ("p99_ms", "p99", "#154360"))
-FLOOR_SERIES = (("p50_ms", "floor p50", "#b3b3b3"), ("p99_ms", "floor p99", "#7a7a7a"))
+FLOOR_SERIES = (("p50_ms", "p50", "#b3b3b3"), ("p99_ms", "p99", "#7a7a7a"))
 WIDTH, HEIGHT = 460, 340
+# Of which the title has so much, once however many lines of panels there are.
+HEAD = 46
 LEFT, RIGHT, TOP, BOTTOM = 56, 84, 74, 52
 GAP = 14.0
 
@@ -30,29 +32,45 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def latency(title: str, subtitle: str, rows: Sequence[Row]) -> str:
-    """A panel for each route that was offered rates, side by side on one latency axis."""
-    rated = [row for row in rows if row.offered and row.product.p50_ms > 0]
-    preferred = _one_client_a_rate(rated)
-    routes = list(dict.fromkeys(row.route for row in preferred))
-    values = [getattr(sample, key) for row in preferred for sample in (row.product, row.floor)
-              for key in ("p50_ms", "p99_ms") if getattr(sample, key) > 0]
+def latency(title: str, subtitle: str, parts: Sequence[Part]) -> str:
+    """A panel for each route of each server that was offered rates, on one latency axis.
+
+    Of one server the routes are side by side; of several the servers are, a line for each route.
+    """
+    panels = [(part, route, rows) for part in parts for route, rows in _by_route(part).items()]
+    values = [getattr(sample, key) for _, _, rows in panels for row in rows
+              for sample in (row.product, row.floor) for key in ("p50_ms", "p99_ms")
+              if getattr(sample, key) > 0]
     if not values:
         return ""
     low = _step_down(min(values))
     high = max(_step_up(max(values)), low * 10)
-    total = WIDTH * len(routes)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {HEIGHT}" width="{total}" '
-        f'height="{HEIGHT}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#222">',
-        f'<rect width="{total}" height="{HEIGHT}" fill="#fff"/>',
+    routes = list(dict.fromkeys(route for _, route, _ in panels))
+    columns, lines = (len(parts), len(routes)) if len(parts) > 1 else (len(routes), 1)
+    width, height = WIDTH * columns, HEAD + (HEIGHT - HEAD) * lines
+    svg = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#222">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
         _text(16, 24, title, size=15, weight="bold"),
         _text(16, 42, subtitle, fill="#666"),
     ]
-    for index, route in enumerate(routes):
-        mine = sorted((row for row in preferred if row.route == route), key=_offered)
-        parts += _panel(index * WIDTH, route, mine, low, high)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    for part, route, rows in panels:
+        several = len(parts) > 1
+        column, line = (parts.index(part), routes.index(route)) if several else \
+            (routes.index(route), 0)
+        name = f"{part.dbms}, {route}" if several else route
+        body = _panel(column * WIDTH, name, rows, low, high, part.under.split()[-1])
+        svg += [f'<g transform="translate(0 {line * (HEIGHT - HEAD)})">', *body, "</g>"]
+    return "\n".join([*svg, "</svg>"]) + "\n"
+
+
+def _by_route(part: Part) -> dict[str, list[Row]]:
+    rated = _one_client_a_rate([row for row in part.rows
+                                if row.offered and row.product.p50_ms > 0])
+    routes = dict.fromkeys(row.route for row in rated)
+    return {route: sorted((row for row in rated if row.route == route), key=_offered)
+            for route in routes}
 
 
 def _offered(row: Row) -> int:
@@ -69,7 +87,8 @@ def _one_client_a_rate(rows: Sequence[Row]) -> list[Row]:
     return list(best.values())
 
 
-def _panel(x: float, route: str, rows: Sequence[Row], low: float, high: float) -> list[str]:
+def _panel(x: float, route: str, rows: Sequence[Row], low: float, high: float, under: str
+           ) -> list[str]:
     across = Scale(min(map(_offered, rows)) / 1.5, max(map(_offered, rows)) * 1.5,
                    x + LEFT, x + WIDTH - RIGHT)
     up = Scale(low, high, HEIGHT - BOTTOM, TOP)
@@ -91,7 +110,8 @@ def _panel(x: float, route: str, rows: Sequence[Row], low: float, high: float) -
             points = [(across.at(_offered(row)), up.at(getattr(getattr(row, side), key)),
                        row.product.client) for row in rows]
             parts += _curve(points, colour, dashed=side == "floor")
-            labels.append((points[-1][1], name, colour))
+            labels.append((points[-1][1], name if side == "product" else f"{under} {name}",
+                           colour))
     return parts + _labels(labels, across.end + 8)
 
 

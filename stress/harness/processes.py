@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +41,15 @@ class Child:
         """Process id."""
         return self.process.pid
 
-    def finish(self, timeout: float) -> str:
-        """Waits for its end and returns its standard output; a failure is a Refusal."""
+    def finish(self, timeout: float, good: Collection[int] = (0,)) -> str:
+        """Waits for its end and returns its standard output; a bad exit code is a Refusal."""
         try:
             stdout, _ = self.process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.stop()
             raise Refusal(f"{self.name} was stopped: not done after {timeout:.0f} s") from None
         _children.pop(self.pid, None)
-        if self.process.returncode != 0:
+        if self.process.returncode not in good:
             raise Refusal(self.complaint(f"ended with code {self.process.returncode}"))
         return stdout
 
@@ -97,6 +97,21 @@ def cpu_seconds(pid: int) -> float:
     """Processor time that a process has used so far, by all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def family_seconds(pids: Collection[int]) -> float:
+    """Processor time of processes and all their children, those who have ended too."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat") if pids else ():
+        try:
+            pid, fields = int(path.parts[2]), path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if pid in pids:
+            ticks += sum(map(int, fields[11:15]))
+        elif int(fields[1]) in pids:
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / _TICKS
 
 
 def memory_mb(pid: int, what: str = "VmRSS") -> float | None:
@@ -149,9 +164,9 @@ def start(name: str, command: Sequence[str | Path], env: dict[str, str] | None =
 
 
 def run(name: str, command: Sequence[str | Path], timeout: float,
-        env: dict[str, str] | None = None) -> str:
+        env: dict[str, str] | None = None, good: Collection[int] = (0,)) -> str:
     """Runs a program to its end and returns its standard output."""
-    return start(name, command, env).finish(timeout)
+    return start(name, command, env).finish(timeout, good)
 
 
 def run_watched(name: str, command: Sequence[str | Path], timeout: float) -> tuple[float, float]:
@@ -203,7 +218,7 @@ def guarded(main: Callable[[], int | None]) -> None:
         code = 1
     except KeyboardInterrupt:
         stop_all()
-        say(f"\n{name}: interrupted, no result was written; "
+        say(f"\n{name}: interrupted, what was not finished was not written; "
             f"stopped {', '.join(_stopped) or 'nothing, nothing was running'}")
         code = 130
     finally:

@@ -21,6 +21,7 @@ STARTING = 0.4
 FLAT_OUT: tuple[tuple[str, ...], ...] = (
     ("get",), ("post",), ("get", "post"), ("put",), ("delete",))
 _LAST_ID = 2_000_000_000
+BARE_FLOOR = "bare floor"
 
 
 @dataclass
@@ -46,11 +47,12 @@ class Row:
         ratios = [entry["ratio"] for entry in self.rounds]
         return (min(ratios), max(ratios)) if ratios else None
 
-    def notes(self) -> list[str]:
-        """What a reader must know before using the row."""
+    def notes(self, under: str = BARE_FLOOR) -> list[str]:
+        """What a reader must know before using the row; `under` is what the floor is."""
         notes = []
         if self.offered and self.floor.achieved < REACHED * self.offered:
-            notes.append("client-bound: the floor was not reached either")
+            notes.append("client-bound: the floor was not reached either" if under == BARE_FLOOR
+                         else f"short of the rate, {under} too")
         elif self.offered and self.product.achieved < REACHED * self.offered:
             notes.append("short of the rate")
         both = (self.product, self.floor)
@@ -61,6 +63,18 @@ class Row:
         if late > LATE_MS:
             notes.append(f"the client itself was {late:.0f} ms late (p99), not in the latency")
         return notes
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one server under test."""
+
+    dbms: str
+    rows: Sequence[Row]
+    # The recipe of its database: version, settings, how it was seeded and warmed.
+    database: dict[str, object] = field(default_factory=dict)
+    # What took turns with it as `floor`.
+    under: str = BARE_FLOOR
 
 
 @dataclass
@@ -77,6 +91,8 @@ class Plan:
     alone: bool = True
     # The open loop at every rate, beside k6.
     both_clients: bool = False
+    # At full speed; two names are two clients at once. Reading comes first.
+    full_speed: tuple[tuple[str, ...], ...] = FLAT_OUT
 
     def at_rates(self, route: str) -> Iterator[tuple[int, str]]:
         """Rates of a route, each with the client that offers it."""
@@ -91,8 +107,8 @@ class Plan:
         return ("get", "post") if self.writes else ("get",)
 
     def flat_out(self) -> tuple[tuple[str, ...], ...]:
-        """Routes at full speed; two names are two clients at once."""
-        return FLAT_OUT if self.writes else FLAT_OUT[:1]
+        """Routes at full speed, as far as they are allowed."""
+        return self.full_speed if self.writes else self.full_speed[:1]
 
     def steps(self) -> int:
         """Number of runs of clients, warm-ups left out."""
@@ -195,5 +211,6 @@ class Measurement:
 
     def _finish(self, server: Server, running: dict[str, Child], seconds: float
                 ) -> dict[str, Sample]:
-        quiet = Quietness() if self.plan.alone else None
+        helpers = self.product.helpers | self.floor.helpers
+        quiet = Quietness(helpers) if self.plan.alone else None
         return clients.finish(server, running, seconds, quiet)

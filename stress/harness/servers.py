@@ -4,6 +4,7 @@ import http.client
 import random
 import statistics
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ class Server:
     pid: int | None
     # None for one that was running before.
     child: Child | None = None
+    # Processes that work for it: its database's.
+    helpers: frozenset[int] = frozenset()
 
     def get(self, path: str) -> tuple[int, int]:
         """Status of one GET, and the size of its body."""
@@ -61,13 +64,13 @@ def floor(size: int = 450) -> Server:
     return Server("floor", base, child.pid, child)
 
 
-def product(database_url: str) -> Server:
+def product(database_url: str, helpers: Collection[int] = ()) -> Server:
     """`storefront serve` on a database: its defaults, a free port."""
     child = processes.start("storefront", [
         tools.binary("storefront"), "serve", "--listen", "127.0.0.1:0",
         "--database-url", database_url])
     base = child.wait_for(r"storefront is ready: open (http://[^/\s]+)", READY_SECONDS)
-    return Server("storefront", base, child.pid, child)
+    return Server("storefront", base, child.pid, child, frozenset(helpers))
 
 
 def running(name: str, base: str, flag: str = "--base") -> Server:

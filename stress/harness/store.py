@@ -6,30 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import processes, tools
+from . import seeds
 from .places import STORES, ensure, shown
-from .talk import Refusal, say
+from .seeds import Games
+from .talk import Refusal
 
 # With indexes, rounded up; a check of free space only.
 BYTES_A_ROW = 800
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
-def seeded(rows: int, seed: int, reseed: bool) -> Path:
-    """A file with games 1..rows that no measurement writes to."""
-    path = ensure(STORES) / f"games-{rows}-seed-{seed}.db"
-    if reseed:
+def seeded(games: Games) -> Path:
+    """A file with these games that no measurement writes to; its stamp is beside it."""
+    path = ensure(STORES) / f"{games.name}.db"
+    if games.reseed:
         remove(path)
     if not path.exists():
-        need_space(STORES, rows * 2)
-        say(f"seeding {rows:,} games into {shown(path)}, once")
+        need_space(STORES, games.rows * 2)
+        seeds.announce(games, shown(path))
         # Under another name until it is complete.
         part = path.with_suffix(".part")
         remove(part)
         try:
-            processes.run("storefront seed", [
-                tools.binary("storefront"), "seed", "--rows", str(rows), "--seed", str(seed),
-                "--database-url", f"embedded:{part}"], 60 + rows / 1000)
+            stamp = seeds.fill(f"embedded:{part}", games)
+            path.with_suffix(".json").write_text(stamp.text() + "\n")
             for suffix in _SUFFIXES[1:]:
                 if Path(f"{part}{suffix}").exists():
                     os.replace(f"{part}{suffix}", f"{path}{suffix}")

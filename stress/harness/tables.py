@@ -7,11 +7,10 @@ from pathlib import Path
 
 from .clients import Sample
 from .places import ensure
-from .rounds import Row
+from .rounds import BARE_FLOOR, Part, Row
 
 HEAD = ("DBMS", "ROUTE", "RPS offered", "achieved", "dropped", "mean", "p50", "p95", "p99",
         "ERROR RATE", "client", "notes")
-FLOOR = "bare floor"
 
 
 def number(value: float) -> str:
@@ -30,12 +29,14 @@ def cells(dbms: str, row: Row, sample: Sample, notes: str) -> list[str]:
             f"{sample.error_rate:.2%}", sample.client, notes]
 
 
-def both(dbms: str, row: Row) -> list[list[str]]:
-    """The product's line and the floor's."""
-    said = row.notes()
+def both(part: Part, row: Row) -> list[list[str]]:
+    """The product's line, and that of what took turns with it."""
+    said = row.notes(part.under)
     if row.ratio is not None:
-        said.insert(0, f"{row.ratio:.0%} of the floor")
-    return [cells(dbms, row, row.product, "; ".join(said)), cells(FLOOR, row, row.floor, "")]
+        said.insert(0, f"{row.ratio:.0%} of "
+                       + ("the floor" if part.under == BARE_FLOOR else part.under))
+    return [cells(part.dbms, row, row.product, "; ".join(said)),
+            cells(part.under, row, row.floor, "")]
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -44,21 +45,28 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
 
-def ratios(rows: Sequence[Row]) -> str:
+def ratios(parts: Sequence[Part]) -> str:
     """Product beside floor at full speed: the figures that carry over to other machines."""
-    head = ("ROUTE", "product/s", "floor/s", "product/floor", "min to max of the rounds",
-            "server CPU per request", "floor's", "server memory")
-    lines = []
-    for row in rows:
-        if row.ratio is None or row.spread is None:
-            continue
-        cpu = [f"{sample.cpu_us_per_request:.0f} µs" if sample.cpu_us_per_request else "unknown"
-               for sample in (row.product, row.floor)]
-        memory = f"{row.product.rss_mb:.0f} MB" if row.product.rss_mb else "unknown"
-        lines.append([row.route, number(row.product.achieved), number(row.floor.achieved),
-                      f"{row.ratio:.1%}", f"{row.spread[0]:.1%} to {row.spread[1]:.1%}", *cpu,
-                      memory])
+    lines = [[part.dbms, *_ratio(row)] for part in parts for row in part.rows
+             if row.ratio is not None and row.spread is not None]
+    under = "floor" if all(part.under == BARE_FLOOR for part in parts) else parts[0].under
+    head = ("DBMS", "ROUTE", "product/s", f"{under}/s", f"product/{under}",
+            "min to max of the rounds", "server CPU per request", "its helpers' (database, proxy)",
+            f"{under}'s", "server memory")
     return table(head, lines)
+
+
+def _ratio(row: Row) -> list[str]:
+    def micros(value: float | None) -> str:
+        return f"{value:.0f} µs" if value else "unknown"
+
+    product, floor, spread = row.product, row.floor, row.spread or (0.0, 0.0)
+    database = product.database_cpu_us_per_request
+    memory = f"{product.rss_mb:.0f} MB" if product.rss_mb else "unknown"
+    return [row.route, number(product.achieved), number(floor.achieved), f"{row.ratio:.1%}",
+            f"{spread[0]:.1%} to {spread[1]:.1%}", micros(product.cpu_us_per_request),
+            "none" if database is None else micros(database), micros(floor.cpu_us_per_request),
+            memory]
 
 
 def recipe_table(recipe: dict[str, object]) -> str:
@@ -72,28 +80,39 @@ def recipe_table(recipe: dict[str, object]) -> str:
     return table(("recipe", ""), lines)
 
 
-def markdown(title: str, recipe: dict[str, object], dbms: str, rows: Sequence[Row],
-             picture: str) -> str:
+def markdown(title: str, recipe: dict[str, object], parts: Sequence[Part], picture: str) -> str:
     """The whole result of `stress/run` as a page."""
-    lines = [line for row in rows for line in both(dbms, row)]
+    lines = [line for part in parts for row in part.rows for line in both(part, row)]
+    under = " and ".join(dict.fromkeys(part.under for part in parts))
+    databases = [text for part in parts if part.database
+                 for text in (f"### {part.dbms}", recipe_table(part.database))]
     return "\n\n".join([
         f"# {title}",
         "Latencies in ms. `k6` and `openloop` offer a fixed rate: openloop's latency runs from "
         "when a request was due, k6's from when it was started, and what k6 could not start is "
         "`dropped`. At full speed `wrk` keeps 64 connections busy with one request each, so its "
         "latency says how long each waited at that load. Every line is followed by the same load "
-        "on the bare floor.",
+        f"on the {under}.",
+        *[text for part in parts if (text := caveat(part))],
         table(HEAD, lines),
-        "## Full speed, product beside floor", ratios(rows),
+        "## Full speed, side by side", ratios(parts),
         f"![latency by offered rate]({picture})",
-        "## Recipe", recipe_table(recipe),
+        "## Recipe", recipe_table(recipe), *databases,
     ]) + "\n"
 
 
-def document(recipe: dict[str, object], dbms: str, rows: Sequence[Row]) -> dict[str, object]:
+def caveat(part: Part) -> str:
+    """What must stand beside every write figure of a database."""
+    said = part.database.get("writes")
+    return f"Writes on {part.dbms}: {said}." if said else ""
+
+
+def document(recipe: dict[str, object], parts: Sequence[Part]) -> dict[str, object]:
     """The whole result of `stress/run` as data."""
-    return {"recipe": recipe, "dbms": dbms, "rows": [
-        {**asdict(row), "ratio": row.ratio, "notes": row.notes()} for row in rows]}
+    return {"recipe": recipe, "parts": [
+        {"dbms": part.dbms, "under": part.under, "database": part.database, "rows": [
+            {**asdict(row), "ratio": row.ratio, "notes": row.notes(part.under)}
+            for row in part.rows]} for part in parts]}
 
 
 def write(folder: Path, name: str, data: Mapping[str, object], page: str) -> Path:

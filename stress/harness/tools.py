@@ -14,10 +14,7 @@ K6_MODULE = f"go.k6.io/k6@{K6_VERSION}"
 
 def wrk() -> Path:
     """The closed-loop client for full speed."""
-    found = shutil.which("wrk")
-    if not found:
-        raise Refusal("wrk is missing: install it with `apt-get install wrk`")
-    return Path(found)
+    return found("wrk", "wrk")
 
 
 def k6() -> Path:
@@ -25,8 +22,8 @@ def k6() -> Path:
     own = TOOLS / "k6"
     if own.exists():
         return own
-    if found := shutil.which("k6"):
-        return Path(found)
+    if other := shutil.which("k6"):
+        return Path(other)
     go = shutil.which("go")
     if not go:
         raise Refusal(f"k6 is missing: install Go and run this again, or `go install {K6_MODULE}`")
@@ -34,6 +31,14 @@ def k6() -> Path:
     processes.run("go install k6", [go, "install", K6_MODULE], 1800,
                   {"GOBIN": str(ensure(TOOLS))})
     return own
+
+
+def found(name: str, package: str) -> Path:
+    """A program of the system."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if not path:
+        raise Refusal(f"{name} is missing: install it with `apt-get install {package}`")
+    return Path(path)
 
 
 def build(binaries: list[str], examples: list[str], skip: bool) -> None:

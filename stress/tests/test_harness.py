@@ -12,7 +12,7 @@ from pathlib import Path
 from harness import clients, places, plot, tables
 from harness.clients import Sample
 from harness.machine import Quietness
-from harness.rounds import Plan, Row
+from harness.rounds import Part, Plan, Row
 from harness.talk import Refusal
 
 
@@ -90,12 +90,12 @@ class Pages(unittest.TestCase):
         self.assertEqual(shown, ["0.482", "1.23", "12.3", "43,210"])
 
     def test_every_line_has_every_column(self) -> None:
-        lines = tables.both("embedded", self.rows[0])
+        lines = tables.both(Part("embedded", []), self.rows[0])
         self.assertEqual({len(line) for line in lines}, {len(tables.HEAD)})
 
     def test_the_plot_is_a_picture(self) -> None:
-        root = ElementTree.fromstring(plot.latency("title <&>", "subtitle", self.rows))
-        curves = root.findall("{http://www.w3.org/2000/svg}polyline")
+        root = ElementTree.fromstring(plot.latency("title <&>", "subtitle", [Part("x", self.rows)]))
+        curves = root.findall(".//{http://www.w3.org/2000/svg}polyline")
         self.assertEqual(len(curves), len(plot.SERIES) + len(plot.FLOOR_SERIES))
         self.assertEqual(plot.latency("", "", []), "")
 

@@ -153,3 +153,15 @@ async fn strange_targets_are_answered() {
     }
     assert_eq!(store.metrics.panics.get(), 0);
 }
+
+#[tokio::test]
+async fn a_refused_upload_reads_its_answer() {
+    let store = TestStore::start().await;
+    let body = vec![b'x'; 8 << 20];
+    for (target, status) in [("/no/route", 404), ("/api/overview/1", 405), ("/api/overview", 413)] {
+        let upload = Request::new("POST", target).body(JSON, body.clone());
+        let mut connection = store.connect().await;
+        connection.send(&upload.bytes()).await.expect("no reset while it is sent");
+        assert_eq!(connection.answer_to("POST").await.status, status, "{target}");
+    }
+}

@@ -1,13 +1,12 @@
 //! `POST /api/overview`: answers and ids. Bodies are in `forms`, `tags` and `malformed`.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures::future::join_all;
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{JSON, Setup, TestStore, created, game, game_with};
+use crate::helpers::{JSON, TestStore, created, game, game_with};
 
 #[tokio::test]
 async fn a_create_answers_201_with_the_place_of_the_game() {
@@ -150,8 +149,7 @@ async fn of_concurrent_creates_with_one_id_one_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_share_a_database_never_assign_an_id_twice() {
     let one = TestStore::start().await;
-    let folder = Some(Arc::clone(&one.folder));
-    let other = TestStore::start_with(Setup { folder, ..Setup::default() }).await;
+    let other = TestStore::start_on(&one.database).await;
     let creates = (0..40).map(|n| if n % 2 == 0 { &one } else { &other });
     let answers = join_all(creates.map(|store| store.post_json(game("A")))).await;
     let ids: BTreeSet<_> = answers.iter().map(created).collect();

@@ -60,17 +60,6 @@ async fn a_release_date_is_the_text_that_was_stored() {
 }
 
 #[tokio::test]
-async fn null_tags_of_an_older_row_are_an_empty_list() {
-    let store = TestStore::start().await;
-    store.create(&game("Stardew_Valley")).await;
-    let database = rusqlite::Connection::open(store.folder.path().join("store.db")).unwrap();
-    assert_eq!(database.execute("UPDATE overviews SET tags = NULL", ()).unwrap(), 1);
-    let answer = store.get("/api/overview/1").await;
-    assert!(answer.text().ends_with("\"publisher\":\"Chucklefish\",\"tags\":[]}]"));
-    assert_eq!(store.page("").await.0, [1]);
-}
-
-#[tokio::test]
 async fn what_is_no_games_number_is_not_found() {
     let store = TestStore::start().await;
     store.create(&game("Stardew_Valley")).await;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use serde_json::{Value, json};
-use storefront::config::database::{self, Database};
 use storefront::config::serve::Limits;
 use storefront::db::storage::OverviewStore;
 use storefront::db::{self, Schema};
@@ -17,11 +16,11 @@ use storefront::http::server::{Ending, Server};
 use storefront::overview::sisters::Sisters;
 use storefront::telemetry::metrics::Metrics;
 use storefront::wire::body::BodyLimits;
-use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::{Connection, PATIENCE, Request, Response};
+use crate::support::database::OwnDatabase;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -34,10 +33,10 @@ pub(crate) struct Setup {
     pub(crate) reviews: Option<Url>,
     /// In place of the page in the program.
     pub(crate) assets: Option<Assets>,
-    /// In place of the embedded store.
+    /// In place of the backend's.
     pub(crate) overviews: Option<Arc<dyn OverviewStore>>,
-    /// The folder of another store, to share its database.
-    pub(crate) folder: Option<Arc<TempDir>>,
+    /// Another store's database, to share it.
+    pub(crate) database: Option<Arc<OwnDatabase>>,
 }
 
 /// A server with its own database, gone when dropped.
@@ -45,7 +44,7 @@ pub(crate) struct TestStore {
     pub(crate) address: SocketAddr,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
-    pub(crate) folder: Arc<TempDir>,
+    pub(crate) database: Arc<OwnDatabase>,
     stop: Arc<Notify>,
     now: Arc<Notify>,
     server: JoinHandle<Ending>,
@@ -56,15 +55,21 @@ impl TestStore {
         Self::start_with(Setup::default()).await
     }
 
+    /// One more server on that database.
+    pub(crate) async fn start_on(database: &Arc<OwnDatabase>) -> Self {
+        let database = Some(Arc::clone(database));
+        Self::start_with(Setup { database, ..Setup::default() }).await
+    }
+
     pub(crate) async fn start_with(setup: Setup) -> Self {
-        let Setup { limits, images, reviews, assets, overviews, folder } = setup;
-        let folder =
-            folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a temporary folder")));
+        let Setup { limits, images, reviews, assets, overviews, database } = setup;
+        let database = match database {
+            Some(shared) => shared,
+            None => Arc::new(OwnDatabase::of_this_run().await),
+        };
         let metrics = Arc::new(Metrics::new());
-        let url = database::Url::Embedded(folder.path().join("store.db"));
-        let mut stores = db::connect(&Database { url, named: true }, Schema::Migrate, &metrics)
-            .await
-            .expect("a new database");
+        let connected = db::connect(&database.settings(), Schema::Migrate, &metrics).await;
+        let mut stores = connected.expect("the store opens");
         stores.overviews = overviews.unwrap_or(stores.overviews);
         let readiness = Readiness::new();
         let app = router(App {
@@ -85,7 +90,7 @@ impl TestStore {
             let (stop, now) = (Arc::clone(&stop), Arc::clone(&now));
             async move { server.run(stop.notified(), now.notified()).await }
         });
-        Self { address, metrics, readiness, folder, stop, now, server }
+        Self { address, metrics, readiness, database, stop, now, server }
     }
 
     pub(crate) async fn connect(&self) -> Connection {

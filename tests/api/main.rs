@@ -1,12 +1,17 @@
 //! The program as its clients see it: over sockets, byte for byte.
 //!
-//! Every test starts a whole server of its own (router, listener, embedded database in a folder of
-//! its own, a free port) by [`helpers::TestStore`] and talks to it through [`client`], which hides
-//! nothing of HTTP/1.1. A file for each topic; the tests' names are the contract.
+//! Every test starts a whole server of its own (router, listener, a database of its own, a free
+//! port) by [`helpers::TestStore`] and talks to it through [`client`], which hides nothing of
+//! HTTP/1.1. A file for each topic; the tests' names are the contract.
+//!
+//! A run is on one backend, `STOREFRONT_TEST_BACKEND` (embedded by default); the contract and the
+//! bytes are the same on all of them. What is not so for every backend is in files of its own,
+//! [`ascending`] and [`sql`], which a run on such a backend leaves out by name (`--skip sql::`).
 //!
 //! Answers that clients depend on to the byte are kept under `snapshots/`. A difference is a
 //! failure. Run with `INSTA_UPDATE=always` to write them anew, then read what changed.
 
+mod ascending;
 mod catalogue;
 mod change;
 mod client;
@@ -30,4 +35,8 @@ mod shutdown;
 mod sister;
 mod sisters;
 mod slow;
+mod sql;
+#[path = "../support/mod.rs"]
+#[expect(unreachable_pub, dead_code, reason = "other test programs use the rest")]
+mod support;
 mod tags;

@@ -1,5 +1,6 @@
 //! The end of a server: what is under way is finished, what is new is refused.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use storefront::http::server::Ending;
@@ -40,9 +41,9 @@ async fn a_request_under_way_is_finished_and_new_connections_are_refused() {
     assert_eq!(created(&answer), 1);
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(upload.connection.rest().await.is_empty());
-    let folder = std::sync::Arc::clone(&store.folder);
+    let database = Arc::clone(&store.database);
     assert_eq!(store.ended().await, Ending::Drained);
-    let again = TestStore::start_with(Setup { folder: Some(folder), ..Setup::default() }).await;
+    let again = TestStore::start_on(&database).await;
     assert_eq!(again.find(1).await.unwrap()["game_name"], "Slow", "the answer was true");
 }
 

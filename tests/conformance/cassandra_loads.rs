@@ -11,7 +11,8 @@ use storefront::db::storage::{
 use storefront::overview::model::{Changes, GameId, Overview};
 use storefront_seed::Generator;
 
-use crate::cassandra::{Keyspace, open, world};
+use crate::cassandra::world;
+use crate::support::cassandra::{Keyspace, open};
 use crate::world::{at_once, game, shared};
 
 fn generated(id: i64) -> Overview {

@@ -11,7 +11,7 @@ use storefront::db::{Schema, carry_over};
 use storefront::overview::model::{GameId, Overview};
 use storefront_seed::Generator;
 
-use crate::cassandra::{Keyspace, open, session};
+use crate::support::cassandra::{Keyspace, open, session};
 use crate::world::{game, stored};
 
 const GAMES: i32 = 3_000;

@@ -4,7 +4,7 @@ use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::db::Schema;
 use storefront::db::storage::Kind;
 
-use crate::cassandra::{Keyspace, open, session};
+use crate::support::cassandra::{Keyspace, open, session};
 use crate::world::at_once;
 
 async fn refusal(settings: Settings, schema: Schema) -> (Kind, String) {

@@ -19,6 +19,7 @@ mod overview;
 mod postgres;
 mod postgres15;
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
 mod support;
 mod world;
 

@@ -67,9 +67,23 @@ async fn the_old_variables_still_count() {
     assert!(page.contains("<meta name=\"storefront-api-url\" content=\"https://api.example\""));
     let bundle = server.get("/1/dist/bundle.js").await;
     assert!(bundle.contains("https://api.example"));
-    let old = output(storefront(folder.path()).env("DB", "cassandra"));
-    assert_eq!(old.status.code(), Some(64));
-    assert!(errors(&old).contains("DB: this version has no cassandra backend yet"));
+}
+
+#[test]
+fn an_old_name_of_a_backend_without_its_server_is_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    for (backend, shown) in [
+        // Nobody listens on the usual ports of this address.
+        ("postgres", "postgres://postgres@127.255.0.9:5432/postgres"),
+        ("cassandra", "127.255.0.9:9042"),
+    ] {
+        let mut command = storefront(folder.path());
+        let refused = output(command.env("DB", backend).env("DEV_DB_HOST", "127.255.0.9"));
+        let text = errors(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        let said: Vec<_> = text.lines().filter(|line| line.starts_with("storefront: ")).collect();
+        assert!(said.len() == 1 && said[0].contains(shown), "{text}");
+    }
 }
 
 #[test]

@@ -10,10 +10,13 @@ mod configuration;
 mod crash;
 mod disk;
 mod first_minute;
+mod older_table;
+mod opening;
 mod process;
 mod replica;
 mod seeding;
-mod shared_file;
+mod shared_database;
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
 mod support;
 mod synced;

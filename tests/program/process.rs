@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Response};
 
+use crate::support::database::OwnDatabase;
+
 /// Longer than anything takes on a busy machine; only a defect waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,6 +58,13 @@ impl Server {
     pub fn start(folder: &Path) -> Self {
         let mut command = storefront(folder);
         Self::of(command.args(["serve", "--database-url", "embedded:games.db"]), folder)
+    }
+
+    /// `storefront serve` on that database.
+    pub fn on(database: &OwnDatabase) -> Self {
+        let mut command = storefront(database.folder());
+        command.args(["serve", "--database-url", database.url()]);
+        Self::of(&mut command, database.folder())
     }
 
     /// Any command that ends in the server; waits until it is ready.

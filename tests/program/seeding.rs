@@ -1,34 +1,61 @@
 //! `storefront seed`: complete or resumable, never in between.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::process::{Server, errors, output, printed, signal, storefront, wait};
+use crate::support::database::OwnDatabase;
 
-const URL: [&str; 2] = ["--database-url", "embedded:games.db"];
+/// Makes a test of every case for a backend.
+macro_rules! on {
+    ($backend:ident: $($case:ident)*) => {
+        mod $backend {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(stringify!($backend)).await;
+            })*
+        }
+    };
+}
 
-fn seed(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = storefront(folder);
-    command.arg("seed").args(URL).args(arguments);
+macro_rules! on_each {
+    ($($backend:ident)*) => {
+        $(on!($backend:
+            a_load_says_what_it_did
+            a_store_with_games_is_refused_unless_told
+            demo_games_are_replaced_without_asking
+            killed_at_random_and_resumed_it_ends_as_if_never_killed
+            stopped_by_ctrl_c_it_says_how_to_go_on
+        );)*
+    };
+}
+
+on_each! {
+    embedded
+    postgres
+}
+
+/// The command that loads the database.
+pub fn seed(database: &OwnDatabase, arguments: &[&str]) -> Command {
+    let mut command = storefront(database.folder());
+    command.args(["seed", "--database-url", database.url()]).args(arguments);
     command
 }
 
 /// The line with the checksum of all games.
-fn checksum(folder: &Path, arguments: &[&str]) -> String {
-    let output = output(seed(folder, arguments).arg("--checksum"));
+fn checksum(database: &OwnDatabase, arguments: &[&str]) -> String {
+    let output = output(seed(database, arguments).arg("--checksum"));
     assert!(output.status.success(), "{}", errors(&output));
     let text = printed(&output);
     text.lines().last().filter(|line| line.starts_with("checksum")).expect(&text).to_owned()
 }
 
-#[test]
-fn a_load_says_what_it_did() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = output(&mut seed(folder.path(), &["--rows", "1000", "--checksum"]));
+async fn a_load_says_what_it_did(backend: &str) {
+    let database = OwnDatabase::on(backend).await;
+    let output = output(&mut seed(&database, &["--rows", "1000", "--checksum"]));
     assert!(output.status.success(), "{}", errors(&output));
     let text = printed(&output);
     assert!(
@@ -39,31 +66,30 @@ fn a_load_says_what_it_did() {
     assert!(text.contains(" of 1000 games"), "{text}");
 }
 
-#[test]
-fn a_store_with_games_is_refused_unless_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = checksum(folder.path(), &["--rows", "100"]);
-    let refused = output(&mut seed(folder.path(), &["--rows", "50"]));
+async fn a_store_with_games_is_refused_unless_told(backend: &str) {
+    let database = OwnDatabase::on(backend).await;
+    let first = checksum(&database, &["--rows", "100"]);
+    let refused = output(&mut seed(&database, &["--rows", "50"]));
     assert_eq!(refused.status.code(), Some(1));
     assert!(errors(&refused).contains("--append") && errors(&refused).contains("--reset"));
-    assert!(checksum(folder.path(), &["--rows", "20", "--append"]).contains("of 120 games"));
-    assert_eq!(checksum(folder.path(), &["--rows", "100", "--reset"]), first);
-    assert_ne!(checksum(folder.path(), &["--rows", "100", "--reset", "--seed", "2"]), first);
-    let nothing = output(&mut seed(folder.path(), &["--resume"]));
+    assert!(checksum(&database, &["--rows", "20", "--append"]).contains("of 120 games"));
+    assert_eq!(checksum(&database, &["--rows", "100", "--reset"]), first);
+    assert_ne!(checksum(&database, &["--rows", "100", "--reset", "--seed", "2"]), first);
+    let nothing = output(&mut seed(&database, &["--resume"]));
     assert!(errors(&nothing).contains("no interrupted load"), "{}", errors(&nothing));
 }
 
-#[tokio::test]
-async fn demo_games_are_replaced_without_asking() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = storefront(folder.path());
-    drop(Server::of(command.arg("--demo").args(URL), folder.path()));
-    assert!(checksum(folder.path(), &["--rows", "30"]).contains("of 30 games"));
+async fn demo_games_are_replaced_without_asking(backend: &str) {
+    let database = OwnDatabase::on(backend).await;
+    let mut command = storefront(database.folder());
+    command.args(["--demo", "--database-url", database.url()]);
+    drop(Server::of(&mut command, database.folder()));
+    assert!(checksum(&database, &["--rows", "30"]).contains("of 30 games"));
 }
 
-#[test]
-fn impossible_wishes_are_usage_mistakes() {
-    let folder = tempfile::tempdir().unwrap();
+#[tokio::test]
+async fn impossible_wishes_are_usage_mistakes() {
+    let database = OwnDatabase::on("embedded").await;
     for arguments in [
         &["--rows", "0"][..],
         &["--rows", "2147483648"],
@@ -71,10 +97,10 @@ fn impossible_wishes_are_usage_mistakes() {
         &["--append", "--reset"],
         &["--resume", "--reset"],
     ] {
-        let output = output(&mut seed(folder.path(), arguments));
+        let output = output(&mut seed(&database, arguments));
         assert_eq!(output.status.code(), Some(64), "{arguments:?} {}", errors(&output));
     }
-    assert!(!folder.path().join("games.db").exists());
+    assert!(!database.folder().join("store.db").exists());
 }
 
 /// How many rows, and how often it is interrupted; `scripts/soak seeding` asks for more.
@@ -82,29 +108,27 @@ fn interruptions() -> usize {
     std::env::var("STOREFRONT_SOAK_ROUNDS").map_or(4, |rounds| rounds.parse().expect("a number"))
 }
 
-#[test]
-fn killed_at_random_and_resumed_it_ends_as_if_never_killed() {
-    interrupted_by("KILL", |status| status.code().is_none());
+async fn killed_at_random_and_resumed_it_ends_as_if_never_killed(backend: &str) {
+    interrupted_by(backend, "KILL", |status| status.code().is_none()).await;
 }
 
-#[test]
-fn stopped_by_ctrl_c_it_says_how_to_go_on() {
-    interrupted_by("INT", |status| status.code() == Some(130));
+async fn stopped_by_ctrl_c_it_says_how_to_go_on(backend: &str) {
+    interrupted_by(backend, "INT", |status| status.code() == Some(130)).await;
 }
 
-fn interrupted_by(name: &str, is_expected: impl Fn(std::process::ExitStatus) -> bool) {
+async fn interrupted_by(backend: &str, name: &str, is_expected: fn(ExitStatus) -> bool) {
     let seed_of_test = std::env::var("STOREFRONT_TEST_SEED")
         .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
     println!("STOREFRONT_TEST_SEED={seed_of_test}");
     let mut rng = StdRng::seed_from_u64(seed_of_test);
-    let whole = tempfile::tempdir().unwrap();
+    let whole = OwnDatabase::on(backend).await;
     let rows = ["--rows", "300000"];
-    let expected = checksum(whole.path(), &rows);
+    let expected = checksum(&whole, &rows);
 
-    let folder = tempfile::tempdir().unwrap();
+    let database = OwnDatabase::on(backend).await;
     let (mut arguments, mut interrupted) = (rows.to_vec(), 0);
     for _ in 0..interruptions() {
-        let mut child = seed(folder.path(), &arguments)
+        let mut child = seed(&database, &arguments)
             .env("STOREFRONT_LOG", "storefront=debug")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -134,12 +158,12 @@ fn interrupted_by(name: &str, is_expected: impl Fn(std::process::ExitStatus) -> 
             );
         }
         interrupted += 1;
-        let refused = output(&mut seed(folder.path(), &rows));
+        let refused = output(&mut seed(&database, &rows));
         assert!(errors(&refused).contains("--resume goes on with it"), "{}", errors(&refused));
         arguments = vec!["--resume"];
     }
     assert!(interrupted > 0);
-    let resumed = output(seed(folder.path(), &["--resume", "--checksum"]).stdin(Stdio::null()));
+    let resumed = output(seed(&database, &["--resume", "--checksum"]).stdin(Stdio::null()));
     let text = printed(&resumed);
     assert!(text.contains(&expected), "{text} {} is not {expected}", errors(&resumed));
 }

@@ -1,5 +1,6 @@
 //! A database of a test's own, whichever backend it is on.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,30 +8,33 @@ use storefront::config::database::Database;
 use storefront::config::{Reader, Sources};
 use tempfile::TempDir;
 
-use super::postgres::{NEWEST, OLDEST, OwnSchema};
+use super::cassandra::Keyspace;
+use super::postgres::{self, NEWEST, OLDEST, OwnSchema};
 
 /// An empty database, and a folder for what belongs to it; both are removed with the value.
 pub struct OwnDatabase {
-    place: Place,
+    url: String,
+    _guard: Guard,
     folder: TempDir,
 }
 
-enum Place {
-    /// A file in the folder.
-    File,
-    Schema(OwnSchema),
-}
+/// When this is dropped the database is.
+type Guard = Box<dyn Any + Send + Sync>;
 
 impl OwnDatabase {
     /// A new one on the backend of that name. A further backend is one line here.
     pub async fn on(backend: &str) -> Self {
-        let place = match backend {
-            "embedded" => Place::File,
-            "postgres" => Place::Schema(OwnSchema::create(NEWEST).await),
-            "postgres15" => Place::Schema(OwnSchema::create(OLDEST).await),
-            other => panic!("tests know no backend `{other}`: embedded, postgres, postgres15"),
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (url, guard) = match backend {
+            "embedded" => file(folder.path()),
+            "postgres" => schema(NEWEST).await,
+            "postgres15" => schema(OLDEST).await,
+            "cassandra" => keyspace().await,
+            other => {
+                panic!("tests know no backend `{other}`: embedded, postgres, postgres15, cassandra")
+            }
         };
-        Self { place, folder: tempfile::tempdir().expect("a temporary folder") }
+        Self { url, _guard: guard, folder }
     }
 
     /// A new one on the backend that all tests of a run are on: `STOREFRONT_TEST_BACKEND`, else
@@ -41,16 +45,13 @@ impl OwnDatabase {
     }
 
     /// As `--database-url` takes it.
-    pub fn url(&self) -> String {
-        match &self.place {
-            Place::File => format!("embedded:{}", self.folder().join("store.db").display()),
-            Place::Schema(schema) => schema.url(),
-        }
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The same as the program reads it.
     pub fn settings(&self) -> Database {
-        settings(&self.url())
+        settings(&self.url)
     }
 
     /// Where logs and files go.
@@ -60,14 +61,32 @@ impl OwnDatabase {
 
     /// Runs SQL beside the program.
     pub async fn execute(&self, sql: &str) {
-        match &self.place {
-            Place::File => {
-                let file = rusqlite::Connection::open(self.folder().join("store.db"));
-                file.and_then(|file| file.execute_batch(sql)).expect("the statements succeed");
-            }
-            Place::Schema(schema) => schema.execute(sql).await,
+        if let Some(path) = self.url.strip_prefix("embedded:") {
+            let file = rusqlite::Connection::open(path);
+            file.and_then(|file| file.execute_batch(sql)).expect("the statements succeed");
+        } else {
+            postgres::execute(&self.url, sql).await;
         }
     }
+
+    /// The first column of what a query finds, as text; of PostgreSQL only.
+    pub async fn column(&self, sql: &str) -> Vec<String> {
+        postgres::column(&self.url, sql).await
+    }
+}
+
+fn file(folder: &Path) -> (String, Guard) {
+    (format!("embedded:{}", folder.join("store.db").display()), Box::new(()))
+}
+
+async fn schema(server: &str) -> (String, Guard) {
+    let schema = OwnSchema::create(server).await;
+    (schema.url(), Box::new(schema))
+}
+
+async fn keyspace() -> (String, Guard) {
+    let keyspace = Keyspace::reserve().await;
+    (keyspace.url(), Box::new(keyspace))
 }
 
 /// What the program makes of a URL.

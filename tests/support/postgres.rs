@@ -1,6 +1,6 @@
 //! A schema of a test's own in a real PostgreSQL database.
 
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// Where the servers are; `scripts/test` starts them and sets these.
 pub const NEWEST: &str = "STOREFRONT_TEST_POSTGRES";
@@ -42,11 +42,6 @@ impl OwnSchema {
         let separator = if server.contains('?') { '&' } else { '?' };
         format!("{server}{separator}options=-csearch_path%3D{}", self.name)
     }
-
-    /// Runs statements in the schema.
-    pub async fn execute(&self, sql: &str) {
-        execute(&self.url(), sql).await;
-    }
 }
 
 impl Drop for OwnSchema {
@@ -63,9 +58,24 @@ impl Drop for OwnSchema {
 
 /// Runs statements on a connection of their own.
 pub async fn execute(url: &str, sql: &str) {
+    ask(url, sql).await;
+}
+
+/// The first column of what a query finds, as text.
+pub async fn column(url: &str, sql: &str) -> Vec<String> {
+    let answers = ask(url, sql).await;
+    let rows = answers.iter().filter_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("null").to_owned()),
+        _ => None,
+    });
+    rows.collect()
+}
+
+async fn ask(url: &str, sql: &str) -> Vec<SimpleQueryMessage> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server is up");
     let connection = tokio::spawn(connection);
-    client.batch_execute(sql).await.expect("the statements succeed");
+    let answers = client.simple_query(sql).await.expect("the statements succeed");
     drop(client);
     connection.await.expect("no panic").expect("the connection ends well");
+    answers
 }

@@ -26,9 +26,9 @@ const VERSIONS: &str =
 const OLD_TABLE: &str = "overview";
 /// Nodes have to agree on each change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a table may be listed before it is there: this often, with a pause between.
-const LISTED_ATTEMPTS: usize = 50;
-const LISTED_PAUSE: Duration = Duration::from_millis(100);
+/// How often a step is tried, with a pause between.
+const ATTEMPTS: usize = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Migrates or checks, as asked.
 pub(super) async fn run(cluster: &Cluster, schema: Schema) -> Result<(), StorageError> {
@@ -84,6 +84,10 @@ fn create_keyspace(replication: u8) -> String {
 
 /// Runs a statement on the node that all servers choose.
 async fn change(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
+    patiently(|| change_once(cluster, text)).await
+}
+
+async fn change_once(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
     let session = cluster.session();
     let mut statement = Statement::new(cluster.text(text));
     statement.set_request_timeout(Some(CHANGE_TIMEOUT));
@@ -113,17 +117,26 @@ async fn supported_version(cluster: &Cluster) -> Result<usize, StorageError> {
     Ok(found)
 }
 
-/// The row of the version. A table that another server is just creating is listed a moment before
-/// it can be read.
+/// The row of the version.
 async fn version(cluster: &Cluster) -> Result<usize, StorageError> {
     let text = "SELECT version FROM $.schema_versions WHERE name = 'schema'";
-    for _ in 1..LISTED_ATTEMPTS {
-        match query(cluster, text, ()).await {
-            Err(error) if error.kind() == Kind::Invalid => tokio::time::sleep(LISTED_PAUSE).await,
-            result => return version_of(result?),
+    version_of(patiently(|| query(cluster, text, ())).await?)
+}
+
+/// Repeats what may fail for a moment: a table that another server is just creating is listed
+/// before it can be used, and the node has several errors for that.
+async fn patiently<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match work().await {
+            Ok(done) => return Ok(done),
+            Err(error) => tracing::debug!(%error, "a step of the schema is repeated"),
         }
+        tokio::time::sleep(PAUSE).await;
     }
-    version_of(query(cluster, text, ()).await?)
+    work().await
 }
 
 fn version_of(result: QueryResult) -> Result<usize, StorageError> {

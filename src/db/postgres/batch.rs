@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Client, Error};
 
 use super::connection::{Connector, PATIENCE};
-use super::error;
+use super::error::{self, Failure};
 use crate::db::storage::{Kind, StorageError};
+use crate::telemetry::logs::Throttle;
 
 /// Who may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
@@ -57,7 +58,8 @@ pub(super) struct Batcher<B: Batch> {
 impl<B: Batch> Batcher<B> {
     pub(super) fn start(connector: &Connector, batch: B) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let keeper = Keeper { connector: connector.clone(), batch, waiting };
+        let throttle = Throttle::default();
+        let keeper = Keeper { connector: connector.clone(), batch, waiting, throttle };
         tokio::spawn(keeper.run());
         Self { queue }
     }
@@ -90,6 +92,7 @@ struct Keeper<B: Batch> {
     connector: Connector,
     batch: B,
     waiting: mpsc::Receiver<Waiting<B>>,
+    throttle: Throttle,
 }
 
 /// Nobody can ask any more.
@@ -113,7 +116,7 @@ impl<B: Batch> Keeper<B> {
         }
     }
 
-    async fn open(&self) -> Result<Open<B>, Error> {
+    async fn open(&self) -> Result<Open<B>, Failure> {
         let (client, ended) = self.connector.connect_for_acts(SETTINGS).await?;
         let statements = self.batch.prepare(&client).await?;
         Ok(Open { client, statements, ended })
@@ -126,18 +129,20 @@ impl<B: Batch> Keeper<B> {
         loop {
             let again = Instant::now() + PAUSE;
             // Apart from `self`, so that the queue can be read meanwhile.
-            let Self { connector, batch, waiting: queue } = self;
+            let Self { connector, batch, waiting: queue, throttle } = self;
             let attempt = async {
                 let (client, ended) = connector.connect_for_acts(SETTINGS).await?;
                 let statements = batch.prepare(&client).await?;
-                Ok(Open { client, statements, ended })
+                Ok::<_, Failure>(Open { client, statements, ended })
             };
-            match refusing(queue, &mut waiting, &failure, timeout(PATIENCE, attempt)).await? {
+            match refusing(queue, throttle, &mut waiting, &failure, timeout(PATIENCE, attempt))
+                .await?
+            {
                 Ok(Ok(open)) => return Ok(open),
                 Ok(Err(error)) => failure = error::storage(error),
                 Err(_) => failure = error::late(),
             }
-            refusing(queue, &mut waiting, &failure, sleep_until(again)).await?;
+            refusing(queue, throttle, &mut waiting, &failure, sleep_until(again)).await?;
         }
     }
 
@@ -177,9 +182,9 @@ impl<B: Batch> Keeper<B> {
             Ok(Err(error)) if is_of_one(&error) && asks.len() > 1 => {
                 self.one_by_one(open, asks, answers).await;
             }
-            Ok(Err(error)) => refuse(answers, &error::storage(error)),
+            Ok(Err(error)) => refuse(&self.throttle, answers, &error::storage(error)),
             Err(_) => {
-                refuse(answers, &error::late());
+                refuse(&self.throttle, answers, &error::late());
                 return false;
             }
         }
@@ -214,8 +219,16 @@ fn unanswered() -> StorageError {
     StorageError::new(Kind::Internal, "a query to PostgreSQL gave too few answers")
 }
 
-fn refuse<T>(answers: Vec<oneshot::Sender<Result<T, StorageError>>>, error: &StorageError) {
-    tracing::warn!(error = %error, cause = ?std::error::Error::source(error), waiting = answers.len(), "query failed");
+/// Tells everyone of a failure, and the log a few times a second.
+fn refuse<T>(
+    throttle: &Throttle,
+    answers: Vec<oneshot::Sender<Result<T, StorageError>>>,
+    error: &StorageError,
+) {
+    if let Some(suppressed) = throttle.line() {
+        let cause = std::error::Error::source(error);
+        tracing::warn!(%error, cause, waiting = answers.len(), suppressed, "query failed");
+    }
     for answer in answers {
         drop(answer.send(Err(StorageError::new(error.kind(), error.to_string()))));
     }
@@ -224,6 +237,7 @@ fn refuse<T>(answers: Vec<oneshot::Sender<Result<T, StorageError>>>, error: &Sto
 /// Waits for `event`; whoever asks meanwhile gets the failure.
 async fn refusing<B: Batch, T>(
     queue: &mut mpsc::Receiver<Waiting<B>>,
+    throttle: &Throttle,
     group: &mut Vec<Waiting<B>>,
     failure: &StorageError,
     event: impl Future<Output = T>,
@@ -236,7 +250,8 @@ async fn refusing<B: Batch, T>(
                 if count == 0 {
                     return Err(Done);
                 }
-                refuse(group.drain(..).map(|waiting| waiting.answer).collect(), failure);
+                let answers = group.drain(..).map(|waiting| waiting.answer).collect();
+                refuse(throttle, answers, failure);
             }
         }
     }

@@ -50,6 +50,8 @@ const INSERT: &str = "INSERT INTO overviews (game_id, game_name, description, re
 const KEY: &str = "SET LOCAL maintenance_work_mem = '512MB'; \
                    ALTER TABLE overviews_load ADD CONSTRAINT overviews_load_key \
                    PRIMARY KEY (game_id)";
+const DRESS: &str = "SELECT storefront_dress_load()";
+const HANGS: &str = "SELECT storefront_hangs_on_overviews()";
 /// From here on readers wait, for as long as it takes to carry over what others created meanwhile.
 const LOCK_OUT: &str = "LOCK TABLE overviews IN ACCESS EXCLUSIVE MODE";
 const CARRY: &str = "INSERT INTO overviews_load (game_id, game_name, description, release_date, \
@@ -84,6 +86,18 @@ impl PostgresBulk {
         }
     }
 
+    /// Another table cannot take the place of one that others build on.
+    async fn refuse_what_hangs(&self) -> Result<(), StorageError> {
+        let client = self.client().await?;
+        let hangs: Option<String> = client.query_one(HANGS, &[]).await.map_err(storage)?.get(0);
+        let Some(hangs) = hangs else { return Ok(()) };
+        let text = format!(
+            "the load would replace the table overviews, and this hangs on it: {hangs}; drop it \
+             for the time of the load, or use --append"
+        );
+        Err(StorageError::new(Kind::Invalid, text))
+    }
+
     /// Runs one transaction on a connection of its own.
     async fn transaction<T>(
         &self,
@@ -111,6 +125,9 @@ impl BulkStore for PostgresBulk {
     }
 
     async fn begin(&self, load: NewLoad) -> Result<Begin, StorageError> {
+        if load.mode != LoadMode::Append {
+            self.refuse_what_hangs().await?;
+        }
         self.transaction(async |t| begin(t, &self.counter, load).await).await
     }
 
@@ -274,6 +291,7 @@ async fn finish(t: &Transaction<'_>, counter: &Counter, load: i64) -> Result<(),
     let place = loads::finish(t, load).await?;
     if place != Place::Beside {
         t.batch_execute(KEY).await?;
+        let renames: String = t.query_one(DRESS, &[]).await?.try_get(0)?;
         t.batch_execute(LOCK_OUT).await?;
         if place == Place::InsteadAndCarry {
             t.batch_execute(CARRY).await?;
@@ -281,6 +299,7 @@ async fn finish(t: &Transaction<'_>, counter: &Counter, load: i64) -> Result<(),
         let own = format!("ALTER SEQUENCE {} OWNED BY overviews_load.game_id", counter.name());
         t.batch_execute(&own).await?;
         t.batch_execute(TAKE_THE_NAME).await?;
+        t.batch_execute(&renames).await?;
     }
     Ok(())
 }

@@ -1,23 +1,24 @@
 //! Reaching the server: TLS, single connections, the pool.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error;
+use super::error::{self, Failure};
 use crate::config::database::postgres::{Postgres, Tls};
 use crate::db::storage::{Kind, StorageError};
 
@@ -25,6 +26,8 @@ use crate::db::storage::{Kind, StorageError};
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Acts that change or list games run on these; most of the traffic has connections of its own.
 const POOL: usize = 8;
+/// Notices are for those who type SQL.
+const QUIET: &str = "SET client_min_messages = warning";
 /// A statement that nobody waits for any more ends too.
 const SETTINGS: &str = "SET statement_timeout = '5s'";
 
@@ -48,7 +51,7 @@ impl Connector {
     }
 
     /// One connection, without any limit on the time of a statement.
-    pub(super) async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+    pub(super) async fn connect(&self) -> Result<Client, Failure> {
         self.connect_and_watch().await.map(|(client, _)| client)
     }
 
@@ -56,14 +59,18 @@ impl Connector {
     pub(super) async fn connect_for_acts(
         &self,
         settings: &str,
-    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    ) -> Result<(Client, JoinHandle<()>), Failure> {
         let (client, ended) = self.connect_and_watch().await?;
         client.batch_execute(SETTINGS).await?;
         client.batch_execute(settings).await?;
         Ok((client, ended))
     }
 
-    async fn connect_and_watch(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    async fn connect_and_watch(&self) -> Result<(Client, JoinHandle<()>), Failure> {
+        timeout(PATIENCE, self.handshake()).await.unwrap_or(Err(Failure::Late))
+    }
+
+    async fn handshake(&self) -> Result<(Client, JoinHandle<()>), Failure> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let ended = tokio::spawn(async move {
             // Whoever uses the client is told of the same error.
@@ -71,6 +78,7 @@ impl Connector {
                 tracing::debug!(%error, "a connection to PostgreSQL ended");
             }
         });
+        client.batch_execute(QUIET).await?;
         Ok((client, ended))
     }
 
@@ -83,22 +91,19 @@ impl Connector {
                 async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) },
             )
         });
-        let timeouts =
-            Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
         Pool::builder(manager)
             .max_size(POOL)
-            .runtime(Runtime::Tokio1)
-            .timeouts(timeouts)
             .post_create(set)
             .build()
             .map_err(|e| StorageError::caused(Kind::Internal, "the pool cannot be built", e))
     }
 }
 
-/// Runs one act on a connection of the pool, in a task that goes on if nobody waits for it.
+/// Runs one act on a connection of the pool, in a task that goes on if nobody waits for it. One
+/// deadline is for all of it, the wait for a connection included.
 pub(super) async fn act<T, F>(
     pool: &Pool,
-    statements: impl FnOnce(Object) -> F + Send + 'static,
+    statements: impl FnOnce(Lent) -> F + Send + 'static,
 ) -> Result<T, StorageError>
 where
     T: Send + 'static,
@@ -106,14 +111,47 @@ where
 {
     let pool = pool.clone();
     let task = async move {
-        let connection = pool.get().await.map_err(error::pool)?;
-        match tokio::time::timeout(PATIENCE, statements(connection)).await {
-            Ok(outcome) => outcome.map_err(error::storage),
-            Err(_) => Err(error::late()),
+        let is_late = Arc::new(AtomicBool::new(false));
+        let lent = Arc::clone(&is_late);
+        let mut running = Box::pin(async move {
+            let connection = pool.get().await.map_err(error::pool)?;
+            let connection = Lent { connection: Some(connection), is_late: lent };
+            statements(connection).await.map_err(error::storage)
+        });
+        match timeout(PATIENCE, &mut running).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                is_late.store(true, Ordering::Relaxed);
+                Err(error::late())
+            }
         }
     };
     let ended = tokio::spawn(task).await;
     ended.map_err(|e| StorageError::caused(Kind::Internal, "an act on PostgreSQL panicked", e))?
+}
+
+/// A connection of the pool. One whose act was late is not given back: it may be silent for ever.
+pub(super) struct Lent {
+    connection: Option<Object>,
+    is_late: Arc<AtomicBool>,
+}
+
+impl Deref for Lent {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("it is there until the drop"))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.is_late.load(Ordering::Relaxed)
+            && let Some(connection) = self.connection.take()
+        {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 fn client_config(tls: &Tls) -> Result<ClientConfig, StorageError> {

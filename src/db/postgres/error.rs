@@ -9,8 +9,27 @@ use tokio_postgres::error::SqlState;
 
 use crate::db::storage::{Kind, StorageError};
 
+/// What the driver does not tell: that it never ended.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The driver's own error.
+    Driver(Error),
+    /// There was no answer in time.
+    Late,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
 /// The error of an act on an open store.
-pub(super) fn storage(error: Error) -> StorageError {
+pub(super) fn storage(failure: impl Into<Failure>) -> StorageError {
+    let error = match failure.into() {
+        Failure::Driver(error) => error,
+        Failure::Late => return late(),
+    };
     let (kind, message) = match error.code() {
         None if error.is_closed() || is_io(&error) => {
             (Kind::Unavailable, "the connection to PostgreSQL broke")
@@ -74,8 +93,12 @@ pub(super) fn late() -> StorageError {
 }
 
 /// The error of opening a database, for the operator: one sentence that says what to do.
-pub(super) fn at(shown: &str, error: &Error) -> StorageError {
-    let Some(code) = error.code() else { return unreachable(shown, error) };
+pub(super) fn at(shown: &str, failure: impl Into<Failure>) -> StorageError {
+    let error = match failure.into() {
+        Failure::Driver(error) => error,
+        Failure::Late => return unreachable(shown, "it says nothing"),
+    };
+    let Some(code) = error.code() else { return unreachable(shown, &deepest(&error)) };
     let (kind, reason) = match code {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             (Kind::Invalid, "the server refuses the user or the password; correct the URL")
@@ -100,8 +123,7 @@ pub(super) fn at(shown: &str, error: &Error) -> StorageError {
     StorageError::new(kind, text)
 }
 
-fn unreachable(shown: &str, error: &Error) -> StorageError {
-    let cause = deepest(error);
+fn unreachable(shown: &str, cause: &str) -> StorageError {
     let text = format!(
         "cannot reach {shown}: {cause}; is the server running, and are host, port and sslmode right?"
     );

@@ -26,8 +26,9 @@ const VERSION: &str = "SELECT coalesce(max(version), 0) FROM storefront_schema";
 
 /// Migrates or checks, as asked; the counter's name, as it is written in SQL.
 pub(super) async fn run(connector: &Connector, schema: Schema) -> Result<String, StorageError> {
-    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), &e);
-    let mut client = connector.connect().await.map_err(failed)?;
+    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
+    let connected = connector.connect().await;
+    let mut client = connected.map_err(|e| error::at(connector.shown(), e))?;
     let found = supported(connector, version(&client).await.map_err(failed)?)?;
     if found < STEPS.len() {
         if schema == Schema::Require {
@@ -41,7 +42,7 @@ pub(super) async fn run(connector: &Connector, schema: Schema) -> Result<String,
 }
 
 async fn apply(connector: &Connector, client: &mut Client) -> Result<(), StorageError> {
-    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), &e);
+    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
     transaction.batch_execute(VERSION_TABLE).await.map_err(failed)?;

@@ -40,7 +40,7 @@ impl PostgresOverviews {
 #[async_trait]
 impl OverviewStore for PostgresOverviews {
     async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
-        self.find.ask(id).await
+        self.find.game(id).await
     }
 
     async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {

@@ -65,8 +65,8 @@ impl PostgresReplica {
 }
 
 async fn check(replica: &Connector) -> Result<(), StorageError> {
-    let failed = |e: Error| error::at(replica.shown(), &e);
-    let client = replica.connect().await.map_err(failed)?;
+    let failed = |e: Error| error::at(replica.shown(), e);
+    let client = replica.connect().await.map_err(|e| error::at(replica.shown(), e))?;
     let is_replica: bool = client.query_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
     if is_replica {
         return Ok(());
@@ -83,7 +83,7 @@ impl Replica for PostgresReplica {
     }
 
     async fn find(&self, id: GameId, seen: Option<Position>) -> Option<Option<Overview>> {
-        if self.has(seen).await { self.find.ask(id).await.ok() } else { None }
+        if self.has(seen).await { self.find.game(id).await.ok() } else { None }
     }
 
     async fn page(

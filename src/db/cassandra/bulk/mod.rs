@@ -1,7 +1,7 @@
 //! Loading and checking whole tables in Cassandra.
 //!
 //! In this room: opening and closing a load, and what a store holds (here); writing its chunks
-//! ([`write`]), demo games ([`demo`]), reading everything ([`scan`]). A load is in the one row of
+//! ([`mod@write`]), demo games ([`demo`]), reading everything ([`scan`]). A load is in the one row of
 //! [`Store`] while it is open; its chunks that are done are rows of `chunks`.
 
 mod demo;

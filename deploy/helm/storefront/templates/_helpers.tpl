@@ -1,0 +1,84 @@
+{{/* The release's name, with the chart's unless it holds that already. */}}
+{{- define "storefront.fullname" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What one part is selected by; takes {root, part}. */}}
+{{- define "storefront.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part.name }}
+{{- end -}}
+
+{{/* Labels of everything; takes the root. */}}
+{{- define "storefront.labels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* The deployments: one for everything, or those of .Values.services. A JSON list of {name, suffix,
+     serves, replicas}. */}}
+{{- define "storefront.parts" -}}
+{{- $parts := list -}}
+{{- range .Values.services -}}
+{{- $parts = append $parts (dict "name" .name "suffix" (printf "-%s" .name) "serves" .serves "replicas" (.replicas | default $.Values.replicas)) -}}
+{{- else -}}
+{{- $parts = append $parts (dict "name" "all" "suffix" "" "serves" list "replicas" .Values.replicas) -}}
+{{- end -}}
+{{- $parts | toJson -}}
+{{- end -}}
+
+{{- define "storefront.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+
+{{/* Where the database is. */}}
+{{- define "storefront.database" -}}
+- name: STOREFRONT_DATABASE_URL
+  {{- if eq .Values.database.backend "embedded" }}
+  value: embedded:/var/lib/storefront/data/games.db
+  {{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.database.existingSecret }}
+      key: {{ .Values.database.secretKey }}
+  {{- end }}
+{{- end -}}
+
+{{- define "storefront.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+# The owner of the embedded database's volume.
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "storefront.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* What cannot work is refused before anything is sent to the cluster. */}}
+{{- define "storefront.check" -}}
+{{- if eq .Values.database.backend "embedded" -}}
+{{- if or (gt (int .Values.replicas) 1) .Values.autoscaling.enabled .Values.services -}}
+{{- fail "database.backend embedded is one file for one pod: set replicas to 1, leave autoscaling and services off, or use postgres or cassandra" -}}
+{{- end -}}
+{{- if .Values.seed.enabled -}}
+{{- fail "seed.enabled does not work with database.backend embedded: run `storefront seed` in the pod by kubectl exec" -}}
+{{- end -}}
+{{- else if not .Values.database.existingSecret -}}
+{{- fail (printf "database.existingSecret must name the secret that has the URL of the %s database" .Values.database.backend) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,69 @@
+//! The driver alone: the store's row of a game by a prepared statement, without HTTP.
+//!
+//! Part of the load harness, not of the product. One connection on which many questions are under
+//! way at once (pipelined) is what one tokio-postgres connection can do; `--connections` takes more.
+
+mod flight;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use flight::{Ask, Flight};
+use tokio_postgres::{Client, NoTls, Statement};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const FIND: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
+                    tags FROM overviews WHERE game_id = $1";
+
+#[derive(Debug, Parser)]
+#[command(about = "Point reads through tokio-postgres alone; prints one JSON object")]
+struct Args {
+    /// postgres://USER:PASSWORD@127.0.0.1:PORT/DATABASE?sslmode=disable
+    #[arg(long)]
+    url: String,
+    #[command(flatten)]
+    flight: Flight,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    ensure!(args.url.contains("@127.0.0.1:"), "load goes to 127.0.0.1 only");
+    let mut lanes = Vec::new();
+    for _ in 0..args.flight.connections {
+        let (client, connection) =
+            tokio_postgres::connect(&args.url, NoTls).await.context("cannot connect")?;
+        // How a connection ends is seen by the question on it.
+        tokio::spawn(connection);
+        let statement = client.prepare(FIND).await?;
+        lanes.push((client, statement));
+    }
+    let find = Find { lanes, turn: AtomicUsize::new(0) };
+    let report = args.flight.run(find, args.flight.random()).await?;
+    println!("{report}");
+    Ok(())
+}
+
+struct Find {
+    lanes: Vec<(Client, Statement)>,
+    turn: AtomicUsize,
+}
+
+impl Ask for Find {
+    /// Reads every column, as the store does.
+    async fn ask(&self, id: i32) -> anyhow::Result<()> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (client, statement) = &self.lanes[turn % self.lanes.len()];
+        let row = client.query_one(statement, &[&id]).await?;
+        let found: i32 = row.try_get(0)?;
+        for column in 1..6 {
+            let _: String = row.try_get(column)?;
+        }
+        let _: Option<Vec<Option<String>>> = row.try_get(6)?;
+        ensure!(found == id, "another game was found");
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+"""A Cassandra node of scripts/servers: its folder after seeding is kept, and put back for each run.
+
+Files of tables never change once they are written, so a copy of them is a hard link.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from types import ModuleType
+
+from . import seeds, store
+from .places import ROOT
+from .seeds import Games, Stamp
+from .site import Site
+from .talk import Refusal, say
+
+_KEYSPACE = "storefront"
+_STAMP = "stamp.json"
+# Folders of a node that are not data.
+_NOT_DATA = ("conf", "logs", "tmp")
+_SETTINGS = ("commitlog_sync", "commitlog_sync_period", "memtable_allocation_type",
+             "disk_access_mode", "paxos_variant", "concurrent_reads", "concurrent_writes")
+# Compactions follow each other with pauses: quiet is when nothing was under way for so long.
+_QUIET_SECONDS = 5.0
+_COMPACTION_SECONDS = 3600.0
+
+
+class Server:
+    """The node. It runs after `working`."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.home = site.folder / "cassandra" / "1"
+        # Beside the servers' own folder, on the same disk, so that links are possible.
+        self.kept = site.folder.with_name(f"{site.folder.name}-kept")
+        self.address, self.port = "127.0.0.1", site.port_base + 42
+
+    @property
+    def url(self) -> str:
+        """For the product."""
+        return f"cassandra://{self.address}:{self.port}/{_KEYSPACE}?replication=1"
+
+    def working(self, games: Games) -> Stamp:
+        """Starts the node with the seeded games and nothing else; how they were seeded."""
+        folder = self.kept / f"cassandra-{games.name}"
+        if games.reseed:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / _STAMP).exists():
+            self._seed(games, folder)
+        if self.site.pids("cassandra"):
+            self.site.stop("cassandra")
+        clear(self.home)
+        linked(folder, self.home)
+        self._start()
+        return Stamp.of((folder / _STAMP).read_text())
+
+    def recipe(self) -> dict[str, object]:
+        """Version and settings, from the node itself."""
+        settings = [(name, self.ask("SELECT value FROM system_views.settings "
+                                    f"WHERE name = '{name}'")) for name in _SETTINGS]
+        shown = ", ".join(f"{name} {value[0].decode()}" for name, value in settings if value)
+        version = self.ask("SELECT release_version FROM system.local")[0].decode()
+        heap = json.loads((self.site.folder / "servers.json").read_text())["cassandra"]["heap"]
+        return {"version": f"Cassandra {version}, one node, heap {heap}, deploy/cassandra",
+                "settings": shown,
+                "writes": "answered before they are on disk (commitlog_sync periodic, 10 s)"}
+
+    def ask(self, query: str) -> list[bytes]:
+        """The values of a query of one column."""
+        cql = _cql()
+        with cql.Session(self.address, self.port, 30.0) as session:
+            return list(session.column(query))
+
+    def wait_until_quiet(self) -> None:
+        """Returns once nothing has been compacted or flushed for a while."""
+        end, quiet_since = time.monotonic() + _COMPACTION_SECONDS, time.monotonic()
+        while time.monotonic() - quiet_since < _QUIET_SECONDS:
+            if time.monotonic() > end:
+                raise Refusal("Cassandra still compacts after an hour: look at its logs in "
+                              f"{self.home / 'logs'}")
+            if self._busy():
+                quiet_since = time.monotonic()
+            time.sleep(0.5)
+
+    def _busy(self) -> int:
+        counts = [self.ask(f"SELECT {column} FROM system_views.thread_pools WHERE name = '{pool}'")
+                  for pool in ("CompactionExecutor", "MemtableFlushWriter")
+                  for column in ("active_tasks", "pending_tasks")]
+        return sum(int.from_bytes(values[0]) for values in counts if values)
+
+    def _start(self) -> None:
+        self.site.alone("cassandra", "--nodes", "1")
+
+    def _seed(self, games: Games, folder: Path) -> None:
+        """Seeds an empty node. The folder has its name only when it is complete."""
+        part = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        if self.site.pids("cassandra"):
+            self.site.stop("cassandra")
+        clear(self.home)
+        store.need_space(self.site.folder.parent, games.rows * 2)
+        self._start()
+        seeds.announce(games, f"Cassandra's {_KEYSPACE}")
+        stamp = seeds.fill(self.url, games)
+        say("waiting until Cassandra has compacted what it wants to")
+        self.wait_until_quiet()
+        # A stop by a signal writes what is in memory to tables.
+        self.site.stop("cassandra")
+        linked(self.home, part)
+        (part / _STAMP).write_text(stamp.text() + "\n")
+        os.replace(part, folder)
+
+
+def clear(home: Path) -> None:
+    """Removes a stopped node's data."""
+    for path in home.iterdir() if home.exists() else ():
+        if path.name in _NOT_DATA:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def linked(source: Path, copy: Path) -> None:
+    """Copies a stopped node's data: links to the large files of tables, the rest byte by byte."""
+    for path in source.iterdir():
+        if path.is_dir() and path.name not in _NOT_DATA:
+            shutil.copytree(path, copy / path.name, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, copy: str) -> None:
+    # Statistics are rewritten under their name, all else of a table stays as it is.
+    if source.endswith(".db") and not source.endswith("Statistics.db"):
+        os.link(source, copy)
+    else:
+        shutil.copy2(source, copy)
+
+
+def _cql() -> ModuleType:
+    """The little client that scripts/servers asks its nodes with."""
+    path = ROOT / "scripts" / "servers.d" / "cql.py"
+    spec = importlib.util.spec_from_file_location("servers_cql", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,63 @@
+"""pgbench as a client: PostgreSQL without the store."""
+
+import json
+import re
+from pathlib import Path
+
+from . import processes, tools
+from .clients import SLACK, Sample
+from .places import CACHE, STRESS, ensure
+from .postgres import quoted
+from .talk import Refusal
+
+# As in the goals; two threads, one for each core that pgbench itself may need.
+CLIENTS, THREADS = 16, 2
+_COLUMNS = ("game_name", "description", "release_date", "developer", "publisher", "tags")
+_SELECT = """\
+\\set id random(1, {rows})
+SELECT game_id, {columns} FROM overviews WHERE game_id = :id;
+"""
+
+
+def select(rows: int) -> str:
+    """One row by its key, with all columns that the store reads."""
+    return _SELECT.format(rows=rows, columns=", ".join(_COLUMNS))
+
+
+def insert() -> str:
+    """The game that the load's POST creates, committed each on its own."""
+    game = json.loads((STRESS / "bodies" / "post.json").read_text())
+    tags = ", ".join(map(quoted, game["tags"]))
+    values = [*[quoted(game[name]) for name in _COLUMNS[:-1]], f"ARRAY[{tags}]"]
+    return f"INSERT INTO overviews ({', '.join(_COLUMNS)}) VALUES ({', '.join(values)});\n"
+
+
+def run(name: str, url: str, script: str, seconds: float, seed: int) -> Sample:
+    """Prepared statements over as many connections as the goals say."""
+    path = ensure(CACHE / "pgbench") / f"{name}.sql"
+    path.write_text(script)
+    length = max(1, round(seconds))
+    output = processes.run(f"pgbench {name}", [
+        program(), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(THREADS),
+        "-T", str(length), f"--random-seed={seed}", "-f", path, url], length + SLACK)
+    return parse(output, length)
+
+
+def program() -> Path:
+    """Debian's: it talks to any version."""
+    return tools.found("pgbench", "postgresql-contrib")
+
+
+def parse(output: str, seconds: float) -> Sample:
+    """The sample in pgbench's words. It says no percentiles without a log of every statement."""
+    found = {name: re.search(pattern, output, re.MULTILINE) for name, pattern in (
+        ("tps", r"^tps = ([\d.]+)"), ("mean", r"^latency average = ([\d.]+) ms"),
+        ("done", r"^number of transactions actually processed: (\d+)"),
+        ("failed", r"^number of failed transactions: (\d+)"))}
+    if not found["tps"] or not found["done"]:
+        raise Refusal("pgbench printed no result")
+    failed = int(found["failed"][1]) if found["failed"] else 0
+    done = int(found["done"][1])
+    return Sample("pgbench", seconds, float(found["tps"][1]), done + failed, done, 0,
+                  {"failed": failed} if failed else {},
+                  float(found["mean"][1]) if found["mean"] else 0.0, 0.0, 0.0, 0.0, 0.0)

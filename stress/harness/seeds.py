@@ -1,0 +1,89 @@
+"""What `storefront seed` was asked for and says that it stored."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import machine, places, processes, tools
+from .talk import Refusal, say
+
+# The slowest speed at which a load is still waited for, in rows a second.
+SLOWEST = 2_000
+
+
+@dataclass(frozen=True)
+class Games:
+    """The games of a store: 1 to `rows`, of the generator's `seed`."""
+
+    rows: int
+    seed: int
+    # Make them anew even where they are kept.
+    reseed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of files and databases that hold them."""
+        return f"games-{self.rows}-seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a load ended with. It is kept together with the data, so it cannot outlive them."""
+
+    rows: int
+    seed: int
+    # Of all games as they were read back: equal on all backends.
+    checksum: str
+    # From the first game to the load's durable end, as the program counts them.
+    seconds: float
+    commit: str
+
+    def text(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> "Stamp":
+        """Reads what `text` wrote."""
+        return cls(**json.loads(text))
+
+
+def fill(url: str, games: Games) -> Stamp:
+    """Loads an empty store, reads all of it back, and refuses unless every game is there."""
+    output = processes.run("storefront seed", [
+        tools.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
+        "--checksum", "--database-url", url], 120 + 2 * games.rows / SLOWEST)
+    stamp = parse(output, games)
+    agree(games, stamp)
+    return stamp
+
+
+def parse(output: str, games: Games) -> Stamp:
+    """The stamp in the words of `storefront seed --checksum`."""
+    stored = re.search(r"^(\d+) games in ([\d.]+) s", output, re.MULTILINE)
+    found = re.search(r"^checksum (\w+) of (\d+) games", output, re.MULTILINE)
+    if not stored or not found:
+        raise Refusal("storefront seed did not say how many games it stored and their checksum")
+    if (int(stored[1]), int(found[2])) != (games.rows, games.rows):
+        raise Refusal(f"of {games.rows} games {stored[1]} were stored and {found[2]} read back")
+    return Stamp(games.rows, games.seed, found[1], float(stored[2]), machine.commit())
+
+
+def agree(games: Games, stamp: Stamp) -> None:
+    """Refuses games other than those that the other backends have under the same name."""
+    path = places.ensure(places.STORES) / f"{games.name}.checksum"
+    if path.exists() and path.read_text().strip() != stamp.checksum and not games.reseed:
+        raise Refusal(f"{games.name} has the checksum {stamp.checksum}, but another backend's has "
+                      f"{path.read_text().strip()}: one is of an older generator, use --reseed")
+    path.write_text(stamp.checksum + "\n")
+
+
+def announce(games: Games, where: str) -> None:
+    """Says that something will take a while."""
+    say(f"seeding {games.rows:,} games into {where}, once")
+
+
+def kept(path: Path) -> Stamp | None:
+    """The stamp in a file."""
+    return Stamp.of(path.read_text()) if path.exists() else None

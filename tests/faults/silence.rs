@@ -1,0 +1,72 @@
+//! A database that says nothing: connections stay open and nothing comes.
+
+use futures::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::ledger::Writers;
+use crate::proxy::Mode;
+use crate::shop::{PATIENCE, Shop, answer, every_act, everything_works_again, is_unavailable};
+
+/// Nothing is sent for ever in vain, and nothing that comes late does harm.
+async fn every_request_is_given_up(mode: Mode) {
+    let Shop { server, proxy, .. } = &Shop::open().await;
+    everything_works_again(server).await;
+    for _ in 0..crate::rounds() {
+        proxy.set(mode);
+        // The second time new connections are silent from the beginning.
+        for _ in 0..2 {
+            let asked = every_act().map(|act| answer(server, PATIENCE, act));
+            join_all(asked).await.iter().for_each(is_unavailable);
+            assert_eq!(server.status("/healthz").await, 200);
+        }
+        proxy.restore();
+        everything_works_again(server).await;
+    }
+    let log = server.log();
+    assert!(log.contains("PostgreSQL did not answer in time"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_to_a_frozen_database_are_given_up_and_it_works_again_when_it_thaws() {
+    every_request_is_given_up(Mode::Freeze).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_silent_for_ever_are_replaced() {
+    every_request_is_given_up(Mode::Swallow).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_wait_for_a_silent_database_wait_no_longer_than_one() {
+    let Shop { server, proxy, .. } = &Shop::open().await;
+    everything_works_again(server).await;
+    proxy.set(Mode::Freeze);
+    let change = json!({"developer": "new"});
+    let asked = (0..40).map(|n| {
+        let act = match n % 2 {
+            0 => (Method::PUT, "/api/overview/1", Some(change.clone())),
+            _ => (Method::GET, "/api/overview?limit=3", None),
+        };
+        answer(server, PATIENCE, act)
+    });
+    join_all(asked).await.iter().for_each(is_unavailable);
+    proxy.restore();
+    everything_works_again(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_write_is_lost_by_silence() {
+    for mode in [Mode::Freeze, Mode::Swallow] {
+        let Shop { server, proxy, .. } = &Shop::open().await;
+        let writers = Writers::start(server);
+        for _ in 0..crate::rounds() {
+            writers.acknowledged(100).await;
+            proxy.set(mode);
+            writers.refused(8).await;
+            proxy.restore();
+        }
+        writers.acknowledged(100).await;
+        writers.are_right(server).await;
+    }
+}

@@ -1,0 +1,81 @@
+//! A keyspace of a test's own in a real Cassandra.
+
+use std::sync::Arc;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use storefront::config::database::cassandra::Cassandra as Settings;
+use storefront::config::database::{Database, Url};
+use storefront::db::storage::StorageError;
+use storefront::db::{Schema, Stores, connect};
+use storefront::telemetry::metrics::Metrics;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::database;
+
+const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
+/// Keyspaces at one time: making one takes the server a while, many at once take it far longer.
+static KEYSPACES: Semaphore = Semaphore::const_new(6);
+
+/// Opens a store as the program does.
+pub async fn open(settings: Settings, schema: Schema) -> Result<Stores, StorageError> {
+    let database = Database { url: Url::Cassandra(settings), named: true };
+    connect(&database, schema, &Arc::new(Metrics::new())).await
+}
+
+/// A keyspace of a random name, removed with the value, also where a test fails.
+pub struct Keyspace {
+    pub name: String,
+    _permit: SemaphorePermit<'static>,
+}
+
+impl Keyspace {
+    /// A name that nobody has. The first connection creates the keyspace.
+    pub async fn reserve() -> Self {
+        let _permit = KEYSPACES.acquire().await.expect("the semaphore stays open");
+        Self { name: format!("storefront_test_{:016x}", rand::random::<u64>()), _permit }
+    }
+
+    /// As `--database-url` takes it; what else the server's URL says counts nothing.
+    pub fn url(&self) -> String {
+        let server = std::env::var(SERVER).unwrap_or_else(|_| {
+            panic!(
+                "{SERVER} is not set: run `scripts/servers up cassandra` and set it to the URL \
+                 that it prints, or run `scripts/test`"
+            )
+        });
+        let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        format!("{address}/{}?timeout=20000", self.name)
+    }
+
+    /// How the keyspace is reached.
+    pub fn settings(&self) -> Settings {
+        match database::settings(&self.url()).url {
+            Url::Cassandra(settings) => settings,
+            other => panic!("{SERVER} is {other}"),
+        }
+    }
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        let (settings, name) = (self.settings(), self.name.clone());
+        // A runtime of its own, because the test's is ending.
+        let drop_it = move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                let session = session(&settings).await;
+                let text = format!("DROP KEYSPACE IF EXISTS \"{name}\"");
+                session.query_unpaged(text, ()).await.expect("the keyspace is removed");
+            });
+        };
+        drop(std::thread::spawn(drop_it).join());
+    }
+}
+
+/// A session without a keyspace.
+pub async fn session(settings: &Settings) -> Session {
+    let builder =
+        SessionBuilder::new().known_nodes(&settings.hosts).fetch_full_schema_metadata(false);
+    builder.build().await.expect("the server answers")
+}
