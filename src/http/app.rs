@@ -60,7 +60,7 @@ pub fn router(app: App) -> Router {
         .merge(overview::routes::router(overviews))
         .merge(overview::sisters::router(sisters))
         .merge(operations::router(stores.overviews, metrics, readiness))
-        .merge(stores.cart.map(cart::routes::router).unwrap_or_default())
+        .merge(cart::routes::router(stores.cart))
         .split_for_parts();
     document_failures(&mut document);
     let document = Bytes::from(document.to_json().unwrap_or_default());

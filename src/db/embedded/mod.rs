@@ -50,7 +50,7 @@ pub async fn open(
         Ok(Stores {
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(Arc::clone(&writer), Arc::clone(&readers))),
-            cart: Some(Arc::new(EmbeddedCart::new(writer, readers))),
+            cart: Arc::new(EmbeddedCart::new(writer, readers)),
             bulk: Arc::new(EmbeddedBulk::new(path)),
             replica: None,
         })

@@ -49,7 +49,7 @@ pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, Storage
     Ok(Stores {
         backend: "postgres",
         overviews: Arc::new(PostgresOverviews::new(&connector, counter.clone())?),
-        cart: Some(Arc::new(PostgresCart::new(&connector)?)),
+        cart: Arc::new(PostgresCart::new(&connector)?),
         bulk: Arc::new(PostgresBulk::new(connector, counter)),
         replica,
     })

@@ -72,6 +72,18 @@ pub(super) enum Move {
     Erase { amount: i64, epoch: i64 },
 }
 
+/// What somebody who wants a move believes to find. What is believed is not read: a wrong guess is
+/// refused, and corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// No such partition.
+    NoPartition,
+    /// No row of the act.
+    Nothing,
+    /// The amount is held for the act.
+    Reserved(i64),
+}
+
 /// What is to be done about a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -95,7 +107,9 @@ pub(super) enum Verdict {
 pub(super) fn decide(head: Option<Head>, row: Option<Row>, wanted: Move) -> Verdict {
     match (wanted, row.map(|row| row.state)) {
         (Move::Reserve(_), Some(RowState::Done | RowState::Released)) => Verdict::Fenced,
-        (Move::Settle | Move::Release, _) => head.map_or(Verdict::Done, |head| head.end(row, wanted)),
+        (Move::Settle | Move::Release, _) => {
+            head.map_or(Verdict::Done, |head| head.end(row, wanted))
+        }
         (_, Some(_)) => Verdict::Done,
         (Move::Begin { free, price }, None) => begin(head, free, price),
         (Move::Return { .. } | Move::Erase { .. }, None) if head.is_none() => Verdict::Done,
@@ -115,12 +129,21 @@ fn begin(head: Option<Head>, free: i64, price: i64) -> Verdict {
     }
 }
 
+impl Move {
+    /// Whether it ends something, for which others may wait.
+    pub(super) const fn gives(&self) -> bool {
+        !matches!(self, Self::Reserve(_) | Self::Remove(_) | Self::Begin { .. })
+    }
+}
+
 impl Head {
     /// A move of an act that has no row yet.
     fn first(self, wanted: Move) -> Verdict {
         match wanted {
             Move::Add(n) => self.add(n),
-            Move::Remove(n) => self.take(n, Self { removed: self.removed + n, ..self }, RowState::Done),
+            Move::Remove(n) => {
+                self.take(n, Self { removed: self.removed + n, ..self }, RowState::Done)
+            }
             Move::Reserve(n) => {
                 self.take(n, Self { held: self.held + n, ..self }, RowState::Reserved)
             }

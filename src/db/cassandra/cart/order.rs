@@ -7,8 +7,8 @@ use uuid::Uuid;
 pub(super) enum State {
     /// It may be changed.
     Open,
-    /// A checkout is under way; when the lease is over, anybody may abort it.
-    Pending { attempt: Uuid, lease: i64 },
+    /// A checkout is under way; when its lease is over, anybody may abort it.
+    Pending { attempt: Uuid },
     /// A checkout is being undone.
     Aborting { attempt: Uuid },
     /// Paid, by that checkout.
@@ -30,7 +30,7 @@ pub(super) enum Undo {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Turn {
     /// Begin a checkout.
-    Begin { lease: i64 },
+    Begin,
     /// The order is paid: all is reserved. `epochs` are those of the user and of each item.
     Commit { epochs: Vec<i64> },
     /// Undo a checkout.
@@ -56,9 +56,7 @@ pub(super) enum Ruling {
 pub(super) fn rule(state: &State, attempt: Uuid, turn: &Turn) -> Ruling {
     let ours = state.attempt() == Some(attempt);
     match (turn, state) {
-        (Turn::Begin { lease }, State::Open) => {
-            Ruling::Change(State::Pending { attempt, lease: *lease })
-        }
+        (Turn::Begin, State::Open) => Ruling::Change(State::Pending { attempt }),
         (Turn::Commit { epochs }, State::Pending { .. }) if ours => {
             Ruling::Change(State::Paid { attempt, epochs: epochs.clone() })
         }
@@ -69,7 +67,7 @@ pub(super) fn rule(state: &State, attempt: Uuid, turn: &Turn) -> Ruling {
         (Turn::Reopen, State::Aborting { .. } | State::Undoing { .. }) if ours => {
             Ruling::Change(State::Open)
         }
-        (Turn::Begin { .. }, State::Pending { .. })
+        (Turn::Begin, State::Pending { .. })
         | (Turn::Commit { .. }, State::Paid { .. })
         | (Turn::Abort, State::Aborting { .. })
         | (Turn::Undo { .. }, State::Undoing { .. })
@@ -82,7 +80,23 @@ pub(super) fn rule(state: &State, attempt: Uuid, turn: &Turn) -> Ruling {
     }
 }
 
+impl Turn {
+    /// Whether it takes the order into the attempt's hands. Such a turn is only made of the order as
+    /// it was before the attempt was noted: what recovery has looked at since is another.
+    pub(super) const fn takes(&self) -> bool {
+        matches!(self, Self::Begin | Self::Undo { .. })
+    }
+}
+
 impl State {
+    /// The attempt that will end soon, one way or the other.
+    pub(super) const fn under_way(&self) -> Option<Uuid> {
+        match self {
+            Self::Open | Self::Paid { .. } => None,
+            _ => self.attempt(),
+        }
+    }
+
     /// The attempt in whose hands the order is, or was last.
     pub(super) const fn attempt(&self) -> Option<Uuid> {
         match self {
@@ -102,8 +116,8 @@ mod tests {
     #[test]
     fn a_turn_of_another_attempt_changes_nothing() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let pending = State::Pending { attempt: one, lease: 0 };
-        for turn in [Turn::Commit { epochs: vec![] }, Turn::Abort, Turn::Begin { lease: 0 }] {
+        let pending = State::Pending { attempt: one };
+        for turn in [Turn::Commit { epochs: vec![] }, Turn::Abort, Turn::Begin] {
             assert_eq!(rule(&pending, other, &turn), Ruling::Elsewhere, "{turn:?}");
         }
         assert_eq!(rule(&pending, other, &Turn::Reopen), Ruling::Done);
@@ -112,7 +126,7 @@ mod tests {
     #[test]
     fn a_turn_that_was_done_is_not_done_again() {
         let attempt = Uuid::from_u128(1);
-        let begin = Turn::Begin { lease: 9 };
+        let begin = Turn::Begin;
         let Ruling::Change(pending) = rule(&State::Open, attempt, &begin) else { panic!() };
         assert_eq!(rule(&pending, attempt, &begin), Ruling::Done);
         let commit = Turn::Commit { epochs: vec![0, 1] };

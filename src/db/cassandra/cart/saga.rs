@@ -11,7 +11,7 @@
 
 use uuid::Uuid;
 
-use super::ledger::Move;
+use super::ledger::{Expected, Move};
 use super::order::{State, Turn, Undo};
 
 /// An attempt's way, as far as it has come. Part 0 is the user, the others are the items.
@@ -30,15 +30,21 @@ pub(super) struct Course {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Stage {
-    Begin { lease: i64 },
+    Begin,
     Reserve,
     Commit,
     Settle,
     Abort,
     Release,
     /// A paid order's checkout is settled before it is undone.
-    SettleOf { of: Uuid, how: Undo },
-    TakeOver { of: Uuid, how: Undo },
+    SettleOf {
+        of: Uuid,
+        how: Undo,
+    },
+    TakeOver {
+        of: Uuid,
+        how: Undo,
+    },
     Undo(Undo),
     Reopen,
     Ended,
@@ -73,13 +79,16 @@ pub(super) enum Ending {
 pub(super) enum Short {
     Missing,
     TooLittle,
+    TooMuch,
 }
 
 /// What became of a part's move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Moved {
     /// It is done, in that epoch of the part.
-    Done { epoch: i64 },
+    Done {
+        epoch: i64,
+    },
     Refused(Short),
     /// The attempt was released by somebody else.
     Fenced,
@@ -89,8 +98,8 @@ pub(super) enum Moved {
 
 impl Course {
     /// A new checkout.
-    pub(super) fn checkout(attempt: Uuid, amounts: Vec<i64>, lease: i64) -> Self {
-        Self::at(Stage::Begin { lease }, attempt, amounts, Vec::new())
+    pub(super) fn checkout(attempt: Uuid, amounts: Vec<i64>) -> Self {
+        Self::at(Stage::Begin, attempt, amounts, Vec::new())
     }
 
     /// The undoing of what the checkout `of` took, in those epochs.
@@ -125,7 +134,7 @@ impl Course {
     /// The next step.
     pub(super) fn step(&self) -> Step {
         match &self.stage {
-            Stage::Begin { lease } => Step::Turn(Turn::Begin { lease: *lease }),
+            Stage::Begin => Step::Turn(Turn::Begin),
             // One after the other.
             Stage::Reserve => self.parts(self.attempt, &self.left[..1]),
             Stage::Commit => Step::Turn(Turn::Commit { epochs: self.epochs.clone() }),
@@ -158,15 +167,32 @@ impl Course {
         self.stage == Stage::Settle
     }
 
+    /// Whether the attempt has still to be decided about, which its owner's lease limits.
+    pub(super) const fn is_undecided(&self) -> bool {
+        matches!(self.stage, Stage::Begin | Stage::Reserve | Stage::Commit)
+    }
+
+    /// The row of the attempt that its owner expects to find in a part.
+    pub(super) fn expected(&self, part: usize) -> Option<Expected> {
+        match self.stage {
+            Stage::Reserve | Stage::Undo(_) => Some(Expected::Nothing),
+            Stage::Settle | Stage::Release if part < self.epochs.len() => {
+                Some(Expected::Reserved(self.amounts[part]))
+            }
+            _ => None,
+        }
+    }
+
     /// The order's turn was done, or the order was found elsewhere.
     pub(super) fn turned(&mut self, done: bool) {
         self.stage = match (&self.stage, done) {
-            (Stage::Begin { .. }, true) => Stage::Reserve,
+            (Stage::Begin, true) => Stage::Reserve,
             (Stage::Commit, true) => Stage::Settle,
             (Stage::Abort, true) => Stage::Release,
             // Whoever took an attempt from its owner opens the order when all is released.
             (Stage::Abort, false) => return self.end(self.ending.unless_well(Ending::Elsewhere)),
             (Stage::TakeOver { how, .. }, true) => Stage::Undo(*how),
+            (Stage::Commit, false) => return self.forsake(),
             (Stage::Reopen, _) => return self.end(self.ending),
             _ => return self.end(Ending::Elsewhere),
         };
@@ -190,8 +216,21 @@ impl Course {
             Moved::Refused(why) => self.abort(part, Ending::Refused(part, why)),
             // It may still come to be held here.
             Moved::GaveUp => self.abort(part + 1, Ending::GaveUp),
-            Moved::Fenced => self.end(Ending::Elsewhere),
+            Moved::Fenced => self.forsake(),
         }
+    }
+
+    /// There is no time left to decide: undo what was done.
+    pub(super) fn give_up(&mut self) {
+        self.abort(self.amounts.len(), Ending::GaveUp);
+    }
+
+    /// The attempt was taken away. Whoever did that releases what is held, but may have come to a
+    /// part before it was there to be told.
+    fn forsake(&mut self) {
+        self.ending = Ending::Elsewhere;
+        (self.stage, self.left) = (Stage::Release, (0..self.epochs.len()).collect());
+        self.pass();
     }
 
     fn abort(&mut self, parts: usize, ending: Ending) {

@@ -9,7 +9,7 @@ use stateright::{Checker, Model, Property};
 use uuid::Uuid;
 
 use super::ledger::{Head, Move, Row, RowState, Verdict, decide};
-use super::order::{Ruling, State, Turn, Undo, rule};
+use super::order::{Ruling, State, Undo, rule};
 use super::saga::{Course, Ending, Moved, Short, Step};
 
 /// One partition's conditional write, on its way.
@@ -30,7 +30,7 @@ struct Ledger {
 struct Actor {
     job: usize,
     course: Option<Course>,
-    /// The version of the order that a checkout begins on; it does not begin on another.
+    /// The version of the order that the attempt begins on; it does not begin on another.
     read: Option<u8>,
     sent: Option<(Write, Option<usize>)>,
 }
@@ -142,7 +142,7 @@ impl Scenario {
         let Job { order, undo } = self.jobs[job];
         let amounts = vec![1; self.orders[order].len()];
         let course = match (undo, &world.orders[order]) {
-            (None, (_, State::Open)) => Course::checkout(attempt(job), amounts, 0),
+            (None, (_, State::Open)) => Course::checkout(attempt(job), amounts),
             (Some(how), (_, State::Paid { attempt: of, epochs })) => {
                 Course::undo(attempt(job), (*of, epochs.clone()), how, amounts)
             }
@@ -161,9 +161,7 @@ impl Scenario {
             Step::Turn(turn) => {
                 let (version, state) = &world.orders[order];
                 match rule(state, attempt(actor.job), &turn) {
-                    Ruling::Change(_)
-                        if matches!(turn, Turn::Begin { .. }) && actor.read != Some(*version) =>
-                    {
+                    Ruling::Change(_) if turn.takes() && actor.read != Some(*version) => {
                         course.turned(false);
                     }
                     Ruling::Change(state) => {
