@@ -416,3 +416,49 @@ pub async fn an_audit_counts_what_is_there(world: World) {
     let counts = (audit.users, audit.items, audit.orders, audit.paid_orders);
     assert_eq!((counts, audit.reset, audit.unfinished), ((3, 2, 3, 1), 0, 0));
 }
+
+/// 1000 users with a credit of 1, 100 pieces in all, 1000 orders of one piece each that are checked
+/// out at once through two servers.
+async fn acceptance(world: World, kinds: u64) {
+    let (cart, other) = (cart(&world.stores), cart_of(&world).await);
+    let items: Vec<_> = (0..kinds).map(ItemId::numbered).collect();
+    let orders = (0..1_000).map(|number| one_piece(number, &items)).collect();
+    cart.put_users((0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap();
+    cart.put_items(items.clone(), Item { stock: n(100 / kinds), price: n(1) }).await.unwrap();
+    cart.put_orders(orders).await.unwrap();
+    let outcomes = at_once((0..1_000).map(|number| {
+        let cart = Arc::clone(if number % 2 == 0 { &cart } else { &other });
+        async move { checkout(&cart, &OrderId::numbered(number)).await }
+    }))
+    .await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 100);
+    for (number, outcome) in (0..).zip(outcomes) {
+        assert_eq!(is_paid(&cart, &OrderId::numbered(number)).await, outcome.is_ok());
+    }
+    let mut left = 0;
+    for user in 0..1_000 {
+        left += credit(&cart, &UserId::numbered(user)).await;
+    }
+    assert_eq!(left, 900);
+    for item in &items {
+        assert_eq!(stock(&cart, item).await, 0);
+    }
+    agrees(&cart).await;
+}
+
+/// The first order of each item is by a user who has no other, so that all can be sold; the others
+/// are by users drawn at random.
+fn one_piece(number: u64, items: &[ItemId]) -> Order {
+    let user = if number < 100 { number } else { rand::random_range(100..1_000) };
+    let item = items[number as usize % items.len()].clone();
+    let lines = vec![Line { item, quantity: n(1), cost: n(1) }];
+    Order { id: OrderId::numbered(number), user: UserId::numbered(user), paid: false, lines }
+}
+
+pub async fn a_thousand_who_want_one_of_a_hundred_pieces_buy_a_hundred(world: World) {
+    acceptance(world, 1).await;
+}
+
+pub async fn a_thousand_who_want_one_of_a_hundred_items_buy_a_hundred(world: World) {
+    acceptance(world, 100).await;
+}

@@ -98,6 +98,8 @@ macro_rules! conformance_of {
                     one_order_is_charged_once_however_many_check_it_out
                     checkouts_and_cancels_at_once_leave_every_sum_right
                     an_audit_counts_what_is_there
+                    a_thousand_who_want_one_of_a_hundred_pieces_buy_a_hundred
+                    a_thousand_who_want_one_of_a_hundred_items_buy_a_hundred
                 }
                 model {
                     any_sequence_of_acts_does_what_the_model_does

@@ -84,10 +84,11 @@ impl House {
             let Some(attempt) = row.as_ref().and_then(|row| row.state.under_way()) else {
                 return Ok(row);
             };
+            if Instant::now() > until {
+                return Err(busy());
+            }
             if is_over(attempt) {
                 self.recover(id, attempt).await?;
-            } else if Instant::now() > until {
-                return Err(busy());
             }
             pause.wait().await;
         }
@@ -118,21 +119,29 @@ impl House {
         to_the_end: bool,
     ) -> Result<Ending, StorageError> {
         loop {
-            let decides = course.is_undecided();
-            let until = if decides { errand.until } else { patience() };
-            match course.step() {
-                _ if course.is_settling() && !to_the_end => return Ok(Ending::Well),
-                Step::End(ending) => return Ok(ending),
-                Step::Turn(Turn::Commit { .. }) if Instant::now() > until => course.give_up(),
-                Step::Turn(turn) => {
-                    let done = self.turn(errand, &turn, until).await?;
-                    course.turned(done);
-                }
-                Step::Parts { act, moves } => {
-                    self.parts(errand, course, act, &moves, until).await?;
-                }
+            if course.is_settling() && !to_the_end {
+                return Ok(Ending::Well);
+            }
+            if let Some(ending) = self.step(errand, course).await? {
+                return Ok(ending);
             }
         }
+    }
+
+    /// Carries the next step out; the ending, if that was it.
+    pub(super) async fn step(
+        &self,
+        errand: &mut Errand,
+        course: &mut Course,
+    ) -> Result<Option<Ending>, StorageError> {
+        let until = if course.is_undecided() { errand.until } else { patience() };
+        match course.step() {
+            Step::End(ending) => return Ok(Some(ending)),
+            Step::Turn(Turn::Commit { .. }) if Instant::now() > until => course.give_up(),
+            Step::Turn(turn) => course.turned(self.turn(errand, &turn, until).await?),
+            Step::Parts { act, moves } => self.parts(errand, course, act, &moves, until).await?,
+        }
+        Ok(None)
     }
 
     /// Whether the turn was done, now or before.
@@ -264,7 +273,7 @@ impl House {
 }
 
 impl Errand {
-    fn new(id: &OrderId, attempt: Uuid, row: OrderRow) -> Self {
+    pub(super) fn new(id: &OrderId, attempt: Uuid, row: OrderRow) -> Self {
         let items = row.lines.iter().map(|line| Key::Item(line.item.clone()));
         Self {
             id: id.clone(),

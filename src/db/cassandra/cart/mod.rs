@@ -17,6 +17,8 @@ mod desk;
 mod gate;
 mod house;
 mod ledger;
+#[cfg(test)]
+mod left_half_way;
 mod lines;
 mod order;
 mod pause;

@@ -131,6 +131,11 @@ impl Course {
         Self { attempt, amounts, stage, left, epochs, ending: Ending::Well }
     }
 
+    #[cfg(test)]
+    pub(super) const fn attempt(&self) -> Uuid {
+        self.attempt
+    }
+
     /// The next step.
     pub(super) fn step(&self) -> Step {
         match &self.stage {
