@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::telemetry::metrics::Metrics;
-use storage::{BulkStore, OverviewStore, Replica, StorageError};
+use storage::{BulkStore, CartStore, OverviewStore, Replica, StorageError};
 
 /// The open stores of one database, cheap to clone.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Stores {
     pub backend: &'static str,
     /// The game pages.
     pub overviews: Arc<dyn OverviewStore>,
+    /// Orders, stock and payment.
+    pub cart: Arc<dyn CartStore>,
     /// Bulk loading and whole-table checks.
     pub bulk: Arc<dyn BulkStore>,
     /// A copy that may answer reads.
@@ -52,7 +54,7 @@ pub async fn connect(
     let stores = match &database.url {
         Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
         Url::Postgres(postgres) => postgres::open(postgres, schema).await?,
-        Url::Cassandra(cassandra) => cassandra::open(cassandra, schema).await?,
+        Url::Cassandra(cassandra) => cassandra::open(cassandra, schema, metrics).await?,
     };
     Ok(metered::stores(stores, metrics))
 }

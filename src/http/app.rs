@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::assets::{self, Assets};
 use super::envelope::Gate;
 use super::operations::{self, Readiness};
+use crate::cart;
 use crate::db::Stores;
 use crate::overview;
 use crate::overview::copies::Copies;
@@ -59,6 +60,7 @@ pub fn router(app: App) -> Router {
         .merge(overview::routes::router(overviews))
         .merge(overview::sisters::router(sisters))
         .merge(operations::router(stores.overviews, metrics, readiness))
+        .merge(cart::routes::router(stores.cart))
         .split_for_parts();
     document_failures(&mut document);
     let document = Bytes::from(document.to_json().unwrap_or_default());

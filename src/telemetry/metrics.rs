@@ -64,6 +64,12 @@ pub struct Metrics {
     pub writer_group: Histogram,
     /// Seconds that a group commit took, sync included.
     pub writer_commit: Histogram,
+    /// Checkouts and cancels on Cassandra that this server has not brought to their end yet.
+    pub cart_unfinished: Gauge,
+    /// Those that were left unfinished, by any server, when recovery looked last.
+    pub cart_abandoned: Gauge,
+    /// Those that this server brought to their end in place of another.
+    pub cart_recovered: Counter,
 }
 
 impl Metrics {
@@ -81,6 +87,9 @@ impl Metrics {
             writer_queue: Gauge::default(),
             writer_group: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             writer_commit: seconds(),
+            cart_unfinished: Gauge::default(),
+            cart_abandoned: Gauge::default(),
+            cart_recovered: Counter::default(),
         };
         metrics.register();
         metrics
@@ -112,6 +121,21 @@ impl Metrics {
             "Time of a group commit",
             Unit::Seconds,
             self.writer_commit.clone(),
+        );
+        r.register(
+            "cart_unfinished_attempts",
+            "Checkouts and cancels under way",
+            self.cart_unfinished.clone(),
+        );
+        r.register(
+            "cart_abandoned_attempts",
+            "Checkouts and cancels whose server left them",
+            self.cart_abandoned.clone(),
+        );
+        r.register(
+            "cart_recovered",
+            "Abandoned checkouts and cancels brought to their end",
+            self.cart_recovered.clone(),
         );
     }
 

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bulk;
+mod cart;
 mod cassandra;
 mod cassandra_loads;
 mod cassandra_node_schema;
@@ -76,6 +77,29 @@ macro_rules! conformance_of {
                     a_reset_begins_anew
                     more_rows_than_ids_are_refused
                     the_digest_does_not_depend_on_the_order
+                }
+                cart {
+                    a_new_order_is_empty_and_its_user_need_not_exist
+                    what_is_not_there_is_refused
+                    the_same_item_twice_adds_up
+                    one_is_taken_off_at_a_time
+                    a_checkout_takes_everything_once
+                    a_refused_checkout_changes_nothing
+                    a_paid_order_is_not_changed
+                    an_unpaid_order_can_be_removed
+                    a_cancelled_order_is_open_again
+                    stock_and_credit_never_fall_below_nothing
+                    amounts_never_leave_their_range
+                    the_price_is_that_of_the_moment
+                    a_test_bed_begins_anew_however_often
+                    what_was_begun_anew_is_reported_as_reset
+                    no_more_is_sold_than_there_is
+                    orders_of_the_same_items_in_any_order_do_not_block_each_other
+                    one_order_is_charged_once_however_many_check_it_out
+                    checkouts_and_cancels_at_once_leave_every_sum_right
+                    an_audit_counts_what_is_there
+                    a_thousand_who_want_one_of_a_hundred_pieces_buy_a_hundred
+                    a_thousand_who_want_one_of_a_hundred_items_buy_a_hundred
                 }
                 model {
                     any_sequence_of_acts_does_what_the_model_does

@@ -9,10 +9,13 @@ use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::ExecutionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::response::query_result::QueryResult;
+use scylla::serialize::batch::BatchValues;
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use tokio::net::TcpStream;
@@ -44,6 +47,8 @@ pub(super) enum Purpose {
     Read,
     /// Reads what the last conditional write decided, and every plain one that was acknowledged.
     SerialRead,
+    /// Reads, also many partitions, what every acknowledged write has left.
+    Scan,
     /// Writes under a condition. Its outcome may stay unknown: the driver never repeats it.
     Conditional,
     /// Writes the same however often it is sent; the caller repeats it.
@@ -88,9 +93,12 @@ impl Cluster {
         match purpose {
             Purpose::Read => statement.set_use_cached_result_metadata(true),
             Purpose::SerialRead => statement.set_consistency(self.serial_read()),
-            Purpose::Conditional | Purpose::Plain => statement.set_consistency(self.committed()),
+            Purpose::Scan | Purpose::Conditional | Purpose::Plain => {
+                statement.set_consistency(self.committed())
+            }
         }
-        statement.set_is_idempotent(matches!(purpose, Purpose::Read | Purpose::SerialRead));
+        let reads = matches!(purpose, Purpose::Read | Purpose::SerialRead | Purpose::Scan);
+        statement.set_is_idempotent(reads);
         Ok(statement)
     }
 
@@ -102,12 +110,27 @@ impl Cluster {
     ) -> Result<QueryResult, StorageError> {
         let session = self.session();
         let result = session.execute_unpaged(statement, values).await;
-        result.map_err(|failure| {
-            if error::is_unreachable(&failure) {
-                self.revive();
-            }
-            error::storage(failure, statement.get_is_idempotent())
-        })
+        result.map_err(|failure| self.failed(failure, statement.get_is_idempotent()))
+    }
+
+    /// Runs conditional statements on one partition, all or none.
+    pub(super) async fn batch(
+        self: &Arc<Self>,
+        statements: Vec<PreparedStatement>,
+        values: impl BatchValues,
+    ) -> Result<QueryResult, StorageError> {
+        let statements = statements.into_iter().map(BatchStatement::from).collect();
+        let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+        batch.set_consistency(self.committed());
+        let result = self.session().batch(&batch, values).await;
+        result.map_err(|failure| self.failed(failure, false))
+    }
+
+    fn failed(self: &Arc<Self>, failure: ExecutionError, reads: bool) -> StorageError {
+        if error::is_unreachable(&failure) {
+            self.revive();
+        }
+        error::storage(failure, reads)
     }
 
     /// No write is done at fewer copies than most: reads may be told to ask one copy, but what

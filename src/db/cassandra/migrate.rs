@@ -19,7 +19,10 @@ use crate::db::Schema;
 use crate::db::storage::{Kind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [&str; 1] = [include_str!("../../../schema/cassandra/0001_overview.cql")];
+const STEPS: [&str; 2] = [
+    include_str!("../../../schema/cassandra/0001_overview.cql"),
+    include_str!("../../../schema/cassandra/0002_cart.cql"),
+];
 const VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS $.schema_versions (name text PRIMARY KEY, version int)";
 /// The table of the earlier service, which may be in the same keyspace.

@@ -1,7 +1,7 @@
 //! The Cassandra backend, for stores that outgrow one machine: Cassandra 5 or ScyllaDB.
 //!
 //! In this room: the session ([`connection`]), migrations, and the storage traits over them
-//! ([`overview`], [`bulk`]). What must change together is one row, [`store`]; ids are assigned by
+//! ([`overview`], [`cart`], [`bulk`]). What must change together is one row, [`store`]; ids are assigned by
 //! [`ids`] and noted in [`claims`] before a game is created under them; [`node_schema`] carries the
 //! earlier service's games over. Any number of servers may share a keyspace; nothing that another
 //! may change is cached here.
@@ -10,6 +10,7 @@
 //! is older than any client's: whatever a client wrote, or removed, stays.
 
 mod bulk;
+mod cart;
 mod claims;
 mod connection;
 mod error;
@@ -26,6 +27,7 @@ mod window;
 use std::sync::Arc;
 
 use self::bulk::CassandraBulk;
+use self::cart::CassandraCart;
 use self::claims::Claims;
 use self::connection::Cluster;
 pub use self::node_schema::{Carried, carry_over};
@@ -34,12 +36,17 @@ use self::store::Store;
 use super::storage::{Kind, StorageError};
 use super::{Schema, Stores};
 use crate::config::database::cassandra::Cassandra;
+use crate::telemetry::metrics::Metrics;
 
 /// Connects to the cluster; under [`Schema::Migrate`] creates the keyspace and its tables.
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
-pub async fn open(settings: &Cassandra, schema: Schema) -> Result<Stores, StorageError> {
+pub async fn open(
+    settings: &Cassandra,
+    schema: Schema,
+    metrics: &Metrics,
+) -> Result<Stores, StorageError> {
     let cluster = Cluster::connect(settings).await?;
     migrate::run(&cluster, schema).await?;
     let store = Store::open(&cluster).await?;
@@ -47,6 +54,7 @@ pub async fn open(settings: &Cassandra, schema: Schema) -> Result<Stores, Storag
     Ok(Stores {
         backend: "cassandra",
         overviews: Arc::new(CassandraOverviews::open(&cluster, &store, &claims).await?),
+        cart: Arc::new(CassandraCart::open(&cluster, metrics).await?),
         bulk: Arc::new(CassandraBulk::open(&cluster, store, claims).await?),
         replica: None,
     })

@@ -133,7 +133,7 @@ impl BulkStore for EmbeddedBulk {
     }
 
     async fn digest(&self) -> Result<Digest, StorageError> {
-        self.read(digest).await
+        self.read(|c| digest(c, ALL)).await
     }
 
     async fn bytes(&self) -> Result<u64, StorageError> {
@@ -147,16 +147,26 @@ fn contents(t: &Connection) -> rusqlite::Result<Contents> {
     if let Some(load) = open_load(t)? {
         return Ok(Contents::Interrupted(load));
     }
-    let (games, demo): (bool, bool) = t.query_row(
-        "SELECT EXISTS (SELECT 1 FROM overviews), EXISTS (SELECT 1 FROM marks WHERE name = 'demo')",
+    let (games, demo): (bool, Option<String>) = t.query_row(
+        "SELECT EXISTS (SELECT 1 FROM overviews), (SELECT value FROM marks WHERE name = 'demo')",
         (),
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    Ok(match (games, demo) {
-        (false, _) => Contents::Empty,
-        (true, true) => Contents::Demo,
-        (true, false) => Contents::Games,
+    Ok(match demo {
+        _ if !games => Contents::Empty,
+        Some(mark) if is_marked(t, &mark)? => Contents::Demo,
+        _ => Contents::Games,
     })
+}
+
+/// Whether the games are those that were marked, and no other.
+fn is_marked(t: &Connection, mark: &str) -> rusqlite::Result<bool> {
+    let rows: u64 = mark.split(' ').next().and_then(|rows| rows.parse().ok()).unwrap_or(0);
+    Ok(mark_of(digest(t, &format!("{ALL} LIMIT {}", rows + 1))?) == mark)
+}
+
+fn mark_of(digest: Digest) -> String {
+    format!("{} {digest}", digest.rows)
 }
 
 fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
@@ -193,7 +203,10 @@ fn stock(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<bool> {
     }
     reserve(t, games.len() as u64)?;
     let rows = insert(t, games)?;
-    t.execute("INSERT INTO marks (name) VALUES ('demo')", ())?;
+    let mut digester = Digester::default();
+    games.iter().for_each(|game| digester.add(game));
+    let mark = mark_of(digester.finish());
+    t.execute("INSERT OR REPLACE INTO marks (name, value) VALUES ('demo', ?1)", [mark])?;
     Ok(rows > 0)
 }
 
@@ -268,9 +281,9 @@ fn load(row: &Row<'_>) -> rusqlite::Result<Load> {
     })
 }
 
-fn digest(connection: &Connection) -> rusqlite::Result<Digest> {
+fn digest(connection: &Connection, sql: &str) -> rusqlite::Result<Digest> {
     let mut digester = Digester::default();
-    let mut statement = connection.prepare(ALL)?;
+    let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         digester.add(&overview(row)?);

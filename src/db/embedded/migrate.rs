@@ -13,7 +13,10 @@ use crate::db::Schema;
 use crate::db::storage::{Kind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [&str; 1] = [include_str!("../../../schema/embedded/0001_overview.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("../../../schema/embedded/0001_overview.sql"),
+    include_str!("../../../schema/embedded/0002_cart.sql"),
+];
 /// "stor" in ASCII, kept in the file's header so that another program's database is not touched.
 const APPLICATION_ID: i32 = 0x7374_6f72;
 

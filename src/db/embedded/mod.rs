@@ -2,10 +2,14 @@
 //!
 //! In this room: the one writer thread with its group commit ([`writer`]), the read connections,
 //! one for each runtime thread ([`reader`]), migrations, and the storage traits over them
-//! ([`overview`], [`bulk`]). Several processes on one machine may share the file; nothing that
+//! ([`overview`], [`cart`], [`bulk`]). Several processes on one machine may share the file; nothing that
 //! another process may change is cached here.
 
+mod audit;
+mod beds;
 mod bulk;
+mod cart;
+mod checkout;
 mod connection;
 mod error;
 mod migrate;
@@ -17,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::bulk::EmbeddedBulk;
+use self::cart::EmbeddedCart;
 use self::overview::EmbeddedOverviews;
 use self::reader::Readers;
 use self::writer::Writer;
@@ -41,10 +46,11 @@ pub async fn open(
         readers.with(|_| Ok(()))?;
         let connection = connection::tuned(connection)?;
         connection::begin_log(&connection);
-        let writer = Writer::start(connection, &metrics)?;
+        let writer = Arc::new(Writer::start(connection, &metrics)?);
         Ok(Stores {
             backend: "embedded",
-            overviews: Arc::new(EmbeddedOverviews::new(writer, readers)),
+            overviews: Arc::new(EmbeddedOverviews::new(Arc::clone(&writer), Arc::clone(&readers))),
+            cart: Arc::new(EmbeddedCart::new(writer, readers)),
             bulk: Arc::new(EmbeddedBulk::new(path)),
             replica: None,
         })

@@ -31,12 +31,12 @@ const REMOVE: &str = "DELETE FROM overviews WHERE game_id = ?1";
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM overviews WHERE game_id = ?1)";
 
 pub(super) struct EmbeddedOverviews {
-    writer: Writer,
+    writer: Arc<Writer>,
     readers: Arc<Readers>,
 }
 
 impl EmbeddedOverviews {
-    pub(super) const fn new(writer: Writer, readers: Arc<Readers>) -> Self {
+    pub(super) const fn new(writer: Arc<Writer>, readers: Arc<Readers>) -> Self {
         Self { writer, readers }
     }
 }

@@ -179,7 +179,6 @@ impl Thread {
         &self,
         group: &mut [Box<dyn Act>],
     ) -> Result<Vec<Option<StorageError>>, StorageError> {
-        self.execute("DELETE FROM marks WHERE name = 'demo'")?;
         group.iter_mut().map(|act| self.savepoint(act.as_mut())).collect()
     }
 

@@ -12,7 +12,10 @@ use crate::db::Schema;
 use crate::db::storage::{Kind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [&str; 1] = [include_str!("../../../schema/postgres/0001_overview.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("../../../schema/postgres/0001_overview.sql"),
+    include_str!("../../../schema/postgres/0002_cart.sql"),
+];
 /// "storefro" in ASCII, the number of our advisory lock.
 const LOCK: i64 = 0x7374_6f72_6566_726f;
 

@@ -1,12 +1,15 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
 //! In this room: reaching the server ([`connection`]), migrations, and the storage traits
-//! ([`overview`], [`bulk`], [`replica`]). Most of the traffic is grouped ([`batch`]): while one query is under
+//! ([`overview`], [`cart`], [`bulk`], [`replica`]). Most of the traffic is grouped ([`batch`]): while one query is under
 //! way the next gathers, so that finding and creating games costs a round trip, and creating a sync
 //! to disk, once for many ([`find`], [`create`]).
 
+mod audit;
 mod batch;
+mod beds;
 mod bulk;
+mod cart;
 mod connection;
 mod counter;
 mod create;
@@ -20,6 +23,7 @@ mod replica;
 use std::sync::Arc;
 
 use self::bulk::PostgresBulk;
+use self::cart::PostgresCart;
 use self::connection::Connector;
 use self::counter::Counter;
 use self::overview::PostgresOverviews;
@@ -45,6 +49,7 @@ pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, Storage
     Ok(Stores {
         backend: "postgres",
         overviews: Arc::new(PostgresOverviews::new(&connector, counter.clone())?),
+        cart: Arc::new(PostgresCart::new(&connector)?),
         bulk: Arc::new(PostgresBulk::new(connector, counter)),
         replica,
     })

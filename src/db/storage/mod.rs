@@ -6,6 +6,7 @@
 //! wrong. An act that has begun runs to its end even if its future is dropped.
 
 mod bulk;
+mod cart;
 mod error;
 mod overview;
 mod replica;
@@ -13,6 +14,7 @@ mod replica;
 pub use bulk::{
     Begin, BulkStore, Chunk, Contents, Digest, Digester, Load, LoadMode, LoadShape, NewLoad,
 };
+pub use cart::{Audit, CartStore, Difference, Done, Refused};
 pub use error::{Kind, StorageError};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update};
 pub use replica::{NoPosition, Position, Replica};

@@ -1,0 +1,45 @@
+-- What a mark says. That of 'demo' is the checksum of the demo games that were put in: while the
+-- store has the same, they are all there is.
+ALTER TABLE marks ADD COLUMN value TEXT NOT NULL DEFAULT '';
+
+-- The cart. At any moment, of every user: credit = funded - paid - charged - erased, and of every
+-- item: stock = added - subtracted - sold - erased. charged and sold are what follows from the paid
+-- orders; erased is what paid orders took that were replaced since. A test bed begins a user or an
+-- item anew: its epoch moves on, and what older paid orders took of it counts no more.
+CREATE TABLE cart_users (
+    user_id TEXT PRIMARY KEY,
+    credit  INTEGER NOT NULL CHECK (credit >= 0),
+    funded  INTEGER NOT NULL,
+    paid    INTEGER NOT NULL DEFAULT 0,
+    charged INTEGER NOT NULL DEFAULT 0,
+    erased  INTEGER NOT NULL DEFAULT 0,
+    epoch   INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cart_items (
+    item_id    TEXT PRIMARY KEY,
+    price      INTEGER NOT NULL,
+    stock      INTEGER NOT NULL CHECK (stock >= 0),
+    added      INTEGER NOT NULL,
+    subtracted INTEGER NOT NULL DEFAULT 0,
+    sold       INTEGER NOT NULL DEFAULT 0,
+    erased     INTEGER NOT NULL DEFAULT 0,
+    epoch      INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- The epochs are those of the user and of each item when the order was paid.
+CREATE TABLE cart_orders (
+    order_id   TEXT PRIMARY KEY,
+    user_id    TEXT NOT NULL,
+    paid       INTEGER NOT NULL DEFAULT 0 CHECK (paid IN (0, 1)),
+    user_epoch INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cart_lines (
+    order_id   TEXT NOT NULL,
+    item_id    TEXT NOT NULL,
+    quantity   INTEGER NOT NULL CHECK (quantity > 0),
+    cost       INTEGER NOT NULL CHECK (cost >= 0),
+    item_epoch INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (order_id, item_id)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,224 @@
+//! What a cart is made of. Values of these types are valid: nothing behind the door checks them
+//! again.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Longest id, in characters.
+pub const LONGEST_ID: usize = 64;
+
+/// Declares an opaque id: 1 to 64 letters, digits, `-` and `_`.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Reads an id; `None` for what is none.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                is_id(text).then(|| Self(text.into()))
+            }
+
+            /// An id that was never used before; later ones are greater.
+            #[must_use]
+            pub fn new() -> Self {
+                Self(uuid::Uuid::now_v7().simple().to_string().into())
+            }
+
+            /// The id of a number, as test beds have them.
+            #[must_use]
+            pub fn numbered(number: u64) -> Self {
+                Self(number.to_string().into())
+            }
+
+            /// The id as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names an order.
+    OrderId
+);
+id!(
+    /// Names an item in stock.
+    ItemId
+);
+id!(
+    /// Names a user.
+    UserId
+);
+
+fn is_id(text: &str) -> bool {
+    let is_of_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(is_of_id)
+}
+
+/// A number of things or of credits: 0 to 2^53 - 1, which every client can hold exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(transparent)]
+pub struct Amount(u64);
+
+impl Amount {
+    /// None.
+    pub const ZERO: Self = Self(0);
+    /// One.
+    pub const ONE: Self = Self(1);
+    /// The largest.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// An amount, unless it is too large.
+    #[must_use]
+    pub const fn new(value: u64) -> Option<Self> {
+        if value <= Self::MAX.0 { Some(Self(value)) } else { None }
+    }
+
+    /// An amount as a store keeps it.
+    #[must_use]
+    pub fn stored(value: i64) -> Option<Self> {
+        u64::try_from(value).ok().and_then(Self::new)
+    }
+
+    /// Reads decimal digits; `None` for anything else and out of range.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with('+') { None } else { text.parse().ok().and_then(Self::new) }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number as stores keep it.
+    #[must_use]
+    pub const fn signed(self) -> i64 {
+        self.0.cast_signed()
+    }
+
+    /// The sum, unless it is too large.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).and_then(Self::new)
+    }
+
+    /// The difference, unless there is too little.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+
+    /// The product, unless it is too large.
+    #[must_use]
+    pub fn times(self, other: Self) -> Option<Self> {
+        self.0.checked_mul(other.0).and_then(Self::new)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Who pays; need not exist before the checkout.
+    pub user: UserId,
+    /// Whether it was checked out.
+    pub paid: bool,
+    /// What is in it, by item.
+    pub lines: Vec<Line>,
+}
+
+impl Order {
+    /// What it costs; every act keeps this within an [`Amount`].
+    #[must_use]
+    pub fn total_cost(&self) -> Amount {
+        let sum = self.lines.iter().map(|line| line.cost.get()).sum();
+        Amount::new(sum).unwrap_or(Amount::MAX)
+    }
+}
+
+/// Some of one item, in an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The item.
+    pub item: ItemId,
+    /// How many, at least one.
+    pub quantity: Amount,
+    /// What they cost together, at the prices of the moments they were added.
+    pub cost: Amount,
+}
+
+/// An item in stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// How many there are.
+    pub stock: Amount,
+    /// What one costs.
+    pub price: Amount,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_1_to_64_plain_characters() {
+        for text in ["0", "a-b_C9", &"x".repeat(64)] {
+            assert_eq!(OrderId::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", "a b", "ä", "a/b", "a.b", "a\0", &"x".repeat(65)] {
+            assert_eq!(OrderId::parse(text), None, "{text}");
+        }
+        assert!(OrderId::parse(OrderId::new().as_str()).is_some());
+    }
+
+    #[test]
+    fn an_amount_is_what_a_double_holds() {
+        for (text, value) in [("0", 0), ("007", 7), ("9007199254740991", (1 << 53) - 1)] {
+            assert_eq!(Amount::parse(text).unwrap().get(), value);
+        }
+        for text in ["", "-1", "+1", "1.0", "1e3", "9007199254740992", "99999999999999999999"] {
+            assert_eq!(Amount::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_stay_amounts() {
+        assert_eq!(Amount::MAX.plus(Amount::ONE), None);
+        assert_eq!(Amount::ZERO.minus(Amount::ONE), None);
+        assert_eq!(Amount::MAX.times(Amount::new(2).unwrap()), None);
+        assert_eq!(Amount::ONE.plus(Amount::ONE), Amount::new(2));
+    }
+}

@@ -1,0 +1,44 @@
+//! The routes of the three services, one file each. They may run in one program or in three, over
+//! the same store.
+
+mod orders;
+mod params;
+mod payment;
+mod stock;
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::db::storage::{CartStore, Refused, StorageError};
+use crate::wire::problem::Problem;
+
+/// The routes of all three services.
+pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+    orders::router(Arc::clone(&store))
+        .merge(stock::router(Arc::clone(&store)))
+        .merge(payment::router(store))
+}
+
+/// Refusals become answers here: what is missing is 404, a sum out of range 400, all else 409.
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::NoOrder | Refused::NoItem(_) | Refused::NoUser(_) => StatusCode::NOT_FOUND,
+            Refused::TooMuch => StatusCode::BAD_REQUEST,
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, refused.to_string())
+    }
+}
+
+/// The sentence for an act that was done.
+fn done(
+    outcome: Result<Result<(), Refused>, StorageError>,
+    sentence: &'static str,
+) -> Result<Response, Problem> {
+    outcome??;
+    Ok(sentence.into_response())
+}

@@ -1,0 +1,213 @@
+//! `/orders`: what users want, until it is paid.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::done;
+use super::params::{Count, Params};
+use crate::cart::batch;
+use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
+use crate::db::storage::{CartStore, Refused};
+use crate::wire::problem::{Problem, ProblemBody};
+
+type Store = State<Arc<dyn CartStore>>;
+
+/// The routes.
+pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(find))
+        .routes(routes!(add_item))
+        .routes(routes!(remove_item))
+        .routes(routes!(remove))
+        .routes(routes!(checkout))
+        .routes(routes!(batch_init))
+        .with_state(store)
+}
+
+/// The id of a new order.
+#[derive(Serialize, ToSchema)]
+struct OrderIdBody {
+    #[schema(value_type = String)]
+    order_id: OrderId,
+}
+
+/// An order.
+#[derive(Serialize, ToSchema)]
+struct OrderBody {
+    #[schema(value_type = String)]
+    order_id: OrderId,
+    paid: bool,
+    /// Pairs of item and quantity.
+    #[schema(value_type = Vec<(String, u64)>)]
+    items: Vec<(ItemId, Amount)>,
+    #[schema(value_type = String)]
+    user_id: UserId,
+    #[schema(value_type = u64)]
+    total_cost: Amount,
+}
+
+impl From<Order> for OrderBody {
+    fn from(order: Order) -> Self {
+        let total_cost = order.total_cost();
+        let items = order.lines.into_iter().map(|line| (line.item, line.quantity)).collect();
+        let Order { id: order_id, user: user_id, paid, .. } = order;
+        Self { order_id, paid, items, user_id, total_cost }
+    }
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessageBody {
+    pub(super) msg: &'static str,
+}
+
+/// Create an order
+///
+/// An empty one; the user need not exist yet.
+#[utoipa::path(
+    post, path = "/orders/create/{user}", tag = "orders",
+    params(("user" = String, Path)),
+    responses(
+        (status = 200, body = OrderIdBody),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The id of the user is malformed"),
+    ),
+)]
+async fn create(
+    State(store): Store,
+    Params(user): Params<UserId>,
+) -> Result<Json<OrderIdBody>, Problem> {
+    let order_id = OrderId::new();
+    store.create_order(order_id.clone(), user).await?;
+    Ok(Json(OrderIdBody { order_id }))
+}
+
+/// Find an order
+#[utoipa::path(
+    get, path = "/orders/find/{order}", tag = "orders",
+    params(("order" = String, Path)),
+    responses(
+        (status = 200, body = OrderBody),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order"),
+    ),
+)]
+async fn find(
+    State(store): Store,
+    Params(order): Params<OrderId>,
+) -> Result<Json<OrderBody>, Problem> {
+    let order = store.find_order(&order).await?.ok_or(Refused::NoOrder)?;
+    Ok(Json(order.into()))
+}
+
+/// Put some of an item into an order
+///
+/// At the price of this moment. The same item twice adds up.
+#[utoipa::path(
+    post, path = "/orders/addItem/{order}/{item}/{quantity}", tag = "orders",
+    params(("order" = String, Path), ("item" = String, Path), ("quantity" = u64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "Something is malformed, or the order would cost too much"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order or item"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is paid"),
+    ),
+)]
+async fn add_item(
+    State(store): Store,
+    Params((order, item, quantity)): Params<(OrderId, ItemId, Amount)>,
+) -> Result<Response, Problem> {
+    if quantity == Amount::ZERO {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "The quantity must be at least 1."));
+    }
+    done(store.add_item(order, item, quantity).await, "The item is in the order.")
+}
+
+/// Take one of an item off an order
+#[utoipa::path(
+    delete, path = "/orders/removeItem/{order}/{item}", tag = "orders",
+    params(("order" = String, Path), ("item" = String, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The item is not in the order, or the order is paid"),
+    ),
+)]
+async fn remove_item(
+    State(store): Store,
+    Params((order, item)): Params<(OrderId, ItemId)>,
+) -> Result<Response, Problem> {
+    done(store.remove_item(order, item).await, "One of the item was taken off the order.")
+}
+
+/// Remove an unpaid order
+#[utoipa::path(
+    delete, path = "/orders/remove/{order}", tag = "orders",
+    params(("order" = String, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is paid"),
+    ),
+)]
+async fn remove(State(store): Store, Params(order): Params<OrderId>) -> Result<Response, Problem> {
+    done(store.remove_order(order).await, "The order was removed.")
+}
+
+/// Check an order out
+///
+/// All stock is taken, all credit charged and the order paid, together or not at all. Repeating it
+/// is safe: a paid order is charged once.
+#[utoipa::path(
+    post, path = "/orders/checkout/{order}", tag = "orders",
+    params(("order" = String, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order, item or user"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is empty, something is sold out, or the credit is too small; nothing has changed"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+    ),
+)]
+async fn checkout(
+    State(store): Store,
+    Params(order): Params<OrderId>,
+) -> Result<Response, Problem> {
+    done(store.checkout(order).await, "The order is paid.")
+}
+
+/// Make orders `0..n-1` anew
+///
+/// For tests: each of a random user, with two random items at the price given.
+#[utoipa::path(
+    post, path = "/orders/batch_init/{n}/{n_items}/{n_users}/{item_price}", tag = "orders",
+    params(("n" = u64, Path), ("n_items" = u64, Path), ("n_users" = u64, Path), ("item_price" = u64, Path)),
+    responses((status = 200, body = MessageBody)),
+)]
+async fn batch_init(
+    State(store): Store,
+    Params((n, items, users, price)): Params<(Count, Count, Count, Amount)>,
+) -> Result<Json<MessageBody>, Problem> {
+    let (Count(n), Count(items), Count(users)) = (n, items, users);
+    if n > 0 && (items == 0 || users == 0) {
+        let detail = "Orders need at least one item and one user.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    if price.plus(price).is_none() {
+        return Err(Refused::TooMuch.into());
+    }
+    let mut rng = StdRng::seed_from_u64(rand::random());
+    for numbers in batch::chunks(n) {
+        let orders = numbers.map(|n| batch::order(n, items, users, price, &mut rng)).collect();
+        store.put_orders(orders).await?;
+    }
+    Ok(Json(MessageBody { msg: "Batch init for orders successful" }))
+}

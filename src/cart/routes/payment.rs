@@ -1,0 +1,191 @@
+//! `/payment`: users and their credit.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::done;
+use super::orders::MessageBody;
+use super::params::{Count, Params};
+use crate::cart::batch;
+use crate::cart::model::{Amount, OrderId, UserId};
+use crate::db::storage::{CartStore, Refused};
+use crate::wire::problem::{Problem, ProblemBody};
+
+type Store = State<Arc<dyn CartStore>>;
+
+/// The routes.
+pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(create_user))
+        .routes(routes!(find_user))
+        .routes(routes!(add_funds))
+        .routes(routes!(pay))
+        .routes(routes!(cancel))
+        .routes(routes!(status, post_status))
+        .routes(routes!(batch_init))
+        .with_state(store)
+}
+
+/// The id of a new user.
+#[derive(Serialize, ToSchema)]
+struct UserIdBody {
+    #[schema(value_type = String)]
+    user_id: UserId,
+}
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+struct UserBody {
+    #[schema(value_type = String)]
+    user_id: UserId,
+    #[schema(value_type = u64)]
+    credit: Amount,
+}
+
+/// Whether an order is paid.
+#[derive(Serialize, ToSchema)]
+struct StatusBody {
+    paid: bool,
+}
+
+/// Create a user
+///
+/// Without credit.
+#[utoipa::path(
+    post, path = "/payment/create_user", tag = "payment",
+    responses((status = 200, body = UserIdBody)),
+)]
+async fn create_user(State(store): Store) -> Result<Json<UserIdBody>, Problem> {
+    let user_id = UserId::new();
+    store.create_user(user_id.clone()).await?;
+    Ok(Json(UserIdBody { user_id }))
+}
+
+/// Find a user
+#[utoipa::path(
+    get, path = "/payment/find_user/{user}", tag = "payment",
+    params(("user" = String, Path)),
+    responses(
+        (status = 200, body = UserBody),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such user"),
+    ),
+)]
+async fn find_user(
+    State(store): Store,
+    Params(user_id): Params<UserId>,
+) -> Result<Json<UserBody>, Problem> {
+    match store.find_credit(&user_id).await? {
+        Some(credit) => Ok(Json(UserBody { user_id, credit })),
+        None => Err(Refused::NoUser(user_id).into()),
+    }
+}
+
+/// Add to a user's credit
+#[utoipa::path(
+    post, path = "/payment/add_funds/{user}/{n}", tag = "payment",
+    params(("user" = String, Path), ("n" = u64, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "Something is malformed, or the credit would be too large"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such user"),
+    ),
+)]
+async fn add_funds(
+    State(store): Store,
+    Params((user, n)): Params<(UserId, Amount)>,
+) -> Result<Response, Problem> {
+    done(store.add_funds(user, n).await, "The credit was added.")
+}
+
+/// Take off a user's credit
+#[utoipa::path(
+    post, path = "/payment/pay/{user}/{n}", tag = "payment",
+    params(("user" = String, Path), ("n" = u64, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such user"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "There is not enough credit"),
+    ),
+)]
+async fn pay(
+    State(store): Store,
+    Params((user, n)): Params<(UserId, Amount)>,
+) -> Result<Response, Problem> {
+    done(store.pay(user, n).await, "The credit was paid.")
+}
+
+/// Take back a checkout
+///
+/// Credit and stock return, and the order is open again.
+#[utoipa::path(
+    post, path = "/payment/cancel/{user}/{order}", tag = "payment",
+    params(("user" = String, Path), ("order" = String, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is not paid, or another user's"),
+    ),
+)]
+async fn cancel(
+    State(store): Store,
+    Params((user, order)): Params<(UserId, OrderId)>,
+) -> Result<Response, Problem> {
+    done(store.cancel(user, order).await, "The payment was taken back.")
+}
+
+/// Whether a user's order is paid
+#[utoipa::path(
+    get, path = "/payment/status/{user}/{order}", tag = "payment",
+    params(("user" = String, Path), ("order" = String, Path)),
+    responses(
+        (status = 200, body = StatusBody),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The user has no such order"),
+    ),
+)]
+async fn status(
+    State(store): Store,
+    Params((user, order)): Params<(UserId, OrderId)>,
+) -> Result<Json<StatusBody>, Problem> {
+    let order = store.find_order(&order).await?.filter(|order| order.user == user);
+    let paid = order.ok_or(Refused::NoOrder)?.paid;
+    Ok(Json(StatusBody { paid }))
+}
+
+/// Whether a user's order is paid
+#[utoipa::path(
+    post, path = "/payment/status/{user}/{order}", tag = "payment",
+    params(("user" = String, Path), ("order" = String, Path)),
+    responses(
+        (status = 200, body = StatusBody),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The user has no such order"),
+    ),
+)]
+async fn post_status(
+    store: Store,
+    params: Params<(UserId, OrderId)>,
+) -> Result<Json<StatusBody>, Problem> {
+    status(store, params).await
+}
+
+/// Make users `0..n-1` anew
+#[utoipa::path(
+    post, path = "/payment/batch_init/{n}/{credit}", tag = "payment",
+    params(("n" = u64, Path), ("credit" = u64, Path)),
+    responses((status = 200, body = MessageBody)),
+)]
+async fn batch_init(
+    State(store): Store,
+    Params((n, credit)): Params<(Count, Amount)>,
+) -> Result<Json<MessageBody>, Problem> {
+    for numbers in batch::chunks(n.0) {
+        store.put_users(numbers.map(UserId::numbered).collect(), credit).await?;
+    }
+    Ok(Json(MessageBody { msg: "Batch init for users successful" }))
+}

@@ -1,0 +1,137 @@
+//! `/stock`: how many there are of each item, and what one costs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::done;
+use super::orders::MessageBody;
+use super::params::{Count, Params};
+use crate::cart::batch;
+use crate::cart::model::{Amount, Item, ItemId};
+use crate::db::storage::{CartStore, Refused};
+use crate::wire::problem::{Problem, ProblemBody};
+
+type Store = State<Arc<dyn CartStore>>;
+
+/// The routes.
+pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(find))
+        .routes(routes!(add))
+        .routes(routes!(subtract))
+        .routes(routes!(batch_init))
+        .with_state(store)
+}
+
+/// The id of a new item.
+#[derive(Serialize, ToSchema)]
+struct ItemIdBody {
+    #[schema(value_type = String)]
+    item_id: ItemId,
+}
+
+/// An item.
+#[derive(Serialize, ToSchema)]
+struct ItemBody {
+    #[schema(value_type = u64)]
+    stock: Amount,
+    #[schema(value_type = u64)]
+    price: Amount,
+}
+
+/// Create an item
+///
+/// There is none of it in stock yet.
+#[utoipa::path(
+    post, path = "/stock/item/create/{price}", tag = "stock",
+    params(("price" = u64, Path)),
+    responses(
+        (status = 200, body = ItemIdBody),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The price is malformed"),
+    ),
+)]
+async fn create(
+    State(store): Store,
+    Params(price): Params<Amount>,
+) -> Result<Json<ItemIdBody>, Problem> {
+    let item_id = ItemId::new();
+    store.create_item(item_id.clone(), price).await?;
+    Ok(Json(ItemIdBody { item_id }))
+}
+
+/// Find an item
+#[utoipa::path(
+    get, path = "/stock/find/{item}", tag = "stock",
+    params(("item" = String, Path)),
+    responses(
+        (status = 200, body = ItemBody),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such item"),
+    ),
+)]
+async fn find(
+    State(store): Store,
+    Params(item): Params<ItemId>,
+) -> Result<Json<ItemBody>, Problem> {
+    let found = store.find_item(&item).await?;
+    let Item { stock, price } = found.ok_or(Refused::NoItem(item))?;
+    Ok(Json(ItemBody { stock, price }))
+}
+
+/// Add to the stock
+#[utoipa::path(
+    post, path = "/stock/add/{item}/{n}", tag = "stock",
+    params(("item" = String, Path), ("n" = u64, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "Something is malformed, or there would be too many"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such item"),
+    ),
+)]
+async fn add(
+    State(store): Store,
+    Params((item, n)): Params<(ItemId, Amount)>,
+) -> Result<Response, Problem> {
+    done(store.add_stock(item, n).await, "The stock was added.")
+}
+
+/// Take off the stock
+#[utoipa::path(
+    post, path = "/stock/subtract/{item}/{n}", tag = "stock",
+    params(("item" = String, Path), ("n" = u64, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such item"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "There is not enough"),
+    ),
+)]
+async fn subtract(
+    State(store): Store,
+    Params((item, n)): Params<(ItemId, Amount)>,
+) -> Result<Response, Problem> {
+    done(store.subtract_stock(item, n).await, "The stock was subtracted.")
+}
+
+/// Make items `0..n-1` anew
+#[utoipa::path(
+    post, path = "/stock/batch_init/{n}/{stock}/{price}", tag = "stock",
+    params(("n" = u64, Path), ("stock" = u64, Path), ("price" = u64, Path)),
+    responses((status = 200, body = MessageBody)),
+)]
+async fn batch_init(
+    State(store): Store,
+    Params((n, stock, price)): Params<(Count, Amount, Amount)>,
+) -> Result<Json<MessageBody>, Problem> {
+    for numbers in batch::chunks(n.0) {
+        let items = numbers.map(ItemId::numbered).collect();
+        store.put_items(items, Item { stock, price }).await?;
+    }
+    Ok(Json(MessageBody { msg: "Batch init for stock successful" }))
+}

@@ -1,0 +1,180 @@
+//! Recomputing every sum of the cart from its orders.
+//!
+//! The orders are read first, then the accounts. A paid order that is not settled yet still has its
+//! sums in `held`, under its attempt: such rows count as taken.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use scylla::deserialize::row::DeserializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use uuid::Uuid;
+
+use super::accounts::{self, Key};
+use super::house::{House, busy};
+use super::ledger::Head;
+use super::order::State;
+use super::recovery::abandoned;
+use super::rows::{self, OrderRow, damaged};
+use crate::db::cassandra::connection::{Cluster, Purpose};
+use crate::db::cassandra::error::{self, shape};
+use crate::db::cassandra::ring;
+use crate::db::storage::{Audit, Difference, StorageError};
+
+const ORDERS: &str = concat!(
+    "SELECT ",
+    rows::columns!(),
+    " FROM $.cart_orders WHERE token(order_id) > ? AND token(order_id) <= ?"
+);
+/// The head is the first row of its partition.
+const HEADS: &str = concat!(
+    "SELECT ",
+    accounts::columns!(),
+    " FROM $.cart_accounts WHERE token(kind, id) > ? AND token(kind, id) <= ? \
+     PER PARTITION LIMIT 1"
+);
+const RESERVED: &str = "SELECT act, amount FROM $.cart_accounts \
+                        WHERE kind = ? AND id = ? AND state = 'reserved' ALLOW FILTERING";
+/// Parts of the ring, and how many of them are read at once.
+const PARTS: i64 = 64;
+const AT_ONCE: usize = 4;
+const PAGE: i32 = 1_000;
+/// How often an account is read that changes meanwhile.
+const LOOKS: usize = 20;
+
+pub(super) struct Auditor {
+    cluster: Arc<Cluster>,
+    orders: PreparedStatement,
+    heads: PreparedStatement,
+    reserved: PreparedStatement,
+}
+
+/// What paid orders have taken.
+#[derive(Default)]
+struct Taken {
+    /// By account and epoch: how much, and by how many.
+    sums: HashMap<Key, HashMap<i64, (i128, u64)>>,
+    attempts: HashSet<Uuid>,
+}
+
+impl Auditor {
+    pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
+        let mut orders = cluster.prepare(ORDERS, Purpose::Scan).await?;
+        let mut heads = cluster.prepare(HEADS, Purpose::Scan).await?;
+        orders.set_page_size(PAGE);
+        heads.set_page_size(PAGE);
+        let reserved = cluster.prepare(RESERVED, Purpose::SerialRead).await?;
+        Ok(Self { cluster: Arc::clone(cluster), orders, heads, reserved })
+    }
+
+    pub(super) async fn audit(&self, house: &House) -> Result<Audit, StorageError> {
+        let (mut audit, mut taken) = (Audit::default(), Taken::default());
+        let orders = self.scan::<rows::Columns>(&self.orders);
+        futures::pin_mut!(orders);
+        while let Some(row) = orders.try_next().await? {
+            audit.orders += 1;
+            audit.paid_orders += u64::from(taken.add(OrderRow::try_from(row)?));
+        }
+        let heads = self.scan::<accounts::Columns>(&self.heads);
+        futures::pin_mut!(heads);
+        while let Some(row) = heads.try_next().await? {
+            let Some(head) = row.head() else { continue };
+            let key = row.key()?;
+            let (head, settled) = self.settled(house, &key, head, &taken).await?;
+            taken.compare(&key, head, settled, &mut audit);
+        }
+        audit.unfinished = abandoned(house).await?;
+        Ok(audit)
+    }
+
+    /// All rows of a table.
+    fn scan<T>(
+        &self,
+        statement: &PreparedStatement,
+    ) -> impl Stream<Item = Result<T, StorageError>> + use<T>
+    where
+        T: for<'a, 'b> DeserializeRow<'a, 'b> + Send + 'static,
+    {
+        let (session, statement) = (self.cluster.session(), statement.clone());
+        let part = move |range: (i64, i64)| {
+            let (session, statement) = (Arc::clone(&session), statement.clone());
+            async move {
+                let pager = session.execute_iter(statement, range).await;
+                let rows = pager.map_err(error::first_page)?.rows_stream::<T>().map_err(shape)?;
+                rows.map_err(error::next_row).try_collect::<Vec<T>>().await
+            }
+        };
+        let parts = stream::iter(ring::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
+        parts.map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten()
+    }
+
+    /// The head, and what paid orders hold that is not settled yet.
+    async fn settled(
+        &self,
+        house: &House,
+        key: &Key,
+        mut head: Head,
+        taken: &Taken,
+    ) -> Result<(Head, i64), StorageError> {
+        for _ in 0..LOOKS {
+            let reserved = if head.held == 0 { vec![] } else { self.reserved(key).await? };
+            if reserved.iter().map(|(_, amount)| amount).sum::<i64>() == head.held {
+                let paid = reserved.iter().filter(|(act, _)| taken.attempts.contains(act));
+                return Ok((head, paid.map(|(_, amount)| amount).sum()));
+            }
+            let page = house.desks.accounts().read(key, [], true).await?;
+            head = page.head.ok_or_else(damaged)?;
+        }
+        Err(busy())
+    }
+
+    async fn reserved(&self, key: &Key) -> Result<Vec<(Uuid, i64)>, StorageError> {
+        let result = self.cluster.execute(&self.reserved, (key.kind(), key.id())).await?;
+        let rows = result.into_rows_result().map_err(shape)?;
+        rows.rows().map_err(shape)?.map(|row| row.map_err(shape)).collect()
+    }
+}
+
+impl Taken {
+    /// Adds what an order took, if it is paid.
+    fn add(&mut self, row: OrderRow) -> bool {
+        let (cost, State::Paid { attempt, epochs }) = (row.cost(), &row.state) else {
+            return false;
+        };
+        self.attempts.insert(*attempt);
+        let user = (Key::User(row.user), cost);
+        let items =
+            row.lines.into_iter().map(|line| (Key::Item(line.item), line.quantity.signed()));
+        for ((key, amount), epoch) in std::iter::once(user).chain(items).zip(epochs) {
+            let sum = self.sums.entry(key).or_default().entry(*epoch).or_default();
+            *sum = (sum.0 + i128::from(amount), sum.1 + 1);
+        }
+        true
+    }
+
+    /// Compares an account with what its other sums, and the orders, say.
+    fn compare(&self, key: &Key, head: Head, unsettled: i64, audit: &mut Audit) {
+        let sums = self.sums.get(key);
+        let expected = sums.and_then(|sums| sums.get(&head.epoch)).map_or(0, |sum| sum.0);
+        let former = sums.into_iter().flatten().filter(|(epoch, _)| **epoch != head.epoch);
+        audit.reset += former.map(|(_, (_, orders))| orders).sum::<u64>();
+        audit.reset += u64::from(head.erased != 0);
+        let names = match key {
+            Key::User(_) => ("credit", "charged"),
+            Key::Item(_) => ("stock", "sold"),
+        };
+        *(if matches!(key, Key::User(_)) { &mut audit.users } else { &mut audit.items }) += 1;
+        let rest = [head.removed, head.taken, head.erased, head.held].map(i128::from);
+        let free = i128::from(head.added) - rest.iter().sum::<i128>();
+        let taken = i128::from(head.taken) + i128::from(unsettled);
+        for (name, found, expected) in
+            [(names.0, head.free.into(), free), (names.1, taken, expected)]
+        {
+            if found != expected {
+                let what = format!("{name} of {} {}", key.kind(), key.id());
+                audit.differs(Difference { what, found, expected });
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The lines of an order. Pure.
+
+use super::rows::damaged;
+use crate::cart::model::{Amount, ItemId, Line};
+use crate::db::storage::{Refused, StorageError};
+
+/// The lines with more of an item.
+pub(super) fn with(
+    lines: &[Line],
+    item: &ItemId,
+    quantity: Amount,
+    price: Amount,
+) -> Result<Vec<Line>, Refused> {
+    let (mut lines, more) = (lines.to_vec(), price.times(quantity).ok_or(Refused::TooMuch)?);
+    match lines.binary_search_by(|line| line.item.cmp(item)) {
+        Ok(at) => {
+            let line = &mut lines[at];
+            line.quantity = line.quantity.plus(quantity).ok_or(Refused::TooMuch)?;
+            line.cost = line.cost.plus(more).ok_or(Refused::TooMuch)?;
+        }
+        Err(at) => lines.insert(at, Line { item: item.clone(), quantity, cost: more }),
+    }
+    let total = lines.iter().try_fold(Amount::ZERO, |sum, line| sum.plus(line.cost));
+    total.map(|_| lines).ok_or(Refused::TooMuch)
+}
+
+/// The lines without one of an item and its share of the cost.
+pub(super) fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, Refused> {
+    let mut lines = lines.to_vec();
+    let at = lines.binary_search_by(|line| line.item.cmp(item)).map_err(|_| Refused::NotInOrder)?;
+    let Line { quantity, cost, .. } = &mut lines[at];
+    let share = Amount::new(cost.get() / quantity.get().max(1)).unwrap_or(*cost);
+    *cost = cost.minus(share).unwrap_or_default();
+    *quantity = quantity.minus(Amount::ONE).unwrap_or_default();
+    if *quantity == Amount::ZERO {
+        lines.remove(at);
+    }
+    Ok(lines)
+}
+
+/// An amount as it is kept.
+pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
+    Amount::stored(value).ok_or_else(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n(value: u64) -> Amount {
+        Amount::new(value).unwrap()
+    }
+
+    #[test]
+    fn lines_ascend_and_add_up() {
+        let item = |id: &str| ItemId::parse(id).unwrap();
+        let mut lines = Vec::new();
+        for (id, quantity, price) in [("b", 1, 3), ("a", 2, 5), ("b", 2, 4)] {
+            lines = with(&lines, &item(id), n(quantity), n(price)).unwrap();
+        }
+        let line =
+            |id, quantity, cost| Line { item: item(id), quantity: n(quantity), cost: n(cost) };
+        assert_eq!(lines, [line("a", 2, 10), line("b", 3, 11)]);
+        lines = without_one(&lines, &item("b")).unwrap();
+        assert_eq!(lines[1], line("b", 2, 8));
+        assert_eq!(without_one(&lines, &item("c")), Err(Refused::NotInOrder));
+        assert_eq!(with(&lines, &item("c"), Amount::MAX, n(1)), Err(Refused::TooMuch));
+    }
+}

@@ -1,0 +1,325 @@
+//! Orders, stock and payment in SQLite.
+//!
+//! Each act is a function of the writer's connection that looks first and writes last, so that a
+//! refusal has written nothing. There is one writer at a time, in this process by its thread and
+//! among processes by the file's lock: what was looked at is still so when it is written.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::audit::audit;
+use super::beds;
+use super::checkout::{cancel, checkout};
+use super::reader::Readers;
+use super::writer::Writer;
+use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
+use crate::db::storage::{Audit, CartStore, Done, Refused, StorageError};
+
+/// The outcome of an act's statements: outside what SQLite says, inside what the cart says.
+pub(super) type Acted<T = ()> = rusqlite::Result<Result<T, Refused>>;
+
+const ORDER: &str = "SELECT user_id, paid FROM cart_orders WHERE order_id = ?1";
+const LINES: &str =
+    "SELECT item_id, quantity, cost FROM cart_lines WHERE order_id = ?1 ORDER BY item_id";
+const LINE: &str = "SELECT quantity, cost FROM cart_lines WHERE order_id = ?1 AND item_id = ?2";
+const COST_OF_OTHERS: &str =
+    "SELECT coalesce(sum(cost), 0) FROM cart_lines WHERE order_id = ?1 AND item_id <> ?2";
+const SET_LINE: &str = "INSERT INTO cart_lines (order_id, item_id, quantity, cost) \
+                        VALUES (?1, ?2, ?3, ?4) \
+                        ON CONFLICT DO UPDATE SET quantity = ?3, cost = ?4";
+const REMOVE_LINE: &str = "DELETE FROM cart_lines WHERE order_id = ?1 AND item_id = ?2";
+const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
+const REMOVE_ORDER: &str = "DELETE FROM cart_orders WHERE order_id = ?1";
+const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2)";
+const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = ?1";
+const CREATE_ITEM: &str =
+    "INSERT INTO cart_items (item_id, price, stock, added) VALUES (?1, ?2, 0, 0)";
+const ADD_STOCK: &str =
+    "UPDATE cart_items SET stock = stock + ?2, added = added + ?2 WHERE item_id = ?1";
+const SUBTRACT_STOCK: &str =
+    "UPDATE cart_items SET stock = stock - ?2, subtracted = subtracted + ?2 WHERE item_id = ?1";
+const CREDIT: &str = "SELECT credit FROM cart_users WHERE user_id = ?1";
+const CREATE_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES (?1, 0, 0)";
+const ADD_FUNDS: &str =
+    "UPDATE cart_users SET credit = credit + ?2, funded = funded + ?2 WHERE user_id = ?1";
+const PAY: &str = "UPDATE cart_users SET credit = credit - ?2, paid = paid + ?2 WHERE user_id = ?1";
+
+pub(super) struct EmbeddedCart {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+}
+
+impl EmbeddedCart {
+    pub(super) const fn new(writer: Arc<Writer>, readers: Arc<Readers>) -> Self {
+        Self { writer, readers }
+    }
+}
+
+#[async_trait]
+impl CartStore for EmbeddedCart {
+    async fn create_order(&self, order: OrderId, user: UserId) -> Result<(), StorageError> {
+        self.writer.submit(move |c| execute(c, CREATE_ORDER, [order.as_str(), user.as_str()])).await
+    }
+
+    async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
+        self.readers.with(|c| {
+            // Both looks must be at the same moment.
+            let snapshot = c.unchecked_transaction()?;
+            let found = find_order(&snapshot, id)?;
+            snapshot.finish().map(|()| found)
+        })
+    }
+
+    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
+        self.writer.submit(move |c| add_item(c, &order, &item, quantity)).await
+    }
+
+    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
+        self.writer.submit(move |c| remove_item(c, &order, &item)).await
+    }
+
+    async fn remove_order(&self, order: OrderId) -> Done {
+        self.writer.submit(move |c| remove_order(c, &order)).await
+    }
+
+    async fn checkout(&self, order: OrderId) -> Done {
+        self.writer.submit(move |c| checkout(c, &order)).await
+    }
+
+    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
+        self.writer.submit(move |c| cancel(c, &user, &order)).await
+    }
+
+    async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
+        let statements =
+            move |c: &Connection| execute(c, CREATE_ITEM, params![item.as_str(), price.signed()]);
+        self.writer.submit(statements).await
+    }
+
+    async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
+        self.readers.with(|c| find_item(c, item))
+    }
+
+    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
+        self.writer.submit(move |c| add_stock(c, &item, quantity)).await
+    }
+
+    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
+        self.writer.submit(move |c| subtract_stock(c, &item, quantity)).await
+    }
+
+    async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
+        self.writer.submit(move |c| execute(c, CREATE_USER, [user.as_str()])).await
+    }
+
+    async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
+        self.readers.with(|c| find_credit(c, user))
+    }
+
+    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
+        self.writer.submit(move |c| add_funds(c, &user, amount)).await
+    }
+
+    async fn pay(&self, user: UserId, amount: Amount) -> Done {
+        self.writer.submit(move |c| pay(c, &user, amount)).await
+    }
+
+    async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
+        self.writer.submit(move |c| beds::put_orders(c, &orders)).await
+    }
+
+    async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
+        self.writer.submit(move |c| beds::put_items(c, &items, item)).await
+    }
+
+    async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
+        self.writer.submit(move |c| beds::put_users(c, &users, credit)).await
+    }
+
+    async fn audit(&self) -> Result<Audit, StorageError> {
+        let readers = Arc::clone(&self.readers);
+        super::blocking(move || readers.with(audit)).await
+    }
+}
+
+/// Runs one statement that gives nothing back.
+pub(super) fn execute(
+    c: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<()> {
+    c.prepare_cached(sql)?.execute(params).map(drop)
+}
+
+/// An amount in a column.
+pub(super) fn amount(row: &Row<'_>, column: usize) -> rusqlite::Result<Amount> {
+    let value: i64 = row.get(column)?;
+    Amount::stored(value).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// An id in a column.
+pub(super) fn id<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: fn(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or(rusqlite::Error::InvalidColumnType(
+        column,
+        "an id".to_owned(),
+        rusqlite::types::Type::Text,
+    ))
+}
+
+/// Who has the order, and whether it is paid.
+pub(super) fn order_state(
+    c: &Connection,
+    order: &OrderId,
+) -> rusqlite::Result<Option<(UserId, bool)>> {
+    let state = |row: &Row<'_>| Ok((id(row, 0, UserId::parse)?, row.get(1)?));
+    c.prepare_cached(ORDER)?.query_row([order.as_str()], state).optional()
+}
+
+/// What is in the order, ascending by item.
+pub(super) fn lines(c: &Connection, order: &OrderId) -> rusqlite::Result<Vec<Line>> {
+    let line = |row: &Row<'_>| {
+        let item = id(row, 0, ItemId::parse)?;
+        Ok(Line { item, quantity: amount(row, 1)?, cost: amount(row, 2)? })
+    };
+    c.prepare_cached(LINES)?.query_map([order.as_str()], line)?.collect()
+}
+
+fn find_order(c: &Connection, id: &OrderId) -> rusqlite::Result<Option<Order>> {
+    let Some((user, paid)) = order_state(c, id)? else { return Ok(None) };
+    Ok(Some(Order { id: id.clone(), user, paid, lines: lines(c, id)? }))
+}
+
+fn find_item(c: &Connection, item: &ItemId) -> rusqlite::Result<Option<Item>> {
+    let found = |row: &Row<'_>| Ok(Item { stock: amount(row, 0)?, price: amount(row, 1)? });
+    c.prepare_cached(ITEM)?.query_row([item.as_str()], found).optional()
+}
+
+fn find_credit(c: &Connection, user: &UserId) -> rusqlite::Result<Option<Amount>> {
+    c.prepare_cached(CREDIT)?.query_row([user.as_str()], |row| amount(row, 0)).optional()
+}
+
+/// Whether the order may be changed.
+fn open(c: &Connection, order: &OrderId) -> Acted {
+    Ok(match order_state(c, order)? {
+        None => Err(Refused::NoOrder),
+        Some((_, true)) => Err(Refused::Paid),
+        Some((_, false)) => Ok(()),
+    })
+}
+
+fn line(
+    c: &Connection,
+    order: &OrderId,
+    item: &ItemId,
+) -> rusqlite::Result<Option<(Amount, Amount)>> {
+    let found = |row: &Row<'_>| Ok((amount(row, 0)?, amount(row, 1)?));
+    c.prepare_cached(LINE)?.query_row([order.as_str(), item.as_str()], found).optional()
+}
+
+fn set_line(
+    c: &Connection,
+    order: &OrderId,
+    item: &ItemId,
+    quantity: Amount,
+    cost: Amount,
+) -> rusqlite::Result<()> {
+    let values = params![order.as_str(), item.as_str(), quantity.signed(), cost.signed()];
+    execute(c, SET_LINE, values)
+}
+
+fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) -> Acted {
+    if let Err(refused) = open(c, order)? {
+        return Ok(Err(refused));
+    }
+    let Some(Item { price, .. }) = find_item(c, item)? else {
+        return Ok(Err(Refused::NoItem(item.clone())));
+    };
+    let (had, cost) = line(c, order, item)?.unwrap_or_default();
+    let others = c
+        .prepare_cached(COST_OF_OTHERS)?
+        .query_row([order.as_str(), item.as_str()], |row| amount(row, 0))?;
+    let quantity_now = had.plus(quantity);
+    let cost_now = price.times(quantity).and_then(|more| cost.plus(more));
+    let total = cost_now.and_then(|cost| cost.plus(others));
+    let (Some(quantity), Some(cost), Some(_)) = (quantity_now, cost_now, total) else {
+        return Ok(Err(Refused::TooMuch));
+    };
+    set_line(c, order, item, quantity, cost).map(Ok)
+}
+
+fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> Acted {
+    if let Err(refused) = open(c, order)? {
+        return Ok(Err(refused));
+    }
+    let Some((quantity, cost)) = line(c, order, item)? else {
+        return Ok(Err(Refused::NotInOrder));
+    };
+    let (quantity, cost) = without_one(quantity, cost);
+    if quantity == Amount::ZERO {
+        execute(c, REMOVE_LINE, [order.as_str(), item.as_str()])?;
+    } else {
+        set_line(c, order, item, quantity, cost)?;
+    }
+    Ok(Ok(()))
+}
+
+/// A line of at least one, without one of it and its share of the cost.
+fn without_one(quantity: Amount, cost: Amount) -> (Amount, Amount) {
+    let share = Amount::new(cost.get() / quantity.get().max(1)).unwrap_or(cost);
+    (quantity.minus(Amount::ONE).unwrap_or_default(), cost.minus(share).unwrap_or_default())
+}
+
+fn remove_order(c: &Connection, order: &OrderId) -> Acted {
+    if let Err(refused) = open(c, order)? {
+        return Ok(Err(refused));
+    }
+    execute(c, REMOVE_LINES, [order.as_str()])?;
+    execute(c, REMOVE_ORDER, [order.as_str()]).map(Ok)
+}
+
+fn add_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
+    let Some(found) = find_item(c, item)? else {
+        return Ok(Err(Refused::NoItem(item.clone())));
+    };
+    if found.stock.plus(quantity).is_none() {
+        return Ok(Err(Refused::TooMuch));
+    }
+    execute(c, ADD_STOCK, params![item.as_str(), quantity.signed()]).map(Ok)
+}
+
+fn subtract_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
+    let Some(found) = find_item(c, item)? else {
+        return Ok(Err(Refused::NoItem(item.clone())));
+    };
+    if found.stock < quantity {
+        return Ok(Err(Refused::OutOfStock(item.clone())));
+    }
+    execute(c, SUBTRACT_STOCK, params![item.as_str(), quantity.signed()]).map(Ok)
+}
+
+fn add_funds(c: &Connection, user: &UserId, amount: Amount) -> Acted {
+    let Some(credit) = find_credit(c, user)? else {
+        return Ok(Err(Refused::NoUser(user.clone())));
+    };
+    if credit.plus(amount).is_none() {
+        return Ok(Err(Refused::TooMuch));
+    }
+    execute(c, ADD_FUNDS, params![user.as_str(), amount.signed()]).map(Ok)
+}
+
+fn pay(c: &Connection, user: &UserId, amount: Amount) -> Acted {
+    let Some(credit) = find_credit(c, user)? else {
+        return Ok(Err(Refused::NoUser(user.clone())));
+    };
+    if credit < amount {
+        return Ok(Err(Refused::NotEnoughCredit));
+    }
+    execute(c, PAY, params![user.as_str(), amount.signed()]).map(Ok)
+}

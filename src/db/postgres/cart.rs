@@ -1,0 +1,276 @@
+//! Orders, stock and payment in PostgreSQL.
+//!
+//! Each act is one call of a function of the schema (`schema/postgres/0002_cart.sql`), one
+//! transaction and one round trip; the locks and their order are described there. Checkouts, the
+//! busiest of them, are grouped into one transaction.
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use super::audit::audit;
+use super::batch::{Batch, Batcher};
+use super::beds;
+use super::connection::{Connector, act};
+use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
+use crate::db::storage::{Audit, CartStore, Done, Kind, Refused, StorageError};
+
+const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)";
+const ORDER: &str =
+    "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1";
+const ADD_ITEM: &str = "SELECT cart_add_item($1, $2, $3)";
+const REMOVE_ITEM: &str = "SELECT cart_remove_item($1, $2)";
+const REMOVE_ORDER: &str = "SELECT cart_remove_order($1)";
+const CHECKOUT: &str = "SELECT number, refused FROM cart_checkout($1)";
+const CANCEL: &str = "SELECT cart_cancel($1, $2)";
+const CREATE_ITEM: &str =
+    "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)";
+const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = $1";
+const CREATE_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)";
+const CREDIT: &str = "SELECT credit FROM cart_users WHERE user_id = $1";
+
+const ADD_STOCK: &str = "SELECT cart_add_stock($1, $2)";
+const SUBTRACT_STOCK: &str = "SELECT cart_subtract_stock($1, $2)";
+const ADD_FUNDS: &str = "SELECT cart_add_funds($1, $2)";
+const PAY: &str = "SELECT cart_pay($1, $2)";
+
+pub(super) struct PostgresCart {
+    checkout: Batcher<Checkout>,
+    pool: Pool,
+    connector: Connector,
+}
+
+impl PostgresCart {
+    pub(super) fn new(connector: &Connector) -> Result<Self, StorageError> {
+        Ok(Self {
+            checkout: Batcher::start(connector, Checkout),
+            pool: connector.pool()?,
+            connector: connector.clone(),
+        })
+    }
+
+    /// Runs a statement that gives nothing back.
+    async fn execute(&self, sql: &'static str, values: Values) -> Result<(), StorageError> {
+        act(&self.pool, move |connection| async move {
+            let statement = connection.prepare_cached(sql).await?;
+            connection.execute(&statement, &borrowed(&values)).await.map(drop)
+        })
+        .await
+    }
+
+    /// Runs a statement that gives at most one row.
+    async fn look<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        values: Values,
+        read: fn(&Row) -> Result<T, Error>,
+    ) -> Result<Option<T>, StorageError> {
+        act(&self.pool, move |connection| async move {
+            let statement = connection.prepare_cached(sql).await?;
+            let row = connection.query_opt(&statement, &borrowed(&values)).await?;
+            row.as_ref().map(read).transpose()
+        })
+        .await
+    }
+
+    /// Runs a statement that tells why it refused.
+    async fn act(&self, sql: &'static str, values: Values) -> Done {
+        let refused = self.look(sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
+        outcome(refused.flatten().as_deref())
+    }
+}
+
+type Values = Vec<Box<dyn ToSql + Sync + Send>>;
+
+fn values<const N: usize>(values: [Box<dyn ToSql + Sync + Send>; N]) -> Values {
+    values.into()
+}
+
+fn text(id: &str) -> Box<dyn ToSql + Sync + Send> {
+    Box::new(id.to_owned())
+}
+
+fn number(amount: Amount) -> Box<dyn ToSql + Sync + Send> {
+    Box::new(amount.signed())
+}
+
+fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+}
+
+/// What the schema's functions spell.
+fn outcome(refused: Option<&str>) -> Done {
+    let Some(refused) = refused else { return Ok(Ok(())) };
+    let (word, id) = refused.split_once(' ').unwrap_or((refused, ""));
+    let refused = match (word, ItemId::parse(id), UserId::parse(id)) {
+        ("no-order", ..) => Refused::NoOrder,
+        ("paid", ..) => Refused::Paid,
+        ("not-paid", ..) => Refused::NotPaid,
+        ("anothers-order", ..) => Refused::AnothersOrder,
+        ("not-in-order", ..) => Refused::NotInOrder,
+        ("empty", ..) => Refused::Empty,
+        ("not-enough-credit", ..) => Refused::NotEnoughCredit,
+        ("too-much", ..) => Refused::TooMuch,
+        ("no-item", Some(item), _) => Refused::NoItem(item),
+        ("out-of-stock", Some(item), _) => Refused::OutOfStock(item),
+        ("no-user", _, Some(user)) => Refused::NoUser(user),
+        _ => {
+            let text = format!("a function of the schema gave `{refused}`");
+            return Err(StorageError::new(Kind::Invalid, text));
+        }
+    };
+    Ok(Err(refused))
+}
+
+#[async_trait]
+impl CartStore for PostgresCart {
+    async fn create_order(&self, order: OrderId, user: UserId) -> Result<(), StorageError> {
+        self.execute(CREATE_ORDER, values([text(order.as_str()), text(user.as_str())])).await
+    }
+
+    async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
+        let found = self.look(ORDER, values([text(id.as_str())]), order_row).await?;
+        found.map(|found| found.order(id.clone())).transpose()
+    }
+
+    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
+        let ids = (text(order.as_str()), text(item.as_str()));
+        self.act(ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
+    }
+
+    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
+        self.act(REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
+    }
+
+    async fn remove_order(&self, order: OrderId) -> Done {
+        self.act(REMOVE_ORDER, values([text(order.as_str())])).await
+    }
+
+    async fn checkout(&self, order: OrderId) -> Done {
+        outcome(self.checkout.ask(order).await?.as_deref())
+    }
+
+    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
+        self.act(CANCEL, values([text(user.as_str()), text(order.as_str())])).await
+    }
+
+    async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
+        self.execute(CREATE_ITEM, values([text(item.as_str()), number(price)])).await
+    }
+
+    async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
+        let found = |row: &Row| Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?));
+        match self.look(ITEM, values([text(item.as_str())]), found).await? {
+            Some((stock, price)) => Ok(Some(Item { stock: amount(stock)?, price: amount(price)? })),
+            None => Ok(None),
+        }
+    }
+
+    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
+        self.act(ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
+    }
+
+    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
+        self.act(SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
+    }
+
+    async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
+        self.execute(CREATE_USER, values([text(user.as_str())])).await
+    }
+
+    async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
+        let found = |row: &Row| row.try_get::<_, i64>(0);
+        let credit = self.look(CREDIT, values([text(user.as_str())]), found).await?;
+        credit.map(amount).transpose()
+    }
+
+    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
+        self.act(ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
+    }
+
+    async fn pay(&self, user: UserId, amount: Amount) -> Done {
+        self.act(PAY, values([text(user.as_str()), number(amount)])).await
+    }
+
+    async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
+        beds::put_orders(&self.pool, orders).await
+    }
+
+    async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
+        beds::put_items(&self.pool, items, item).await
+    }
+
+    async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
+        beds::put_users(&self.pool, users, credit).await
+    }
+
+    async fn audit(&self) -> Result<Audit, StorageError> {
+        audit(&self.connector).await
+    }
+}
+
+/// An order's row as the driver gives it.
+struct OrderRow {
+    user: String,
+    paid: bool,
+    items: Vec<String>,
+    quantities: Vec<i64>,
+    costs: Vec<i64>,
+}
+
+fn order_row(row: &Row) -> Result<OrderRow, Error> {
+    Ok(OrderRow {
+        user: row.try_get(0)?,
+        paid: row.try_get(1)?,
+        items: row.try_get(2)?,
+        quantities: row.try_get(3)?,
+        costs: row.try_get(4)?,
+    })
+}
+
+impl OrderRow {
+    fn order(self, id: OrderId) -> Result<Order, StorageError> {
+        let user = UserId::parse(&self.user).ok_or_else(damaged)?;
+        let mut lines = Vec::with_capacity(self.items.len());
+        for ((item, quantity), cost) in self.items.iter().zip(self.quantities).zip(self.costs) {
+            let item = ItemId::parse(item).ok_or_else(damaged)?;
+            lines.push(Line { item, quantity: amount(quantity)?, cost: amount(cost)? });
+        }
+        Ok(Order { id, user, paid: self.paid, lines })
+    }
+}
+
+fn amount(value: i64) -> Result<Amount, StorageError> {
+    Amount::stored(value).ok_or_else(damaged)
+}
+
+fn damaged() -> StorageError {
+    StorageError::new(Kind::Invalid, "a row of the cart holds what this program never writes")
+}
+
+/// Checkouts, many in one transaction. An answer is why the checkout was refused, if it was.
+struct Checkout;
+
+#[async_trait]
+impl Batch for Checkout {
+    type Ask = OrderId;
+    type Answer = Option<String>;
+    type Statements = Statement;
+    const MOST: usize = 64;
+
+    async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
+        client.prepare(CHECKOUT).await
+    }
+
+    async fn run(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        asks: &[OrderId],
+    ) -> Result<Vec<Option<String>>, Error> {
+        let orders: Vec<&str> = asks.iter().map(OrderId::as_str).collect();
+        let rows = client.query(statement, &[&orders]).await?;
+        rows.iter().map(|row| row.try_get(1)).collect()
+    }
+}
