@@ -4,7 +4,7 @@ import { failureKind } from '../api/errors';
 import { parseGameId } from '../api/gameId';
 import { useOverview } from '../api/queries';
 import { count } from '../overview/sentences';
-import { type Obstacles, Refusal, type Short } from './acts';
+import { quantityOf, Refusal, type Short } from './acts';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
 import { useAct, useCredit, usePresentCost, useVisitor } from './hooks';
@@ -19,6 +19,7 @@ export function Summary({ order, onBought }: { order: Order; onBought: (order: O
   const client = useQueryClient();
   const { user } = useVisitor();
   const credit = useCredit(user).data ?? null;
+  const missing = credit === null ? 0 : Math.max(0, order.total - credit);
   const presentCost = usePresentCost(order.lines);
   // All of it in the act: once the order is paid this panel is gone.
   const checkout = useAct(async (seen: Order) => {
@@ -33,9 +34,7 @@ export function Summary({ order, onBought }: { order: Order; onBought: (order: O
       <dl className="summary__sums">
         <Sum name={`Total of ${games(totalQuantity(order.lines))}`} amount={order.total} strong />
         <Sum name="Your credit" amount={credit} />
-        {credit !== null && credit < order.total && (
-          <Sum name="Missing" amount={order.total - credit} missing />
-        )}
+        {missing > 0 && <Sum name="Missing" amount={missing} missing />}
       </dl>
       {presentCost !== null && presentCost !== order.total && (
         <p className="summary__note">
@@ -51,7 +50,11 @@ export function Summary({ order, onBought }: { order: Order; onBought: (order: O
       >
         {checkout.busy ? 'Paying …' : 'Check out'}
       </button>
-      <div role="alert">{checkout.error && <Trouble error={checkout.error} />}</div>
+      <div role="alert">
+        {checkout.error && !checkout.busy && (
+          <Trouble error={checkout.error} order={order} missing={missing} />
+        )}
+      </div>
     </section>
   );
 }
@@ -103,9 +106,11 @@ function AddFunds() {
 }
 
 /** Why the checkout did not happen, and what to do. */
-function Trouble({ error }: { error: unknown }) {
+function Trouble({ error, order, missing }: { error: unknown; order: Order; missing: number }) {
   if (error instanceof Refusal && error.reason === 'obstacles') {
-    return <Obstacle {...error.obstacles} />;
+    // Those that the visitor has removed since are no longer worth a word.
+    const short = error.short.filter(({ item, stock }) => quantityOf(order, item) > stock);
+    return <Obstacles short={short} missing={missing} />;
   }
   if (failureKind(error) === 'unreachable') {
     return (
@@ -118,7 +123,8 @@ function Trouble({ error }: { error: unknown }) {
   return <p className="trouble">Nothing was paid. {explainFailure(error)}</p>;
 }
 
-function Obstacle({ short, missing }: Obstacles) {
+function Obstacles({ short, missing }: { short: readonly Short[]; missing: number }) {
+  if (short.length === 0 && missing === 0) return null;
   return (
     <div className="trouble">
       <p>Nothing was paid.</p>

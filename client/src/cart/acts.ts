@@ -3,14 +3,7 @@ import { failureKind } from '../api/errors';
 import { exclusively } from './exclusively';
 import type { VisitorStore } from './visitor';
 
-/** What stands in the way of a checkout. */
-export interface Obstacles {
-  /** Lines of which there is too little. */
-  readonly short: readonly Short[];
-  /** Credits that are missing. */
-  readonly missing: number;
-}
-
+/** A line of which there is too little. */
 export interface Short extends Line {
   /** How many there are. */
   readonly stock: number;
@@ -18,19 +11,19 @@ export interface Short extends Line {
 
 /**
  * The store is well and said no:
- * - `obstacles`: the order cannot be paid as it is;
+ * - `obstacles`: the order cannot be paid as it is: there is too little of some lines, or of credit;
  * - `changed`: it is not what the visitor saw, or is no more; they should look again;
  * - `notForSale`: there is no such item.
  */
 export class Refusal extends Error {
   readonly reason: 'obstacles' | 'changed' | 'notForSale';
-  readonly obstacles: Obstacles;
+  readonly short: readonly Short[];
 
-  constructor(reason: Refusal['reason'], obstacles: Obstacles = { short: [], missing: 0 }) {
+  constructor(reason: Refusal['reason'], short: readonly Short[] = []) {
     super(reason);
     this.name = 'Refusal';
     this.reason = reason;
-    this.obstacles = obstacles;
+    this.short = short;
   }
 }
 
@@ -234,10 +227,8 @@ export class CartActs {
   async #refusal(order: Order): Promise<Refusal> {
     this.#changed();
     const [user, short] = [await this.#stillKnown(), await this.#short(order.lines)];
-    if (user === null) return new Refusal('changed');
-    const missing = Math.max(0, order.total - user.credit);
-    const found = short.length > 0 || missing > 0;
-    return found ? new Refusal('obstacles', { short, missing }) : new Refusal('changed');
+    const tooPoor = user !== null && user.credit < order.total;
+    return tooPoor || short.length > 0 ? new Refusal('obstacles', short) : new Refusal('changed');
   }
 
   async #short(lines: readonly Line[]): Promise<Short[]> {
