@@ -83,7 +83,10 @@ export function useAct<In = void>(act: (input: In) => Promise<void>) {
       if (under.current) return;
       under.current = true;
       mutate(input, {
-        onSettled: () =>
+        onError: () => {
+          under.current = false;
+        },
+        onSuccess: () =>
           rest(() => {
             under.current = false;
           }),
@@ -91,7 +94,7 @@ export function useAct<In = void>(act: (input: In) => Promise<void>) {
     },
     [mutate, rest],
   );
-  return { run, busy: isPending, done: resting && error === null, error };
+  return { run, busy: isPending, done: resting, error };
 }
 
 function useRest(): [boolean, (then: () => void) => void] {
