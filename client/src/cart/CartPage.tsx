@@ -38,6 +38,7 @@ export function CartPage() {
     );
   }
   const order = current === null ? null : query.data;
+  const filled = order !== null && order !== undefined && order.lines.length > 0;
   const thank = (paidOrder: Order) => {
     setBought(paidOrder);
     focusMain();
@@ -47,7 +48,7 @@ export function CartPage() {
     <div className="cart">
       {order === undefined ? (
         <Waiting />
-      ) : order !== null && order.lines.length > 0 ? (
+      ) : order !== null && filled ? (
         <>
           <h1>Cart</h1>
           <div className="cart__columns">
@@ -66,7 +67,7 @@ export function CartPage() {
           reload it.
         </p>
       )}
-      {paid.length > 0 && <OrderHistory orders={paid} />}
+      {paid.length > 0 && <OrderHistory orders={paid} creditShown={filled} />}
     </div>
   );
 }

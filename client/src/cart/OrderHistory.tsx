@@ -17,14 +17,20 @@ const SHOWN = 5;
 
 const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
-export function OrderHistory({ orders }: { orders: readonly PaidOrder[] }) {
+interface Props {
+  orders: readonly PaidOrder[];
+  /** The page says already how much credit there is. */
+  creditShown: boolean;
+}
+
+export function OrderHistory({ orders, creditShown }: Props) {
   const [shown, setShown] = useState(SHOWN);
   const { data: credit } = useCredit(useVisitor().user);
   return (
     <section className="history" aria-labelledby="history">
       <header className="history__head">
         <h2 id="history">Your orders</h2>
-        {typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
+        {!creditShown && typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
       </header>
       {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
       <ul role="list">

@@ -61,3 +61,61 @@ fn amounts(offer: Offer) -> Item {
     let amount = |value| Amount::new(value).unwrap_or(Amount::MAX);
     Item { stock: amount(offer.stock), price: amount(offer.price) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::database::{Database, Url};
+    use crate::db::{self, Schema};
+    use crate::telemetry::metrics::Metrics;
+
+    async fn new_store() -> (TempDir, Stores) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::Embedded(folder.path().join("games.db"));
+        let database = Database { url, named: true };
+        let metrics = Arc::new(Metrics::new());
+        (folder, db::connect(&database, Schema::Migrate, &metrics).await.unwrap())
+    }
+
+    async fn found(stores: &Stores, game_id: i32) -> Option<Item> {
+        stores.cart.as_ref().unwrap().find_item(&item(game_id)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_demo_game_has_its_offer() {
+        let (_folder, stores) = new_store().await;
+        demo(&stores).await.unwrap();
+        assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+        let generator = Generator::new(DEFAULT_SEED);
+        for id in 1..=GAMES {
+            assert_eq!(found(&stores, id).await, Some(amounts(generator.offer(id))), "{id}");
+        }
+        assert_eq!(found(&stores, GAMES + 1).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_shop_that_has_sold_is_still_one_of_demo_games() {
+        let (_folder, stores) = new_store().await;
+        demo(&stores).await.unwrap();
+        let cart = stores.cart.as_ref().unwrap();
+        cart.subtract_stock(item(1), Amount::ONE).await.unwrap().unwrap();
+        assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+        let sold = found(&stores, 1).await;
+        demo(&stores).await.unwrap();
+        assert_eq!(found(&stores, 1).await, sold, "a second start stocks nothing anew");
+    }
+
+    #[tokio::test]
+    async fn whoever_was_stopped_before_the_games_goes_on_and_keeps_what_is_there() {
+        let (_folder, stores) = new_store().await;
+        let own = Item { stock: Amount::ONE, price: Amount::MAX };
+        stores.cart.as_ref().unwrap().put_items(vec![item(7)], own).await.unwrap();
+        demo(&stores).await.unwrap();
+        assert_eq!(found(&stores, 7).await, Some(own));
+        assert!(found(&stores, 8).await.is_some());
+    }
+}
