@@ -20,7 +20,16 @@ export default defineConfig({
   },
   server: {
     proxy: Object.fromEntries(
-      ['/api', '/openapi.json', '/healthz', '/readyz', '/metrics'].map((path) => [path, STORE]),
+      [
+        '/api',
+        '/orders',
+        '/stock',
+        '/payment',
+        '/openapi.json',
+        '/healthz',
+        '/readyz',
+        '/metrics',
+      ].map((path) => [path, STORE]),
     ),
   },
   test: {

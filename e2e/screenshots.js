@@ -4,12 +4,30 @@ import { join, resolve } from 'node:path';
 import { DESK, launchBrowser, PHONE } from './support/browser.js';
 import { startStorefront } from './support/storefront.js';
 
+/** Where each is, and what is there when it is all there. */
 const PAGES = {
   catalogue: ['/', 'main li img'],
   game: ['/1', '[data-reviews=all]'],
   missing: ['/999999', 'h1'],
   docs: ['/docs', '.opblock'],
 };
+
+/** An order that is paid, and a cart after it. */
+async function shop(page) {
+  for (const games of [[3], [1, 1, 2]]) {
+    for (const game of games) {
+      await page.goto(`${store.origin}/${game}`);
+      await page.getByRole('button', { name: 'Add to cart' }).click();
+      await page.getByText('is in your cart.').waitFor();
+    }
+    await page.goto(`${store.origin}/cart`, { waitUntil: 'networkidle' });
+    if (games.length > 1) return;
+    await page.getByRole('button', { name: 'Add 20,000 credits' }).click();
+    await page.getByText('20,000 credits', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Check out' }).click();
+    await page.getByRole('heading', { name: 'Thank you!' }).waitFor();
+  }
+}
 
 const target = process.argv[2];
 if (target === undefined) {
@@ -31,6 +49,8 @@ try {
       await page.locator(sign).first().waitFor();
       await page.screenshot({ path: join(folder, `${name}-${viewport.width}.png`) });
     }
+    await shop(page);
+    await page.screenshot({ path: join(folder, `cart-${viewport.width}.png`) });
     await context.close();
   }
 } finally {

@@ -58,7 +58,8 @@ export function useBrowser() {
   return {
     /** `allowed`: further origins that the page may ask. */
     async open(url, { viewport = DESK, allowed = [], ...options } = {}) {
-      const context = await browser.newContext({ viewport, ...options });
+      const baseURL = new URL(url).origin;
+      const context = await browser.newContext({ viewport, baseURL, ...options });
       const origins = new Set([new URL(url).origin, ...allowed]);
       const strangers = [];
       opened.push({ context, strangers });

@@ -71,9 +71,18 @@ class Storefront {
 
   /** What the API answers, asked without the browser. */
   async get(path) {
-    const response = await fetch(`${this.origin}${path}`);
+    return (await this.#ask(path)).json();
+  }
+
+  /** Has the API do something, without the browser. */
+  async post(path) {
+    await this.#ask(path, { method: 'POST' });
+  }
+
+  async #ask(path, options) {
+    const response = await fetch(`${this.origin}${path}`, options);
     if (!response.ok) throw new Error(`${path}: ${response.status}`);
-    return response.json();
+    return response;
   }
 }
 

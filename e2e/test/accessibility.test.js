@@ -35,9 +35,37 @@ const STATES = {
       await page.getByRole('alert').filter({ hasText: 'whole number' }).waitFor();
     },
   ],
+  'an empty cart': ['/cart', (page) => arrive(page, 'Your cart is empty')],
+  'a cart that cannot be paid': ['/1', fillCart],
+  'an order paid and one refunded': ['/1', buyTwice],
   'a missing game': ['/999999', (page) => arrive(page, 'There is no game number 999999')],
   'no game number': ['/portal', (page) => arrive(page, 'That is no game number')],
 };
+
+async function fillCart(page) {
+  await page.getByRole('button', { name: 'Add to cart' }).click();
+  await page.getByRole('link', { name: 'View cart' }).click();
+  await page.getByRole('button', { name: 'Check out' }).click();
+  await page.getByText(/^You need/).waitFor();
+  await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
+}
+
+async function buyTwice(page) {
+  await fillCart(page);
+  await page.getByRole('button', { name: 'Add 5,000 credits' }).click();
+  await page.getByText('Missing').waitFor({ state: 'hidden' });
+  await page.getByRole('button', { name: 'Check out' }).click();
+  await page.getByRole('button', { name: 'Cancel order' }).click();
+  await page.getByRole('button', { name: 'Yes, refund it' }).click();
+  await page.getByText('Cancelled and refunded').waitFor();
+  await page.goto('/1');
+  await page.getByRole('button', { name: 'Add to cart' }).click();
+  await page.getByRole('link', { name: 'View cart' }).click();
+  await page.getByRole('button', { name: 'Check out' }).click();
+  await arrive(page, 'Thank you!');
+  await page.getByText('Cancelled and refunded').waitFor();
+  await page.getByRole('button', { name: 'Cancel order' }).waitFor();
+}
 
 function audit(shop, name, path, reach) {
   for (const viewport of [DESK, PHONE, NARROW]) {

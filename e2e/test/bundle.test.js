@@ -72,6 +72,19 @@ for (const [how, options] of Object.entries({
   });
 }
 
+test('other teams’ pages get the overview alone, without the cart', async () => {
+  const asked = [];
+  const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` });
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await page.reload();
+  await page.locator('#overview [data-reviews=all]').waitFor();
+  assert.deepEqual(
+    asked.filter((path) => /^\/(stock|orders|payment)\//.test(path)),
+    [],
+  );
+  assert.equal(await page.getByRole('button', { name: /cart/i }).count(), 0);
+});
+
 test('the overview is of the game in the host page’s path', async () => {
   const [game] = await shop.store.get('/api/overview/42');
   const page = await openForeign(

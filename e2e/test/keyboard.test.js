@@ -58,6 +58,30 @@ test('the store is walked with the keyboard alone', async () => {
   await tabTo(page, /^. Previous$/);
 });
 
+test('a game is bought with the keyboard alone', async () => {
+  const page = await shop.visit('/1');
+  await page.getByRole('button', { name: 'Add to cart' }).waitFor();
+  await tabTo(page, /^Add to cart$/);
+  await page.keyboard.press('Enter');
+  await page.getByText('Stardew Valley is in your cart.').waitFor();
+  await tabTo(page, /^1 in your cart$/);
+  await page.keyboard.press('Enter');
+  await arrive(page, 'Cart');
+  await page.getByText('Total of 1 game').waitFor();
+  await tabTo(page, /^Add 5,000 credits$/);
+  await page.keyboard.press('Enter');
+  await page.getByText('5,000 credits', { exact: true }).waitFor();
+  await tabTo(page, /^Check out$/);
+  await page.keyboard.press('Enter');
+  await arrive(page, 'Thank you!');
+  await until(page, () => document.activeElement.id === 'main');
+  await tabTo(page, /^Cancel order$/);
+  await page.keyboard.press('Enter');
+  await until(page, () => document.activeElement.textContent === 'Yes, refund it');
+  await page.keyboard.press('Enter');
+  await page.getByText('Cancelled and refunded').waitFor();
+});
+
 test('the header is walked in the order it is read', async () => {
   const page = await shop.visit('/1');
   await arrive(page, 'Stardew Valley');
@@ -68,6 +92,7 @@ test('the header is walked in the order it is read', async () => {
     /^API$/,
     /^$/,
     /^Go to the game$/,
+    /^Cart$/,
     /^Catalogue$/,
   ];
   for (const name of order) {

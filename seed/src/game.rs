@@ -57,9 +57,14 @@ impl Generator {
         }
     }
 
+    /// A generator of other numbers, so that what is drawn from it leaves the games as they are.
+    pub(crate) const fn sibling(&self) -> Self {
+        Self { seed: mix(!self.seed) }
+    }
+
     /// PCG is specified to the bit, so that a table seeded today can be checked in years; its
     /// state is the mixed pair of seed and number, because neighbours must not look alike.
-    fn rng(&self, game_id: i32) -> Pcg64Mcg {
+    pub(crate) fn rng(&self, game_id: i32) -> Pcg64Mcg {
         let low = mix(self.seed ^ mix(u64::from(game_id.cast_unsigned())));
         let high = mix(low ^ self.seed.rotate_left(32));
         Pcg64Mcg::new(u128::from(high) << 64 | u128::from(low))

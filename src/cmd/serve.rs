@@ -35,7 +35,7 @@ pub(super) struct Args {
     listen: Option<String>,
     #[command(flatten)]
     common: Common,
-    /// Put a thousand demo games into an empty store
+    /// Put a thousand demo games into an empty store, and stock of each
     #[arg(long)]
     demo: bool,
     /// Refuse a store whose schema is not up to date, in place of migrating it
@@ -155,7 +155,7 @@ async fn open(
     let schema = if serve.no_migrate { Schema::Require } else { Schema::Migrate };
     let stores = db::connect(database, schema, metrics).await?;
     if serve.demo || is_new {
-        demo(stores.bulk.as_ref()).await?;
+        demo(&stores).await?;
     }
     tracing::info!(database = %database.url, backend = stores.backend, "store is open");
     Ok(stores)

@@ -30,12 +30,13 @@ export function newQueryClient(): QueryClient {
   });
 }
 
-export function useOverview(id: number) {
+export function useOverview(id: number, enabled = true) {
   const store = useStore();
   const client = useQueryClient();
   return useQuery<Overview>({
     queryKey: ['overview', id],
     queryFn: ({ signal }) => store.overview(id, signal),
+    enabled,
     // A card of the catalogue already holds the whole overview.
     placeholderData: (): Overview | undefined => findInCatalogue(client, id),
   });

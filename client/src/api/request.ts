@@ -8,11 +8,28 @@ const LATER_STATUSES = new Set([408, 429, 502, 503, 504]);
 
 /** The parsed body of `url`; throws an ApiError, or the abort when `signal` fires. */
 export async function getJson(url: string, signal: AbortSignal): Promise<unknown> {
-  const { status, text } = await getText(url, signal);
+  return parsed(url, await answer('GET', url, signal));
+}
+
+/**
+ * Has something done; the parsed answer is for those who expect one. `unreachable` means here that
+ * it may have been done or not.
+ */
+export async function send(method: 'POST' | 'DELETE', url: string): Promise<() => unknown> {
+  const text = await answer(method, url);
+  return () => parsed(url, text);
+}
+
+async function answer(method: string, url: string, signal?: AbortSignal): Promise<string> {
+  const { status, text } = await getText(method, url, signal);
   if (status === 404) throw new ApiError('missing', `${url}: not found`);
   if (LATER_STATUSES.has(status)) throw new ApiError('unreachable', `${url}: ${status}`);
   if (status >= 400 && status <= 499) throw new ApiError('refused', `${url}: ${status}`);
   if (status < 200 || status > 299) throw new ApiError('failed', `${url}: ${status}`);
+  return text;
+}
+
+function parsed(url: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -20,16 +37,18 @@ export async function getJson(url: string, signal: AbortSignal): Promise<unknown
   }
 }
 
-async function getText(url: string, signal: AbortSignal) {
+async function getText(method: string, url: string, signal?: AbortSignal) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const response = await fetch(url, {
+      method,
       headers: { Accept: 'application/json' },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
     // Read inside the try: a connection may also break in the middle of the body.
     return { status: response.status, text: await response.text() };
   } catch (cause) {
-    if (signal.aborted) throw cause;
+    if (signal?.aborted) throw cause;
     throw new ApiError('unreachable', `${url}: no answer`, { cause });
   }
 }

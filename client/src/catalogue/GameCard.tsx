@@ -1,6 +1,7 @@
 import { useRef } from 'react';
 import type { Overview } from '../api/overview';
 import { useImage } from '../api/queries';
+import { CardOffer } from '../cart/Offer';
 import { Banner } from '../overview/Banner';
 import { day } from '../overview/sentences';
 import { Link } from '../router/Link';
@@ -10,8 +11,9 @@ const TAGS_SHOWN = 3;
 
 export function GameCard({ overview }: { overview: Overview }) {
   const card = useRef<HTMLLIElement>(null);
-  // Pictures are asked for as cards come near: a slow picture service must not hold up the rest.
-  const image = useImage(overview.id, useNearViewport(card));
+  // Pictures and prices are asked for as cards come near: a slow service must not hold up the rest.
+  const near = useNearViewport(card);
+  const image = useImage(overview.id, near);
   return (
     <li className="card" ref={card}>
       <Banner url={image.data ?? null} failed={image.isError} name={overview.name} alt="" lazy />
@@ -31,6 +33,7 @@ export function GameCard({ overview }: { overview: Overview }) {
             {overview.id}
           </span>
         </p>
+        <CardOffer overview={overview} near={near} />
       </div>
     </li>
   );

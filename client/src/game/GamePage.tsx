@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { useImage } from '../api/queries';
+import { GameOffer } from '../cart/Offer';
 import { GameOverview, type Shown } from '../overview/GameOverview';
 import { MissingGame } from '../overview/MissingGame';
 import { useDocumentTitle } from '../page/useDocumentTitle';
@@ -30,6 +31,7 @@ export function GamePage({ id }: { id: number | null }) {
           headingLevel={1}
           missingActions={<ToCatalogue />}
           onShown={setShown}
+          offer={(overview) => <GameOffer overview={overview} />}
         />
       )}
     </div>

@@ -17,10 +17,12 @@ interface Props {
   /** Ways on from a missing game. */
   missingActions?: ReactNode;
   onShown?: (shown: Shown) => void;
+  /** What to show under the banner. */
+  offer?: ((overview: Overview) => ReactNode) | undefined;
 }
 
 /** The overview of one game, in whichever state it is. Key it by the id. */
-export function GameOverview({ id, headingLevel, missingActions, onShown }: Props) {
+export function GameOverview({ id, headingLevel, missingActions, onShown, offer }: Props) {
   const query = useOverview(id);
   const kind = useFailure(query);
   const shown = stateOf(query.data, kind);
@@ -39,7 +41,7 @@ export function GameOverview({ id, headingLevel, missingActions, onShown }: Prop
     );
   }
   if (shown === 'loading') return <OverviewSkeleton headingLevel={headingLevel} />;
-  return <OverviewView overview={shown} headingLevel={headingLevel} />;
+  return <OverviewView overview={shown} headingLevel={headingLevel} offer={offer?.(shown)} />;
 }
 
 function stateOf(data: Overview | undefined, kind: FailureKind | null): Shown {

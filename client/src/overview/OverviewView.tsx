@@ -9,10 +9,12 @@ import { Tags } from './Tags';
 interface Props {
   overview: Overview;
   headingLevel: 1 | 2;
+  /** Shown under the banner. */
+  offer?: ReactNode;
 }
 
 /** A game's overview, once the store has answered. */
-export function OverviewView({ overview, headingLevel }: Props) {
+export function OverviewView({ overview, headingLevel, offer }: Props) {
   const Heading = `h${headingLevel}` as const;
   const Subheading = headingLevel === 1 ? 'h2' : 'h3';
   const image = useImage(overview.id);
@@ -27,6 +29,7 @@ export function OverviewView({ overview, headingLevel }: Props) {
             name={overview.name}
             alt={`Banner of ${overview.name}`}
           />
+          {offer}
           <section className="sf-overview__about">
             <Subheading className="sf-label">About this game</Subheading>
             <p className="sf-overview__description">{overview.description}</p>

@@ -1,5 +1,8 @@
 import { useEffect, useRef } from 'react';
 import { gameIdInPath } from '../api/gameId';
+import { CartPage } from '../cart/CartPage';
+import { MessageBar } from '../cart/MessageBar';
+import { isCart } from '../cart/place';
 import { CataloguePage } from '../catalogue/CataloguePage';
 import { GamePage } from '../game/GamePage';
 import { usePathname, useQueryParam } from '../router/location';
@@ -12,7 +15,7 @@ import { focusMain, MAIN_ID } from './main-landmark';
 export function App() {
   const pathname = usePathname();
   const after = useQueryParam('after');
-  const place = pathname === '/' ? `catalogue ${after ?? ''}` : `game ${pathname}`;
+  const place = pathname === '/' ? `catalogue ${after ?? ''}` : pathname;
   useFocusOnArrival(place);
   return (
     <>
@@ -22,16 +25,19 @@ export function App() {
       <Header />
       <main id={MAIN_ID} className="main" tabIndex={-1}>
         <ErrorBoundary headingLevel={1} key={place}>
-          {pathname === '/' ? (
-            <CataloguePage after={after} />
-          ) : (
-            <GamePage id={gameIdInPath(pathname)} />
-          )}
+          <Place pathname={pathname} after={after} />
         </ErrorBoundary>
       </main>
       <Footer />
+      <MessageBar />
     </>
   );
+}
+
+function Place({ pathname, after }: { pathname: string; after: string | null }) {
+  if (pathname === '/') return <CataloguePage after={after} />;
+  if (isCart(pathname)) return <CartPage />;
+  return <GamePage id={gameIdInPath(pathname)} />;
 }
 
 /** A page change within the document does what a document's load does: reading starts at its top. */

@@ -1,3 +1,4 @@
+import { CartButton } from '../cart/CartButton';
 import { Link } from '../router/Link';
 import { usePathname } from '../router/location';
 import { NumberSearch } from '../search/NumberSearch';
@@ -18,6 +19,7 @@ export function Header() {
         </nav>
         <div className="header__tools">
           <NumberSearch />
+          <CartButton />
         </div>
       </div>
       <div className="awning" aria-hidden="true" />

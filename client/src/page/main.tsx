@@ -2,23 +2,34 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { pageApiBase } from '../api/base';
+import { connectCart } from '../api/cart';
 import { newQueryClient, StoreProvider } from '../api/queries';
 import { connectStore } from '../api/store';
+import { CartProvider } from '../cart/context';
+import { VisitorStore } from '../cart/visitor';
 import '../ui/tokens.css';
 import '../ui/ui.css';
 import '../overview/overview.css';
 import '../catalogue/catalogue.css';
+import '../cart/cart.css';
 import './page.css';
 import { App } from './App';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
 
+const base = pageApiBase(document, window.location.origin);
+
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={connectStore(pageApiBase(document, window.location.origin))}>
-        <App />
+      <StoreProvider value={connectStore(base)}>
+        <CartProvider
+          routes={connectCart(base)}
+          visitors={new VisitorStore(() => window.localStorage)}
+        >
+          <App />
+        </CartProvider>
       </StoreProvider>
     </QueryClientProvider>
   </StrictMode>,

@@ -8,8 +8,9 @@ interface Props extends ComponentPropsWithRef<'a'> {
 }
 
 /** A link within the page: a real one, so that opening it in a new tab and copying it work. */
-export function Link({ href, state, ...rest }: Props) {
-  const follow = (event: MouseEvent) => {
+export function Link({ href, state, onClick, ...rest }: Props) {
+  const follow = (event: MouseEvent<HTMLAnchorElement>) => {
+    onClick?.(event);
     if (!isPlainClick(event)) return;
     event.preventDefault();
     navigate(href, state);
@@ -17,6 +18,6 @@ export function Link({ href, state, ...rest }: Props) {
   return <a {...rest} href={href} onClick={follow} />;
 }
 
-function isPlainClick(event: MouseEvent): boolean {
+function isPlainClick(event: MouseEvent<HTMLAnchorElement>): boolean {
   return event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
 }

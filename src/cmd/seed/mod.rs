@@ -1,8 +1,9 @@
 //! `storefront seed`: filling the store with generated games.
 //!
 //! In this room: the arguments, what to do with a store that is not empty, and the summary. The
-//! loading itself is in [`load`], its progress in [`progress`].
+//! loading itself is in [`load`], its progress in [`progress`], the demo shop in [`demo`].
 
+mod demo;
 mod load;
 mod progress;
 mod rehearsal;
@@ -10,9 +11,10 @@ mod rehearsal;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use storefront_seed::Generator;
 
+pub(super) use self::demo::demo;
 use self::load::{Loader, Outcome};
 use self::progress::Progress;
 use super::exit::Interrupted;
@@ -27,7 +29,6 @@ use crate::telemetry::metrics::Metrics;
 
 const DEFAULT_ROWS: u64 = 1_000_000;
 const DEFAULT_SEED: u64 = 1;
-const DEMO_GAMES: i32 = 1_000;
 
 /// Fill the store with generated games
 ///
@@ -118,18 +119,6 @@ async fn summary(bulk: &dyn BulkStore, rows: u64, seconds: f64) -> anyhow::Resul
         rows as f64 / seconds,
         bulk.bytes().await?
     );
-    Ok(())
-}
-
-/// Puts the demo games into an empty store, and nothing into any other.
-pub(super) async fn demo(bulk: &dyn BulkStore) -> anyhow::Result<()> {
-    let generator = Generator::new(DEFAULT_SEED);
-    let games = (1..=DEMO_GAMES).map(|id| generator.game(id).into()).collect();
-    if bulk.contents().await? == Contents::Empty
-        && bulk.stock(games).await.context("cannot store the demo games")?
-    {
-        tracing::info!(games = DEMO_GAMES, "demo games are in the store");
-    }
     Ok(())
 }
 

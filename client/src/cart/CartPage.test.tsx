@@ -1,0 +1,165 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Overview } from '../api/overview';
+import { newQueryClient, StoreProvider } from '../api/queries';
+import type { Store } from '../api/store';
+import { CartPage } from './CartPage';
+import { CartProvider } from './context';
+import { FakeStore } from './fakeStore';
+import { MessageBar } from './MessageBar';
+import { GameOffer } from './Offer';
+import { VisitorStore } from './visitor';
+
+function game(id: number): Overview {
+  const text = `Game ${id}`;
+  return {
+    id,
+    name: text,
+    description: text,
+    releaseDate: '2020-01-01',
+    developer: text,
+    publisher: text,
+    tags: [],
+  };
+}
+
+const store: Store = {
+  base: 'http://store.example',
+  overview: async (id) => game(id),
+  catalogue: vi.fn(),
+  image: async () => 'http://store.example/banner.svg',
+  reviews: vi.fn(),
+};
+
+let shop: FakeStore;
+let visitors: VisitorStore;
+
+beforeEach(() => {
+  window.scrollTo = () => {};
+  shop = new FakeStore();
+  shop.items.set('1', { stock: 10, price: 1_499 });
+  shop.items.set('2', { stock: 0, price: 1 });
+  visitors = new VisitorStore(() => null);
+});
+afterEach(cleanup);
+
+function show() {
+  render(
+    <QueryClientProvider client={newQueryClient()}>
+      <StoreProvider value={store}>
+        <CartProvider routes={shop} visitors={visitors}>
+          <GameOffer overview={game(1)} />
+          <GameOffer overview={game(2)} />
+          <GameOffer overview={game(3)} />
+          <CartPage />
+          <MessageBar />
+        </CartProvider>
+      </StoreProvider>
+    </QueryClientProvider>,
+  );
+  return userEvent.setup();
+}
+
+const button = (name: string | RegExp) => screen.findByRole('button', { name });
+const line = () => screen.findByRole('listitem');
+
+function inCart() {
+  return shop.orders.get(visitors.read().order ?? '')?.lines;
+}
+
+test('what is sold out has a price and no button, what is not for sale has neither', async () => {
+  show();
+  expect(await screen.findByText('1,499 credits')).toBeTruthy();
+  expect(await screen.findByText('Sold out')).toBeTruthy();
+  expect(screen.getAllByRole('button', { name: 'Add to cart' })).toHaveLength(1);
+  expect(screen.queryAllByRole('region', { name: 'Buy this game' })).toHaveLength(2);
+  expect(shop.asked).not.toContain('createUser');
+});
+
+test('a double click adds one', async () => {
+  const user = show();
+  await user.dblClick(await button('Add to cart'));
+  expect(await screen.findByText('Game 1 is in your cart.')).toBeTruthy();
+  await waitFor(() => expect(screen.getByText('1 in your cart')).toBeTruthy());
+  expect(inCart()).toEqual([{ item: '1', quantity: 1 }]);
+});
+
+test('two clicks before anything is drawn add one', async () => {
+  show();
+  const add = await button('Add to cart');
+  fireEvent.click(add);
+  fireEvent.click(add);
+  await screen.findByText('Game 1 is in your cart.');
+  expect(inCart()).toEqual([{ item: '1', quantity: 1 }]);
+});
+
+test('a store that does not answer is told, and nothing is added', async () => {
+  shop.lose('createUser', 'before');
+  const user = show();
+  await user.click(await button('Add to cart'));
+  expect(await screen.findByText(/is not in your cart.*cannot be reached/)).toBeTruthy();
+});
+
+test('from the first click to the refund', async () => {
+  const user = show();
+  await user.click(await button('Add to cart'));
+  await user.click(await button('One more'));
+  await waitFor(() => expect(inCart()).toEqual([{ item: '1', quantity: 2 }]));
+  expect(await within(await line()).findByText('2,998 credits')).toBeTruthy();
+
+  await user.click(await button('Check out'));
+  expect(await screen.findByText(/You need 2,998 credits more/)).toBeTruthy();
+  await user.click(await button('Add 5,000 credits'));
+  await waitFor(() => expect(screen.queryByText(/You need/)).toBeNull());
+  await user.dblClick(await button('Check out'));
+  expect(await screen.findByRole('heading', { name: 'Thank you!' })).toBeTruthy();
+  expect(screen.getByText(/2 games for 2,998 credits/)).toBeTruthy();
+  expect(await screen.findByText('Your credit: 2,002 credits')).toBeTruthy();
+
+  await user.click(await button('Cancel order'));
+  await user.click(await button('Keep it'));
+  await user.click(await button('Cancel order'));
+  await user.click(await button('Yes, refund it'));
+  expect(await screen.findByText('Cancelled and refunded')).toBeTruthy();
+  expect(await screen.findByText('Your credit: 5,000 credits')).toBeTruthy();
+  expect(screen.queryByRole('heading', { name: 'Thank you!' })).toBeNull();
+  expect(shop.items.get('1')?.stock).toBe(10);
+});
+
+test('what was sold out meanwhile is named', async () => {
+  const user = show();
+  await user.click(await button('Add to cart'));
+  await user.click(await button('Add 5,000 credits'));
+  shop.items.set('1', { stock: 0, price: 1_499 });
+  await user.click(await button('Check out'));
+  expect(await screen.findByText('Game 1 is sold out.')).toBeTruthy();
+  expect(await screen.findByText('Sold out: please remove it.')).toBeTruthy();
+  await user.click(await button('Remove Game 1'));
+  expect(await screen.findByRole('heading', { name: 'Your cart is empty' })).toBeTruthy();
+});
+
+test('a price that has changed is told', async () => {
+  const user = show();
+  await user.click(await button('Add to cart'));
+  await screen.findByText('Total of 1 game');
+  expect(screen.queryByText(/Prices have changed/)).toBeNull();
+  shop.items.set('1', { stock: 1, price: 999 });
+  await user.click(await button('Check out'));
+  expect(await screen.findByText(/Prices have changed/)).toBeTruthy();
+});
+
+test('an order that was paid in another tab leaves the cart', async () => {
+  const user = show();
+  await user.click(await button('Add to cart'));
+  const { order } = visitors.read();
+  shop.orders.set(order ?? '', { ...shop.orders.get(order ?? ''), paid: true } as never);
+  await user.click(await button('One more'));
+  expect(await screen.findByText(/Your order is paid/)).toBeTruthy();
+});
+
+test('without storage the cart says how long it lasts', async () => {
+  show();
+  expect(await screen.findByText(/last until you close/)).toBeTruthy();
+});

@@ -1,0 +1,53 @@
+import { type FailureKind, failureKind } from '../api/errors';
+import { type News, Refusal } from './acts';
+
+/** A sentence to the visitor that appears over the page. */
+export interface Message {
+  readonly text: string;
+  readonly tone: 'good' | 'bad' | 'plain';
+  /** Offers the way to the cart. */
+  readonly toCart?: boolean;
+}
+
+export const NEWS: Record<News | 'paidElsewhere', Message> = {
+  storeBeganAnew: {
+    text: 'The store has begun anew since your last visit: your cart, credit and orders of then are gone. Sorry! A fresh cart is ready.',
+    tone: 'plain',
+  },
+  cartGone: {
+    text: 'The store no longer has your last cart. A fresh one is ready.',
+    tone: 'plain',
+  },
+  paidAlready: { text: 'Your order is paid. It is among your orders.', tone: 'good', toCart: true },
+  paidElsewhere: {
+    text: 'Your order was paid in another tab. It is among your orders.',
+    tone: 'good',
+    toCart: true,
+  },
+};
+
+const FAILURES: Record<FailureKind, string> = {
+  unreachable: 'The store cannot be reached at the moment.',
+  missing: 'The store does not know this.',
+  refused: 'The store did not take this.',
+  failed: 'The store is out of order at the moment.',
+  malformed: 'The store gave an answer that this page cannot use.',
+};
+
+/** Why something that the visitor asked for did not happen, in a sentence or two. */
+export function explainFailure(error: unknown): string {
+  if (error instanceof Refusal) {
+    if (error.reason === 'notForSale') return 'This game is no longer for sale.';
+    return 'Your cart has changed meanwhile, perhaps in another tab. Please look at it again.';
+  }
+  return FAILURES[failureKind(error)];
+}
+
+export function added(name: string): Message {
+  return { text: `${name} is in your cart.`, tone: 'good', toCart: true };
+}
+
+export function notAdded(name: string, error: unknown): Message {
+  const end = failureKind(error) === 'unreachable' ? ' Please try again.' : '';
+  return { text: `${name} is not in your cart. ${explainFailure(error)}${end}`, tone: 'bad' };
+}

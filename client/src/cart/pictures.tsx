@@ -1,0 +1,64 @@
+export function CartPicture({ size = 20 }: { size?: number }) {
+  return (
+    <svg viewBox="0 0 20 20" width={size} height={size} fill="none" aria-hidden="true">
+      <path
+        d="M1.5 2.5h2.2l2 9.2a1.4 1.4 0 0 0 1.4 1.1h7.3a1.4 1.4 0 0 0 1.4-1.1l1.4-6.2H4.4"
+        stroke="currentColor"
+        strokeWidth="1.75"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+      />
+      <circle cx="7.75" cy="16.5" r="1.5" fill="currentColor" />
+      <circle cx="14" cy="16.5" r="1.5" fill="currentColor" />
+    </svg>
+  );
+}
+
+/** A bag on a counter, nothing in it. */
+export function EmptyBag() {
+  return (
+    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+      <path
+        d="M56 34h48l5 44H51z"
+        fill="var(--sf-raised)"
+        stroke="var(--sf-line-strong)"
+        strokeWidth="2"
+        strokeLinejoin="round"
+      />
+      <path
+        d="M68 42V28a12 12 0 0 1 24 0v14"
+        stroke="var(--sf-lamp)"
+        strokeWidth="2.5"
+        strokeLinecap="round"
+      />
+      <path d="M14 80h132" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
+    </svg>
+  );
+}
+
+/** The same bag, filled. */
+export function FullBag() {
+  return (
+    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+      <g fill="var(--sf-lamp)">
+        <rect x="62" y="16" width="14" height="24" rx="2" transform="rotate(-8 69 28)" />
+        <rect x="84" y="14" width="14" height="26" rx="2" transform="rotate(7 91 27)" />
+      </g>
+      <path
+        d="M56 34h48l5 44H51z"
+        fill="var(--sf-raised)"
+        stroke="var(--sf-line-strong)"
+        strokeWidth="2"
+        strokeLinejoin="round"
+      />
+      <path
+        d="m69 57 8 8 15-17"
+        stroke="var(--sf-best)"
+        strokeWidth="4"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+      />
+      <path d="M14 80h132" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
+    </svg>
+  );
+}

@@ -1,0 +1,103 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { NOBODY, VisitorStore } from './visitor';
+
+const KEY = 'storefront.visitor';
+
+beforeEach(() => localStorage.clear());
+
+function stored(): VisitorStore {
+  return new VisitorStore(() => localStorage);
+}
+
+test('is remembered by the next page', () => {
+  stored().change({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
+  expect(stored().read()).toMatchObject({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
+  expect(stored().lasts).toBe(true);
+});
+
+test('is the same object until it changes', () => {
+  const visitors = stored();
+  visitors.change({ user: 'u' });
+  expect(visitors.read()).toBe(visitors.read());
+});
+
+test.each([
+  ['nothing', null],
+  ['no JSON', '{'],
+  ['null', 'null'],
+  ['a number', '7'],
+  ['a user that is no id', '{"user":"../x"}'],
+  ['a user that is no text', '{"user":7,"order":"o"}'],
+])('%s is nobody', (_, text) => {
+  if (text !== null) localStorage.setItem(KEY, text);
+  expect(stored().read()).toBe(NOBODY);
+});
+
+test('what is odd is left out, the rest stays', () => {
+  const paid = [{ id: 'p', at: 1 }, { id: '/', at: 1 }, { id: 'q' }, null, 'r'];
+  localStorage.setItem(KEY, JSON.stringify({ user: 'u', order: 7, paid, turn: 'x' }));
+  expect(stored().read()).toEqual({ user: 'u', order: null, paid: [{ id: 'p', at: 1 }], turn: 0 });
+});
+
+test('only the last hundred orders are kept', () => {
+  const visitors = stored();
+  const paid = Array.from({ length: 150 }, (_, n) => ({ id: `p${n}`, at: n }));
+  visitors.change({ user: 'u', paid });
+  expect(visitors.read().paid).toHaveLength(100);
+});
+
+describe('without storage', () => {
+  const full = { getItem: () => null, setItem: () => fail('full') } as unknown as Storage;
+  const closed = { getItem: () => fail('closed'), setItem: () => fail('closed') } as never;
+
+  function fail(why: string): never {
+    throw new DOMException(why, 'SecurityError');
+  }
+
+  test.each([
+    ['forbidden', () => fail('forbidden')],
+    ['missing', () => null],
+    ['closed', () => closed],
+    ['full', () => full],
+  ])('%s: lasts as long as the page', (_, storage) => {
+    const visitors = new VisitorStore(storage);
+    visitors.change({ user: 'u' });
+    visitors.change({ order: 'o' });
+    expect(visitors.read()).toMatchObject({ user: 'u', order: 'o' });
+    expect(visitors.lasts).toBe(false);
+  });
+});
+
+describe('another tab', () => {
+  function changeElsewhere(change: object): void {
+    stored().change(change);
+    window.dispatchEvent(new StorageEvent('storage', { key: KEY }));
+  }
+
+  test('is heard once, with what was before, even if it was read already', () => {
+    const visitors = stored();
+    visitors.change({ user: 'u', order: 'o' });
+    const heard = vi.fn();
+    visitors.subscribe(heard);
+    const stop = visitors.watchTabs(window);
+    stored().change({ order: null });
+    visitors.read();
+    changeElsewhere({});
+    expect(heard).toHaveBeenCalledTimes(1);
+    const [now, before, elsewhere] = heard.mock.calls[0] ?? [];
+    expect([now.order, before.order, elsewhere]).toEqual([null, 'o', true]);
+    stop();
+    changeElsewhere({ order: 'x' });
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+
+  test('that empties the storage makes the visitor nobody', () => {
+    const visitors = stored();
+    visitors.change({ user: 'u' });
+    const stop = visitors.watchTabs(window);
+    localStorage.clear();
+    window.dispatchEvent(new StorageEvent('storage', { key: null }));
+    expect(visitors.read()).toBe(NOBODY);
+    stop();
+  });
+});

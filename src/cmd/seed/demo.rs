@@ -1,0 +1,121 @@
+//! The demo shop: games with something in stock of each.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use storefront_seed::{Generator, Offer};
+
+use super::DEFAULT_SEED;
+use crate::cart::model::{Amount, Item, ItemId};
+use crate::db::Stores;
+use crate::db::storage::{CartStore, Contents, StorageError};
+
+const GAMES: i32 = 1_000;
+/// Calls to the store at once; the embedded backend commits them together.
+const AT_ONCE: usize = 64;
+
+/// Puts the demo games and their stock into a store without games, and nothing into any other. The
+/// stock comes first: where the games are it is too, and whoever was stopped in between does both
+/// again.
+pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
+    if stores.bulk.contents().await? != Contents::Empty {
+        return Ok(());
+    }
+    let generator = Generator::new(DEFAULT_SEED);
+    if let Some(cart) = &stores.cart {
+        stock(cart.as_ref(), generator).await.context("cannot stock the demo shop")?;
+    }
+    let games = (1..=GAMES).map(|id| generator.game(id).into()).collect();
+    if stores.bulk.stock(games).await.context("cannot store the demo games")? {
+        tracing::info!(games = GAMES, "demo games are in the store");
+    }
+    Ok(())
+}
+
+/// Of each game the item of the same number. Items that are there stay as they are.
+async fn stock(cart: &dyn CartStore, generator: Generator) -> Result<(), StorageError> {
+    let missing: Vec<i32> = stream::iter(1..=GAMES)
+        .map(async |id| Ok((id, cart.find_item(&item(id)).await?.is_none())))
+        .buffered(AT_ONCE)
+        .try_filter_map(async |(id, missing)| Ok(missing.then_some(id)))
+        .try_collect()
+        .await?;
+    let mut offers: BTreeMap<Offer, Vec<ItemId>> = BTreeMap::new();
+    for id in missing {
+        offers.entry(generator.offer(id)).or_default().push(item(id));
+    }
+    stream::iter(offers)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, async |(offer, items)| {
+            cart.put_items(items, amounts(offer)).await
+        })
+        .await
+}
+
+fn item(game_id: i32) -> ItemId {
+    ItemId::numbered(u64::from(game_id.unsigned_abs()))
+}
+
+fn amounts(offer: Offer) -> Item {
+    let amount = |value| Amount::new(value).unwrap_or(Amount::MAX);
+    Item { stock: amount(offer.stock), price: amount(offer.price) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::database::{Database, Url};
+    use crate::db::{self, Schema};
+    use crate::telemetry::metrics::Metrics;
+
+    async fn new_store() -> (TempDir, Stores) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::Embedded(folder.path().join("games.db"));
+        let database = Database { url, named: true };
+        let metrics = Arc::new(Metrics::new());
+        (folder, db::connect(&database, Schema::Migrate, &metrics).await.unwrap())
+    }
+
+    async fn found(stores: &Stores, game_id: i32) -> Option<Item> {
+        stores.cart.as_ref().unwrap().find_item(&item(game_id)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_demo_game_has_its_offer() {
+        let (_folder, stores) = new_store().await;
+        demo(&stores).await.unwrap();
+        assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+        let generator = Generator::new(DEFAULT_SEED);
+        for id in 1..=GAMES {
+            assert_eq!(found(&stores, id).await, Some(amounts(generator.offer(id))), "{id}");
+        }
+        assert_eq!(found(&stores, GAMES + 1).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_shop_that_has_sold_is_still_one_of_demo_games() {
+        let (_folder, stores) = new_store().await;
+        demo(&stores).await.unwrap();
+        let cart = stores.cart.as_ref().unwrap();
+        cart.subtract_stock(item(1), Amount::ONE).await.unwrap().unwrap();
+        assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+        let sold = found(&stores, 1).await;
+        demo(&stores).await.unwrap();
+        assert_eq!(found(&stores, 1).await, sold, "a second start stocks nothing anew");
+    }
+
+    #[tokio::test]
+    async fn whoever_was_stopped_before_the_games_goes_on_and_keeps_what_is_there() {
+        let (_folder, stores) = new_store().await;
+        let own = Item { stock: Amount::ONE, price: Amount::MAX };
+        stores.cart.as_ref().unwrap().put_items(vec![item(7)], own).await.unwrap();
+        demo(&stores).await.unwrap();
+        assert_eq!(found(&stores, 7).await, Some(own));
+        assert!(found(&stores, 8).await.is_some());
+    }
+}
