@@ -119,10 +119,11 @@ CREATE FUNCTION cart_add_stock(of_item text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
+    ever bigint;
 BEGIN
-    SELECT stock INTO had FROM cart_items WHERE item_id = of_item FOR UPDATE;
+    SELECT stock, added INTO had, ever FROM cart_items WHERE item_id = of_item FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-item ' || of_item; END IF;
-    IF had > cart_most() - n THEN RETURN 'too-much'; END IF;
+    IF had > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
     UPDATE cart_items SET stock = stock + n, added = added + n WHERE item_id = of_item;
     RETURN NULL;
 END
@@ -145,10 +146,11 @@ CREATE FUNCTION cart_add_funds(of_user text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
+    ever bigint;
 BEGIN
-    SELECT credit INTO had FROM cart_users WHERE user_id = of_user FOR UPDATE;
+    SELECT credit, funded INTO had, ever FROM cart_users WHERE user_id = of_user FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-user ' || of_user; END IF;
-    IF had > cart_most() - n THEN RETURN 'too-much'; END IF;
+    IF had > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
     UPDATE cart_users SET credit = credit + n, funded = funded + n WHERE user_id = of_user;
     RETURN NULL;
 END
@@ -265,8 +267,15 @@ DECLARE
     o cart_orders;
     cost bigint;
 BEGIN
-    SELECT * INTO o FROM cart_orders WHERE order_id = of_order FOR UPDATE;
-    IF FOUND AND o.paid THEN
+    LOOP
+        SELECT * INTO o FROM cart_orders WHERE order_id = of_order FOR UPDATE;
+        EXIT WHEN FOUND;
+        INSERT INTO cart_orders (order_id, user_id, items, quantities, costs)
+        VALUES (of_order, of_user, new_items, new_quantities, new_costs)
+        ON CONFLICT (order_id) DO NOTHING;
+        IF FOUND THEN RETURN; END IF;
+    END LOOP;
+    IF o.paid THEN
         SELECT sum(c) INTO cost FROM unnest(o.costs) c;
         PERFORM FROM cart_users WHERE user_id = o.user_id FOR UPDATE;
         PERFORM FROM cart_items WHERE item_id = ANY (o.items) ORDER BY item_id FOR UPDATE;
@@ -276,10 +285,9 @@ BEGIN
         FROM unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, at_epoch)
         WHERE item_id = l.item AND epoch = l.at_epoch;
     END IF;
-    INSERT INTO cart_orders (order_id, user_id, items, quantities, costs)
-    VALUES (of_order, of_user, new_items, new_quantities, new_costs)
-    ON CONFLICT (order_id) DO UPDATE
+    UPDATE cart_orders
     SET user_id = of_user, paid = false, items = new_items, quantities = new_quantities,
-        costs = new_costs, user_epoch = 0, item_epochs = '{}';
+        costs = new_costs, user_epoch = 0, item_epochs = '{}'
+    WHERE order_id = of_order;
 END
 $$;

@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, with its arguments and `run`.
 
+mod audit;
 pub mod exit;
 mod migrate;
 mod options;
@@ -44,6 +45,8 @@ enum Command {
     Seed(seed::Args),
     /// Bring the database's schema up to date
     Migrate(migrate::Args),
+    /// Check that every sum of the cart follows from its orders
+    Audit(audit::Args),
 }
 
 impl Cli {
@@ -56,6 +59,7 @@ impl Cli {
             Command::Serve(args) => serve::run(&args),
             Command::Seed(args) => seed::run(&args),
             Command::Migrate(args) => migrate::run(&args),
+            Command::Audit(args) => audit::run(&args),
         }
     }
 }

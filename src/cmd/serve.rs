@@ -12,6 +12,7 @@ use super::seed::demo;
 use super::signals::Signals;
 use crate::config::database::Database;
 use crate::config::serve::Serve;
+use crate::config::services::Services;
 use crate::config::{Config, Flags};
 use crate::db::{self, Schema, Stores};
 use crate::http::app::{App, router};
@@ -35,6 +36,10 @@ pub(super) struct Args {
     listen: Option<String>,
     #[command(flatten)]
     common: Common,
+    /// What is served: any of overview, orders, stock and payment, with commas between them; cart
+    /// is the last three [default: all]
+    #[arg(long, value_name = "LIST")]
+    services: Option<String>,
     /// Put a thousand demo games into an empty store, and stock of each
     #[arg(long)]
     demo: bool,
@@ -83,6 +88,7 @@ impl Args {
         flags.extend(switches([("demo", self.demo), ("no_migrate", self.no_migrate)]));
         flags.extend(given([
             ("listen", &self.listen),
+            ("services", &self.services),
             ("images_url", &self.images_url),
             ("reviews_url", &self.reviews_url),
             ("api_url", &self.api_url),
@@ -116,6 +122,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (readiness, limits) = (Readiness::new(), serve.limits);
     let app = router(App {
         stores,
+        services: serve.services,
         sisters: Sisters::new(serve.images_url.clone(), serve.reviews_url.clone())?,
         assets: assets(&serve)?,
         metrics: Arc::clone(&metrics),
@@ -127,7 +134,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::bind(serve.listen, app, &limits, metrics).with_context(|| {
         format!("cannot listen on {}: choose another address by --listen", serve.listen)
     })?;
-    announce(server.address()?)?;
+    announce(server.address()?, serve.services)?;
     let stop = stop_after(signals.clone(), serve.drain_delay);
     match server.run(stop, signals.nth(2)).await {
         Ending::Drained => tracing::info!("stopped, every request was answered"),
@@ -186,8 +193,8 @@ fn raise_open_files() {
     }
 }
 
-/// The line that people and scripts wait for.
-fn announce(address: SocketAddr) -> anyhow::Result<()> {
+/// The line that people and scripts wait for: it names a page to open.
+fn announce(address: SocketAddr, services: Services) -> anyhow::Result<()> {
     let host = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -195,6 +202,7 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
     };
     let mut out = std::io::stdout().lock();
     let open = SocketAddr::new(host, address.port());
-    writeln!(out, "storefront is ready: open http://{open}/1")?;
+    let page = if services.overview { "1" } else { "docs" };
+    writeln!(out, "storefront is ready: open http://{open}/{page}")?;
     Ok(out.flush()?)
 }

@@ -9,6 +9,7 @@ pub mod database;
 pub mod logs;
 mod reader;
 pub mod serve;
+pub mod services;
 
 pub use reader::{Flags, Mistakes, Reader, Sources};
 

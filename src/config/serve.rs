@@ -7,12 +7,15 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::Reader;
+use super::services::Services;
 
 /// Where the server listens, what it serves beside the store, and its limits.
 #[derive(Debug, Clone)]
 pub struct Serve {
     /// `--listen`: address and port; port 0 takes a free one. Default 127.0.0.1:3000.
     pub listen: SocketAddr,
+    /// `--services`: which groups of routes are served. Default all.
+    pub services: Services,
     /// `--assets`: a folder to serve the page from, in place of the one in the program.
     pub assets: Option<PathBuf>,
     /// `--images-url`: the service that has the banners; without one they are drawn here.
@@ -72,6 +75,7 @@ impl Serve {
         let older = if production { "PROD_API_URL" } else { "DEV_API_URL" };
         Self {
             listen: reader.setting("listen", SocketAddr::from(([127, 0, 0, 1], 3000)), address),
+            services: reader.setting("services", Services::ALL, Services::parse),
             assets: reader.optional("assets", &[], folder),
             images_url: reader.optional("images_url", &[], url),
             reviews_url: reader.optional("reviews_url", &[], url),

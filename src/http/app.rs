@@ -14,7 +14,9 @@ use super::assets::{self, Assets};
 use super::envelope::Gate;
 use super::operations::{self, Readiness};
 use crate::cart;
+use crate::config::services::Services;
 use crate::db::Stores;
+use crate::db::storage::CartStore;
 use crate::overview;
 use crate::overview::copies::Copies;
 use crate::overview::routes::Overviews;
@@ -28,6 +30,8 @@ use crate::wire::problem::Problem;
 pub struct App {
     /// The open database.
     pub stores: Stores,
+    /// Which routes there are beside those of operations.
+    pub services: Services,
     /// The services beside it.
     pub sisters: Sisters,
     /// The page.
@@ -52,22 +56,26 @@ struct Document;
 
 /// Every route, in its layers.
 pub fn router(app: App) -> Router {
-    let App { stores, sisters, assets, metrics, readiness, body, in_flight } = app;
+    let App { stores, services, sisters, assets, metrics, readiness, body, in_flight } = app;
     let gate = Gate::new(Arc::clone(&metrics), in_flight);
     let copies = Copies { store: Arc::clone(&stores.overviews), replica: stores.replica };
     let overviews = Overviews { copies, body };
-    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
-        .merge(overview::routes::router(overviews))
-        .merge(overview::sisters::router(sisters))
-        .merge(operations::router(stores.overviews, metrics, readiness))
-        .merge(cart::routes::router(stores.cart))
-        .split_for_parts();
+    let mut routes = OpenApiRouter::with_openapi(Document::openapi());
+    let mut page = assets::reference(assets.clone());
+    if services.overview {
+        routes = routes.merge(overview::routes::router(overviews));
+        routes = routes.merge(overview::sisters::router(sisters));
+        page = page.merge(assets::page(assets));
+    }
+    routes = routes.merge(shop(services, &stores.cart));
+    let (api, mut document) =
+        routes.merge(operations::router(stores.overviews, metrics, readiness)).split_for_parts();
     document_failures(&mut document);
     let document = Bytes::from(document.to_json().unwrap_or_default());
     let document =
         |request: HeaderMap| async move { etag::content(&request, etag::JSON, document) };
     api.route("/openapi.json", get(document))
-        .merge(assets::router(assets))
+        .merge(page)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing here.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -76,6 +84,21 @@ pub fn router(app: App) -> Router {
             )
         })
         .layer(gate)
+}
+
+/// Those of the cart's services that are served.
+fn shop(services: Services, store: &Arc<dyn CartStore>) -> OpenApiRouter {
+    let mut routes = OpenApiRouter::new();
+    if services.orders {
+        routes = routes.merge(cart::routes::orders(Arc::clone(store)));
+    }
+    if services.stock {
+        routes = routes.merge(cart::routes::stock(Arc::clone(store)));
+    }
+    if services.payment {
+        routes = routes.merge(cart::routes::payment(Arc::clone(store)));
+    }
+    routes
 }
 
 /// What every route may answer besides: 405, 408, 413, 415, 500 and 503.

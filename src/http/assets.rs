@@ -150,12 +150,18 @@ impl Asset {
 
 /// The routes of the page. Any one path segment is a game's page; the page itself tells whether
 /// there is such a game.
-pub fn router(assets: Assets) -> Router {
+pub fn page(assets: Assets) -> Router {
     Router::new()
-        .route("/", get(page))
-        .route("/{game_id}", get(page))
+        .route("/", get(index))
+        .route("/{game_id}", get(index))
         .route("/dist/bundle.js", get(bundle))
         .route("/{game_id}/dist/bundle.js", get(bundle))
+        .with_state(assets)
+}
+
+/// The routes of the API reference, and of files that it shares with the page.
+pub fn reference(assets: Assets) -> Router {
+    Router::new()
         .route("/assets/{*file}", get(hashed))
         .route("/favicon.svg", get(favicon))
         .route("/favicon.ico", get(favicon))
@@ -163,7 +169,7 @@ pub fn router(assets: Assets) -> Router {
         .with_state(assets)
 }
 
-async fn page(State(assets): State<Assets>, request: HeaderMap) -> Response {
+async fn index(State(assets): State<Assets>, request: HeaderMap) -> Response {
     assets.answer(PAGE, &request)
 }
 

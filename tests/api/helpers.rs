@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use serde_json::{Value, json};
 use storefront::config::serve::Limits;
-use storefront::db::storage::OverviewStore;
+use storefront::config::services::Services;
+use storefront::db::storage::{CartStore, OverviewStore};
 use storefront::db::{self, Schema};
 use storefront::http::app::{App, router};
 use storefront::http::assets::Assets;
@@ -29,6 +30,7 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
+    pub(crate) services: Services,
     pub(crate) images: Option<Url>,
     pub(crate) reviews: Option<Url>,
     /// In place of the page in the program.
@@ -45,6 +47,8 @@ pub(crate) struct TestStore {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
     pub(crate) database: Arc<OwnDatabase>,
+    /// What its cart is kept in.
+    pub(crate) cart: Arc<dyn CartStore>,
     stop: Arc<Notify>,
     now: Arc<Notify>,
     server: JoinHandle<Ending>,
@@ -62,7 +66,7 @@ impl TestStore {
     }
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
-        let Setup { limits, images, reviews, assets, overviews, database } = setup;
+        let Setup { limits, services, images, reviews, assets, overviews, database } = setup;
         let database = match database {
             Some(shared) => shared,
             None => Arc::new(OwnDatabase::of_this_run().await),
@@ -72,8 +76,10 @@ impl TestStore {
         let mut stores = connected.expect("the store opens");
         stores.overviews = overviews.unwrap_or(stores.overviews);
         let readiness = Readiness::new();
+        let cart = stores.cart.clone();
         let app = router(App {
             stores,
+            services,
             sisters: Sisters::new(images, reviews).expect("a client for the sisters"),
             assets: assets.unwrap_or_else(Assets::embedded),
             metrics: Arc::clone(&metrics),
@@ -90,7 +96,7 @@ impl TestStore {
             let (stop, now) = (Arc::clone(&stop), Arc::clone(&now));
             async move { server.run(stop.notified(), now.notified()).await }
         });
-        Self { address, metrics, readiness, database, stop, now, server }
+        Self { address, metrics, readiness, database, cart, stop, now, server }
     }
 
     pub(crate) async fn connect(&self) -> Connection {

@@ -27,15 +27,20 @@ mod identity;
 mod limits;
 mod malformed;
 mod operations;
+mod orders;
 mod overload;
 mod page;
+mod payment;
 mod properties;
 mod restart;
+mod services;
+mod shop;
 mod shutdown;
 mod sister;
 mod sisters;
 mod slow;
 mod sql;
+mod stock;
 #[path = "../support/mod.rs"]
 #[expect(unreachable_pub, dead_code, reason = "other test programs use the rest")]
 mod support;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use reqwest::Method;
 use rusqlite::Connection;
 
 use crate::process::{Server, errors, output, printed, storefront};
@@ -29,6 +30,54 @@ fn all_mistakes_are_shown_at_once_with_exit_code_64() {
     }
     assert!(!text.contains("secret"));
     assert!(!folder.path().join("data").exists(), "nothing was opened");
+}
+
+#[tokio::test]
+async fn a_program_serves_what_flag_variable_or_file_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s.toml"), "services = 'overview, payment'\n").unwrap();
+    let serve = || {
+        let mut command = storefront(folder.path());
+        command.args(["serve", "--database-url", "embedded:games.db", "--config", "s.toml"]);
+        command
+    };
+    let mut of_flag = serve();
+    of_flag.args(["--services", "stock"]).env("STOREFRONT_SERVICES", "orders");
+    let mut of_variable = serve();
+    of_variable.env("STOREFRONT_SERVICES", "cart");
+    for (mut command, expected) in [
+        (serve(), [200, 404, 404, 200]),
+        (of_variable, [404, 405, 200, 200]),
+        (of_flag, [404, 404, 200, 404]),
+    ] {
+        let server = Server::of(&mut command, folder.path());
+        server.send(Method::POST, "/payment/batch_init/1/5", None).await.unwrap();
+        server.send(Method::POST, "/stock/batch_init/1/5/5", None).await.unwrap();
+        let mut statuses = Vec::new();
+        for path in ["/1", "/orders/create/u", "/stock/find/0", "/payment/find_user/0"] {
+            statuses.push(server.status(path).await);
+        }
+        // The beds of a service that is not served stay as an earlier program left them.
+        assert_eq!(statuses, expected);
+    }
+}
+
+#[test]
+fn a_service_that_is_none_is_a_mistake_that_names_those_that_are() {
+    let folder = tempfile::tempdir().unwrap();
+    for (list, said) in [
+        (
+            "overview,shop",
+            "--services: `shop` is not a service; use overview, orders, stock, payment",
+        ),
+        ("activities", "--services: the service `activities` is not in this version; use overview"),
+        ("", "--services: `` is not a service"),
+    ] {
+        let refused = output(storefront(folder.path()).args(["serve", "--services", list]));
+        assert_eq!(refused.status.code(), Some(64));
+        assert!(errors(&refused).contains(said), "{}", errors(&refused));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was opened");
 }
 
 #[test]
@@ -108,7 +157,7 @@ fn a_newer_or_older_or_foreign_schema_is_refused_in_one_sentence() {
         Connection::open(&file).unwrap().pragma_update(None, name, value).unwrap();
     };
     for (name, value, sentence) in [
-        ("user_version", 99, "is version 99 (this program's is 1), newer than this program"),
+        ("user_version", 99, "is version 99 (this program's is 2), newer than this program"),
         ("application_id", 5, "is the database of another program"),
     ] {
         let before = Connection::open(&file)

@@ -42,6 +42,7 @@ fn help_teaches_and_version_tells() {
         (&["serve", "--help"], "STOREFRONT_LISTEN"),
         (&["seed", "--help"], "--resume"),
         (&["migrate", "--help"], "--database-url"),
+        (&["audit", "--help"], "--format"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {
         let output = output(storefront(folder.path()).args(arguments));

@@ -81,7 +81,7 @@ impl Server {
             let end = child.wait();
             panic!("the server is not ready: {line:?}, {end:?}, {log}")
         });
-        let base = base.trim_end_matches("/1").to_owned();
+        let base = base.trim_end_matches("/1").trim_end_matches("/docs").to_owned();
         Self { child, out, errors, base, client: client() }
     }
 

@@ -6,21 +6,15 @@ mod params;
 mod payment;
 mod stock;
 
-use std::sync::Arc;
+pub use self::orders::router as orders;
+pub use self::payment::router as payment;
+pub use self::stock::router as stock;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use utoipa_axum::router::OpenApiRouter;
 
-use crate::db::storage::{CartStore, Refused, StorageError};
+use crate::db::storage::{Refused, StorageError};
 use crate::wire::problem::Problem;
-
-/// The routes of all three services.
-pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
-    orders::router(Arc::clone(&store))
-        .merge(stock::router(Arc::clone(&store)))
-        .merge(payment::router(store))
-}
 
 /// Refusals become answers here: what is missing is 404, a sum out of range 400, all else 409.
 impl From<Refused> for Problem {

@@ -22,8 +22,8 @@ use crate::wire::problem::{Problem, ProblemBody};
 
 type Store = State<Arc<dyn CartStore>>;
 
-/// The routes.
-pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+/// The routes of this service.
+pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(find))
@@ -85,7 +85,7 @@ pub(super) struct MessageBody {
 )]
 async fn create(
     State(store): Store,
-    Params(user): Params<UserId>,
+    Params((user,)): Params<(UserId,)>,
 ) -> Result<Json<OrderIdBody>, Problem> {
     let order_id = OrderId::new();
     store.create_order(order_id.clone(), user).await?;
@@ -103,7 +103,7 @@ async fn create(
 )]
 async fn find(
     State(store): Store,
-    Params(order): Params<OrderId>,
+    Params((order,)): Params<(OrderId,)>,
 ) -> Result<Json<OrderBody>, Problem> {
     let order = store.find_order(&order).await?.ok_or(Refused::NoOrder)?;
     Ok(Json(order.into()))
@@ -127,7 +127,7 @@ async fn add_item(
     Params((order, item, quantity)): Params<(OrderId, ItemId, Amount)>,
 ) -> Result<Response, Problem> {
     if quantity == Amount::ZERO {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "The quantity must be at least 1."));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "`quantity` must be at least 1."));
     }
     done(store.add_item(order, item, quantity).await, "The item is in the order.")
 }
@@ -159,7 +159,10 @@ async fn remove_item(
         (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is paid"),
     ),
 )]
-async fn remove(State(store): Store, Params(order): Params<OrderId>) -> Result<Response, Problem> {
+async fn remove(
+    State(store): Store,
+    Params((order,)): Params<(OrderId,)>,
+) -> Result<Response, Problem> {
     done(store.remove_order(order).await, "The order was removed.")
 }
 
@@ -179,7 +182,7 @@ async fn remove(State(store): Store, Params(order): Params<OrderId>) -> Result<R
 )]
 async fn checkout(
     State(store): Store,
-    Params(order): Params<OrderId>,
+    Params((order,)): Params<(OrderId,)>,
 ) -> Result<Response, Problem> {
     done(store.checkout(order).await, "The order is paid.")
 }
@@ -198,11 +201,12 @@ async fn batch_init(
 ) -> Result<Json<MessageBody>, Problem> {
     let (Count(n), Count(items), Count(users)) = (n, items, users);
     if n > 0 && (items == 0 || users == 0) {
-        let detail = "Orders need at least one item and one user.";
+        let detail = "`n_items` and `n_users` must be at least 1 where there are orders.";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     if price.plus(price).is_none() {
-        return Err(Refused::TooMuch.into());
+        let detail = "`item_price` must be so small that two of them are an amount.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let mut rng = StdRng::seed_from_u64(rand::random());
     for numbers in batch::chunks(n) {

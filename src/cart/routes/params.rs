@@ -1,72 +1,87 @@
 //! Ids and amounts in paths.
 
+use std::fmt;
+
+use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use http::StatusCode;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::cart::batch;
-use crate::cart::model::{Amount, ItemId, LONGEST_ID, OrderId, UserId};
+use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::wire::problem::Problem;
 
-/// The parameters of a path; what is wrong with one is a 400 that names it.
+/// The parameters of a path, a tuple also where there is one; what is wrong with one is a 400 that
+/// names it.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let refused = |e: PathRejection| Problem::new(StatusCode::BAD_REQUEST, e.body_text());
         let Path(params) = Path::<T>::from_request_parts(parts, state).await.map_err(refused)?;
         Ok(Self(params))
     }
 }
 
-/// Declares how an id is read from a path.
-macro_rules! id_in_path {
-    ($name:ident, $word:literal) => {
+fn refused(rejection: PathRejection) -> Problem {
+    let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
+        return Problem::defect(rejection.body_text());
+    };
+    let detail = match failed.into_kind() {
+        ErrorKind::DeserializeError { key, message, .. } => format!("`{key}` {message}."),
+        ErrorKind::InvalidUtf8InPathParam { key } => format!("`{key}` must be UTF-8."),
+        other => return Problem::defect(other.to_string()),
+    };
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// What a parameter is read from, and how to say what it must be.
+struct Parsed<T> {
+    parse: fn(&str) -> Option<T>,
+    must: &'static str,
+}
+
+/// The mistake is made while axum looks, which is why it can name the parameter.
+impl<T> Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.must)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::custom(self.must))
+    }
+}
+
+/// Declares how a type is read from a path.
+macro_rules! in_path {
+    ($name:ident, $parse:expr, $must:literal) => {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| {
-                    de::Error::custom(format_args!(
-                        "the id of the {} is not 1 to {LONGEST_ID} letters, digits, `-` and `_`",
-                        $word
-                    ))
-                })
+                deserializer.deserialize_str(Parsed { parse: $parse, must: $must })
             }
         }
     };
 }
 
-id_in_path!(OrderId, "order");
-id_in_path!(ItemId, "item");
-id_in_path!(UserId, "user");
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            de::Error::custom("an amount is not a whole number from 0 to 9007199254740991")
-        })
-    }
-}
+in_path!(OrderId, Self::parse, "must be 1 to 64 letters, digits, `-` and `_`");
+in_path!(ItemId, Self::parse, "must be 1 to 64 letters, digits, `-` and `_`");
+in_path!(UserId, Self::parse, "must be 1 to 64 letters, digits, `-` and `_`");
+in_path!(Amount, Self::parse, "must be a whole number from 0 to 9007199254740991");
+in_path!(Count, Self::parse, "must be a whole number from 0 to 10000000");
 
 /// How many a test bed has.
 #[derive(Clone, Copy)]
 pub(super) struct Count(pub(super) u64);
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let count = text.parse().ok().filter(|count| *count <= batch::MOST);
-        count.map(Self).ok_or_else(|| {
-            de::Error::custom(format_args!(
-                "a number of orders, items or users is not a whole number from 0 to {}",
-                batch::MOST
-            ))
-        })
+impl Count {
+    fn parse(text: &str) -> Option<Self> {
+        let count = Amount::parse(text).map(Amount::get);
+        count.filter(|count| *count <= batch::MOST).map(Self)
     }
 }

@@ -20,8 +20,8 @@ use crate::wire::problem::{Problem, ProblemBody};
 
 type Store = State<Arc<dyn CartStore>>;
 
-/// The routes.
-pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+/// The routes of this service.
+pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create_user))
         .routes(routes!(find_user))
@@ -79,7 +79,7 @@ async fn create_user(State(store): Store) -> Result<Json<UserIdBody>, Problem> {
 )]
 async fn find_user(
     State(store): Store,
-    Params(user_id): Params<UserId>,
+    Params((user_id,)): Params<(UserId,)>,
 ) -> Result<Json<UserBody>, Problem> {
     match store.find_credit(&user_id).await? {
         Some(credit) => Ok(Json(UserBody { user_id, credit })),

@@ -20,8 +20,8 @@ use crate::wire::problem::{Problem, ProblemBody};
 
 type Store = State<Arc<dyn CartStore>>;
 
-/// The routes.
-pub(super) fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+/// The routes of this service.
+pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(find))
@@ -60,7 +60,7 @@ struct ItemBody {
 )]
 async fn create(
     State(store): Store,
-    Params(price): Params<Amount>,
+    Params((price,)): Params<(Amount,)>,
 ) -> Result<Json<ItemIdBody>, Problem> {
     let item_id = ItemId::new();
     store.create_item(item_id.clone(), price).await?;
@@ -78,7 +78,7 @@ async fn create(
 )]
 async fn find(
     State(store): Store,
-    Params(item): Params<ItemId>,
+    Params((item,)): Params<(ItemId,)>,
 ) -> Result<Json<ItemBody>, Problem> {
     let found = store.find_item(&item).await?;
     let Item { stock, price } = found.ok_or(Refused::NoItem(item))?;

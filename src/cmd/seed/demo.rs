@@ -23,9 +23,7 @@ pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
         return Ok(());
     }
     let generator = Generator::new(DEFAULT_SEED);
-    if let Some(cart) = &stores.cart {
-        stock(cart.as_ref(), generator).await.context("cannot stock the demo shop")?;
-    }
+    stock(stores.cart.as_ref(), generator).await.context("cannot stock the demo shop")?;
     let games = (1..=GAMES).map(|id| generator.game(id).into()).collect();
     if stores.bulk.stock(games).await.context("cannot store the demo games")? {
         tracing::info!(games = GAMES, "demo games are in the store");
@@ -82,7 +80,7 @@ mod tests {
     }
 
     async fn found(stores: &Stores, game_id: i32) -> Option<Item> {
-        stores.cart.as_ref().unwrap().find_item(&item(game_id)).await.unwrap()
+        stores.cart.find_item(&item(game_id)).await.unwrap()
     }
 
     #[tokio::test]
@@ -101,7 +99,7 @@ mod tests {
     async fn a_shop_that_has_sold_is_still_one_of_demo_games() {
         let (_folder, stores) = new_store().await;
         demo(&stores).await.unwrap();
-        let cart = stores.cart.as_ref().unwrap();
+        let cart = &stores.cart;
         cart.subtract_stock(item(1), Amount::ONE).await.unwrap().unwrap();
         assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
         let sold = found(&stores, 1).await;
@@ -113,7 +111,7 @@ mod tests {
     async fn whoever_was_stopped_before_the_games_goes_on_and_keeps_what_is_there() {
         let (_folder, stores) = new_store().await;
         let own = Item { stock: Amount::ONE, price: Amount::MAX };
-        stores.cart.as_ref().unwrap().put_items(vec![item(7)], own).await.unwrap();
+        stores.cart.put_items(vec![item(7)], own).await.unwrap();
         demo(&stores).await.unwrap();
         assert_eq!(found(&stores, 7).await, Some(own));
         assert!(found(&stores, 8).await.is_some());

@@ -36,14 +36,15 @@ const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (
 const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = ?1";
 const CREATE_ITEM: &str =
     "INSERT INTO cart_items (item_id, price, stock, added) VALUES (?1, ?2, 0, 0)";
-const ADD_STOCK: &str =
-    "UPDATE cart_items SET stock = stock + ?2, added = added + ?2 WHERE item_id = ?1";
+/// The sums of all that was ever added are 64-bit numbers; both statements leave them so.
+const ADD_STOCK: &str = "UPDATE cart_items SET stock = stock + ?2, added = added + ?2 \
+                         WHERE item_id = ?1 AND added <= 9223372036854775807 - ?2";
 const SUBTRACT_STOCK: &str =
     "UPDATE cart_items SET stock = stock - ?2, subtracted = subtracted + ?2 WHERE item_id = ?1";
 const CREDIT: &str = "SELECT credit FROM cart_users WHERE user_id = ?1";
 const CREATE_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES (?1, 0, 0)";
-const ADD_FUNDS: &str =
-    "UPDATE cart_users SET credit = credit + ?2, funded = funded + ?2 WHERE user_id = ?1";
+const ADD_FUNDS: &str = "UPDATE cart_users SET credit = credit + ?2, funded = funded + ?2 \
+                         WHERE user_id = ?1 AND funded <= 9223372036854775807 - ?2";
 const PAY: &str = "UPDATE cart_users SET credit = credit - ?2, paid = paid + ?2 WHERE user_id = ?1";
 
 pub(super) struct EmbeddedCart {
@@ -291,7 +292,7 @@ fn add_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
     if found.stock.plus(quantity).is_none() {
         return Ok(Err(Refused::TooMuch));
     }
-    execute(c, ADD_STOCK, params![item.as_str(), quantity.signed()]).map(Ok)
+    add(c, ADD_STOCK, item.as_str(), quantity)
 }
 
 fn subtract_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
@@ -311,7 +312,12 @@ fn add_funds(c: &Connection, user: &UserId, amount: Amount) -> Acted {
     if credit.plus(amount).is_none() {
         return Ok(Err(Refused::TooMuch));
     }
-    execute(c, ADD_FUNDS, params![user.as_str(), amount.signed()]).map(Ok)
+    add(c, ADD_FUNDS, user.as_str(), amount)
+}
+
+fn add(c: &Connection, sql: &str, id: &str, amount: Amount) -> Acted {
+    let changed = c.prepare_cached(sql)?.execute(params![id, amount.signed()])?;
+    Ok(if changed == 0 { Err(Refused::TooMuch) } else { Ok(()) })
 }
 
 fn pay(c: &Connection, user: &UserId, amount: Amount) -> Acted {

@@ -44,7 +44,10 @@ pub(super) async fn audit(connector: &Connector) -> Result<Audit, StorageError> 
         .start()
         .await
         .map_err(storage)?;
-    look(&snapshot).await.map_err(storage)
+    let audit = look(&snapshot).await.map_err(storage)?;
+    // Dropping it would leave its locks until the server has noticed.
+    snapshot.commit().await.map_err(storage)?;
+    Ok(audit)
 }
 
 async fn look(t: &Transaction<'_>) -> Result<Audit, Error> {

@@ -1,6 +1,7 @@
 //! The promises about orders, stock and payment.
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 use super::StorageError;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
@@ -89,42 +90,44 @@ pub type Done = Result<Result<(), Refused>, StorageError>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is no such order.
-    #[error("There is no such order.")]
+    #[error("There is no such order: create it first.")]
     NoOrder,
     /// There is no such item.
-    #[error("There is no item {0}.")]
+    #[error("There is no item {0}: create it first.")]
     NoItem(ItemId),
     /// There is no such user.
-    #[error("There is no user {0}.")]
+    #[error("There is no user {0}: create it first.")]
     NoUser(UserId),
     /// The item is not in the order.
-    #[error("The item is not in the order.")]
+    #[error("The item is not in the order: add it first.")]
     NotInOrder,
     /// The order is paid.
-    #[error("The order is paid.")]
+    #[error("The order is paid: cancel the payment first.")]
     Paid,
     /// The order is not paid.
-    #[error("The order is not paid.")]
+    #[error("The order is not paid: there is nothing to cancel.")]
     NotPaid,
     /// The order is another user's.
-    #[error("The order is another user's.")]
+    #[error("The order is another user's: name the user whose it is.")]
     AnothersOrder,
     /// There is nothing in the order.
-    #[error("The order is empty.")]
+    #[error("The order is empty: add an item first.")]
     Empty,
     /// There is too little of an item.
-    #[error("There is not enough of item {0} in stock.")]
+    #[error("There is not enough of item {0} in stock: take less, or add stock.")]
     OutOfStock(ItemId),
     /// The user has too little credit.
-    #[error("There is not enough credit.")]
+    #[error("There is not enough credit: spend less, or add funds.")]
     NotEnoughCredit,
     /// A sum would leave the range of an amount.
-    #[error("The amount is too large: with what is there it exceeds 9007199254740991.")]
+    #[error(
+        "The amount is too large, because with what is there it exceeds 9007199254740991: take less."
+    )]
     TooMuch,
 }
 
 /// What an audit found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Audit {
     /// Users looked at.
     pub users: u64,
@@ -159,7 +162,7 @@ impl Audit {
 }
 
 /// A sum that is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{what} is {found}, should be {expected}")]
 pub struct Difference {
     /// Whose sum, such as `credit of user 5`.

@@ -1,0 +1,112 @@
+//! The known acceptance case: a rush on too little.
+//!
+//! There are 100 things in all, of one item or of 100 items, at price 1, and 1,000 users with
+//! credit 1. 1,000 orders of one thing each, of users drawn at random, are checked out at once. A
+//! user who is drawn twice can pay once; so an order is refused for want of stock or of credit.
+
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use reqwest::Method;
+use tokio::sync::Barrier;
+
+use crate::fleet::Fleet;
+use crate::http::Answer;
+
+const THINGS: usize = 100;
+const USERS: usize = 1_000;
+const ORDERS: usize = 1_000;
+
+each_backend! {
+    one_program_sells_exactly_what_there_is
+    three_programs_sell_exactly_what_there_is
+}
+
+async fn one_program_sells_exactly_what_there_is(backend: &str) {
+    sells_exactly_what_there_is(backend, 1).await;
+}
+
+async fn three_programs_sell_exactly_what_there_is(backend: &str) {
+    sells_exactly_what_there_is(backend, 3).await;
+}
+
+async fn sells_exactly_what_there_is(backend: &str, servers: usize) {
+    let mut rng = StdRng::seed_from_u64(crate::seed());
+    let fleet = Arc::new(Fleet::start(backend, servers).await);
+    for round in 1..=crate::rounds() {
+        for items in [1, THINGS] {
+            let orders = Orders::make(&fleet, items, &mut rng).await;
+            let paid = orders.rush(&fleet).await;
+            orders.are_right(&fleet, &paid).await;
+        }
+        let report = fleet.agrees();
+        assert_eq!(report["paid_orders"], 2 * THINGS * round, "{report}");
+        println!("{backend}, {servers} programs, round {round}: {report}");
+    }
+}
+
+/// Orders by number, each of one item.
+struct Orders {
+    /// Their ids, users and items.
+    all: Vec<(String, usize, usize)>,
+    items: usize,
+}
+
+impl Orders {
+    /// Begins the beds of users and items anew, and makes new orders.
+    async fn make(fleet: &Arc<Fleet>, items: usize, rng: &mut StdRng) -> Self {
+        fleet.done(&format!("/payment/batch_init/{USERS}/1")).await;
+        fleet.done(&format!("/stock/batch_init/{items}/{}/1", THINGS / items)).await;
+        let made = (0..ORDERS).map(|number| {
+            let (fleet, user, item) =
+                (Arc::clone(fleet), rng.random_range(0..USERS), number % items);
+            tokio::spawn(async move {
+                let order = fleet.done(&format!("/orders/create/{user}")).await.text("order_id");
+                fleet.done(&format!("/orders/addItem/{order}/{item}/1")).await;
+                (order, user, item)
+            })
+        });
+        let made: Vec<_> = made.collect();
+        let all = futures::future::try_join_all(made).await.expect("orders are made");
+        Self { all, items }
+    }
+
+    /// All checkouts at once; whether each succeeded. Anything but 200 and 409 is a failure.
+    async fn rush(&self, fleet: &Arc<Fleet>) -> Vec<bool> {
+        let start = Arc::new(Barrier::new(ORDERS));
+        let buying = self.all.iter().map(|(order, ..)| {
+            let (fleet, start) = (Arc::clone(fleet), Arc::clone(&start));
+            let path = format!("/orders/checkout/{order}");
+            tokio::spawn(async move {
+                start.wait().await;
+                match fleet.ask(Method::POST, &path).await {
+                    Answer::Done(_) => true,
+                    Answer::Refused(409) => false,
+                    other => panic!("{path}: {other:?}"),
+                }
+            })
+        });
+        let buying: Vec<_> = buying.collect();
+        futures::future::try_join_all(buying).await.expect("only 200 and 409")
+    }
+
+    /// Everything is sold, and what the store shows is what the answers said.
+    async fn are_right(&self, fleet: &Fleet, paid: &[bool]) {
+        assert_eq!(paid.iter().filter(|paid| **paid).count(), THINGS);
+        let mut credit = vec![1; USERS];
+        for ((order, user, _), paid) in self.all.iter().zip(paid) {
+            credit[*user] -= u64::from(*paid);
+            let path = format!("/payment/status/{user}/{order}");
+            assert_eq!(fleet.look(&path).await.unwrap().json()["paid"], *paid, "{order}");
+        }
+        for item in 0..self.items {
+            let stock = fleet.look(&format!("/stock/find/{item}")).await.unwrap();
+            assert_eq!(stock.number("stock"), 0, "item {item}");
+        }
+        for (user, credit) in credit.into_iter().enumerate() {
+            let found = fleet.look(&format!("/payment/find_user/{user}")).await.unwrap();
+            assert_eq!(found.number("credit"), credit, "user {user}");
+        }
+    }
+}

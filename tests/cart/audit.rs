@@ -1,0 +1,80 @@
+//! `storefront audit`.
+
+use reqwest::Method;
+
+use crate::fleet::Fleet;
+use crate::process::{errors, output, printed, storefront};
+use crate::support::database::OwnDatabase;
+
+each_backend! {
+    a_store_that_agrees_is_counted
+    a_difference_is_named_and_the_exit_code_is_1
+    a_store_without_a_schema_is_one_sentence
+}
+
+/// A program, a user with 10, an item of which 10 at 2 each, and a paid order of 3 of it.
+async fn shop(backend: &str) -> Fleet {
+    let fleet = Fleet::start(backend, 1).await;
+    fleet.done("/payment/batch_init/1/10").await;
+    fleet.done("/stock/batch_init/1/10/2").await;
+    let order = fleet.done("/orders/create/0").await.text("order_id");
+    fleet.done(&format!("/orders/addItem/{order}/0/3")).await;
+    fleet.done(&format!("/orders/checkout/{order}")).await;
+    fleet
+}
+
+async fn a_store_that_agrees_is_counted(backend: &str) {
+    let fleet = shop(backend).await;
+    let report = fleet.agrees();
+    for (name, count) in
+        [("users", 1), ("items", 1), ("orders", 1), ("paid_orders", 1), ("reset", 0)]
+    {
+        assert_eq!(report[name], count, "{name} in {report}");
+    }
+    fleet.done("/payment/batch_init/1/10").await;
+    assert_eq!(fleet.agrees()["reset"], 1);
+    let mut command = storefront(fleet.folder());
+    let table = output(command.args(["audit", "--database-url", fleet.database_url()]));
+    let text = printed(&table);
+    assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
+    assert!(text.contains("paid orders             1\n"), "{text}");
+    assert!(text.ends_with("all sums agree\n"), "{text}");
+    assert!(!text.contains(":storefront@"), "no password: {text}");
+}
+
+async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
+    let fleet = shop(backend).await;
+    for sql in [
+        "UPDATE cart_users SET credit = 5 WHERE user_id = '0'",
+        "UPDATE cart_items SET sold = 4 WHERE item_id = '0'",
+    ] {
+        fleet.damage(sql).await;
+    }
+    let report = fleet.audit();
+    assert_eq!((&report["agrees"], &report["different"]), (&false.into(), &3.into()), "{report}");
+    let mut command = storefront(fleet.folder());
+    let table = output(command.args(["audit", "--database-url", fleet.database_url()]));
+    assert_eq!(table.status.code(), Some(1));
+    for line in [
+        "credit of user 0 is 5, should be 4",
+        "stock of item 0 is 7, should be 6",
+        "sold of item 0 is 4, should be 3",
+        "the sums do not agree",
+    ] {
+        assert!(printed(&table).contains(line), "{line} in {}", printed(&table));
+    }
+    assert!(errors(&table).contains("storefront: 3 sums of the store"), "{}", errors(&table));
+    // Looking has changed nothing, and the program goes on.
+    assert_eq!(fleet.audit(), report);
+    assert!(fleet.ask(Method::GET, "/stock/find/0").await.number("stock") == 7);
+}
+
+async fn a_store_without_a_schema_is_one_sentence(backend: &str) {
+    let database = OwnDatabase::on(backend).await;
+    let mut command = storefront(database.folder());
+    let refused = output(command.args(["audit", "--database-url", database.url()]));
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(printed(&refused), "");
+    let said = errors(&refused);
+    assert_eq!(said.lines().filter(|line| line.starts_with("storefront: ")).count(), 1, "{said}");
+}

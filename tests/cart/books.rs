@@ -1,0 +1,179 @@
+//! What clients were told, and whether the store is as they were told.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::fleet::Fleet;
+
+/// What one of each item costs; items differ, so that no two orders look alike by chance.
+pub const PRICES: [u64; 5] = [1, 2, 3, 5, 7];
+pub const USERS: usize = 6;
+/// What the scarce have in the beginning. Checkouts are refused for want of it.
+const LITTLE: u64 = 30;
+/// What the others have: enough for acts of such different sizes that each can be told apart.
+const MUCH: u64 = 10_000_000;
+
+/// Whether there is much of an item, or of a user's credit.
+pub fn is_rich(number: usize) -> bool {
+    number.is_multiple_of(2)
+}
+
+fn beginning(number: usize) -> u64 {
+    if is_rich(number) { MUCH } else { LITTLE }
+}
+
+/// Users and items by number, with their ids.
+pub struct Shop {
+    pub users: Vec<String>,
+    pub items: Vec<String>,
+}
+
+impl Shop {
+    /// Makes them, as every shopkeeper does.
+    pub async fn open(fleet: &Fleet) -> Self {
+        let (mut users, mut items) = (Vec::new(), Vec::new());
+        for number in 0..USERS {
+            let user = fleet.done("/payment/create_user").await.text("user_id");
+            let credit = beginning(number);
+            fleet.done(&format!("/payment/add_funds/{user}/{credit}")).await;
+            users.push(user);
+        }
+        for (number, price) in PRICES.iter().enumerate() {
+            let item = fleet.done(&format!("/stock/item/create/{price}")).await.text("item_id");
+            fleet.done(&format!("/stock/add/{item}/{}", beginning(number))).await;
+            items.push(item);
+        }
+        Self { users, items }
+    }
+}
+
+/// What is in an order, by item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    pub lines: BTreeMap<usize, u64>,
+    pub paid: bool,
+}
+
+impl Content {
+    pub fn cost(&self) -> u64 {
+        self.lines.iter().map(|(item, quantity)| PRICES[*item] * quantity).sum()
+    }
+}
+
+/// An order and the states that it may be in; `None` is an order that is gone.
+#[derive(Debug)]
+pub struct Entry {
+    pub order: String,
+    pub user: usize,
+    pub possible: Vec<Option<Content>>,
+}
+
+/// A sum that clients changed: what certainly happened, and what may have.
+#[derive(Debug, Clone, Default)]
+pub struct Sum {
+    pub known: i64,
+    pub unknown: Vec<i64>,
+}
+
+impl Sum {
+    /// Whether the change can be what happened: some of the unknown, each wholly or not at all.
+    fn explains(&self, change: i64) -> bool {
+        let mut sums = HashSet::from([self.known]);
+        for amount in &self.unknown {
+            sums.extend(sums.iter().map(|sum| sum + amount).collect::<Vec<_>>());
+        }
+        sums.contains(&change)
+    }
+}
+
+/// All that one or more clients were told.
+#[derive(Debug)]
+pub struct Books {
+    pub entries: Vec<Entry>,
+    /// Funds less payments, by user.
+    pub funds: Vec<Sum>,
+    /// Additions less subtractions, by item.
+    pub stock: Vec<Sum>,
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        let (funds, stock) = (vec![Sum::default(); USERS], vec![Sum::default(); PRICES.len()]);
+        Self { entries: Vec::new(), funds, stock }
+    }
+}
+
+impl Books {
+    /// Takes over what another client was told.
+    pub fn add(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        let sums = self.funds.iter_mut().chain(&mut self.stock);
+        for (sum, more) in sums.zip(other.funds.into_iter().chain(other.stock)) {
+            sum.known += more.known;
+            sum.unknown.extend(more.unknown);
+        }
+    }
+
+    /// Acts whose outcome no answer told.
+    pub fn unknown(&self) -> usize {
+        let orders = self.entries.iter().filter(|entry| entry.possible.len() > 1).count();
+        orders + self.funds.iter().chain(&self.stock).map(|sum| sum.unknown.len()).sum::<usize>()
+    }
+
+    /// Compares all of it with a store at rest; gives how many orders are paid.
+    pub async fn are_right(&self, fleet: &Fleet, shop: &Shop) -> usize {
+        let (mut sold, mut charged, mut paid) = ([0; PRICES.len()], [0; USERS], 0);
+        for entry in &self.entries {
+            let found = find(fleet, shop, entry).await;
+            assert!(entry.possible.contains(&found), "{entry:?} is {found:?}");
+            for content in found.iter().filter(|content| content.paid) {
+                paid += 1;
+                charged[entry.user] += content.cost();
+                for (item, quantity) in &content.lines {
+                    sold[*item] += quantity;
+                }
+            }
+        }
+        for (number, item) in shop.items.iter().enumerate() {
+            let found = fleet.look(&format!("/stock/find/{item}")).await.unwrap();
+            let held = found.number("stock") + sold[number];
+            follows(held, number, &self.stock[number], "item");
+        }
+        for (number, user) in shop.users.iter().enumerate() {
+            let found = fleet.look(&format!("/payment/find_user/{user}")).await.unwrap();
+            let held = found.number("credit") + charged[number];
+            follows(held, number, &self.funds[number], "user");
+        }
+        paid
+    }
+}
+
+/// Fails unless what is left and what was taken are what there was and what came.
+fn follows(held: u64, number: usize, sum: &Sum, whose: &str) {
+    let change = held.cast_signed() - beginning(number).cast_signed();
+    assert!(sum.explains(change), "{whose} {number} changed by {change}, clients know {sum:?}");
+}
+
+/// The order as the store shows it, whose other parts must be right.
+async fn find(fleet: &Fleet, shop: &Shop, entry: &Entry) -> Option<Content> {
+    let found = fleet.look(&format!("/orders/find/{}", entry.order)).await?.json();
+    assert_eq!(
+        (&found["order_id"], &found["user_id"]),
+        (&entry.order.as_str().into(), &shop.users[entry.user].as_str().into())
+    );
+    let lines = found["items"].as_array().expect("lines").iter().map(|line| {
+        let item = shop.items.iter().position(|item| line[0] == item.as_str());
+        (item.expect("an item of the shop"), line[1].as_u64().expect("a number"))
+    });
+    let paid = found["paid"].as_bool().expect("yes or no");
+    let content = Content { lines: lines.collect(), paid };
+    assert_eq!(found["total_cost"], content.cost(), "{found}");
+    Some(content)
+}
+
+#[test]
+fn a_sum_is_explained_by_any_of_what_may_have_happened() {
+    let sum = Sum { known: 10, unknown: vec![3, -5] };
+    for (change, explained) in [(10, true), (13, true), (5, true), (8, true), (11, false)] {
+        assert_eq!(sum.explains(change), explained, "{change}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Several programs on one store.
+
+use std::net::ToSocketAddrs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method, Url};
+use serde_json::Value;
+
+use crate::http::{Answer, ask, client};
+use crate::process::{PATIENCE, Server, errors, output, printed, signal, storefront};
+use crate::proxy::Proxy;
+use crate::support::database::OwnDatabase;
+
+/// Programs on a database of their own, all gone with the value.
+pub struct Fleet {
+    servers: Vec<Mutex<Arc<Server>>>,
+    turn: AtomicUsize,
+    client: Client,
+    /// How the programs reach the database.
+    url: String,
+    /// What stands before a database that is reached by network and may be cut off.
+    pub proxy: Option<Proxy>,
+    database: OwnDatabase,
+}
+
+impl Fleet {
+    /// So many programs on an empty store.
+    pub async fn start(backend: &str, servers: usize) -> Self {
+        let database = OwnDatabase::on(backend).await;
+        let url = database.url().to_owned();
+        Self::on(database, url, None, servers)
+    }
+
+    /// The same with a proxy before the database, if it is one that can be cut off.
+    pub async fn behind_a_proxy(backend: &str, servers: usize) -> Self {
+        let database = OwnDatabase::on(backend).await;
+        let (url, proxy) = behind_a_proxy(database.url()).await;
+        Self::on(database, url, proxy, servers)
+    }
+
+    fn on(database: OwnDatabase, url: String, proxy: Option<Proxy>, servers: usize) -> Self {
+        // Each client of a proof has a connection of its own.
+        rlimit::increase_nofile_limit(u64::MAX).expect("as many files as may be open");
+        let server = || Mutex::new(Arc::new(start(&database, &url)));
+        let servers = std::iter::repeat_with(server).take(servers).collect();
+        Self { servers, turn: AtomicUsize::new(0), client: client(), url, proxy, database }
+    }
+
+    /// As `--database-url` takes it, without a proxy.
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Where files may be put.
+    pub fn folder(&self) -> &Path {
+        self.database.folder()
+    }
+
+    /// Runs SQL beside the programs.
+    pub async fn damage(&self, sql: &str) {
+        self.database.execute(sql).await;
+    }
+
+    /// How many programs there are.
+    pub fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Sends a request to the next program, and lets nothing but 200 and 4xx pass.
+    pub async fn ask(&self, method: Method, path: &str) -> Answer {
+        ask(&self.client, method, &self.next(path), false).await
+    }
+
+    /// The same while programs and connections fail; what was never sent goes to another program.
+    pub async fn ask_in_trouble(&self, client: &Client, method: Method, path: &str) -> Answer {
+        let begun = Instant::now();
+        loop {
+            match ask(client, method.clone(), &self.next(path), true).await {
+                Answer::NotSent => assert!(begun.elapsed() < PATIENCE, "nobody listens: {path}"),
+                answer => return answer,
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A post that must succeed.
+    pub async fn done(&self, path: &str) -> Answer {
+        let answer = self.ask(Method::POST, path).await;
+        assert!(matches!(answer, Answer::Done(_)), "{path}: {answer:?}");
+        answer
+    }
+
+    /// What a GET shows; `None` for a 404.
+    pub async fn look(&self, path: &str) -> Option<Answer> {
+        match self.ask(Method::GET, path).await {
+            Answer::Refused(404) => None,
+            answer @ Answer::Done(_) => Some(answer),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn next(&self, path: &str) -> String {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.len();
+        format!("{}{path}", self.servers[turn].lock().unwrap().base)
+    }
+
+    /// Ends a program as a crash does, and starts another in its place.
+    pub fn kill_and_start(&self, number: usize) {
+        let killed = Arc::clone(&self.servers[number].lock().unwrap());
+        signal(killed.id(), "KILL");
+        let started = Arc::new(start(&self.database, &self.url));
+        *self.servers[number].lock().unwrap() = started;
+    }
+
+    /// Ends all programs by SIGTERM and starts one that reaches the database directly. Afterwards
+    /// nothing is under way, also not what the database still did for a program that was killed.
+    pub async fn come_to_rest(mut self) -> Self {
+        for server in std::mem::take(&mut self.servers) {
+            server.lock().unwrap().signal("TERM");
+            let server = Arc::into_inner(server.into_inner().unwrap()).expect("nobody asks");
+            let log = server.log();
+            assert!(server.end().0.success(), "{log}");
+        }
+        self.url = self.database.url().to_owned();
+        nobody_is_connected(&self.database).await;
+        self.servers.push(Mutex::new(Arc::new(start(&self.database, &self.url))));
+        self
+    }
+
+    /// What `storefront audit` says; its exit code must fit.
+    pub fn audit(&self) -> Value {
+        let mut command = storefront(self.database.folder());
+        let audit = output(command.args([
+            "audit",
+            "--format",
+            "json",
+            "--database-url",
+            self.database.url(),
+        ]));
+        let report: Value = serde_json::from_str(&printed(&audit))
+            .unwrap_or_else(|e| panic!("{e}: {} {}", printed(&audit), errors(&audit)));
+        assert_eq!(audit.status.code(), Some(if report["agrees"] == true { 0 } else { 1 }));
+        report
+    }
+
+    /// The audit, which must find nothing.
+    pub fn agrees(&self) -> Value {
+        let report = self.audit();
+        assert_eq!(
+            (&report["different"], &report["unfinished"]),
+            (&0.into(), &0.into()),
+            "{report}"
+        );
+        report
+    }
+}
+
+fn start(database: &OwnDatabase, url: &str) -> Server {
+    let mut command = storefront(database.folder());
+    Server::of(command.args(["serve", "--database-url", url]), database.folder())
+}
+
+/// The URL by a proxy; a file has none.
+async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
+    let mut by_proxy = match url.parse::<Url>() {
+        Ok(parsed) if parsed.scheme().starts_with("postgres") => parsed,
+        _ => return (url.to_owned(), None),
+    };
+    let real = (by_proxy.host_str().unwrap(), by_proxy.port().unwrap_or(5432));
+    let proxy = Proxy::to(real.to_socket_addrs().unwrap().next().unwrap()).await;
+    by_proxy.set_ip_host(proxy.address.ip()).unwrap();
+    by_proxy.set_port(Some(proxy.address.port())).unwrap();
+    (by_proxy.to_string(), Some(proxy))
+}
+
+/// Waits until the database works for nobody; a file has no server that could.
+async fn nobody_is_connected(database: &OwnDatabase) {
+    let Some((_, schema)) = database.url().split_once("search_path%3D") else { return };
+    // The locks of a session tell which tables it is at work on.
+    let busy = format!(
+        "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{schema}'"
+    );
+    let begun = Instant::now();
+    while database.column(&busy).await != ["0"] {
+        assert!(begun.elapsed() < PATIENCE, "the database goes on working");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,64 @@
+//! A request to one of several programs, and what its client may conclude from the answer.
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use crate::process::PATIENCE;
+
+/// What a client knows after an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// 200: it was done; what the answer says.
+    Done(String),
+    /// 4xx: nothing has changed; the status.
+    Refused(u16),
+    /// No answer, or a 503: it may have been done or not, now or a little later.
+    Unknown,
+    /// It never left: nobody listens there.
+    NotSent,
+}
+
+impl Answer {
+    /// A number in the answer's JSON.
+    pub fn number(&self, key: &str) -> u64 {
+        self.json()[key].as_u64().unwrap_or_else(|| panic!("{key} in {self:?}"))
+    }
+
+    /// A text in the answer's JSON.
+    pub fn text(&self, key: &str) -> String {
+        self.json()[key].as_str().unwrap_or_else(|| panic!("{key} in {self:?}")).to_owned()
+    }
+
+    /// The answer, which must be JSON.
+    pub fn json(&self) -> Value {
+        let Self::Done(body) = self else { panic!("{self:?}") };
+        serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"))
+    }
+}
+
+/// A client of programs whose addresses may change.
+pub fn client() -> Client {
+    Client::builder().timeout(PATIENCE).build().expect("a client")
+}
+
+/// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.
+pub async fn ask(client: &Client, method: Method, url: &str, faults: bool) -> Answer {
+    let answer = match client.request(method.clone(), url).send().await {
+        Ok(answer) => answer,
+        Err(error) if faults && error.is_connect() => return Answer::NotSent,
+        Err(_) if faults => return Answer::Unknown,
+        Err(error) => panic!("{method} {url}: {error:?}"),
+    };
+    let status = answer.status().as_u16();
+    let body = match answer.text().await {
+        Ok(body) => body,
+        Err(_) if faults => return Answer::Unknown,
+        Err(error) => panic!("{method} {url}: {error:?}"),
+    };
+    match status {
+        200 => Answer::Done(body),
+        400..500 => Answer::Refused(status),
+        503 if faults => Answer::Unknown,
+        _ => panic!("{method} {url}: {status} {body}"),
+    }
+}

@@ -1,0 +1,57 @@
+//! The cart under everything at once: many clients, several programs on one store, kills, broken
+//! connections. The invariant of [`storefront::db::storage::CartStore`] holds throughout, in the
+//! answers and in the store.
+//!
+//! A backend is a line in [`each_backend`]. What is drawn at random is drawn from a seed that is
+//! printed; `STOREFRONT_TEST_SEED=N` draws the same again. `scripts/soak` runs these for longer.
+
+#![expect(unreachable_pub, reason = "a test program has no interface")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+/// Makes a test of each async function for every backend that has a cart.
+macro_rules! each_backend {
+    ($($name:ident)*) => {
+        each_backend! { @ embedded: $($name)* }
+        each_backend! { @ postgres: $($name)* }
+    };
+    (@ $backend:ident: $($name:ident)*) => {
+        mod $backend {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(stringify!($backend)).await;
+            })*
+        }
+    };
+}
+
+mod acceptance;
+mod audit;
+mod books;
+mod clients;
+mod fleet;
+mod http;
+mod model;
+mod nemesis;
+#[path = "../program/process.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
+mod process;
+#[path = "../faults/proxy.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
+mod proxy;
+mod sequences;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
+mod support;
+
+/// How often a proof is repeated.
+fn rounds() -> usize {
+    std::env::var("STOREFRONT_SOAK_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"))
+}
+
+/// What a test draws from, and prints.
+fn seed() -> u64 {
+    let seed = std::env::var("STOREFRONT_TEST_SEED")
+        .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
+    println!("STOREFRONT_TEST_SEED={seed}");
+    seed
+}

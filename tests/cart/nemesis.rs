@@ -1,0 +1,122 @@
+//! Many clients, while programs are killed and the database is cut off.
+//!
+//! Afterwards nothing differs: not in the store by itself (`storefront audit`), and not between the
+//! store and what the clients were told. What has no answer may have happened or not, but wholly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinHandle;
+
+use crate::books::{Books, Shop};
+use crate::clients::{Client, Street};
+use crate::fleet::Fleet;
+use crate::process::PATIENCE;
+use crate::proxy::Mode;
+
+const PROGRAMS: usize = 3;
+const CLIENTS: usize = 24;
+/// In one round.
+const FAULTS: usize = 10;
+
+each_backend! {
+    whatever_breaks_every_sum_stays_right
+}
+
+/// Rounds until the time of a soak is over; one without it.
+async fn whatever_breaks_every_sum_stays_right(backend: &str) {
+    let minutes = std::env::var("STOREFRONT_SOAK_MINUTES")
+        .map_or(0, |minutes| minutes.parse().expect("a number"));
+    let mut rng = StdRng::seed_from_u64(crate::seed());
+    let begun = Instant::now();
+    loop {
+        round(backend, &mut rng).await;
+        if begun.elapsed() >= Duration::from_secs(60 * minutes) {
+            return;
+        }
+    }
+}
+
+async fn round(backend: &str, rng: &mut StdRng) {
+    let fleet = Fleet::behind_a_proxy(backend, PROGRAMS).await;
+    let shop = Shop::open(&fleet).await;
+    let (answered, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
+    let street =
+        Arc::new(Street { fleet, shop, answered, unknown, closing: AtomicBool::new(false) });
+    let clients = (0..CLIENTS).map(|_| {
+        let rng = StdRng::seed_from_u64(rng.random());
+        tokio::spawn(Client::new(Arc::clone(&street), rng).run())
+    });
+    let day = Day { clients: clients.collect(), street };
+    for _ in 0..FAULTS {
+        day.until(&day.street.answered, rng.random_range(50..400)).await;
+        day.fault(rng).await;
+    }
+    day.until(&day.street.answered, 200).await;
+    day.settle(backend).await;
+}
+
+/// A day of clients at work.
+struct Day {
+    street: Arc<Street>,
+    clients: Vec<JoinHandle<Books>>,
+}
+
+impl Day {
+    /// Waits until so many more are counted.
+    async fn until(&self, count: &AtomicU64, more: u64) {
+        let (enough, begun) = (count.load(Ordering::Relaxed) + more, Instant::now());
+        while count.load(Ordering::Relaxed) < enough {
+            assert!(!self.clients.iter().any(JoinHandle::is_finished), "a client was told wrong");
+            assert!(begun.elapsed() < PATIENCE, "the clients stand still");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Kills one or two programs, or cuts the database off for a while.
+    async fn fault(&self, rng: &mut StdRng) {
+        let (first, kind) = (rng.random_range(0..PROGRAMS), rng.random_range(0..4));
+        match (&self.street.fleet.proxy, kind) {
+            (Some(proxy), 0..2) => {
+                let refused = rng.random_range(1..12);
+                proxy.set(Mode::Cut);
+                self.until(&self.street.unknown, refused).await;
+                proxy.restore();
+            }
+            (_, 3) => {
+                let (one, other) = (self.kill(first), self.kill((first + 1) % PROGRAMS));
+                futures::future::join(one, other).await;
+            }
+            _ => self.kill(first).await,
+        }
+    }
+
+    async fn kill(&self, number: usize) {
+        let street = Arc::clone(&self.street);
+        let killed = tokio::task::spawn_blocking(move || street.fleet.kill_and_start(number));
+        killed.await.expect("another program starts");
+    }
+
+    /// Ends the day and does the accounts.
+    async fn settle(self, backend: &str) {
+        self.street.closing.store(true, Ordering::Relaxed);
+        let mut books = Books::default();
+        for client in self.clients {
+            books.add(client.await.expect("a client was told only what is true"));
+        }
+        let Street { fleet, shop, answered, .. } =
+            Arc::into_inner(self.street).expect("all clients have gone");
+        let fleet = fleet.come_to_rest().await;
+        let report = fleet.agrees();
+        let paid = books.are_right(&fleet, &shop).await;
+        assert_eq!(report["paid_orders"], paid, "{report}");
+        let (orders, unknown) = (books.entries.len(), books.unknown());
+        println!(
+            "{backend}: {} acts answered, {unknown} unknown, {orders} orders, {paid} paid, no difference",
+            answered.into_inner()
+        );
+    }
+}
