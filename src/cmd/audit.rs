@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::options::Common;
 use crate::config::Config;
-use crate::db::storage::Audit;
+use crate::config::database::Database;
+use crate::db::storage::{Audit, Compared};
 use crate::db::{self, Schema};
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// How the result looks
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Compare the replica of --replica-url with the database too, range by range
+    #[arg(long)]
+    replicas: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -35,7 +39,7 @@ enum Format {
 
 /// The store does not agree with itself; what differs has been printed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} sums of the store are not what follows from its orders")]
+#[error("{0} differences: the store does not agree with itself")]
 struct Differs(u64);
 
 /// What is printed.
@@ -45,20 +49,39 @@ struct Report {
     agrees: bool,
     #[serde(flatten)]
     audit: Audit,
+    /// What `--replicas` found; null where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replica: Option<Option<Compared>>,
+}
+
+impl Report {
+    fn different(&self) -> u64 {
+        let copy = self.replica.iter().flatten().map(|copy| copy.different.len() as u64);
+        self.audit.different + copy.sum::<u64>()
+    }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::read(args.common.flags())?;
     logs::start(&config.logs);
-    let audit = super::runtime()?.block_on(async {
-        let metrics = Arc::new(Metrics::new());
-        let stores = db::connect(&config.database, Schema::Require, &metrics).await?;
-        anyhow::Ok(stores.cart.audit().await?)
-    })?;
-    let different = audit.different;
-    let database = config.database.url.to_string();
-    print(&Report { database, agrees: different == 0, audit }, args.format)?;
-    if different == 0 { Ok(()) } else { Err(Differs(different).into()) }
+    let report = super::runtime()?.block_on(look(&config.database, args.replicas))?;
+    print(&report, args.format)?;
+    if report.agrees { Ok(()) } else { Err(Differs(report.different()).into()) }
+}
+
+async fn look(database: &Database, replicas: bool) -> anyhow::Result<Report> {
+    let metrics = Arc::new(Metrics::new());
+    let stores = db::connect(database, Schema::Require, &metrics).await?;
+    let copy = if replicas { Some(db::copy(database, &stores)?) } else { None };
+    let audit = stores.cart.audit().await?;
+    let replica = match copy {
+        Some(Some(copy)) => Some(Some(copy.compare().await?)),
+        Some(None) => Some(None),
+        None => None,
+    };
+    let mut report = Report { database: database.url.to_string(), agrees: true, audit, replica };
+    report.agrees = report.different() == 0;
+    Ok(report)
 }
 
 fn print(report: &Report, format: Format) -> anyhow::Result<()> {
@@ -70,7 +93,8 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-fn table(Report { database, agrees, audit }: &Report, out: &mut impl Write) -> std::io::Result<()> {
+fn table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    let Report { database, agrees, audit, replica } = report;
     writeln!(out, "{database}")?;
     for (name, count) in [
         ("users", audit.users),
@@ -89,7 +113,21 @@ fn table(Report { database, agrees, audit }: &Report, out: &mut impl Write) -> s
     if audit.different > audit.differences.len() as u64 {
         writeln!(out, "  and so on; the first {} are listed", Audit::SHOWN)?;
     }
-    writeln!(out, "{}", if *agrees { "all sums agree" } else { "the sums do not agree" })
+    match replica {
+        Some(Some(copy)) => copied(copy, out)?,
+        Some(None) => writeln!(out, "  an embedded database has no copies")?,
+        None => {}
+    }
+    writeln!(out, "{}", if *agrees { "everything agrees" } else { "not everything agrees" })
+}
+
+fn copied(copy: &Compared, out: &mut impl Write) -> std::io::Result<()> {
+    let Compared { ranges, rows, unsettled, different } = copy;
+    writeln!(out, "  replica: {rows} rows in {ranges} ranges, {} differ", different.len())?;
+    if *unsettled > 0 {
+        writeln!(out, "  {unsettled} ranges kept changing and were not judged")?;
+    }
+    different.iter().try_for_each(|range| writeln!(out, "  the replica differs in {range}"))
 }
 
 #[cfg(test)]
@@ -98,7 +136,8 @@ mod tests {
     use crate::db::storage::Difference;
 
     fn report(audit: Audit) -> Report {
-        Report { database: "embedded:x.db".to_owned(), agrees: audit.different == 0, audit }
+        let (database, agrees) = ("embedded:x.db".to_owned(), audit.different == 0);
+        Report { database, agrees, audit, replica: None }
     }
 
     fn shown(report: &Report) -> String {
@@ -113,7 +152,7 @@ mod tests {
         let lines: Vec<_> = shown(&agreed).lines().map(str::to_owned).collect();
         assert_eq!(lines[0], "embedded:x.db");
         assert_eq!(lines[1], "  users                1000");
-        assert_eq!(lines.last().unwrap(), "all sums agree");
+        assert_eq!(lines.last().unwrap(), "everything agrees");
     }
 
     #[test]
@@ -126,7 +165,7 @@ mod tests {
         let shown = shown(&report(audit));
         assert!(shown.contains("  credit of user 99 is 5, should be 6\n  and so on;"), "{shown}");
         assert!(!shown.contains("user 100 "), "{shown}");
-        assert!(shown.ends_with("the sums do not agree\n"));
+        assert!(shown.ends_with("not everything agrees\n"));
     }
 
     #[test]

@@ -59,6 +59,24 @@ pub async fn connect(
     Ok(metered::stores(stores, metrics))
 }
 
+/// The copy of the store that an audit compares; `None` where the backend has none.
+///
+/// # Errors
+/// [`storage::Kind::Invalid`], a sentence for the operator, where there may be one that was not
+/// named, or that this version cannot compare.
+pub fn copy(
+    database: &Database,
+    stores: &Stores,
+) -> Result<Option<Arc<dyn Replica>>, StorageError> {
+    let missing = match &database.url {
+        Url::Embedded(_) => return Ok(None),
+        Url::Postgres(_) => "--replicas compares the replica of --replica-url: name it",
+        Url::Cassandra(_) => "--replicas is not for Cassandra in this version",
+    };
+    let named = stores.replica.clone();
+    named.map(Some).ok_or_else(|| StorageError::new(storage::Kind::Invalid, missing))
+}
+
 /// Carries the games of the earlier service over into the database that the configuration names,
 /// from that keyspace of the same cluster.
 ///

@@ -5,12 +5,15 @@ use reqwest::Method;
 use crate::fleet::Fleet;
 use crate::process::{errors, output, printed, storefront};
 use crate::support::database::OwnDatabase;
+use crate::support::postgres::address;
 
 each_backend! {
     a_store_that_agrees_is_counted
     a_difference_is_named_and_the_exit_code_is_1
     a_store_without_a_schema_is_one_sentence
 }
+
+const REPLICA: &str = "STOREFRONT_TEST_POSTGRES_REPLICA";
 
 /// A program, a user with 10, an item of which 10 at 2 each, and a paid order of 3 of it.
 async fn shop(backend: &str) -> Fleet {
@@ -38,7 +41,7 @@ async fn a_store_that_agrees_is_counted(backend: &str) {
     let text = printed(&table);
     assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
     assert!(text.contains("paid orders             1\n"), "{text}");
-    assert!(text.ends_with("all sums agree\n"), "{text}");
+    assert!(text.ends_with("everything agrees\n"), "{text}");
     assert!(!text.contains(":storefront@"), "no password: {text}");
 }
 
@@ -59,11 +62,11 @@ async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
         "credit of user 0 is 5, should be 4",
         "stock of item 0 is 7, should be 6",
         "sold of item 0 is 4, should be 3",
-        "the sums do not agree",
+        "not everything agrees",
     ] {
         assert!(printed(&table).contains(line), "{line} in {}", printed(&table));
     }
-    assert!(errors(&table).contains("storefront: 3 sums of the store"), "{}", errors(&table));
+    assert!(errors(&table).contains("storefront: 3 differences"), "{}", errors(&table));
     // Looking has changed nothing, and the program goes on.
     assert_eq!(fleet.audit(), report);
     assert!(fleet.ask(Method::GET, "/stock/find/0").await.number("stock") == 7);
@@ -77,4 +80,66 @@ async fn a_store_without_a_schema_is_one_sentence(backend: &str) {
     assert_eq!(printed(&refused), "");
     let said = errors(&refused);
     assert_eq!(said.lines().filter(|line| line.starts_with("storefront: ")).count(), 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_database_has_no_copies() {
+    let fleet = shop("embedded").await;
+    let mut command = storefront(fleet.folder());
+    command.args(["audit", "--replicas", "--database-url", fleet.database_url()]);
+    let table = output(&mut command);
+    assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
+    assert!(printed(&table).contains("an embedded database has no copies"), "{}", printed(&table));
+}
+
+/// The audit of a PostgreSQL database with a replica's URL, as JSON.
+fn with_replica(fleet: &Fleet, replica: Option<&str>) -> std::process::Output {
+    let mut command = storefront(fleet.folder());
+    command.args(["audit", "--replicas", "--format", "json"]);
+    command.args(["--database-url", fleet.database_url()]);
+    if let Some(replica) = replica {
+        command.args(["--replica-url", replica]);
+    }
+    output(&mut command)
+}
+
+/// The fleet's own schema, or another's, by the replica.
+fn by_replica(url: &str) -> String {
+    let (_, schema) = url.split_once('?').expect("a schema of its own");
+    format!("{}?{schema}", address(REPLICA))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_has_everything_agrees() {
+    let fleet = shop("postgres").await;
+    fleet.done("/payment/batch_init/25000/1").await;
+    let compared = with_replica(&fleet, Some(&by_replica(fleet.database_url())));
+    assert_eq!(compared.status.code(), Some(0), "{}", errors(&compared));
+    let report: serde_json::Value = serde_json::from_str(&printed(&compared)).unwrap();
+    let expected =
+        serde_json::json!({"ranges": 6, "rows": 25_002, "unsettled": 0, "different": []});
+    assert_eq!(report["replica"], expected);
+}
+
+/// A replica cannot be written to; another schema of it stands for one that has gone astray.
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_in_which_a_replica_differs_are_named() {
+    let (fleet, other) = (shop("postgres").await, shop("postgres").await);
+    for fleet in [&fleet, &other] {
+        fleet.done("/payment/batch_init/25000/1").await;
+    }
+    other.done("/payment/pay/24999/1").await;
+    let compared = with_replica(&fleet, Some(&by_replica(other.database_url())));
+    assert_eq!(compared.status.code(), Some(1), "{}", printed(&compared));
+    let report: serde_json::Value = serde_json::from_str(&printed(&compared)).unwrap();
+    // The orders' ids differ too.
+    let different = ["cart_users with user_id from 18998 to before 5498", "cart_orders"];
+    assert_eq!(report["replica"]["different"], serde_json::json!(different));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_not_named_is_asked_for() {
+    let refused = with_replica(&shop("postgres").await, None);
+    assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
+    assert!(errors(&refused).contains("--replicas compares the replica of --replica-url"));
 }

@@ -13,6 +13,7 @@ macro_rules! each_backend {
     ($($name:ident)*) => {
         each_backend! { @ embedded: $($name)* }
         each_backend! { @ postgres: $($name)* }
+        each_backend! { @ cassandra: $($name)* }
     };
     (@ $backend:ident: $($name:ident)*) => {
         mod $backend {

@@ -80,7 +80,7 @@ impl Day {
     async fn fault(&self, rng: &mut StdRng) {
         let (first, kind) = (rng.random_range(0..PROGRAMS), rng.random_range(0..4));
         match (&self.street.fleet.proxy, kind) {
-            (Some(proxy), 0..2) => {
+            (Some(proxy), 0 | 1) => {
                 let refused = rng.random_range(1..12);
                 proxy.set(Mode::Cut);
                 self.until(&self.street.unknown, refused).await;

@@ -10,6 +10,7 @@ mod batch;
 mod beds;
 mod bulk;
 mod cart;
+mod compare;
 mod connection;
 mod counter;
 mod create;

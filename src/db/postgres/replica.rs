@@ -8,11 +8,12 @@ use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::batch::{Batch, Batcher};
+use super::compare::compare;
 use super::connection::Connector;
 use super::error;
 use super::find::Find;
 use super::overview::page;
-use crate::db::storage::{Cursor, Kind, Page, Position, Replica, StorageError};
+use crate::db::storage::{Compared, Cursor, Kind, Page, Position, Replica, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 /// Behind the commits of all transactions that have ended.
@@ -28,6 +29,8 @@ pub(super) struct PostgresReplica {
     known: AtomicU64,
     find: Batcher<Find>,
     pool: Pool,
+    /// To the primary and to the replica.
+    ends: [Connector; 2],
 }
 
 impl PostgresReplica {
@@ -48,6 +51,7 @@ impl PostgresReplica {
             known: AtomicU64::new(0),
             find: Batcher::start(replica, Find),
             pool: replica.pool()?,
+            ends: [primary.clone(), replica.clone()],
         })
     }
 
@@ -93,6 +97,11 @@ impl Replica for PostgresReplica {
         seen: Option<Position>,
     ) -> Option<Page> {
         if self.has(seen).await { page(&self.pool, after, limit).await.ok() } else { None }
+    }
+
+    async fn compare(&self) -> Result<Compared, StorageError> {
+        let [primary, replica] = &self.ends;
+        compare(primary, replica).await
     }
 }
 

@@ -17,4 +17,4 @@ pub use bulk::{
 pub use cart::{Audit, CartStore, Difference, Done, Refused};
 pub use error::{Kind, StorageError};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update};
-pub use replica::{NoPosition, Position, Replica};
+pub use replica::{Compared, NoPosition, Position, Replica};
