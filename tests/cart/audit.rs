@@ -47,11 +47,8 @@ async fn a_store_that_agrees_is_counted(backend: &str) {
 
 async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
     let fleet = shop(backend).await;
-    for sql in [
-        "UPDATE cart_users SET credit = 5 WHERE user_id = '0'",
-        "UPDATE cart_items SET sold = 4 WHERE item_id = '0'",
-    ] {
-        fleet.damage(sql).await;
+    for statement in damage(backend) {
+        fleet.damage(statement).await;
     }
     let report = fleet.audit();
     assert_eq!((&report["agrees"], &report["different"]), (&false.into(), &3.into()), "{report}");
@@ -70,6 +67,22 @@ async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
     // Looking has changed nothing, and the program goes on.
     assert_eq!(fleet.audit(), report);
     assert!(fleet.ask(Method::GET, "/stock/find/0").await.number("stock") == 7);
+}
+
+/// Sets the credit of user 0 to 5, and of item 0 what was sold to 4.
+fn damage(backend: &str) -> [&'static str; 2] {
+    match backend {
+        "cassandra" => [
+            "UPDATE cart_accounts SET free = 5 WHERE kind = 'user' AND id = '0' \
+             AND act = 00000000-0000-0000-0000-000000000000",
+            "UPDATE cart_accounts SET taken = 4 WHERE kind = 'item' AND id = '0' \
+             AND act = 00000000-0000-0000-0000-000000000000",
+        ],
+        _ => [
+            "UPDATE cart_users SET credit = 5 WHERE user_id = '0'",
+            "UPDATE cart_items SET sold = 4 WHERE item_id = '0'",
+        ],
+    }
 }
 
 async fn a_store_without_a_schema_is_one_sentence(backend: &str) {

@@ -1,9 +1,15 @@
 //! A request to one of several programs, and what its client may conclude from the answer.
 
+use std::time::Duration;
+
 use reqwest::{Client, Method};
 use serde_json::Value;
 
 use crate::process::PATIENCE;
+
+/// How long a connection is kept that nobody uses: for less time than the programs do, so that no
+/// request meets its end.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// What a client knows after an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +44,7 @@ impl Answer {
 
 /// A client of programs whose addresses may change.
 pub fn client() -> Client {
-    Client::builder().timeout(PATIENCE).build().expect("a client")
+    Client::builder().timeout(PATIENCE).pool_idle_timeout(IDLE).build().expect("a client")
 }
 
 /// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.

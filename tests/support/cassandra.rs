@@ -79,3 +79,10 @@ pub async fn session(settings: &Settings) -> Session {
         SessionBuilder::new().known_nodes(&settings.hosts).fetch_full_schema_metadata(false);
     builder.build().await.expect("the server answers")
 }
+
+/// Runs a statement in a keyspace.
+pub async fn execute(settings: &Settings, cql: &str) {
+    let session = session(settings).await;
+    session.use_keyspace(&settings.keyspace, true).await.expect("the keyspace is there");
+    session.query_unpaged(cql, ()).await.expect("the statement succeeds");
+}

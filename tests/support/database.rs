@@ -4,11 +4,11 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use storefront::config::database::Database;
+use storefront::config::database::{Database, Url};
 use storefront::config::{Reader, Sources};
 use tempfile::TempDir;
 
-use super::cassandra::Keyspace;
+use super::cassandra::{self, Keyspace};
 use super::postgres::{self, NEWEST, OLDEST, OwnSchema};
 
 /// An empty database, and a folder for what belongs to it; both are removed with the value.
@@ -59,11 +59,13 @@ impl OwnDatabase {
         self.folder.path()
     }
 
-    /// Runs SQL beside the program.
+    /// Runs SQL, or a CQL statement, beside the program.
     pub async fn execute(&self, sql: &str) {
         if let Some(path) = self.url.strip_prefix("embedded:") {
             let file = rusqlite::Connection::open(path);
             file.and_then(|file| file.execute_batch(sql)).expect("the statements succeed");
+        } else if let Url::Cassandra(settings) = self.settings().url {
+            cassandra::execute(&settings, sql).await;
         } else {
             postgres::execute(&self.url, sql).await;
         }

@@ -140,7 +140,8 @@ pub struct Audit {
     /// Parts of paid orders (a user's charge, an item's quantity) that were begun anew since, and
     /// sums of paid orders that were replaced: reported, but no differences.
     pub reset: u64,
-    /// Acts that a dead server left half done, to be ended by recovery.
+    /// Acts under way when the audit began, also those that a dead server left half done and that
+    /// recovery will end.
     pub unfinished: u64,
     /// What does not agree, at most the first [`Audit::SHOWN`].
     pub differences: Vec<Difference>,

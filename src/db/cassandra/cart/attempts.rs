@@ -78,14 +78,25 @@ impl Attempts {
 
     /// The slots in which all leases are over, the oldest first.
     pub(super) async fn over(&self) -> Result<Vec<i64>, StorageError> {
+        let mut slots = self.slots().await?;
+        slots.retain(|slot| is_past(millis(SLOT) * (slot + 1)));
+        Ok(slots)
+    }
+
+    /// The slots that are in use, the oldest first.
+    async fn slots(&self) -> Result<Vec<i64>, StorageError> {
         let result = self.cluster.execute(&self.listed, ()).await?;
         let rows = result.into_rows_result().map_err(shape)?;
-        let mut over = Vec::new();
-        for row in rows.rows::<(i64,)>().map_err(shape)? {
-            let (slot,) = row.map_err(shape)?;
-            over.extend(is_past(millis(SLOT) * (slot + 1)).then_some(slot));
+        rows.rows().map_err(shape)?.map(|row| Ok(row.map_err(shape)?).map(|(slot,)| slot)).collect()
+    }
+
+    /// How many attempts have not ended, whether their leases are over or not.
+    pub(super) async fn unfinished(&self) -> Result<u64, StorageError> {
+        let mut count = 0;
+        for slot in self.slots().await? {
+            count += self.noted(slot).await?.len() as u64;
         }
-        Ok(over)
+        Ok(count)
     }
 
     /// The attempts of a slot that have not ended.

@@ -15,7 +15,6 @@ use super::accounts::{self, Key};
 use super::house::{House, busy};
 use super::ledger::Head;
 use super::order::State;
-use super::recovery::abandoned;
 use super::rows::{self, OrderRow, damaged};
 use crate::db::cassandra::connection::{Cluster, Purpose};
 use crate::db::cassandra::error::{self, shape};
@@ -70,6 +69,8 @@ impl Auditor {
 
     pub(super) async fn audit(&self, house: &House) -> Result<Audit, StorageError> {
         let (mut audit, mut taken) = (Audit::default(), Taken::default());
+        // First: what is still noted now may be seen half done in what follows.
+        audit.unfinished = house.attempts.unfinished().await?;
         let orders = self.scan::<rows::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
@@ -84,7 +85,6 @@ impl Auditor {
             let (head, settled) = self.settled(house, &key, head, &taken).await?;
             taken.compare(&key, head, settled, &mut audit);
         }
-        audit.unfinished = abandoned(house).await?;
         Ok(audit)
     }
 

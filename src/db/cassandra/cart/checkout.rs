@@ -15,6 +15,7 @@ use crate::db::storage::{Done, Refused, StorageError};
 
 impl House {
     pub(super) async fn checkout(self: &Arc<Self>, id: OrderId) -> Done {
+        let _place = self.place().await?;
         let until = patience();
         let _turn = self.gate.enter(&id, until).await?;
         let mut certain = false;
@@ -61,6 +62,7 @@ impl House {
     }
 
     pub(super) async fn cancel(self: &Arc<Self>, user: UserId, id: OrderId) -> Done {
+        let _place = self.place().await?;
         let until = patience();
         let _turn = self.gate.enter(&id, until).await?;
         let mut certain = false;

@@ -1,11 +1,12 @@
 //! What every act on orders and accounts needs, and how a course is carried out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::accounts::{Accounts, Key};
@@ -24,12 +25,18 @@ use crate::telemetry::metrics::Metrics;
 
 /// Paid orders that are settled while nobody waits; more are settled before their answer.
 const SETTLING: usize = 256;
+/// Checkouts and cancels of this process that are under way at once. The others wait for a place
+/// before they begin, when they hold nothing yet and no lease of theirs runs out.
+const PLACES: usize = 128;
+/// How long they wait for one.
+const QUEUEING: Duration = Duration::from_secs(30);
 
 pub(super) struct House {
     pub(super) orders: Orders,
     pub(super) desks: Arc<Desks>,
     pub(super) attempts: Attempts,
     pub(super) gate: Gate,
+    places: Semaphore,
     settling: Arc<Semaphore>,
     pub(super) unfinished: Gauge,
     pub(super) recovered: Counter,
@@ -65,10 +72,17 @@ impl House {
             desks: Desks::new(Accounts::open(cluster).await?),
             attempts: Attempts::open(cluster).await?,
             gate: Gate::default(),
+            places: Semaphore::new(PLACES),
             settling: Arc::new(Semaphore::new(SETTLING)),
             unfinished: metrics.cart_unfinished.clone(),
             recovered: metrics.cart_recovered.clone(),
         }))
+    }
+
+    /// Waits for a place among the checkouts and cancels that are under way.
+    pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>, StorageError> {
+        let place = timeout(QUEUEING, self.places.acquire()).await;
+        place.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     /// The order when no attempt on it is under way. One whose lease is over is brought to its end.

@@ -63,12 +63,3 @@ async fn recover(house: &House, attempt: Uuid, id: &OrderId) -> bool {
         }
     }
 }
-
-/// Attempts whose lease is over and that have not ended.
-pub(super) async fn abandoned(house: &House) -> Result<u64, StorageError> {
-    let mut count = 0;
-    for slot in house.attempts.over().await? {
-        count += house.attempts.noted(slot).await?.len() as u64;
-    }
-    Ok(count)
-}
