@@ -4,11 +4,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::accounts::Key;
-use super::desk::Ask;
 use super::house::{House, again, busy};
 use super::ledger::{Expected, Move};
 use super::lines;
 use super::pause::{Pause, patience};
+use super::plan::Ask;
 use super::rows::OrderRow;
 use super::saga::{Moved, Short};
 use crate::cart::model::{Amount, Item, ItemId, OrderId, UserId};

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::accounts::Key;
-use super::desk::Ask;
 use super::house::{House, busy};
 use super::ledger::{Expected, Move};
 use super::order::Undo;
 use super::pause::patience;
+use super::plan::Ask;
 use super::rows::OrderRow;
 use super::saga::Moved;
 use crate::cart::model::{Order, OrderId};

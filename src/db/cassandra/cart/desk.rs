@@ -11,25 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
-use super::accounts::{Accounts, Change, Key, Page};
-use super::ledger::{Expected, Head, Move, Row, RowState, Verdict, decide};
+use super::accounts::{Accounts, Key};
 use super::pause::Pause;
-use super::saga::{Moved, Short};
+use super::plan::{Ask, Plan, View, believed, plan};
+use super::saga::Moved;
 use super::seen::Seen;
 use crate::db::storage::{Kind, StorageError};
 
 /// Moves in one batch.
 const MOST: usize = 100;
-
-/// Somebody who waits.
-pub(super) struct Ask {
-    pub(super) act: Uuid,
-    pub(super) wanted: Move,
-    pub(super) expected: Option<Expected>,
-    pub(super) until: Instant,
-}
 
 struct Waiting {
     ask: Ask,
@@ -59,21 +50,6 @@ struct Desk {
     pause: Pause,
     /// Whether a batch may have been written whose answer is lost.
     lost: Option<StorageError>,
-}
-
-/// What a desk decides from.
-struct View {
-    page: Page,
-    certain: bool,
-}
-
-/// What comes of the moves that were looked at.
-struct Plan {
-    change: Option<Change>,
-    /// For each of them in turn; `None`: it waits on.
-    outcomes: Vec<Option<Moved>>,
-    /// Whether one of them can only be decided about for certain.
-    in_doubt: bool,
 }
 
 impl Desks {
@@ -229,88 +205,6 @@ impl Desk {
             let again = StorageError::new(error.kind(), error.to_string());
             drop(waiting.answer.send(Err(again)));
         }
-    }
-}
-
-/// What the moves would find if all is as it is believed to be.
-fn believed<'a>(
-    head: Option<Head>,
-    mut asks: impl Iterator<Item = &'a Ask> + Clone,
-) -> Option<Page> {
-    let new = asks.clone().all(|ask| ask.expected == Some(Expected::NoPartition));
-    if head.is_none() && !new || !asks.all(|ask| ask.expected.is_some()) {
-        return None;
-    }
-    let reserved = asks.filter_map(|ask| match ask.expected {
-        Some(Expected::Reserved(amount)) => {
-            Some((ask.act, Row { state: RowState::Reserved, amount }))
-        }
-        _ => None,
-    });
-    Some(Page { head, began: Uuid::nil(), rows: reserved.collect() })
-}
-
-/// Decides about moves one after the other, each finding what those before it leave.
-fn plan<'a>(View { page, certain }: &View, asks: impl Iterator<Item = &'a Ask>) -> Plan {
-    let (mut now, mut changed, mut in_doubt) = (page.clone(), Vec::new(), false);
-    let outcomes = asks.map(|ask| {
-        let row = now.row(ask);
-        // No condition of the batch would notice a row that was overlooked.
-        if !certain && row.is_none() && ask.wanted == Move::Settle {
-            in_doubt = true;
-            return None;
-        }
-        let moved = outcome(decide(now.head, row, ask.wanted), |head, row| {
-            now.head = Some(head);
-            match ask.wanted {
-                Move::Begin { .. } => now.began = ask.act,
-                _ => {
-                    now.rows.insert(ask.act, row);
-                    changed.push(ask.act);
-                }
-            }
-        });
-        moved.map(|moved| match moved {
-            Moved::Done { .. } => Moved::Done { epoch: now.head.map_or(0, |head| head.epoch) },
-            other => other,
-        })
-    });
-    let outcomes: Vec<_> = outcomes.collect();
-    changed.sort_unstable();
-    changed.dedup();
-    let rows = changed.iter().map(|act| {
-        let before = page.rows.get(act).map(|row| row.state);
-        (*act, before, now.rows[act])
-    });
-    let rows: Vec<_> = rows.collect();
-    let head = now.head.filter(|_| now.head != page.head);
-    let if_version = page.head.map(|head| head.version);
-    let change = head.map(|head| Change { if_version, head, began: now.began, rows });
-    Plan { change, outcomes, in_doubt }
-}
-
-/// What becomes of a move; `None`: it waits.
-fn outcome(verdict: Verdict, change: impl FnOnce(Head, Row)) -> Option<Moved> {
-    Some(match verdict {
-        Verdict::Change(head, row) => {
-            change(head, row);
-            Moved::Done { epoch: head.epoch }
-        }
-        Verdict::Done => Moved::Done { epoch: 0 },
-        Verdict::Wait => return None,
-        Verdict::Missing => Moved::Refused(Short::Missing),
-        Verdict::TooLittle => Moved::Refused(Short::TooLittle),
-        Verdict::TooMuch => Moved::Refused(Short::TooMuch),
-        Verdict::Fenced => Moved::Fenced,
-    })
-}
-
-impl Page {
-    /// The row of an act. Whoever began the account is noted in its head.
-    fn row(&self, ask: &Ask) -> Option<Row> {
-        let began = matches!(ask.wanted, Move::Begin { .. }) && self.began == ask.act;
-        let done = Row { state: RowState::Done, amount: 0 };
-        if began { Some(done) } else { self.rows.get(&ask.act).copied() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every act on orders and accounts needs, and how a course is carried out.
+//! What every act on orders and accounts needs: the tables, the desks, attempts and their ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,11 @@ use uuid::Uuid;
 
 use super::accounts::{Accounts, Key};
 use super::attempts::{Attempts, has_run_out, is_over, new_attempt};
-use super::desk::{Ask, Desks};
+use super::desk::Desks;
 use super::gate::Gate;
-use super::ledger::Move;
-use super::order::{Ruling, Turn, rule};
 use super::pause::{Pause, patience};
 use super::rows::{OrderRow, Orders};
-use super::saga::{Course, Ending, Moved, Step};
+use super::saga::{Course, Ending};
 use crate::cart::model::OrderId;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::storage::{Kind, StorageError};
@@ -47,15 +45,15 @@ pub(super) struct Errand {
     pub(super) id: OrderId,
     pub(super) attempt: Uuid,
     /// The order as it was before the attempt was noted.
-    before: Uuid,
+    pub(super) before: Uuid,
     /// The order as it was last seen; never older than what this errand wrote.
-    row: Option<OrderRow>,
-    parts: Vec<Key>,
+    pub(super) row: Option<OrderRow>,
+    pub(super) parts: Vec<Key>,
     /// Until when it may be decided.
-    until: Instant,
+    pub(super) until: Instant,
     /// Whether the order came into the attempt's hands, or may yet.
-    began: bool,
-    failure: Option<StorageError>,
+    pub(super) began: bool,
+    pub(super) failure: Option<StorageError>,
     _counted: Option<Counted>,
 }
 
@@ -123,110 +121,6 @@ impl House {
         }
         let counted = Some(Counted::new(&self.unfinished));
         Ok(Errand { until, _counted: counted, ..Errand::new(id, attempt, row) })
-    }
-
-    /// Carries a course out to its end, or until the order is paid.
-    pub(super) async fn drive(
-        &self,
-        errand: &mut Errand,
-        course: &mut Course,
-        to_the_end: bool,
-    ) -> Result<Ending, StorageError> {
-        loop {
-            if course.is_settling() && !to_the_end {
-                return Ok(Ending::Well);
-            }
-            if let Some(ending) = self.step(errand, course).await? {
-                return Ok(ending);
-            }
-        }
-    }
-
-    /// Carries the next step out; the ending, if that was it.
-    pub(super) async fn step(
-        &self,
-        errand: &mut Errand,
-        course: &mut Course,
-    ) -> Result<Option<Ending>, StorageError> {
-        let until = if course.is_undecided() { errand.until } else { patience() };
-        match course.step() {
-            Step::End(ending) => return Ok(Some(ending)),
-            Step::Turn(Turn::Commit { .. }) if Instant::now() > until => course.give_up(),
-            Step::Turn(turn) => course.turned(self.turn(errand, &turn, until).await?),
-            Step::Parts { act, moves } => self.parts(errand, course, act, &moves, until).await?,
-        }
-        Ok(None)
-    }
-
-    /// Whether the turn was done, now or before.
-    async fn turn(
-        &self,
-        errand: &mut Errand,
-        turn: &Turn,
-        until: Instant,
-    ) -> Result<bool, StorageError> {
-        let (mut known, mut pause) = (errand.row.take(), Pause::new());
-        loop {
-            let certain = known.is_none();
-            let row = match known.take() {
-                Some(row) => Some(row),
-                None => patiently(until, || self.orders.find(&errand.id, true)).await?,
-            };
-            let Some(row) = row else { return Ok(false) };
-            match rule(&row.state, errand.attempt, turn) {
-                Ruling::Change(_) if turn.takes() && row.stamp != errand.before => {
-                    return Ok(false);
-                }
-                Ruling::Change(state) => {
-                    let new = OrderRow { state, ..row.next() };
-                    match self.orders.replace(&errand.id, Some(row.stamp), &new).await {
-                        Ok(true) => {
-                            (errand.row, errand.began) = (Some(new), true);
-                            return Ok(true);
-                        }
-                        Ok(false) => {}
-                        Err(error) => {
-                            errand.began |= error.kind() == Kind::Timeout;
-                            again(error, until)?;
-                        }
-                    }
-                    pause.wait().await;
-                }
-                ruling if certain => {
-                    errand.row = Some(row);
-                    return Ok(ruling == Ruling::Done);
-                }
-                // What was seen last may have changed since.
-                _ => {}
-            }
-        }
-    }
-
-    async fn parts(
-        &self,
-        errand: &mut Errand,
-        course: &mut Course,
-        act: Uuid,
-        moves: &[(usize, Move)],
-        until: Instant,
-    ) -> Result<(), StorageError> {
-        let asks = moves.iter().map(|&(part, wanted)| {
-            let ask = Ask { act, wanted, expected: course.expected(part), until };
-            self.desks.ask(errand.parts[part].clone(), ask)
-        });
-        let answers = futures::future::join_all(asks).await;
-        for (&(part, _), answer) in moves.iter().zip(answers) {
-            match answer {
-                Ok(moved) => course.moved(part, moved),
-                // What was not decided is undone; the rest can only go forward, later.
-                Err(error) if course.is_undecided() => {
-                    errand.failure = Some(error);
-                    course.moved(part, Moved::GaveUp);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     /// Settles what is paid, while nobody waits if there is room for that.
@@ -323,21 +217,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// Repeats what may be repeated while it fails and there is time.
-async fn patiently<T, F>(until: Instant, work: impl Fn() -> F) -> Result<T, StorageError>
-where
-    F: Future<Output = Result<T, StorageError>>,
-{
-    let mut pause = Pause::new();
-    loop {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(error) => again(error, until)?,
-        }
-        pause.wait().await;
     }
 }
 

@@ -1,8 +1,8 @@
 //! Orders, stock and payment in Cassandra, which has no transaction over several rows: a checkout is
 //! a saga.
 //!
-//! In this room: what decides, all of it pure ([`ledger`], [`order`], [`saga`], [`lines`]; checked by
-//! `saga_model`); the tables ([`accounts`], [`rows`], [`attempts`]); those who act ([`house`] carries
+//! In this room: what decides, all of it pure ([`ledger`], [`order`], [`saga`], [`plan`], [`lines`]; checked by
+//! `saga_model`); the tables ([`accounts`], [`rows`], [`attempts`]); those who act ([`run`] carries
 //! a course out, [`desk`] changes an account for many at once, [`gate`] lets acts on an order in one by
 //! one, [`recovery`] ends what others have left); and the acts ([`acts`], [`checkout`], [`beds`],
 //! [`audit`]).
@@ -22,8 +22,10 @@ mod left_half_way;
 mod lines;
 mod order;
 mod pause;
+mod plan;
 mod recovery;
 mod rows;
+mod run;
 mod saga;
 #[cfg(test)]
 mod saga_model;
