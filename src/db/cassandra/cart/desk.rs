@@ -150,7 +150,7 @@ impl Desk {
                 self.desks.seen.head(&self.key, change.head);
                 self.settle(&plan);
             }
-            None if !view.certain => self.doubt = Doubt::Some,
+            None if !view.certain && !plan.ended => self.doubt = Doubt::Some,
             None => self.settle(&plan),
         }
         if plan.in_doubt {

@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) outcomes: Vec<Option<Moved>>,
     /// Whether one of them can only be decided about for certain.
     pub(super) in_doubt: bool,
+    /// Whether all of them have ended before, which stays so: a row never goes back.
+    pub(super) ended: bool,
 }
 
 /// What the moves would find if all is as it is believed to be.
@@ -51,14 +53,16 @@ pub(super) fn believed<'a>(
 
 /// Decides about moves one after the other, each finding what those before it leave.
 pub(super) fn plan<'a>(View { page, certain }: &View, asks: impl Iterator<Item = &'a Ask>) -> Plan {
-    let (mut now, mut changed, mut in_doubt) = (page.clone(), Vec::new(), false);
+    let (mut now, mut changed) = (page.clone(), Vec::new());
+    let (mut in_doubt, mut ended) = (false, true);
     let outcomes = asks.map(|ask| {
         let row = now.row(ask);
         // No condition of the batch would notice a row that was overlooked.
         if !certain && row.is_none() && ask.wanted == Move::Settle {
-            in_doubt = true;
+            (in_doubt, ended) = (true, false);
             return None;
         }
+        ended &= row.is_some_and(|row| row.state != RowState::Reserved);
         let moved = outcome(decide(now.head, row, ask.wanted), |head, row| {
             now.head = Some(head);
             match ask.wanted {
@@ -85,7 +89,7 @@ pub(super) fn plan<'a>(View { page, certain }: &View, asks: impl Iterator<Item =
     let head = now.head.filter(|_| now.head != page.head);
     let if_version = page.head.map(|head| head.version);
     let change = head.map(|head| Change { if_version, head, began: now.began, rows });
-    Plan { change, outcomes, in_doubt }
+    Plan { change, outcomes, in_doubt, ended }
 }
 
 /// What becomes of a move; `None`: it waits.
@@ -179,6 +183,14 @@ mod tests {
             let plan = plan(&view(certain, &[]), asks.iter());
             assert_eq!((plan.in_doubt, plan.outcomes[0].is_some()), (!certain, certain));
             assert!(plan.change.is_none());
+        }
+    }
+
+    #[test]
+    fn what_has_ended_needs_no_second_look() {
+        let asks = [ask(9, Move::Settle)];
+        for (state, ended) in [(RowState::Done, true), (RowState::Reserved, false)] {
+            assert_eq!(plan(&view(false, &[(9, state)]), asks.iter()).ended, ended);
         }
     }
 
