@@ -1,7 +1,7 @@
 //! `storefront seed`: filling the store with generated games.
 //!
 //! In this room: the arguments, what to do with a store that is not empty, and the summary. The
-//! loading itself is in [`load`], its progress in [`progress`], the demo shop in [`demo`].
+//! loading itself is in [`load`], its progress in [`progress`], the demo shop in [`mod@demo`].
 
 mod demo;
 mod load;
