@@ -58,6 +58,23 @@ async fn metrics_are_in_the_open_metrics_format() {
 }
 
 #[tokio::test]
+async fn acts_of_the_cart_are_counted_by_what_came_of_them() {
+    let store = TestStore::start().await;
+    let (user, item) = (store.user(1).await, store.item(2, 1).await);
+    for status in [200, 409] {
+        let order = store.order(&user, &[(&item, 1)]).await;
+        assert_eq!(store.checkout(&order).await.status, status);
+    }
+    let metrics = store.get("/metrics").await;
+    for outcome in ["ok", "refused"] {
+        let line = format!(
+            "storefront_store_call_seconds_count{{call=\"checkout\",outcome=\"{outcome}\"}} 1"
+        );
+        assert!(metrics.text().lines().any(|found| found == line), "{}", metrics.text());
+    }
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_method_route_and_status() {
     let store = TestStore::start().await;
     store.create(&game("A")).await;
