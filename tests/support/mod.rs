@@ -1,5 +1,6 @@
 //! Databases of a test's own on real servers, shared by the test programs.
 
+pub mod audit;
 pub mod cassandra;
 pub mod database;
 pub mod postgres;
