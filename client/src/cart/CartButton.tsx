@@ -1,13 +1,14 @@
 import { Link } from '../router/Link';
 import { usePathname } from '../router/location';
 import { games, totalQuantity } from './amounts';
-import { useCurrentOrder } from './hooks';
+import { useCurrentOrder, useOrderPutRight } from './hooks';
 import { CartPicture } from './pictures';
 import { CART, isCart } from './place';
 
 /** The way to the cart, with how much is in it. */
 export function CartButton() {
   const { data } = useCurrentOrder();
+  useOrderPutRight();
   const quantity = data && !data.paid ? totalQuantity(data.lines) : 0;
   return (
     <Link

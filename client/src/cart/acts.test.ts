@@ -247,6 +247,18 @@ describe('funds', () => {
   });
 });
 
+test('an order of the history that the store has lost is dropped; with its user, all are', async () => {
+  for (let n = 0; n < 3; n += 1) await acts.checkout(await readyToPay());
+  const [lost] = visitors.read().paid;
+  await acts.forget(lost?.id ?? '');
+  expect(visitors.read().paid).toHaveLength(2);
+  expect(news).toEqual([]);
+  store.users.clear();
+  await Promise.all(visitors.read().paid.map(({ id }) => acts.forget(id)));
+  expect(visitors.read()).toMatchObject({ user: null, paid: [] });
+  expect(news).toEqual(['storeBeganAnew']);
+});
+
 test('looking again settles an order that was paid and forgets a store that is gone', async () => {
   const { id } = await readyToPay();
   await store.checkout(id);

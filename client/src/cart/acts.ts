@@ -128,9 +128,13 @@ export class CartActs {
   }
 
   /** Drops an order of the history that the store does not know. */
-  forget(order: string): void {
-    const { paid } = this.#visitors.read();
-    this.#visitors.change({ paid: paid.filter(({ id }) => id !== order) });
+  forget(order: string): Promise<void> {
+    return exclusively(async () => {
+      await this.#stillKnown();
+      const { paid } = this.#visitors.read();
+      const left = paid.filter(({ id }) => id !== order);
+      if (left.length < paid.length) this.#visitors.change({ paid: left });
+    });
   }
 
   /** The present order, if there is one that is open. */

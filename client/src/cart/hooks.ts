@@ -56,17 +56,21 @@ export function useCredit(user: string | null) {
   });
 }
 
-/** The order being filled; one that the store has lost, or that is paid, is put right. */
+/** The order being filled. */
 export function useCurrentOrder() {
+  return useOrder(useVisitor().order);
+}
+
+/** Puts right a current order that the store has lost, or that is paid. For one place of the page. */
+export function useOrderPutRight(): void {
   const { acts } = useCart();
   const { order } = useVisitor();
-  const query = useOrder(order);
-  const wrong = query.data === null || query.data?.paid === true;
+  const { data } = useOrder(order);
+  const wrong = order !== null && (data === null || data?.paid === true);
   useEffect(() => {
     // What fails here shows in the queries.
-    if (order !== null && wrong) acts.lookAgain().catch(() => {});
-  }, [acts, order, wrong]);
-  return query;
+    if (wrong) acts.lookAgain().catch(() => {});
+  }, [acts, wrong]);
 }
 
 /** Something that a button does: once at a time, and not twice for a double click. */
