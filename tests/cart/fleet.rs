@@ -107,6 +107,15 @@ impl Fleet {
         format!("{}{path}", self.servers[turn].lock().unwrap().base)
     }
 
+    /// What the programs of this moment have logged as their own failures.
+    pub fn failures(&self) -> String {
+        let logs = self.servers.iter().map(|server| server.lock().unwrap().log());
+        let lines = |log: String| -> Vec<_> {
+            log.lines().filter(|line| line.contains("ERROR")).map(str::to_owned).collect()
+        };
+        logs.flat_map(lines).collect::<Vec<_>>().join("\n")
+    }
+
     /// Ends a program as a crash does, and starts another in its place.
     pub fn kill_and_start(&self, number: usize) {
         let killed = Arc::clone(&self.servers[number].lock().unwrap());

@@ -1,5 +1,7 @@
 //! A request to one of several programs, and what its client may conclude from the answer.
 
+use std::time::Duration;
+
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -36,9 +38,14 @@ impl Answer {
     }
 }
 
+/// Shorter than the programs wait between two requests (15 s): a request that is sent on a
+/// connection at the moment it is closed has no answer.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// A client of programs whose addresses may change.
 pub fn client() -> Client {
-    Client::builder().timeout(PATIENCE).build().expect("a client")
+    let client = Client::builder().timeout(PATIENCE).pool_idle_timeout(IDLE);
+    client.build().expect("a client")
 }
 
 /// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.

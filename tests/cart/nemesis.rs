@@ -70,7 +70,8 @@ impl Day {
     async fn until(&self, count: &AtomicU64, more: u64) {
         let (enough, begun) = (count.load(Ordering::Relaxed) + more, Instant::now());
         while count.load(Ordering::Relaxed) < enough {
-            assert!(!self.clients.iter().any(JoinHandle::is_finished), "a client was told wrong");
+            let failed = self.clients.iter().any(JoinHandle::is_finished);
+            assert!(!failed, "a client was told wrong\n{}", self.street.fleet.failures());
             assert!(begun.elapsed() < PATIENCE, "the clients stand still");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

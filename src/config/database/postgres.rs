@@ -58,7 +58,7 @@ impl fmt::Display for Postgres {
 }
 
 /// Reads a URL. The mistake never holds any of it, because of the password.
-pub(super) fn parse(url: &str) -> Result<Postgres, String> {
+pub(crate) fn parse(url: &str) -> Result<Postgres, String> {
     let parts = Parts::of(url).ok_or("write postgres://USER:PASSWORD@HOST/DATABASE")?;
     let (ours, others): (Vec<_>, Vec<_>) =
         parts.query.iter().partition(|(key, _)| matches!(key.as_str(), "sslmode" | "sslrootcert"));

@@ -237,3 +237,34 @@ impl ServerCertVerifier for AnyServer {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::database::postgres::parse;
+
+    /// Lets one client in, and is gone when it asks for anything.
+    async fn lets_in_and_goes(listener: TcpListener) {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let length = client.read_u32().await.unwrap();
+        let mut startup = vec![0; length as usize - 4];
+        client.read_exact(&mut startup).await.unwrap();
+        client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
+        client.read_u8().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_while_it_is_new_is_no_defect() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(lets_in_and_goes(listener));
+        let url = format!("postgres://u@127.0.0.1:{port}/d?sslmode=disable");
+        let pool = Connector::new(&parse(&url).unwrap()).unwrap().pool().unwrap();
+        let error = act(&pool, |_| async { Ok(()) }).await.unwrap_err();
+        server.await.unwrap();
+        assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
+    }
+}

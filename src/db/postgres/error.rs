@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -79,7 +79,10 @@ fn of_class(code: &str) -> (Kind, &'static str) {
 /// The error of waiting for a connection.
 pub(super) fn pool(error: PoolError) -> StorageError {
     match error {
-        PoolError::Backend(error) => storage(error),
+        // A connection may break while it is new, too.
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            storage(error)
+        }
         PoolError::Timeout(_) => {
             StorageError::new(Kind::Unavailable, "no connection to PostgreSQL became free in time")
         }
