@@ -119,11 +119,13 @@ CREATE FUNCTION cart_add_stock(of_item text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
+    gone bigint;
     ever bigint;
 BEGIN
-    SELECT stock, added INTO had, ever FROM cart_items WHERE item_id = of_item FOR UPDATE;
+    SELECT stock, sold, added INTO had, gone, ever FROM cart_items WHERE item_id = of_item FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-item ' || of_item; END IF;
-    IF had > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
+    -- What is sold may return some day, and must fit then.
+    IF had + gone > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
     UPDATE cart_items SET stock = stock + n, added = added + n WHERE item_id = of_item;
     RETURN NULL;
 END
@@ -146,11 +148,12 @@ CREATE FUNCTION cart_add_funds(of_user text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
+    gone bigint;
     ever bigint;
 BEGIN
-    SELECT credit, funded INTO had, ever FROM cart_users WHERE user_id = of_user FOR UPDATE;
+    SELECT credit, charged, funded INTO had, gone, ever FROM cart_users WHERE user_id = of_user FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-user ' || of_user; END IF;
-    IF had > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
+    IF had + gone > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
     UPDATE cart_users SET credit = credit + n, funded = funded + n WHERE user_id = of_user;
     RETURN NULL;
 END
@@ -241,13 +244,6 @@ BEGIN
     SELECT sum(c) INTO cost FROM unnest(o.costs) c;
     PERFORM FROM cart_users WHERE user_id = of_user FOR UPDATE;
     PERFORM FROM cart_items WHERE item_id = ANY (o.items) ORDER BY item_id FOR UPDATE;
-    IF EXISTS (SELECT FROM cart_users WHERE user_id = of_user AND epoch = o.user_epoch
-               AND credit + cost > cart_most())
-       OR EXISTS (SELECT FROM unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, epoch)
-                  JOIN cart_items i ON i.item_id = l.item AND i.epoch = l.epoch
-                  WHERE i.stock + l.quantity > cart_most()) THEN
-        RETURN 'too-much';
-    END IF;
     UPDATE cart_users SET credit = credit + cost, charged = charged - cost
     WHERE user_id = of_user AND epoch = o.user_epoch;
     UPDATE cart_items SET stock = stock + l.quantity, sold = sold - l.quantity

@@ -120,7 +120,7 @@ impl Model {
             Act::Checkout(o) => self.against_checkout(*o),
             Act::Cancel(u, o) => self.against_cancel(*u, *o),
             Act::AddStock(i, n) => match self.items.get(i) {
-                Some(item) if item.free + n > MAX => vec![Refused::TooMuch],
+                Some(item) if item.free + self.sold(*i) + n > MAX => vec![Refused::TooMuch],
                 Some(_) => vec![],
                 None => vec![Refused::NoItem(self.ids.item(*i))],
             },
@@ -130,7 +130,7 @@ impl Model {
                 None => vec![Refused::NoItem(self.ids.item(*i))],
             },
             Act::AddFunds(u, n) => match self.users.get(u) {
-                Some(user) if user.free + n > MAX => vec![Refused::TooMuch],
+                Some(user) if user.free + self.charged(*u) + n > MAX => vec![Refused::TooMuch],
                 Some(_) => vec![],
                 None => vec![Refused::NoUser(self.ids.user(*u))],
             },
@@ -191,16 +191,22 @@ impl Model {
         if !order.paid {
             against.push(Refused::NotPaid);
         }
-        let credit = self.users.get(&user).filter(|credit| credit.age == order.user_age);
-        let fits = credit.is_none_or(|credit| credit.free + order.cost() <= MAX)
-            && order.lines.iter().all(|(item, (quantity, _, age))| {
-                let stock = self.items.get(item).filter(|stock| stock.age == *age);
-                stock.is_none_or(|stock| stock.free + quantity <= MAX)
-            });
-        if order.paid && !fits {
-            against.push(Refused::TooMuch);
-        }
         against
+    }
+
+    /// How many of an item are in paid orders. They may return, so there is always room for them.
+    fn sold(&self, item: usize) -> u64 {
+        let of_item = |basket: &Basket| basket.lines.get(&item).copied();
+        let lines = self.orders.values().filter(|basket| basket.paid).filter_map(of_item);
+        lines.filter(|(.., age)| *age == self.items[&item].age).map(|(quantity, ..)| quantity).sum()
+    }
+
+    /// What a user's paid orders cost.
+    fn charged(&self, user: usize) -> u64 {
+        let age = self.users[&user].age;
+        let of_user =
+            |basket: &&Basket| basket.paid && basket.user == user && basket.user_age == age;
+        self.orders.values().filter(of_user).map(Basket::cost).sum()
     }
 
     /// Does the act, against which nothing speaks.

@@ -119,7 +119,8 @@ pub enum Refused {
     /// The user has too little credit.
     #[error("There is not enough credit: spend less, or add funds.")]
     NotEnoughCredit,
-    /// A sum would leave the range of an amount.
+    /// A sum would leave the range of an amount. What paid orders took counts as well: it may
+    /// return, and must fit then.
     #[error(
         "The amount is too large, because with what is there it exceeds 9007199254740991: take less."
     )]
