@@ -255,35 +255,47 @@ BEGIN
 END
 $$;
 
--- What a paid order took that is replaced is remembered apart from what present orders took.
-CREATE FUNCTION cart_put_order(of_order text, of_user text, new_items text[],
-                               new_quantities bigint[], new_costs bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
+-- Orders in place of those of the same ids, many in one transaction; the lines of each are arrays as
+-- SQL writes them. What a paid order took that is replaced is remembered apart from what present
+-- orders took. Rows are found by their keys, whatever the planner knows of a table just filled.
+CREATE FUNCTION cart_put_orders(of_orders text[], of_users text[], new_items text[],
+                                new_quantities text[], new_costs text[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    o cart_orders;
-    cost bigint;
+    rest text[] := of_orders;
 BEGIN
+    -- Again if one was removed between the two steps.
     LOOP
-        SELECT * INTO o FROM cart_orders WHERE order_id = of_order FOR UPDATE;
-        EXIT WHEN FOUND;
-        INSERT INTO cart_orders (order_id, user_id, items, quantities, costs)
-        VALUES (of_order, of_user, new_items, new_quantities, new_costs)
-        ON CONFLICT (order_id) DO NOTHING;
-        IF FOUND THEN RETURN; END IF;
+        WITH made AS (
+            INSERT INTO cart_orders (order_id, user_id, items, quantities, costs)
+            SELECT o, u, i::text[], q::bigint[], c::bigint[]
+            FROM unnest(of_orders, of_users, new_items, new_quantities, new_costs) AS bed (o, u, i, q, c)
+            WHERE o IN (SELECT unnest(rest))
+            ORDER BY o COLLATE "C" ON CONFLICT (order_id) DO NOTHING RETURNING order_id)
+        SELECT array_agg(o) INTO rest FROM (SELECT unnest(rest) EXCEPT SELECT order_id FROM made) AS left_over (o);
+        IF rest IS NULL THEN RETURN; END IF;
+        EXIT WHEN cardinality(rest) = (SELECT count(*) FROM (
+            SELECT FROM cart_orders WHERE order_id = ANY (rest) ORDER BY order_id FOR UPDATE) AS locked);
     END LOOP;
-    IF o.paid THEN
-        SELECT sum(c) INTO cost FROM unnest(o.costs) c;
-        PERFORM FROM cart_users WHERE user_id = o.user_id FOR UPDATE;
-        PERFORM FROM cart_items WHERE item_id = ANY (o.items) ORDER BY item_id FOR UPDATE;
-        UPDATE cart_users SET charged = charged - cost, erased = erased + cost
-        WHERE user_id = o.user_id AND epoch = o.user_epoch;
-        UPDATE cart_items SET sold = sold - l.quantity, erased = erased + l.quantity
-        FROM unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, at_epoch)
-        WHERE item_id = l.item AND epoch = l.at_epoch;
-    END IF;
+    PERFORM FROM cart_users WHERE user_id IN (
+        SELECT t.user_id FROM cart_orders t WHERE t.order_id = ANY (rest) AND t.paid)
+    ORDER BY user_id FOR UPDATE;
+    PERFORM FROM cart_items WHERE item_id IN (
+        SELECT unnest(t.items) FROM cart_orders t WHERE t.order_id = ANY (rest) AND t.paid)
+    ORDER BY item_id FOR UPDATE;
+    UPDATE cart_users SET charged = charged - t.cost, erased = erased + t.cost
+    FROM (SELECT o.user_id, o.user_epoch, sum(c) AS cost FROM cart_orders o, unnest(o.costs) c
+          WHERE o.order_id = ANY (rest) AND o.paid GROUP BY o.user_id, o.user_epoch) AS t
+    WHERE cart_users.user_id = t.user_id AND epoch = t.user_epoch;
+    UPDATE cart_items SET sold = sold - t.quantity, erased = erased + t.quantity
+    FROM (SELECT l.item, l.at_epoch, sum(l.quantity) AS quantity
+          FROM cart_orders o, unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, at_epoch)
+          WHERE o.order_id = ANY (rest) AND o.paid GROUP BY l.item, l.at_epoch) AS t
+    WHERE item_id = t.item AND epoch = t.at_epoch;
     UPDATE cart_orders
-    SET user_id = of_user, paid = false, items = new_items, quantities = new_quantities,
-        costs = new_costs, user_epoch = 0, item_epochs = '{}'
-    WHERE order_id = of_order;
+    SET user_id = u, paid = false, items = i::text[], quantities = q::bigint[], costs = c::bigint[],
+        user_epoch = 0, item_epochs = '{}'
+    FROM unnest(of_orders, of_users, new_items, new_quantities, new_costs) AS bed (o, u, i, q, c)
+    WHERE order_id = o AND o IN (SELECT unnest(rest));
 END
 $$;

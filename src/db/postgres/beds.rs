@@ -9,13 +9,7 @@ use super::connection::act;
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 use crate::db::storage::StorageError;
 
-/// New orders in one statement; those that are there already are left for [`PUT_ORDER`].
-const NEW_ORDERS: &str = "INSERT INTO cart_orders (order_id, user_id, items, quantities, costs) \
-     SELECT order_id, user_id, items::text[], quantities::bigint[], costs::bigint[] \
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) \
-          AS bed (order_id, user_id, items, quantities, costs) \
-     ORDER BY order_id COLLATE \"C\" ON CONFLICT (order_id) DO NOTHING RETURNING order_id";
-const PUT_ORDER: &str = "SELECT cart_put_order($1, $2, $3, $4, $5)";
+const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
 const PUT_ITEMS: &str = "INSERT INTO cart_items (item_id, price, stock, added) \
      SELECT item_id, $2::bigint, $3::bigint, $3::bigint FROM unnest($1::text[]) AS bed (item_id) \
      ORDER BY item_id COLLATE \"C\" \
@@ -35,9 +29,9 @@ fn array<T: ToString>(values: impl Iterator<Item = T>) -> String {
 pub(super) async fn put_orders(pool: &Pool, orders: Vec<Order>) -> Result<(), StorageError> {
     act(pool, move |connection| async move {
         let text = |of: fn(&Order) -> String| orders.iter().map(of).collect::<Vec<_>>();
-        let statement = connection.prepare_cached(NEW_ORDERS).await?;
-        let new = connection
-            .query(
+        let statement = connection.prepare_cached(PUT_ORDERS).await?;
+        connection
+            .execute(
                 &statement,
                 &[
                     &text(|order| order.id.to_string()),
@@ -47,22 +41,8 @@ pub(super) async fn put_orders(pool: &Pool, orders: Vec<Order>) -> Result<(), St
                     &text(|order| array(order.lines.iter().map(|line| line.cost))),
                 ],
             )
-            .await?;
-        if new.len() == orders.len() {
-            return Ok(());
-        }
-        let new: std::collections::HashSet<&str> = new.iter().map(|row| row.get(0)).collect();
-        let replace = connection.prepare_cached(PUT_ORDER).await?;
-        let replaced = orders.iter().filter(|order| !new.contains(order.id.as_str()));
-        futures::future::try_join_all(replaced.map(async |order| {
-            let items: Vec<&str> = order.lines.iter().map(|line| line.item.as_str()).collect();
-            let quantities: Vec<i64> = order.lines.iter().map(|l| l.quantity.signed()).collect();
-            let costs: Vec<i64> = order.lines.iter().map(|line| line.cost.signed()).collect();
-            let (id, user) = (order.id.as_str(), order.user.as_str());
-            connection.execute(&replace, &[&id, &user, &items, &quantities, &costs]).await
-        }))
-        .await
-        .map(drop)
+            .await
+            .map(drop)
     })
     .await
 }
