@@ -15,7 +15,7 @@ from .talk import Refusal
 
 # Orders that are kept ready for a turn, by what the fastest turn so far would need.
 MARGIN = 1.5
-_UNFINISHED = re.compile(rb"^cart_unfinished_attempts (\d+)$", re.MULTILINE)
+_UNFINISHED = re.compile(rb"^storefront_cart_unfinished_attempts (\d+)$", re.MULTILINE)
 _SETTLE_SECONDS = 600.0
 # As the store's connection for checkouts has it.
 _PLANS = "&options=-c%20plan_cache_mode%3Dforce_generic_plan%20-c%20enable_seqscan%3Doff"
@@ -116,5 +116,5 @@ def unfinished(metrics: bytes) -> int:
     """The gauge in the words of /metrics."""
     found = _UNFINISHED.search(metrics)
     if not found:
-        raise Refusal("/metrics has no cart_unfinished_attempts: this is another server")
+        raise Refusal("/metrics has no storefront_cart_unfinished_attempts: this is another server")
     return int(found[1])

@@ -4,7 +4,6 @@ import json
 import unittest
 import xml.etree.ElementTree as ElementTree
 from argparse import Namespace
-from collections.abc import Callable
 
 from harness import audits, backends, contests, dots, pgbench, rushes, shop, visits, walks
 from harness.audits import Audit
@@ -55,7 +54,7 @@ class Beds(unittest.TestCase):
             Bed(Asked(503), 100, 100).put()
 
 
-def walking(rate: float, calls: list[tuple[int, int, float]]) -> Callable[[int, int, float], Sample]:
+def walking(rate: float, calls: list[tuple[int, int, float]]) -> walks.Checkouts:
     """A client that checks out so many a second."""
     def run(first: int, last: int, seconds: float) -> Sample:
         calls.append((first, last, seconds))
@@ -99,7 +98,8 @@ class Walks(unittest.TestCase):
         self.assertEqual((bed.next, len(server.paths)), (0, 1))
 
     def test_unfinished_checkouts_are_read_from_the_metrics(self) -> None:
-        said = b"# HELP cart_unfinished_attempts x\ncart_unfinished_attempts 12\n"
+        name = b"storefront_cart_unfinished_attempts"
+        said = b"# HELP " + name + b" x\n" + name + b" 12\n"
         self.assertEqual(walks.unfinished(said), 12)
         with self.assertRaises(Refusal):
             walks.unfinished(b"# EOF\n")
