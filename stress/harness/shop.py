@@ -152,7 +152,7 @@ def measure(database: Database, server: Server, sizes: Sizes, warm_seconds: floa
     settled.append(walks.seconds_until_settled(server))
     second_init = bed.put()
     return Found(database, sizes, first_init, two_items, hot_item, seen, second_init, settled,
-                 recipe=database.recipe | warmed)
+                 recipe=database.recipe | warmed | {"bed": sizes.bed})
 
 
 def _warm(bed: Bed, seconds: float) -> dict[str, object]:

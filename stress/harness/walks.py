@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import clients, pgbench, processes, tools
+from . import clients, pgbench, postgres, processes, tools
 from .backends import Database
 from .beds import Bed
 from .clients import SLACK, Sample
@@ -19,6 +19,7 @@ _UNFINISHED = re.compile(rb"^storefront_cart_unfinished_attempts (\d+)$", re.MUL
 _SETTLE_SECONDS = 600.0
 # As the store's connection for checkouts has it.
 _PLANS = "&options=-c%20plan_cache_mode%3Dforce_generic_plan%20-c%20enable_seqscan%3Doff"
+_LAST_PAID = "SELECT max(order_id::bigint) FROM cart_orders WHERE paid AND order_id ~ '^[0-9]+$'"
 
 # Given the first and the last order that there are, and the seconds.
 Checkouts = Callable[[int, int, float], Sample]
@@ -27,10 +28,8 @@ Checkouts = Callable[[int, int, float], Sample]
 class Walk:
     """A client's way through the orders of a bed."""
 
-    def __init__(self, bed: Bed, seconds: float, checkouts: Checkouts, whole: bool = False) -> None:
+    def __init__(self, bed: Bed, seconds: float, checkouts: Checkouts) -> None:
         self.bed, self.seconds, self.checkouts = bed, seconds, checkouts
-        # Whether the client cannot say how far it came, so that nothing is left after it.
-        self.whole = whole
         self.rate = 0.0
 
     def probe(self) -> None:
@@ -41,7 +40,7 @@ class Walk:
     def ready(self) -> None:
         """Orders for the next turn."""
         wanted = self.rate * self.seconds * MARGIN if self.rate else self.bed.size / 2
-        self.bed.need(self.bed.size if self.whole else round(wanted))
+        self.bed.need(round(wanted))
 
     def turn(self, seconds: float) -> Sample:
         """Checks out from where the last one stopped; for less time where the orders are few."""
@@ -52,7 +51,7 @@ class Walk:
         if sample.last_id >= last:
             raise Refusal(f"{self.bed.size:,} orders were used up within {seconds:g} s: use a "
                           "larger --bed")
-        self.bed.next = self.bed.size if self.whole else sample.last_id + 1
+        self.bed.next = sample.last_id + 1
         self.rate = max(self.rate, sample.achieved)
         return sample
 
@@ -77,8 +76,11 @@ def trait_alone(url: str) -> Checkouts:
 def plain_sql(url: str) -> Checkouts:
     """By pgbench: the store's function, one order a call."""
     def run(first: int, _last: int, seconds: float) -> Sample:
-        return pgbench.run("checkout", url + _PLANS, pgbench.checkout(first), seconds, 1,
-                           "-D", "turn=-1")
+        sample = pgbench.run("checkout", url + _PLANS, pgbench.checkout(first), seconds, 1,
+                             "-D", "turn=-1")
+        # Each of its clients walks at its own speed.
+        sample.last_id = int(postgres.sql(url, _LAST_PAID))
+        return sample
     return run
 
 
@@ -97,8 +99,7 @@ def contestants(what: str, database: Database, server: Server, bed: Bed, seconds
                          Walk(bed, seconds, trait_alone(database.url)), beside=http.name))
     if database.url and database.name == "postgres":
         every.append(one("pgbench, one order a call",
-                         Walk(bed, seconds, plain_sql(database.url), whole=True),
-                         beside=http.name))
+                         Walk(bed, seconds, plain_sql(database.url)), beside=http.name))
     return every
 
 

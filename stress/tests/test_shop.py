@@ -88,15 +88,6 @@ class Walks(unittest.TestCase):
         with self.assertRaises(Refusal):
             walk.probe()
 
-    def test_nothing_is_left_behind_a_client_that_cannot_say_how_far_it_came(self) -> None:
-        server = Asked()
-        bed = Bed(server, 1_000, 1_000)
-        walk = Walk(bed, 2.0, lambda *_: sample(10), whole=True)
-        walk.probe()
-        self.assertEqual(bed.next, 1_000)
-        walk.ready()
-        self.assertEqual((bed.next, len(server.paths)), (0, 1))
-
     def test_unfinished_checkouts_are_read_from_the_metrics(self) -> None:
         name = b"storefront_cart_unfinished_attempts"
         said = b"# HELP " + name + b" x\n" + name + b" 12\n"
