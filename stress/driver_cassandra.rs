@@ -4,9 +4,9 @@
 //! as a bulk load's) to a table of the same columns in the keyspace `stress_scratch`.
 
 mod flight;
+mod latencies;
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
@@ -40,9 +40,9 @@ struct Args {
     url: String,
     #[arg(long, value_enum, default_value_t = Act::Select)]
     act: Act,
-    /// Inserts begin with this id.
-    #[arg(long, value_name = "ID", default_value_t = 1)]
-    first: i32,
+    /// Connections to the database, each with its share of the questions.
+    #[arg(long, value_name = "C", default_value = "1")]
+    connections: NonZeroUsize,
     #[command(flatten)]
     flight: Flight,
 }
@@ -56,13 +56,11 @@ enum Act {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let flight = &args.flight;
     let (host, keyspace) = parts(&args.url).context("write cassandra://127.0.0.1:PORT/KEYSPACE")?;
     ensure!(host.starts_with("127.0.0."), "load goes to 127.0.0.1 only");
-    let connections = NonZeroUsize::new(flight.connections).context("--connections begin at 1")?;
     let session = SessionBuilder::new()
         .known_node(host)
-        .pool_size(PoolSize::PerHost(connections))
+        .pool_size(PoolSize::PerHost(args.connections))
         .fetch_schema_metadata(false)
         .build()
         .await
@@ -73,17 +71,17 @@ async fn main() -> anyhow::Result<()> {
             let mut statement = session.prepare(FIND).await?;
             statement.set_use_cached_result_metadata(true);
             statement.set_is_idempotent(true);
-            flight.run(Find { session, statement }, flight.random()).await?
+            args.flight.run(Find { session, statement }).await?
         }
         Act::Insert => {
             session.query_unpaged(SCRATCH, ()).await?;
             session.query_unpaged(TABLE, ()).await?;
             let statement = session.prepare(INSERT).await?;
-            let generator = Generator::new(flight.seed);
+            let generator = Generator::new(args.flight.seed);
             let games = (1..=GAMES).map(|id| generator.game(id)).collect();
-            let next = AtomicI32::new(args.first);
-            let ascending = move |_: &mut _| next.fetch_add(1, Ordering::Relaxed);
-            flight.run(Insert { session, statement, games }, ascending).await?
+            // Always under new ids.
+            let flight = Flight { first: args.flight.first.or(Some(1)), ..args.flight };
+            flight.run(Insert { session, statement, games }).await?
         }
     };
     println!("{report}");

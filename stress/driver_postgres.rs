@@ -4,7 +4,9 @@
 //! way at once (pipelined) is what one tokio-postgres connection can do; `--connections` takes more.
 
 mod flight;
+mod latencies;
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
@@ -24,6 +26,9 @@ struct Args {
     /// postgres://USER:PASSWORD@127.0.0.1:PORT/DATABASE?sslmode=disable
     #[arg(long)]
     url: String,
+    /// Connections to the database, each with its share of the questions.
+    #[arg(long, value_name = "C", default_value = "1")]
+    connections: NonZeroUsize,
     #[command(flatten)]
     flight: Flight,
 }
@@ -33,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.url.contains("@127.0.0.1:"), "load goes to 127.0.0.1 only");
     let mut lanes = Vec::new();
-    for _ in 0..args.flight.connections {
+    for _ in 0..args.connections.get() {
         let (client, connection) =
             tokio_postgres::connect(&args.url, NoTls).await.context("cannot connect")?;
         // How a connection ends is seen by the question on it.
@@ -42,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
         lanes.push((client, statement));
     }
     let find = Find { lanes, turn: AtomicUsize::new(0) };
-    let report = args.flight.run(find, args.flight.random()).await?;
+    let report = args.flight.run(find).await?;
     println!("{report}");
     Ok(())
 }

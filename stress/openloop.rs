@@ -8,6 +8,9 @@
 //! runtime thread take the released numbers in order and send them. Request number i is due at
 //! i / rate, rounded up to the next tick, so no list of pending requests is kept anywhere.
 
+mod client;
+mod latencies;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -16,26 +19,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
+use anyhow::ensure;
 use clap::{Parser, ValueEnum};
-use hdrhistogram::Histogram;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request, header};
-use hyper_util::rt::TokioIo;
+use client::{Connection, Server};
+use hyper::Method;
+use latencies::Latencies;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const TICK: Duration = Duration::from_millis(1);
-/// After a failed connect, so that a server that is gone is not hammered.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 const POST_BODY: &str = include_str!("bodies/post.json");
 const PUT_BODY: &str = include_str!("bodies/put.json");
 
@@ -111,10 +108,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<serde_json::Value> {
-    let authority = loopback(&args.base)?;
+    let server = Server::at(&args.base)?;
     let schedule = Schedule::new(args)?;
     let last = schedule.due(schedule.total);
-    let load = Arc::new(Load::new(args, authority, schedule)?);
+    let load = Arc::new(Load::new(args, server, schedule)?);
 
     // One thread is enough for tens of thousands a second, and leaves the rest to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -129,19 +126,6 @@ fn run(args: &Args) -> anyhow::Result<serde_json::Value> {
         let _ = tokio::time::timeout_at(end.into(), load.finished.notified()).await;
     });
     Ok(load.report(args))
-}
-
-/// The `host:port` of a base address, refused unless it is this machine's own.
-fn loopback(base: &str) -> anyhow::Result<String> {
-    let uri: hyper::Uri = base.parse().with_context(|| format!("--base {base} is no address"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let local = host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    ensure!(local, "--base {base} is not on this machine: load goes to 127.0.0.1 only");
-    match uri.authority() {
-        Some(authority) if uri.port().is_some() => Ok(authority.to_string()),
-        _ => bail!("--base {base} names no port: write it as http://127.0.0.1:PORT"),
-    }
 }
 
 /// When each request is due, as a distance from the start: a function of its number.
@@ -182,7 +166,7 @@ impl Schedule {
 
 /// What the workers share: the numbers to send and the tally of answers.
 struct Load {
-    authority: String,
+    server: Arc<Server>,
     route: Route,
     ids: Ids,
     schedule: Schedule,
@@ -194,22 +178,19 @@ struct Load {
     finished: Notify,
 }
 
-type Connection = SendRequest<Full<Bytes>>;
-
 struct Tally {
-    latency_us: Histogram<u64>,
+    /// Of those that succeeded.
+    latencies: Latencies,
     sent: u64,
-    ok: u64,
     errors: BTreeMap<String, u64>,
     /// Answers and errors, those of the warm-up too.
     settled: u64,
     last_answer: Duration,
-    reconnects: u64,
     latest_release: Duration,
 }
 
 impl Load {
-    fn new(args: &Args, authority: String, schedule: Schedule) -> anyhow::Result<Self> {
+    fn new(args: &Args, server: Arc<Server>, schedule: Schedule) -> anyhow::Result<Self> {
         let ids = args.ids.clone();
         if args.route == Route::Delete {
             let rows = u64::from(ids.0.end() - ids.0.start()) + 1;
@@ -220,18 +201,15 @@ impl Load {
             );
         }
         let tally = Tally {
-            // Bounded by a day: beyond its bounds a histogram would record the bound instead.
-            latency_us: Histogram::new_with_bounds(1, 86_400_000_000, 3)?,
+            latencies: Latencies::new(),
             sent: 0,
-            ok: 0,
             errors: BTreeMap::new(),
             settled: 0,
             last_answer: Duration::ZERO,
-            reconnects: 0,
             latest_release: Duration::ZERO,
         };
         Ok(Self {
-            authority,
+            server,
             route: args.route,
             ids,
             schedule,
@@ -266,7 +244,9 @@ impl Load {
     /// One connection: takes the next number that is due, sends it, waits for the answer.
     async fn worker(self: Arc<Self>, seed: u64) {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let mut connection = self.connect().await.ok();
+        let mut connection = Connection::to(&self.server);
+        // What goes wrong here is said by the first request.
+        let _ = connection.stand().await;
         while let Ok(permit) = self.due.acquire().await {
             permit.forget();
             let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -283,65 +263,21 @@ impl Load {
     /// went wrong before there was one.
     async fn exchange(
         &self,
-        kept: &mut Option<Connection>,
+        connection: &mut Connection,
         number: u64,
         id: u32,
     ) -> Result<u16, &'static str> {
-        let mut connection = self.standing(kept.take()).await?;
+        connection.stand().await?;
         if number >= self.schedule.warmup {
             self.tally().sent += 1;
         }
-        let response = connection.send_request(self.request(id)).await.map_err(|_| "broken")?;
-        let status = response.status().as_u16();
-        let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            frame.map_err(|_| "broken")?;
-        }
-        *kept = Some(connection);
-        Ok(status)
-    }
-
-    /// The kept connection, or a new one where the server closed it.
-    async fn standing(&self, kept: Option<Connection>) -> Result<Connection, &'static str> {
-        if let Some(mut connection) = kept {
-            if connection.ready().await.is_ok() {
-                return Ok(connection);
-            }
-            self.tally().reconnects += 1;
-        }
-        let fresh = self.connect().await;
-        if fresh.is_err() {
-            tokio::time::sleep(RECONNECT_PAUSE).await;
-        }
-        fresh
-    }
-
-    async fn connect(&self) -> Result<Connection, &'static str> {
-        let stream = TcpStream::connect(&self.authority).await.map_err(|_| "connect")?;
-        stream.set_nodelay(true).map_err(|_| "connect")?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|_| "connect")?;
-        // How a connection ends is seen by the request on it.
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
-    fn request(&self, id: u32) -> Request<Full<Bytes>> {
         let (method, path, body) = match self.route {
             Route::Get => (Method::GET, format!("/api/overview/{id}"), ""),
             Route::Delete => (Method::DELETE, format!("/api/overview/{id}"), ""),
             Route::Put => (Method::PUT, format!("/api/overview/{id}"), PUT_BODY),
             Route::Post => (Method::POST, "/api/overview".to_owned(), POST_BODY),
         };
-        let mut request = Request::new(Full::new(Bytes::from_static(body.as_bytes())));
-        *request.method_mut() = method;
-        *request.uri_mut() = path.parse().expect("digits make a path");
-        let host = self.authority.parse().expect("it was parsed as an authority");
-        request.headers_mut().insert(header::HOST, host);
-        if !body.is_empty() {
-            let json = header::HeaderValue::from_static("application/json");
-            request.headers_mut().insert(header::CONTENT_TYPE, json);
-        }
-        request
+        connection.exchange(method, &path, body).await.map(|(status, _)| status)
     }
 
     fn settle(&self, number: u64, outcome: Result<u16, &'static str>) {
@@ -352,10 +288,8 @@ impl Load {
         if number >= self.schedule.warmup {
             match outcome {
                 Ok(200..=299) => {
-                    tally.ok += 1;
                     tally.last_answer = now;
-                    let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX).max(1);
-                    tally.latency_us.saturating_record(micros);
+                    tally.latencies.record(late);
                 }
                 Ok(status) => *tally.errors.entry(status.to_string()).or_default() += 1,
                 Err(what) => *tally.errors.entry(what.to_owned()).or_default() += 1,
@@ -372,18 +306,15 @@ impl Load {
         let errors: u64 = tally.errors.values().sum();
         let measured_from = self.schedule.due(self.schedule.warmup);
         let seconds = tally.last_answer.saturating_sub(measured_from).as_secs_f64();
-        let ms = |micros: u64| micros as f64 / 1e3;
-        let at = |quantile: f64| ms(tally.latency_us.value_at_quantile(quantile));
-        json!({
+        let ok = tally.latencies.count();
+        tally.latencies.beside(json!({
             "client": "openloop", "route": format!("{:?}", args.route).to_lowercase(),
             "seconds": args.seconds, "connections": args.connections, "seed": args.seed,
-            "offered": self.schedule.rate, "achieved": tally.ok as f64 / seconds.max(args.seconds),
-            "due": due, "unmeasured": self.schedule.warmup, "sent": tally.sent, "ok": tally.ok,
-            "dropped": due - tally.ok - errors, "errors": tally.errors,
-            "reconnects": tally.reconnects,
+            "offered": self.schedule.rate, "achieved": ok as f64 / seconds.max(args.seconds),
+            "due": due, "unmeasured": self.schedule.warmup, "sent": tally.sent, "ok": ok,
+            "dropped": due - ok - errors, "errors": tally.errors,
+            "reconnects": self.server.reconnects(),
             "client_late_max_ms": tally.latest_release.as_secs_f64() * 1e3,
-            "mean_ms": tally.latency_us.mean() / 1e3, "p50_ms": at(0.5), "p95_ms": at(0.95),
-            "p99_ms": at(0.99), "max_ms": ms(tally.latency_us.max()),
-        })
+        }))
     }
 }

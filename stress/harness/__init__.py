@@ -12,7 +12,7 @@ In this room, each using those above it:
     store      the embedded database file that a measurement runs on
     postgres   seeded databases and their copies
     cassandra  a seeded node's folder and its copies
-    backends   a seeded database of any backend
+    backends   a database of any backend, seeded or empty
     servers    the product and the floor, running
     nginx      a proxy in front of the product
     clients    wrk, k6 and openloop behind one kind of sample
@@ -21,8 +21,17 @@ In this room, each using those above it:
     warm       load before a measurement
     rounds     what is measured, in which order, and what it says
     tables     results as Markdown and JSON
-    plot       results as an SVG
+    results    where they go, what they are called, the recipes at their ends
+    svg        parts of pictures
+    plot       latency by offered rate as an SVG
     contests   contestants that take turns, who used the machine, goals
     loading    how long a database takes for the same rows
     bounds     the contestants and goals of each backend
+    dots       figures of several backends side by side as an SVG
+    audits     whether a store agrees with itself
+    beds       the cart's users, items and orders by number
+    walks      those who take turns at checking orders out
+    visits     users of the shop, many at once
+    shop       all that is measured of a backend's cart, and its goals
+    rushes     1,000 checkouts at once of too little, and who is right about it
 """

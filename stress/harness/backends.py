@@ -1,4 +1,4 @@
-"""A seeded database of each backend, as a copy that a measurement may write to."""
+"""A database of each backend that a measurement may write to: a copy of a seeded one, or empty."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ NAMES = ("embedded", "postgres", "cassandra")
 
 @dataclass(frozen=True)
 class Database:
-    """A seeded database in use; gone, or as it was, afterwards."""
+    """A database in use; gone, or as it was, afterwards."""
 
     name: str
     url: str
@@ -28,18 +28,23 @@ class Database:
     admin: str = ""
 
 
-def working(name: str, where: Site, games: Games) -> AbstractContextManager[Database]:
-    """The database of a backend, with only that backend's server running."""
+def working(name: str, where: Site, games: Games | None) -> AbstractContextManager[Database]:
+    """The database of a backend with these games, else an empty one, with only that backend's
+    server running."""
     return _WAYS[name](where, games)
 
 
 @contextmanager
-def _embedded(where: Site, games: Games) -> Iterator[Database]:
+def _embedded(where: Site, games: Games | None) -> Iterator[Database]:
     where.stop_all_but()
-    template = store.seeded(games)
     recipe: dict[str, object] = {
-        "version": "SQLite in the program", "writes": "on disk before they are answered",
-        "data": f"a copy of {shown(template)}"}
+        "version": "SQLite in the program", "writes": "on disk before they are answered"}
+    if games is None:
+        with store.scratch() as path:
+            yield Database("embedded", f"embedded:{path}", recipe | _EMPTY)
+        return
+    template = store.seeded(games)
+    recipe["data"] = f"a copy of {shown(template)}"
     if stamp := kept(template.with_suffix(".json")):
         recipe["seeded"] = f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"
     with store.working_copy(template) as path:
@@ -47,43 +52,64 @@ def _embedded(where: Site, games: Games) -> Iterator[Database]:
 
 
 @contextmanager
-def _postgres(where: Site, games: Games) -> Iterator[Database]:
+def _postgres(where: Site, games: Games | None) -> Iterator[Database]:
     server = postgres.Server(where)
+
+    def database(url: str, more: dict[str, object]) -> Database:
+        return Database("postgres", url, server.recipe() | more, where.pids("postgres"),
+                        server.admin)
+
     try:
+        if games is None:
+            with server.scratch("stress_empty") as url:
+                yield database(url, _EMPTY)
+            return
         with server.working(games) as (url, stamp):
-            recipe = server.recipe() | {
+            yield database(url, {
                 "data": "a copy of the seeded database, vacuumed and frozen",
-                "seeded": f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"}
-            yield Database("postgres", url, recipe, where.pids("postgres"), server.admin)
+                "seeded": f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"})
     finally:
         where.stop("postgres")
 
 
 @contextmanager
-def _cassandra(where: Site, games: Games) -> Iterator[Database]:
+def _cassandra(where: Site, games: Games | None) -> Iterator[Database]:
     server = cassandra.Server(where)
+
+    def database(more: dict[str, object]) -> Database:
+        return Database("cassandra", server.url, server.recipe() | more, where.pids("cassandra"))
+
     try:
+        if games is None:
+            server.empty()
+            yield database(_EMPTY)
+            return
         stamp = server.working(games)
-        recipe = server.recipe() | {
+        yield database({
             "data": "a copy of the node's folder after seeding, compacted as it wanted to be",
-            "seeded": f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"}
-        yield Database("cassandra", server.url, recipe, where.pids("cassandra"))
+            "seeded": f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"})
     finally:
-        where.stop("cassandra")
+        if games is None:
+            server.remove()
+        else:
+            where.stop("cassandra")
 
 
-_WAYS: dict[str, Callable[[Site, Games], AbstractContextManager[Database]]] = {
+_EMPTY: dict[str, object] = {"data": "empty at first, removed afterwards"}
+_WAYS: dict[str, Callable[[Site, Games | None], AbstractContextManager[Database]]] = {
     "embedded": _embedded, "postgres": _postgres, "cassandra": _cassandra}
 
 
-def add_flags(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_flags(parser: argparse.ArgumentParser, default: str | None = None, warm: bool = True
+              ) -> None:
     """Which backends, and where their servers are."""
     parser.add_argument("--backend", default=default, metavar="NAME",
                         help="embedded, postgres, cassandra, several with commas, or all: each on "
                         f"a server of its own, one after the other [{default or 'embedded'}]")
-    parser.add_argument("--warm", type=float, metavar="S",
-                        help="load a Cassandra for so long first, its JVM starts cold [60; 5 with "
-                        "--quick]")
+    if warm:
+        parser.add_argument("--warm", type=float, metavar="S",
+                            help="load a Cassandra for so long first, its JVM starts cold [60; 5 "
+                            "with --quick]")
     site.add_flags(parser)
 
 
@@ -94,3 +120,10 @@ def chosen(text: str) -> list[str]:
     if unknown:
         raise Refusal(f"--backend {unknown[0]} is none of {', '.join(NAMES)} and all")
     return [name for name in NAMES if name in words]
+
+
+def named(args: argparse.Namespace) -> list[str]:
+    """The same; what is behind `--base` is one that only its user knows."""
+    if not args.base:
+        return chosen(args.backend)
+    return ["base"] if args.backend == "all" else [args.backend]

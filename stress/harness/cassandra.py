@@ -50,12 +50,21 @@ class Server:
             shutil.rmtree(folder, ignore_errors=True)
         if not (folder / _STAMP).exists():
             self._seed(games, folder)
-        if self.site.pids("cassandra"):
-            self.site.stop("cassandra")
-        clear(self.home)
+        self.remove()
         linked(folder, self.home)
         self._start()
         return Stamp.of((folder / _STAMP).read_text())
+
+    def empty(self) -> None:
+        """Starts the node with nothing in it."""
+        self.remove()
+        self._start()
+
+    def remove(self) -> None:
+        """Stops the node, if it runs, and removes its data."""
+        if self.site.pids("cassandra"):
+            self.site.stop("cassandra")
+        clear(self.home)
 
     def recipe(self) -> dict[str, object]:
         """Version and settings, from the node itself."""
@@ -98,9 +107,7 @@ class Server:
         """Seeds an empty node. The folder has its name only when it is complete."""
         part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        if self.site.pids("cassandra"):
-            self.site.stop("cassandra")
-        clear(self.home)
+        self.remove()
         store.need_space(self.site.folder.parent, games.rows * 2)
         self._start()
         seeds.announce(games, f"Cassandra's {_KEYSPACE}")

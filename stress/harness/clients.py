@@ -4,6 +4,7 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from . import processes, tools
 from .machine import Quietness
@@ -54,12 +55,18 @@ class Sample:
         return sum(self.errors.values()) / max(1, self.sent)
 
 
-def parse(name: str, output: str) -> Sample:
-    """The sample in a client's output: its last line that is a JSON object."""
+def report_of(name: str, output: str) -> dict[str, Any]:
+    """What a client prints: its last line that is a JSON object."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if not lines:
         raise Refusal(f"{name} printed no result")
-    report = json.loads(lines[-1])
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def parse(name: str, output: str) -> Sample:
+    """The sample in a client's output."""
+    report = report_of(name, output)
     known = {key: report[key] for key in Sample.__dataclass_fields__ if key in report}
     known["errors"] = {kind: count for kind, count in report["errors"].items() if count}
     return Sample(**known)

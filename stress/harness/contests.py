@@ -12,7 +12,7 @@ from .machine import Quietness
 from .servers import Server
 from .talk import Progress, say
 
-HEAD = ("DBMS", "what", "median /s", "min to max", "of the store's", "mean ms", "p99 ms",
+HEAD = ("DBMS", "what", "median /s", "min to max", "of the store's", "mean ms", "p50 ms", "p99 ms",
         "errors", "store", "database", "clients", "others", "idle")
 
 
@@ -26,6 +26,9 @@ class Contestant:
     beside: str = ""
     # Where it is not the store that answers.
     server: Server | None = None
+    # What comes before and after each of its turns, and is no part of it.
+    ready: Callable[[], object] | None = None
+    settle: Callable[[], object] | None = None
     samples: list[Sample] = field(default_factory=list)
     shares: list[dict[str, float]] = field(default_factory=list)
 
@@ -65,9 +68,13 @@ def take_turns(contestants: Sequence[Contestant], server: Server, rounds: int, s
     for number in range(rounds):
         for one in contestants:
             progress.step(f"{one.name}, round {number + 1}", seconds)
+            if one.ready:
+                one.ready()
             shares = Shares(one.server or server)
             one.samples.append(one.run(seconds))
             one.shares.append(shares.seen())
+            if one.settle:
+                one.settle()
             say(f"    {one.samples[-1].achieved:,.0f}/s")
 
 
@@ -84,7 +91,8 @@ def _line(dbms: str, one: Contestant, rates: dict[str, float]) -> list[str]:
     ratio = f"{one.rate / rates[one.beside]:.0%}" if one.beside in rates else ""
     return [dbms, one.name, tables.number(one.rate),
             f"{tables.number(min(all_rates))} to {tables.number(max(all_rates))}", ratio,
-            tables.number(middle.mean_ms), tables.number(middle.p99_ms) if middle.p99_ms else "",
+            tables.number(middle.mean_ms), *[tables.number(value) if value else ""
+                                             for value in (middle.p50_ms, middle.p99_ms)],
             f"{sum(middle.errors.values())}",
             *[f"{shares[name]:.0%}" for name in ("store", "database", "clients", "others",
                                                  "idle")]]

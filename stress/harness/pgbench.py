@@ -32,14 +32,23 @@ def insert() -> str:
     return f"INSERT INTO overviews ({', '.join(_COLUMNS)}) VALUES ({', '.join(values)});\n"
 
 
-def run(name: str, url: str, script: str, seconds: float, seed: int) -> Sample:
+def checkout(first: int) -> str:
+    """The store's own function, one order a call, each order once. What is refused is an error.
+
+    A client keeps its variables from one transaction to the next, so each walks its own orders.
+    """
+    return (f"\\set turn :turn + 1\n\\set id {first} + :turn * {CLIENTS} + :client_id\n"
+            "SELECT 1 / (refused IS NULL)::integer FROM cart_checkout(ARRAY[:id::text]);\n")
+
+
+def run(name: str, url: str, script: str, seconds: float, seed: int, *more: str) -> Sample:
     """Prepared statements over as many connections as the goals say."""
     path = ensure(CACHE / "pgbench") / f"{name}.sql"
     path.write_text(script)
     length = max(1, round(seconds))
     output = processes.run(f"pgbench {name}", [
         program(), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(THREADS),
-        "-T", str(length), f"--random-seed={seed}", "-f", path, url], length + SLACK)
+        "-T", str(length), f"--random-seed={seed}", *more, "-f", path, url], length + SLACK)
     return parse(output, length)
 
 

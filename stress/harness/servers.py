@@ -30,12 +30,17 @@ class Server:
 
     def get(self, path: str) -> tuple[int, int]:
         """Status of one GET, and the size of its body."""
+        status, body = self.ask("GET", path)
+        return status, len(body)
+
+    def ask(self, method: str, path: str, timeout: float = 10) -> tuple[int, bytes]:
+        """Status and body of one answer."""
         parts = urlsplit(self.base)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
         try:
-            connection.request("GET", path)
+            connection.request(method, path)
             answer = connection.getresponse()
-            return answer.status, len(answer.read())
+            return answer.status, answer.read()
         except OSError as error:
             raise Refusal(f"{self.base} does not answer: {error}") from None
         finally:
@@ -64,13 +69,13 @@ def floor(size: int = 450) -> Server:
     return Server("floor", base, child.pid, child)
 
 
-def product(database_url: str, helpers: Collection[int] = ()) -> Server:
+def product(database_url: str, helpers: Collection[int] = (), name: str = "storefront") -> Server:
     """`storefront serve` on a database: its defaults, a free port."""
-    child = processes.start("storefront", [
+    child = processes.start(name, [
         tools.binary("storefront"), "serve", "--listen", "127.0.0.1:0",
         "--database-url", database_url])
     base = child.wait_for(r"storefront is ready: open (http://[^/\s]+)", READY_SECONDS)
-    return Server("storefront", base, child.pid, child, frozenset(helpers))
+    return Server(name, base, child.pid, child, frozenset(helpers))
 
 
 def running(name: str, base: str, flag: str = "--base") -> Server:

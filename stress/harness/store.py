@@ -40,19 +40,27 @@ def seeded(games: Games) -> Path:
 
 
 @contextmanager
+def scratch() -> Iterator[Path]:
+    """A place for a file, which is gone afterwards."""
+    path = ensure(STORES) / f"run-{os.getpid()}.db"
+    remove(path)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+@contextmanager
 def working_copy(template: Path) -> Iterator[Path]:
     """A copy that may be written to, gone afterwards."""
-    path = ensure(STORES) / f"run-{os.getpid()}.db"
     size = template.stat().st_size
-    if size > shutil.disk_usage(STORES).free * 0.5:
+    if size > shutil.disk_usage(ensure(STORES)).free * 0.5:
         raise Refusal(f"too little disk for a copy of {shown(template)}: use a smaller --rows")
-    try:
+    with scratch() as path:
         for suffix in _SUFFIXES[:2]:
             if Path(f"{template}{suffix}").exists():
                 _copy(Path(f"{template}{suffix}"), Path(f"{path}{suffix}"))
         yield path
-    finally:
-        remove(path)
 
 
 def _copy(source: Path, copy: Path) -> None:

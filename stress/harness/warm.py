@@ -1,6 +1,9 @@
 """Loading a server before it is measured: a JVM compiles what it runs often."""
 
+from collections.abc import Callable
+
 from . import clients
+from .clients import Sample
 from .backends import Database
 from .servers import Server
 from .talk import say
@@ -22,13 +25,26 @@ def warm(server: Server, rows: int, seed: int, for_seconds: float) -> dict[str, 
         return {}
     rates = {}
     for route, share in (("get", 2 / 3), ("post", 1 / 3)):
-        left, rates[route] = for_seconds * share, [0.0]
-        while left > 0.5:
-            step = min(left, STEP_SECONDS)
+        def load(step: float, route: str = route) -> Sample:
             child = clients.wrk(server, route, step, [rows, seed])
-            sample = clients.finish(server, {route: child}, step)[route]
-            rates[route].append(sample.achieved)
-            say(f"    warming by {route.upper()}: {sample.achieved:,.0f}/s")
-            left -= max(1, round(step))
-    said = ", ".join(f"{route.upper()} last {found[-1]:,.0f}/s" for route, found in rates.items())
-    return {"warmed": f"{for_seconds:g} s at full speed before anything was measured ({said})"}
+            return clients.finish(server, {route: child}, step)[route]
+
+        rates[route.upper()] = step_by_step(route.upper(), load, for_seconds * share)
+    return said(for_seconds, rates)
+
+
+def step_by_step(name: str, load: Callable[[float], Sample], for_seconds: float) -> float:
+    """Loads for so long; the rate of the last step."""
+    left, rate = for_seconds, 0.0
+    while left > 0.5:
+        step = min(left, STEP_SECONDS)
+        rate = load(step).achieved
+        say(f"    warming by {name}: {rate:,.0f}/s")
+        left -= max(1, round(step))
+    return rate
+
+
+def said(for_seconds: float, rates: dict[str, float]) -> dict[str, object]:
+    """The recipe's words about it."""
+    last = ", ".join(f"{name} last {rate:,.0f}/s" for name, rate in rates.items())
+    return {"warmed": f"{for_seconds:g} s at full speed before anything was measured ({last})"}

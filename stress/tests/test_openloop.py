@@ -20,15 +20,18 @@ Answer = Callable[[int], bytes | None]
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[str]:
+def serving(answer: Answer, asked: list[str] | None = None) -> Iterator[str]:
+    """A server; the paths that it is asked for are added to `asked`."""
     counter, lock = [0], threading.Lock()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            while self.rfile.readline().strip():
+            while request := self.rfile.readline().strip():
                 while self.rfile.readline().strip():
                     pass
                 with lock:
+                    if asked is not None:
+                        asked.append(request.decode().split()[1])
                     number = counter[0]
                     counter[0] += 1
                 said = answer(number)

@@ -1,0 +1,36 @@
+"""Where results go, what they are called, and the recipes at their ends."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import backends, places, tables
+
+
+def add_flags(parser: argparse.ArgumentParser, quick: bool = True) -> None:
+    """The flags of a script that measures several backends."""
+    parser.add_argument("--no-build", action="store_true", help="use the binaries that are there")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="for the results [stress/results; with --quick a git-ignored folder]")
+    if quick:
+        parser.add_argument("--quick", action="store_true",
+                            help="to see that it works; not to quote")
+
+
+def folder(args: argparse.Namespace) -> Path:
+    """Where the flags want them."""
+    out: Path | None = args.out
+    return out or (places.TRIALS if args.quick else places.RESULTS)
+
+
+def name(recipe: dict[str, object], what: str, wanted: Sequence[str]) -> str:
+    """Date, time, what was measured and on which backends."""
+    called = "all" if len(wanted) == len(backends.NAMES) else "-".join(wanted)
+    return tables.dated(recipe, f"{what}-{called}")
+
+
+def recipes(recipe: dict[str, object], databases: Mapping[str, dict[str, object]]) -> list[str]:
+    """The last part of a page: the recipe, and that of each database."""
+    return ["## Recipe", tables.recipe_table(recipe),
+            *[text for dbms, found in databases.items() if found
+              for text in (f"### {dbms}", tables.recipe_table(found))]]

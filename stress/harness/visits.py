@@ -1,0 +1,81 @@
+"""Users of the shop, many at once: stress/shoppers.rs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import clients, processes, tables, tools
+from .clients import SLACK, Sample
+from .contests import Shares
+from .servers import Server
+
+HEAD = ("DBMS", "users", "act", "a second", "answered", "refused", "failures", "mean ms", "p50 ms",
+        "p95 ms", "p99 ms", "max ms")
+
+
+@dataclass
+class Visit:
+    """What many users saw."""
+
+    users: int
+    # Seconds between two acts of a user.
+    pause: float
+    sample: Sample
+    # Answers that say no for a reason the route documents, by status; no failures.
+    refused: dict[str, int]
+    # Latencies of each act.
+    acts: dict[str, dict[str, float]]
+    # Until each user's first act was answered.
+    first_wave_seconds: float | None
+    shares: dict[str, float]
+
+    @property
+    def failures(self) -> int:
+        """Whatever is neither success nor a documented refusal."""
+        return sum(self.sample.errors.values())
+
+    @property
+    def who(self) -> str:
+        """The users, as people say it."""
+        pause = f"an act every {self.pause:g} s" if self.pause else "without a pause"
+        return f"{self.users:,}, {pause}"
+
+    def lines(self, dbms: str) -> list[list[str]]:
+        """Its lines in the table: all acts, then each."""
+        whole = [dbms, self.who, "all", tables.number(self.sample.achieved),
+                 f"{self.sample.ok + sum(self.refused.values()):,}",
+                 f"{sum(self.refused.values()):,}", f"{self.failures:,}",
+                 *_times(vars(self.sample))]
+        one_by_one = self.acts.items() if len(self.acts) > 1 else ()
+        return [whole, *[[dbms, self.who, name, "", f"{act['answered']:,}", "", "", *_times(act)]
+                         for name, act in one_by_one]]
+
+    def waiting(self) -> str:
+        """How long a checkout takes beside what the throughput alone would make it."""
+        each = f"{self.users / self.sample.achieved:.3f} s" if self.sample.achieved else "unknown"
+        first = f"{self.first_wave_seconds:.3f} s" if self.first_wave_seconds else "unknown"
+        return (f"each waited {self.sample.mean_ms / 1e3:.3f} s in the mean, {self.users:,} / "
+                f"throughput is {each}; the first of all {self.users:,} were done after {first}")
+
+
+def _times(figures: dict[str, Any]) -> list[str]:
+    return [tables.number(figures[key]) for key in clients.LATENCIES]
+
+
+def visit(server: Server, users: int, pause: float, seconds: float, items: int, seed: int,
+          orders: tuple[int, int] | None = None) -> Visit:
+    """Users who act for so long. With orders, the first and the last, they check those out and do
+    nothing else."""
+    shares = Shares(server)
+    chosen = ["--orders", f"{orders[0]}..{orders[1]}"] if orders else []
+    output = processes.run("shoppers", [
+        tools.example("shoppers"), "--base", server.base, "--users", str(users),
+        "--pause", str(pause), "--seconds", str(seconds), "--items", str(items),
+        "--seed", str(seed), *chosen], seconds + SLACK)
+    return parse(output, shares.seen())
+
+
+def parse(output: str, shares: dict[str, float]) -> Visit:
+    """What the client prints."""
+    report = clients.report_of("shoppers", output)
+    return Visit(report["users"], report["pause"], clients.parse("shoppers", output),
+                 report["refused"], report["acts"], report["first_wave_seconds"], shares)
