@@ -20,20 +20,26 @@ const ORDERS: usize = 1_000;
 
 each_backend! {
     one_program_sells_exactly_what_there_is
-    three_programs_sell_exactly_what_there_is
+    three_programs_behind_nginx_sell_exactly_what_there_is
 }
 
 async fn one_program_sells_exactly_what_there_is(backend: &str) {
-    sells_exactly_what_there_is(backend, 1).await;
+    sells_exactly_what_there_is(backend, Fleet::start(backend, 1).await).await;
 }
 
-async fn three_programs_sell_exactly_what_there_is(backend: &str) {
-    sells_exactly_what_there_is(backend, 3).await;
+async fn three_programs_behind_nginx_sell_exactly_what_there_is(backend: &str) {
+    let fleet = Fleet::start(backend, 3).await.behind_nginx().await;
+    let fleet = sells_exactly_what_there_is(backend, fleet).await;
+    let balancer = fleet.balancer.as_ref().expect("nginx");
+    let answers = [0, 1, 2].map(|program| balancer.answers_of(program));
+    println!("{backend}: the programs have answered {answers:?}");
+    assert!(answers.iter().all(|answers| *answers > ORDERS), "{answers:?}");
+    assert_eq!(balancer.second_tries(), 0, "nobody died");
 }
 
-async fn sells_exactly_what_there_is(backend: &str, servers: usize) {
+async fn sells_exactly_what_there_is(backend: &str, fleet: Fleet) -> Arc<Fleet> {
     let mut rng = StdRng::seed_from_u64(crate::seed());
-    let fleet = Arc::new(Fleet::start(backend, servers).await);
+    let fleet = Arc::new(fleet);
     for round in 1..=crate::rounds() {
         for items in [1, THINGS] {
             let orders = Orders::make(&fleet, items, &mut rng).await;
@@ -42,8 +48,9 @@ async fn sells_exactly_what_there_is(backend: &str, servers: usize) {
         }
         let report = fleet.agrees();
         assert_eq!(report["paid_orders"], 2 * THINGS * round, "{report}");
-        println!("{backend}, {servers} programs, round {round}: {report}");
+        println!("{backend}, {} programs, round {round}: {report}", fleet.len());
     }
+    fleet
 }
 
 /// Orders by number, each of one item.

@@ -2,51 +2,73 @@
 
 use std::net::ToSocketAddrs;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
+use crate::balancer::Balancer;
 use crate::http::{Answer, ask, client};
-use crate::process::{PATIENCE, Server, errors, output, printed, signal, storefront};
+use crate::ports::Port;
+use crate::process::{PATIENCE, Server, errors, output, printed, storefront};
 use crate::proxy::Proxy;
 use crate::support::database::OwnDatabase;
 
 /// Programs on a database of their own, all gone with the value.
 pub struct Fleet {
-    servers: Vec<Mutex<Arc<Server>>>,
+    programs: Vec<Program>,
     turn: AtomicUsize,
     client: Client,
     /// How the programs reach the database.
     url: String,
     /// What stands before a database that is reached by network and may be cut off.
     pub proxy: Option<Proxy>,
+    /// What stands before the programs, if clients do not go to them in turn.
+    pub balancer: Option<Balancer>,
     database: OwnDatabase,
+}
+
+/// A program, always at the same address; none while another is being started in its place.
+struct Program {
+    port: Port,
+    server: Mutex<Option<Server>>,
 }
 
 impl Fleet {
     /// So many programs on an empty store.
-    pub async fn start(backend: &str, servers: usize) -> Self {
+    pub async fn start(backend: &str, programs: usize) -> Self {
         let database = OwnDatabase::on(backend).await;
         let url = database.url().to_owned();
-        Self::on(database, url, None, servers)
+        Self::on(database, url, None, programs)
     }
 
     /// The same with a proxy before the database, if it is one that can be cut off.
-    pub async fn behind_a_proxy(backend: &str, servers: usize) -> Self {
+    pub async fn behind_a_proxy(backend: &str, programs: usize) -> Self {
         let database = OwnDatabase::on(backend).await;
         let (url, proxy) = behind_a_proxy(database.url()).await;
-        Self::on(database, url, proxy, servers)
+        Self::on(database, url, proxy, programs)
     }
 
-    fn on(database: OwnDatabase, url: String, proxy: Option<Proxy>, servers: usize) -> Self {
+    fn on(database: OwnDatabase, url: String, proxy: Option<Proxy>, programs: usize) -> Self {
         // Each client of a proof has a connection of its own.
         rlimit::increase_nofile_limit(u64::MAX).expect("as many files as may be open");
-        let server = || Mutex::new(Arc::new(start(&database, &url)));
-        let servers = std::iter::repeat_with(server).take(servers).collect();
-        Self { servers, turn: AtomicUsize::new(0), client: client(), url, proxy, database }
+        let program = || {
+            let port = Port::free();
+            let server = Mutex::new(Some(start(&database, &url, &port)));
+            Program { port, server }
+        };
+        let programs = std::iter::repeat_with(program).take(programs).collect();
+        let (turn, client, balancer) = (AtomicUsize::new(0), client(), None);
+        Self { programs, turn, client, url, proxy, balancer, database }
+    }
+
+    /// The same with nginx before the programs, to which all requests go.
+    pub async fn behind_nginx(mut self) -> Self {
+        let programs = self.programs.iter().map(|program| program.port.address).collect();
+        self.balancer = Some(Balancer::before(programs, self.folder()).await);
+        self
     }
 
     /// As `--database-url` takes it, without a proxy.
@@ -66,7 +88,7 @@ impl Fleet {
 
     /// How many programs there are.
     pub fn len(&self) -> usize {
-        self.servers.len()
+        self.programs.len()
     }
 
     /// Sends a request to the next program, and lets nothing but 200 and 4xx pass.
@@ -103,13 +125,19 @@ impl Fleet {
     }
 
     fn next(&self, path: &str) -> String {
+        if let Some(balancer) = &self.balancer {
+            return format!("{}{path}", balancer.base());
+        }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.len();
-        format!("{}{path}", self.servers[turn].lock().unwrap().base)
+        format!("http://{}{path}", self.programs[turn].port.address)
     }
 
     /// What the programs of this moment have logged as their own failures.
     pub fn failures(&self) -> String {
-        let logs = self.servers.iter().map(|server| server.lock().unwrap().log());
+        let logs = self.programs.iter().filter_map(|program| {
+            let server = program.server.lock().unwrap();
+            server.as_ref().map(Server::log)
+        });
         let lines = |log: String| -> Vec<_> {
             log.lines().filter(|line| line.contains("ERROR")).map(str::to_owned).collect()
         };
@@ -118,24 +146,28 @@ impl Fleet {
 
     /// Ends a program as a crash does, and starts another in its place.
     pub fn kill_and_start(&self, number: usize) {
-        let killed = Arc::clone(&self.servers[number].lock().unwrap());
-        signal(killed.id(), "KILL");
-        let started = Arc::new(start(&self.database, &self.url));
-        *self.servers[number].lock().unwrap() = started;
+        let Program { port, server } = &self.programs[number];
+        // What is dropped is killed, and has ended then.
+        drop(server.lock().unwrap().take());
+        let started = start(&self.database, &self.url, port);
+        *server.lock().unwrap() = Some(started);
     }
 
-    /// Ends all programs by SIGTERM and starts one that reaches the database directly. Afterwards
-    /// nothing is under way, also not what the database still did for a program that was killed.
+    /// Ends all programs by SIGTERM and starts one that reaches the database directly, and is
+    /// reached directly. Afterwards nothing is under way, also not what the database still did for
+    /// a program that was killed.
     pub async fn come_to_rest(mut self) -> Self {
-        for server in std::mem::take(&mut self.servers) {
-            server.lock().unwrap().signal("TERM");
-            let server = Arc::into_inner(server.into_inner().unwrap()).expect("nobody asks");
+        self.balancer = None;
+        for program in &self.programs {
+            let server = program.server.lock().unwrap().take().expect("all run");
+            server.signal("TERM");
             let log = server.log();
             assert!(server.end().0.success(), "{log}");
         }
         self.url = self.database.url().to_owned();
         nobody_is_connected(&self.database).await;
-        self.servers.push(Mutex::new(Arc::new(start(&self.database, &self.url))));
+        self.programs.truncate(1);
+        self.kill_and_start(0);
         self
     }
 
@@ -170,9 +202,10 @@ impl Fleet {
     }
 }
 
-fn start(database: &OwnDatabase, url: &str) -> Server {
+fn start(database: &OwnDatabase, url: &str, port: &Port) -> Server {
     let mut command = storefront(database.folder());
-    Server::of(command.args(["serve", "--database-url", url]), database.folder())
+    command.args(["serve", "--database-url", url, "--listen", &port.address.to_string()]);
+    Server::of(&mut command, database.folder())
 }
 
 /// The URL by a proxy; a file has none.

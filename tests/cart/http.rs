@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
+use crate::balancer::SENT_TO;
 use crate::process::PATIENCE;
 
 /// How long a connection is kept that nobody uses: for less time than the programs do, so that no
@@ -18,7 +19,8 @@ pub enum Answer {
     Done(String),
     /// 4xx: nothing has changed; the status.
     Refused(u16),
-    /// No answer, or a 503: it may have been done or not, now or a little later.
+    /// No answer, or a 503: it may have been done or not, now or a little later. So is a checkout
+    /// that nginx has sent twice: what died first may have left it to the database.
     Unknown,
     /// It never left: nobody listens there.
     NotSent,
@@ -56,15 +58,23 @@ pub async fn ask(client: &Client, method: Method, url: &str, faults: bool) -> An
         Err(error) => panic!("{method} {url}: {error:?}"),
     };
     let status = answer.status().as_u16();
+    let twice = is_checkout_sent_twice(&answer);
     let body = match answer.text().await {
         Ok(body) => body,
         Err(_) if faults => return Answer::Unknown,
         Err(error) => panic!("{method} {url}: {error:?}"),
     };
     match status {
+        _ if faults && twice => Answer::Unknown,
         200 => Answer::Done(body),
         400..500 => Answer::Refused(status),
         503 if faults => Answer::Unknown,
         _ => panic!("{method} {url}: {status} {body}"),
     }
+}
+
+fn is_checkout_sent_twice(answer: &Response) -> bool {
+    let sent_to = answer.headers().get(SENT_TO).map(|programs| programs.as_bytes());
+    answer.url().path().starts_with("/orders/checkout/")
+        && sent_to.is_some_and(|programs| programs.contains(&b','))
 }

@@ -27,12 +27,14 @@ macro_rules! each_backend {
 
 mod acceptance;
 mod audit;
+mod balancer;
 mod books;
 mod clients;
 mod fleet;
 mod http;
 mod model;
 mod nemesis;
+mod ports;
 #[path = "../program/process.rs"]
 #[expect(dead_code, reason = "other test programs use the rest")]
 mod process;

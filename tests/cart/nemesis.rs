@@ -1,4 +1,5 @@
-//! Many clients, while programs are killed and the database is cut off.
+//! Many clients, while programs are killed and the database is cut off; once with the clients at the
+//! programs themselves, once behind nginx.
 //!
 //! Afterwards nothing differs: not in the store by itself (`storefront audit`), and not between the
 //! store and what the clients were told. What has no answer may have happened or not, but wholly.
@@ -11,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 
+use crate::balancer::Balancer;
 use crate::books::{Books, Shop};
 use crate::clients::{Client, Street};
 use crate::fleet::Fleet;
@@ -19,29 +21,37 @@ use crate::proxy::Mode;
 
 const PROGRAMS: usize = 3;
 const CLIENTS: usize = 24;
-/// In one round.
-const FAULTS: usize = 10;
 
 each_backend! {
     whatever_breaks_every_sum_stays_right
+    whatever_breaks_behind_nginx_every_sum_stays_right
+}
+
+async fn whatever_breaks_every_sum_stays_right(backend: &str) {
+    rounds(backend, async || Fleet::behind_a_proxy(backend, PROGRAMS).await, 10).await;
+}
+
+/// Fewer faults, because after each nginx has to come back to the program that was killed.
+async fn whatever_breaks_behind_nginx_every_sum_stays_right(backend: &str) {
+    let fleet = async || Fleet::behind_a_proxy(backend, PROGRAMS).await.behind_nginx().await;
+    rounds(backend, fleet, 5).await;
 }
 
 /// Rounds until the time of a soak is over; one without it.
-async fn whatever_breaks_every_sum_stays_right(backend: &str) {
+async fn rounds(backend: &str, fleet: impl AsyncFn() -> Fleet, faults: usize) {
     let minutes = std::env::var("STOREFRONT_SOAK_MINUTES")
         .map_or(0, |minutes| minutes.parse().expect("a number"));
     let mut rng = StdRng::seed_from_u64(crate::seed());
     let begun = Instant::now();
     loop {
-        round(backend, &mut rng).await;
+        round(backend, fleet().await, faults, &mut rng).await;
         if begun.elapsed() >= Duration::from_secs(60 * minutes) {
             return;
         }
     }
 }
 
-async fn round(backend: &str, rng: &mut StdRng) {
-    let fleet = Fleet::behind_a_proxy(backend, PROGRAMS).await;
+async fn round(backend: &str, fleet: Fleet, faults: usize, rng: &mut StdRng) {
     let shop = Shop::open(&fleet).await;
     let (answered, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
     let street =
@@ -51,7 +61,7 @@ async fn round(backend: &str, rng: &mut StdRng) {
         tokio::spawn(Client::new(Arc::clone(&street), rng).run())
     });
     let day = Day { clients: clients.collect(), street };
-    for _ in 0..FAULTS {
+    for _ in 0..faults {
         day.until(&day.street.answered, rng.random_range(50..400)).await;
         day.fault(rng).await;
     }
@@ -70,11 +80,16 @@ impl Day {
     async fn until(&self, count: &AtomicU64, more: u64) {
         let (enough, begun) = (count.load(Ordering::Relaxed) + more, Instant::now());
         while count.load(Ordering::Relaxed) < enough {
-            let failed = self.clients.iter().any(JoinHandle::is_finished);
-            assert!(!failed, "a client was told wrong\n{}", self.street.fleet.failures());
-            assert!(begun.elapsed() < PATIENCE, "the clients stand still");
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            self.pause(begun, Duration::from_millis(2)).await;
         }
+    }
+
+    /// Goes on waiting, unless a client has failed or it takes too long.
+    async fn pause(&self, begun: Instant, pause: Duration) {
+        let failed = self.clients.iter().any(JoinHandle::is_finished);
+        assert!(!failed, "a client was told wrong\n{}", self.street.fleet.failures());
+        assert!(begun.elapsed() < PATIENCE, "what is waited for does not come");
+        tokio::time::sleep(pause).await;
     }
 
     /// Kills one or two programs, or cuts the database off for a while.
@@ -99,6 +114,11 @@ impl Day {
         let street = Arc::clone(&self.street);
         let killed = tokio::task::spawn_blocking(move || street.fleet.kill_and_start(number));
         killed.await.expect("another program starts");
+        let Some(balancer) = &self.street.fleet.balancer else { return };
+        let (before, begun) = (balancer.answers_of(number), Instant::now());
+        while balancer.answers_of(number) == before {
+            self.pause(begun, Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends the day and does the accounts.
@@ -110,6 +130,7 @@ impl Day {
         }
         let Street { fleet, shop, answered, .. } =
             Arc::into_inner(self.street).expect("all clients have gone");
+        let tries = fleet.balancer.as_ref().map(Balancer::second_tries);
         let fleet = fleet.come_to_rest().await;
         let report = fleet.agrees();
         let paid = books.are_right(&fleet, &shop).await;
@@ -119,5 +140,8 @@ impl Day {
             "{backend}: {} acts answered, {unknown} unknown, {orders} orders, {paid} paid, no difference",
             answered.into_inner()
         );
+        if let Some(tries) = tries {
+            println!("{backend}: nginx brought {tries} requests to a second program");
+        }
     }
 }

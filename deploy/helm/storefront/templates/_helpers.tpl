@@ -35,6 +35,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $parts | toJson -}}
 {{- end -}}
 
+{{/* Where the ingress sends a path: a JSON list of {path, suffix}. What no longer path has is overview's. */}}
+{{- define "storefront.paths" -}}
+{{- $path := dict "overview" "/" "orders" "/orders" "stock" "/stock" "payment" "/payment" -}}
+{{- $paths := list -}}
+{{- $of := dict -}}
+{{- range $part := include "storefront.parts" . | fromJsonArray -}}
+{{- $serves := $part.serves | default (list "overview") -}}
+{{- if has "cart" $serves -}}
+{{- $serves = concat (without $serves "cart") (list "orders" "stock" "payment") -}}
+{{- end -}}
+{{- range $service := $serves | uniq -}}
+{{- if hasKey $of $service -}}
+{{- fail (printf "services %s and %s both serve %s: the ingress has one way for it" (get $of $service) $part.name $service) -}}
+{{- end -}}
+{{- $_ := set $of $service $part.name -}}
+{{- $paths = append $paths (dict "path" (get $path $service) "suffix" $part.suffix) -}}
+{{- end -}}
+{{- end -}}
+{{- $paths | toJson -}}
+{{- end -}}
+
 {{- define "storefront.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
@@ -80,5 +101,8 @@ capabilities:
 {{- end -}}
 {{- else if not .Values.database.existingSecret -}}
 {{- fail (printf "database.existingSecret must name the secret that has the URL of the %s database" .Values.database.backend) -}}
+{{- end -}}
+{{- if and .Values.ingress.tlsSecret (not .Values.ingress.host) -}}
+{{- fail "ingress.tlsSecret needs ingress.host, whose certificate it is" -}}
 {{- end -}}
 {{- end -}}
