@@ -110,8 +110,9 @@ class Node:
             "listen_address": self.address, "rpc_address": self.address,
             "storage_port": self.storage_port, "native_transport_port": self.port,
             "- seeds": f'"{self._seeds(settings["nodes"])}"'})
-        further = (f"{name}: {value}\n" for name, value in settings.get("yaml", {}).items())
-        self.yaml.write_text(text + "".join(further))
+        for key, value in settings.get("yaml", {}).items():
+            text = re.sub(rf"^{key}:.*\n", "", text, flags=re.MULTILINE) + f"{key}: {value}\n"
+        self.yaml.write_text(text)
 
     def _command(self, settings: dict[str, Any]) -> list[str]:
         jars = downloaded(self.site.dist, f"cassandra-{VERSION}", fetch)

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-use crate::copies::what_a_node_missed_is_named_and_mended;
 use crate::ledger::Writers;
-use crate::own_server::{OwnServer, while_others_work};
+use crate::own_server::{OwnCluster, while_others_work};
 use crate::process::Server;
 use crate::shop::{PATIENCE, answer, every_act, everything_works_again, is_unavailable, serve};
 
@@ -15,54 +14,39 @@ use crate::shop::{PATIENCE, answer, every_act, everything_works_again, is_unavai
 /// wait for that node in vain.
 const NOTICED: Duration = Duration::from_secs(40);
 
-/// One test, because a cluster takes half a minute to start.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_of_three_nodes() {
+async fn one_node_of_three_is_not_missed_and_two_lose_nothing() {
     let mut rng = crate::random();
-    let cluster = started().await;
-    what_a_node_missed_is_named_and_mended(&cluster, &mut rng).await;
-    one_node_of_three_is_not_missed_and_two_lose_nothing(&cluster, &mut rng).await;
-}
-
-async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
-    cluster: &Arc<OwnServer>,
-    rng: &mut impl RngExt,
-) {
+    let cluster = OwnCluster::start(&[]).await;
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("{}?replication=3", cluster.value("cassandra"));
+    let url = format!("{}?replication=3", cluster.nodes.value("cassandra"));
     let server = Arc::new(serve(folder.path(), &url));
     let writers = Writers::start(&server);
     for _ in 0..crate::rounds() {
         writers.acknowledged(rng.random_range(50..300)).await;
-        let [first, second] = two_of_three(rng);
+        let [first, second] = two_of_three(&mut rng);
         // Two of three hold a quorum: whoever asks notices nothing, once the requests that the
         // node had in hand are over.
         let name = first.clone();
-        while_others_work(cluster, move |it| it.kill(&name)).await;
+        while_others_work(&cluster.nodes, move |it| it.kill(&name)).await;
         writers.undisturbed(50).await;
         the_loss_is_noticed(&server).await;
         everything_works_again(&server).await;
 
         // One does not.
         let name = second.clone();
-        while_others_work(cluster, move |it| it.kill(&name)).await;
+        while_others_work(&cluster.nodes, move |it| it.kill(&name)).await;
         writers.refused(8).await;
         for act in every_act() {
             is_unavailable(&answer(&server, PATIENCE, act).await);
         }
-        while_others_work(cluster, move |it| it.start_again(&second)).await;
+        while_others_work(&cluster.nodes, move |it| it.start_again(&second)).await;
         everything_works_again(&server).await;
         writers.undisturbed(20).await;
-        while_others_work(cluster, move |it| it.start_again(&first)).await;
+        while_others_work(&cluster.nodes, move |it| it.start_again(&first)).await;
     }
     writers.undisturbed(20).await;
     writers.are_right(&server).await;
-}
-
-async fn started() -> Arc<OwnServer> {
-    let no_hints = "hinted_handoff_enabled=false";
-    let start = move || OwnServer::start(&["cassandra", "--nodes", "3", "--yaml", no_hints]);
-    Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
 }
 
 /// Waits until every kind of request has worked for three seconds.

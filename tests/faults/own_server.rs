@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use crate::process::{errors, output, printed};
 
 /// The highest of the ports that a set of servers counts from its base.
@@ -47,6 +49,11 @@ impl OwnServer {
         self.script(&["stop", name, "--kill"]);
     }
 
+    /// Ends one as it would like to be ended: the others know at once.
+    pub fn stop(&self, name: &str) {
+        self.script(&["stop", name]);
+    }
+
     /// Starts one again, with its data.
     pub fn start_again(&self, name: &str) {
         self.script(&["start", name]);
@@ -75,6 +82,26 @@ impl OwnServer {
 impl Drop for OwnServer {
     fn drop(&mut self) {
         drop(self.command(&["down"]).output());
+    }
+}
+
+/// Three nodes of Cassandra.
+pub struct OwnCluster {
+    pub nodes: Arc<OwnServer>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Two clusters at one time are more than most machines do well.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+impl OwnCluster {
+    /// Starts them, with further arguments of the script; takes half a minute.
+    pub async fn start(further: &[&'static str]) -> Self {
+        let _turn = TURN.lock().await;
+        let what = [&["cassandra", "--nodes", "3"], further].concat();
+        let start = move || OwnServer::start(&what);
+        let nodes = Arc::new(tokio::task::spawn_blocking(start).await.unwrap());
+        Self { nodes, _turn }
     }
 }
 

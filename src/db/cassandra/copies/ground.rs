@@ -107,10 +107,9 @@ impl Part {
         read
     }
 
-    /// Whether it is the same one.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        let key = |part: &Self| (Arc::as_ptr(&part.table), part.after, part.to);
-        key(self) == key(other)
+    /// Which one it is; parts are listed in this order.
+    pub(super) fn key(&self) -> (&str, i64) {
+        (&self.table.name, self.after)
     }
 }
 

@@ -53,7 +53,8 @@ impl CassandraCopies {
             suspects.extend(ranges.into_iter().filter(|range| !range.is_equal()));
             progress.one_more();
         }
-        let (different, unsettled) = self.settle(suspects).await?;
+        let (mut different, unsettled) = self.settle(suspects).await?;
+        different.sort_by(|one, other| one.part.key().cmp(&other.part.key()));
         compared.unsettled = unsettled;
         compared.different = different.iter().map(Range::to_string).collect();
         Ok((compared, different))
@@ -120,7 +121,7 @@ impl Copies for CassandraCopies {
         self.mend(&different).await?;
         let suspects = self.again(&different).await?.into_iter().filter(|range| !range.is_equal());
         let (left, unsettled) = self.settle(suspects.collect()).await?;
-        let is_left = |range: &Range| left.iter().any(|other| other.part.is(&range.part));
+        let is_left = |range: &Range| left.iter().any(|other| other.part.key() == range.part.key());
         let mended = different.iter().filter(|range| !is_left(range)).map(Range::to_string);
         compared.mended = Some(mended.collect());
         compared.different = left.iter().map(Range::to_string).collect();
