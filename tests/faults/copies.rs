@@ -1,8 +1,4 @@
 //! A node comes back without what was written meanwhile; nobody has kept it for it.
-//!
-//! `storefront audit --replicas` names the ranges and the node, `--repair` mends them. Not on the
-//! cluster of `nodes`, which needs the hints that this one must not have: a node that is killed may
-//! forget what it acknowledged in its last moment.
 
 use std::path::Path;
 use std::process::Output;
@@ -13,24 +9,19 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::ledger::Writers;
-use crate::own_server::{OwnCluster, OwnServer, while_others_work};
+use crate::own_server::{OwnServer, while_others_work};
 use crate::process::{errors, output, printed, storefront};
 use crate::shop::serve;
 
 /// Writes that the node misses: games, users, items.
-const GAMES: u64 = 8_000;
-const ACCOUNTS: u64 = 1_000;
+const GAMES: u64 = 9_500;
+const ACCOUNTS: u64 = 250;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_node_missed_is_named_and_mended() {
-    let mut rng = crate::random();
-    let cluster = OwnCluster::start(&["--yaml", "hinted_handoff_enabled=false"]).await;
-    for _ in 0..crate::rounds() {
-        round(&cluster.nodes, &mut rng).await;
-    }
-}
-
-async fn round(cluster: &Arc<OwnServer>, rng: &mut impl RngExt) {
+/// `storefront audit --replicas` names the ranges and the node, and `--repair` mends them.
+pub async fn what_a_node_missed_is_named_and_mended(
+    cluster: &Arc<OwnServer>,
+    rng: &mut impl RngExt,
+) {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop { folder: folder.path(), url: url(cluster) };
     shop.seed("--reset", 1_000);

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, MutexGuard};
-
 use crate::process::{errors, output, printed};
 
 /// The highest of the ports that a set of servers counts from its base.
@@ -82,26 +80,6 @@ impl OwnServer {
 impl Drop for OwnServer {
     fn drop(&mut self) {
         drop(self.command(&["down"]).output());
-    }
-}
-
-/// Three nodes of Cassandra.
-pub struct OwnCluster {
-    pub nodes: Arc<OwnServer>,
-    _turn: MutexGuard<'static, ()>,
-}
-
-/// Two clusters at one time are more than most machines do well.
-static TURN: Mutex<()> = Mutex::const_new(());
-
-impl OwnCluster {
-    /// Starts them, with further arguments of the script; takes half a minute.
-    pub async fn start(further: &[&'static str]) -> Self {
-        let _turn = TURN.lock().await;
-        let what = [&["cassandra", "--nodes", "3"], further].concat();
-        let start = move || OwnServer::start(&what);
-        let nodes = Arc::new(tokio::task::spawn_blocking(start).await.unwrap());
-        Self { nodes, _turn }
     }
 }
 

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scylla::cluster::Node;
-use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::query_result::QueryResult;
 use scylla::routing::Token;
+use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
-use scylla::statement::{Consistency, Statement};
 
-use crate::db::cassandra::connection::{Cluster, Purpose};
+use super::own::answers_for_itself;
+use crate::db::cassandra::connection::{Cluster, Purpose, only};
 use crate::db::cassandra::error::{self, shape};
 use crate::db::cassandra::ring;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::storage::StorageError;
 
 const COLUMNS: &str = "SELECT table_name, column_name, kind, position \
                        FROM system_schema.columns WHERE keyspace_name = ?";
-/// How a node chooses among the copies of a row.
-const CHOICE: &str = "SELECT name, value FROM system_views.settings \
-                      WHERE name IN ('dynamic_snitch', 'endpoint_snitch')";
 /// Parts of the ring, at least.
 const PARTS: i64 = 16;
 const PAGE: i32 = 1_000;
@@ -95,8 +92,7 @@ impl Part {
     pub(super) fn read_on(&self, node: &Arc<Node>) -> PreparedStatement {
         let mut read = self.table.read.clone();
         read.set_consistency(Consistency::LocalOne);
-        let node = NodeIdentifier::Node(Arc::clone(node));
-        read.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(node, None)));
+        read.set_load_balancing_policy(Some(only(node)));
         read
     }
 
@@ -123,53 +119,6 @@ fn slices(cluster: &Cluster) -> Vec<Slice> {
         Slice { after, to, nodes: nodes.into() }
     };
     ring::parts_cut_at(tokens, PARTS).into_iter().map(slice).collect()
-}
-
-/// Makes sure that a node that is asked for one copy of a row that it holds reads its own.
-async fn answers_for_itself(cluster: &Cluster, node: &Arc<Node>) -> Result<(), StorageError> {
-    let address = node.address;
-    let refused = |kind, why: &str| Err(StorageError::new(kind, format!("{address} {why}")));
-    if !node.is_connected() {
-        return refused(
-            Kind::Unavailable,
-            "cannot be reached, and copies are compared only while all nodes are up: start it, \
-             then repeat this",
-        );
-    }
-    let mut statement = Statement::new(CHOICE);
-    let target = NodeIdentifier::Node(Arc::clone(node));
-    statement.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(target, None)));
-    let result = cluster.session().query_unpaged(statement, ()).await;
-    let settings = match result.map_err(|e| error::storage(e, true)) {
-        Err(e) if e.kind() == Kind::Invalid => {
-            return refused(
-                Kind::Invalid,
-                "does not show this user how it chooses among copies (system_views.settings), \
-                 so that they cannot be compared: Cassandra 4 or newer does, to a superuser",
-            );
-        }
-        result => rows::<(String, Option<String>)>(result?)?,
-    };
-    if !reads_itself(&settings) {
-        return refused(
-            Kind::Invalid,
-            "may answer for another node's copy, so that copies cannot be compared: set \
-             dynamic_snitch: false and another endpoint_snitch than SimpleSnitch in the \
-             cassandra.yaml of every node (see docs/operations.md)",
-        );
-    }
-    Ok(())
-}
-
-/// Whether its own copy is the first that a node chooses: it sorts itself in front, which all but
-/// one way of sorting do, and does not sort anew by how fast others were.
-fn reads_itself(settings: &[(String, Option<String>)]) -> bool {
-    let value = |wanted| {
-        let found = settings.iter().find(|(name, _)| name == wanted);
-        found.and_then(|(_, value)| value.as_deref())
-    };
-    let sorts = |class: &str| class.rsplit('.').next() != Some("SimpleSnitch");
-    value("dynamic_snitch") == Some("false") && value("endpoint_snitch").is_some_and(sorts)
 }
 
 /// All tables of the keyspace.
@@ -202,7 +151,8 @@ fn text(table: &str, columns: &[(i32, String)]) -> String {
     format!("SELECT {token}, {all} FROM $.\"{table}\" WHERE {token} > ? AND {token} <= ?")
 }
 
-fn rows<T>(result: QueryResult) -> Result<Vec<T>, StorageError>
+/// The rows of an answer.
+pub(super) fn rows<T>(result: QueryResult) -> Result<Vec<T>, StorageError>
 where
     for<'a> T: scylla::deserialize::row::DeserializeRow<'a, 'a>,
 {
@@ -213,20 +163,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_node_that_chooses_freely_is_known() {
-        let with = |class: &str, dynamic: &str| {
-            let settings = [("endpoint_snitch", class), ("dynamic_snitch", dynamic)];
-            let owned = |(name, value): (&str, &str)| (name.to_owned(), Some(value.to_owned()));
-            reads_itself(&settings.map(owned))
-        };
-        assert!(with("GossipingPropertyFileSnitch", "false"));
-        assert!(!with("GossipingPropertyFileSnitch", "true"));
-        assert!(!with("SimpleSnitch", "false"));
-        assert!(!with("org.apache.cassandra.locator.SimpleSnitch", "false"));
-        assert!(!reads_itself(&[]));
-    }
 
     #[test]
     fn all_columns_are_read_between_two_tokens() {
