@@ -1,8 +1,8 @@
 //! Whether the nodes that hold copies of a row have the same.
 //!
-//! In this room: reading one copy alone ([`look`]) of what there is ([`ground`]), from a node that
-//! gives its own ([`own`]); ranges that differ ([`range`]); reading at consistency ALL, which makes
-//! Cassandra mend them. A range is judged only when it stood still between two looks.
+//! In this room: reading one copy alone ([`mod@look`]) of what there is ([`ground`]), from a node
+//! that gives its own ([`own`]); ranges that differ ([`range`]); reading at consistency ALL, which
+//! makes Cassandra mend them. A range is judged only when it stood still between two looks.
 
 mod ground;
 mod look;
