@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import places
-from cql import NotWell, Session
+from cql import PASSWORD, USER, NotWell, Session
 from places import DEPLOY, Site
 from processes import Process, until
 from talk import Failure, Usage, say, tail
@@ -31,6 +31,14 @@ def heap_size(text: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]*[MG]", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no size like 512M or 3G")
     return text
+
+
+def yaml_setting(text: str) -> tuple[str, str]:
+    """A line of cassandra.yaml as KEY=VALUE."""
+    key, equals, value = text.partition("=")
+    if not (equals and re.fullmatch("[a-z_]+", key)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE of cassandra.yaml")
+    return key, value
 
 
 class Node:
@@ -60,7 +68,7 @@ class Node:
         for port in (self.port, self.storage_port):
             places.claim(self.address, port, self.name)
         places.claim("127.0.0.1", self.jmx_port, self.name)
-        self._configure(settings["nodes"])
+        self._configure(settings)
         say(f"starting {self.name}")
         with open(self.logs()[1], "w") as output:
             started = subprocess.Popen(self._command(settings), cwd=self.home, stdout=output,
@@ -92,15 +100,19 @@ class Node:
         # All of them: a node that starts must find another, whichever of them are stopped.
         return ",".join(f"127.0.0.{1 + index}:{self.storage_port}" for index in range(nodes))
 
-    def _configure(self, nodes: int) -> None:
+    def _configure(self, settings: dict[str, Any]) -> None:
         for folder in ("conf", "logs", "tmp"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_CONFIGURATION / "logback.xml", self.home / "conf" / "logback.xml")
+        for name in ("logback.xml", "cassandra-rackdc.properties"):
+            shutil.copyfile(_CONFIGURATION / name, self.home / "conf" / name)
         text = (_CONFIGURATION / "cassandra.yaml").read_text()
-        self.yaml.write_text(filled(text, {
+        text = filled(text, {
             "listen_address": self.address, "rpc_address": self.address,
             "storage_port": self.storage_port, "native_transport_port": self.port,
-            "- seeds": f'"{self._seeds(nodes)}"'}))
+            "- seeds": f'"{self._seeds(settings["nodes"])}"'})
+        for key, value in settings.get("yaml", {}).items():
+            text = re.sub(rf"^{key}:.*\n", "", text, flags=re.MULTILINE) + f"{key}: {value}\n"
+        self.yaml.write_text(text)
 
     def _command(self, settings: dict[str, Any]) -> list[str]:
         jars = downloaded(self.site.dist, f"cassandra-{VERSION}", fetch)
@@ -115,7 +127,7 @@ class Node:
             f"-Dcassandra.jmx.local.port={self.jmx_port}",
             # Nodes that start together need no time to find each other, and have nothing to copy.
             "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=1000",
-            "-Dcassandra.shutdown_announce_in_ms=200",
+            "-Dcassandra.shutdown_announce_in_ms=200", "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.auto_bootstrap=false",
             f"-Dcassandra.initial_token={token(self.number, settings['nodes'])}",
             *(["-Dcassandra.unsafesystem=true"] if settings["fast_ddl"] else []),
@@ -152,7 +164,7 @@ class Cassandra:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was decided when it first came up: nodes, heap, fast_ddl."""
+        """What was decided when it first came up: nodes, heap, fast_ddl, yaml."""
         return self.site.settings.get("cassandra", {})
 
     @property
@@ -179,19 +191,23 @@ class Cassandra:
     def lines(self) -> list[tuple[str, str]]:
         """How to reach it."""
         addresses = ",".join(node.address for node in self.nodes)
-        return [("cassandra", f"cassandra://{addresses}:{self.site.port(42)}/storefront")]
+        asks = "authenticator" in self.settings.get("yaml", {})
+        user = f"{USER}:{PASSWORD}@" if asks else ""
+        return [("cassandra", f"cassandra://{user}{addresses}:{self.site.port(42)}/storefront")]
 
-    def configure(self, nodes: int | None, heap: str | None, fast_ddl: bool | None) -> None:
+    def configure(self, nodes: int | None, heap: str | None, fast_ddl: bool | None,
+                  yaml: dict[str, str] | None) -> None:
         """Decides what a first `up` makes. A later one may say the same, or nothing."""
-        asked = {"nodes": nodes, "heap": heap, "fast_ddl": fast_ddl}
+        asked = {"nodes": nodes, "heap": heap, "fast_ddl": fast_ddl, "yaml": yaml}
         for name, value in asked.items():
-            if self.known() and value not in (None, self.settings[name]):
+            if self.known() and value not in (None, self.settings.get(name)):
                 raise Usage(f"The Cassandra of {self.site.folder} has {name} = "
-                            f"{self.settings[name]}: `down cassandra` first, or another --dir.")
+                            f"{self.settings.get(name)}: `down cassandra` first, or another --dir.")
         if not self.known():
             nodes = nodes or 1
             self.site.remember("cassandra", {"nodes": nodes, "heap": heap or _HEAPS[nodes],
-                                             "fast_ddl": bool(fast_ddl)})
+                                             "fast_ddl": bool(fast_ddl),
+                                             "yaml": yaml or {}})
 
     def up(self) -> None:
         """Makes and starts what is not there."""

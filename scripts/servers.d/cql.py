@@ -5,6 +5,9 @@ import struct
 from types import TracebackType
 
 _STARTUP, _QUERY, _ERROR = 0x01, 0x07, 0x00
+_AUTHENTICATE, _AUTH_RESPONSE = 0x03, 0x0F
+# Who every cluster knows at first.
+USER = PASSWORD = "cassandra"
 _HEADER = struct.Struct(">BBhBi")
 
 
@@ -24,7 +27,10 @@ class Session:
         body = struct.pack(">H", len(options)) + b"".join(
             _string(part) for pair in options.items() for part in pair)
         try:
-            self._ask(_STARTUP, body)
+            kind, _ = self._exchange(_STARTUP, body)
+            if kind == _AUTHENTICATE:
+                token = f"\0{USER}\0{PASSWORD}".encode()
+                self._ask(_AUTH_RESPONSE, struct.pack(">i", len(token)) + token)
         except NotWell:
             self._socket.close()
             raise
@@ -44,6 +50,10 @@ class Session:
         return _values(answer)
 
     def _ask(self, opcode: int, body: bytes) -> bytes:
+        return self._exchange(opcode, body)[1]
+
+    def _exchange(self, opcode: int, body: bytes) -> tuple[int, bytes]:
+        """What kind of answer came, and its body."""
         try:
             self._socket.sendall(_HEADER.pack(0x04, 0, 0, opcode, len(body)) + body)
             _, _, _, kind, length = _HEADER.unpack(self._receive(_HEADER.size))
@@ -52,7 +62,7 @@ class Session:
             raise NotWell(str(error)) from None
         if kind == _ERROR:
             raise NotWell(answer[6:].decode(errors="replace"))
-        return answer
+        return kind, answer
 
     def _receive(self, length: int) -> bytes:
         parts = bytearray()

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::telemetry::metrics::Metrics;
-use storage::{BulkStore, CartStore, OverviewStore, Replica, StorageError};
+use storage::{BulkStore, CartStore, Copies, OverviewStore, Replica, StorageError};
 
 /// The open stores of one database, cheap to clone.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub struct Stores {
     pub bulk: Arc<dyn BulkStore>,
     /// A copy that may answer reads.
     pub replica: Option<Arc<dyn Replica>>,
+    /// The copies that the store is kept in, where they can be told apart.
+    pub copies: Option<Arc<dyn Copies>>,
 }
 
 /// What [`connect`] does with a schema that is not the program's own.
@@ -59,22 +61,29 @@ pub async fn connect(
     Ok(metered::stores(stores, metrics))
 }
 
-/// The copy of the store that an audit compares; `None` where the backend has none.
+/// The copies of the store that an audit compares, and mends if `repair`; `None` where the backend
+/// has none.
 ///
 /// # Errors
 /// [`storage::Kind::Invalid`], a sentence for the operator, where there may be one that was not
-/// named, or that this version cannot compare.
-pub fn copy(
+/// named, or that cannot be mended.
+pub fn copies(
     database: &Database,
     stores: &Stores,
-) -> Result<Option<Arc<dyn Replica>>, StorageError> {
-    let missing = match &database.url {
-        Url::Embedded(_) => return Ok(None),
-        Url::Postgres(_) => "--replicas compares the replica of --replica-url: name it",
-        Url::Cassandra(_) => "--replicas is not for Cassandra in this version",
-    };
-    let named = stores.replica.clone();
-    named.map(Some).ok_or_else(|| StorageError::new(storage::Kind::Invalid, missing))
+    repair: bool,
+) -> Result<Option<Arc<dyn Copies>>, StorageError> {
+    let refused = |why| Err(StorageError::new(storage::Kind::Invalid, why));
+    match (&database.url, repair) {
+        (Url::Embedded(_), true) => refused(
+            "--repair mends copies on Cassandra, and an embedded database has none: leave it out, \
+             or restore a backup",
+        ),
+        (Url::Postgres(_), true) => Err(postgres::cannot_be_mended()),
+        (Url::Postgres(_), false) if stores.copies.is_none() => {
+            refused("--replicas compares the replica of --replica-url: name it")
+        }
+        _ => Ok(stores.copies.clone()),
+    }
 }
 
 /// Carries the games of the earlier service over into the database that the configuration names,

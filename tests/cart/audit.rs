@@ -105,6 +105,34 @@ async fn an_embedded_database_has_no_copies() {
     assert!(printed(&table).contains("an embedded database has no copies"), "{}", printed(&table));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_copy_has_nothing_to_be_compared_with() {
+    let fleet = shop("cassandra").await;
+    for arguments in [["--replicas"].as_slice(), &["--replicas", "--repair"]] {
+        let mut command = storefront(fleet.folder());
+        command.arg("audit").args(arguments).args(["--database-url", fleet.database_url()]);
+        let table = output(&mut command);
+        assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
+        let text = printed(&table);
+        assert!(text.contains("  there is one copy only of everything\n"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_copies_on_cassandra_are_mended() {
+    for (backend, sentence) in [
+        ("embedded", "an embedded database has none: leave it out, or restore a backup"),
+        ("postgres", "is to be made anew from its primary"),
+    ] {
+        let fleet = shop(backend).await;
+        let mut command = storefront(fleet.folder());
+        command.args(["audit", "--replicas", "--repair", "--database-url", fleet.database_url()]);
+        let refused = output(&mut command);
+        assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
+        assert!(errors(&refused).contains(sentence), "{}", errors(&refused));
+    }
+}
+
 /// The audit of a PostgreSQL database with a replica's URL, as JSON.
 fn with_replica(fleet: &Fleet, replica: Option<&str>) -> std::process::Output {
     let mut command = storefront(fleet.folder());

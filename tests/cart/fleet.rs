@@ -208,13 +208,16 @@ fn start(database: &OwnDatabase, url: &str, port: &Port) -> Server {
     Server::of(&mut command, database.folder())
 }
 
-/// The URL by a proxy; a file has none.
+/// The URL by a proxy; a file has none. The driver of Cassandra takes the port that it was told for
+/// that of every node, and a node's address from the node: with one node on this machine, whatever
+/// is sent goes by the proxy.
 async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
-    let mut by_proxy = match url.parse::<Url>() {
-        Ok(parsed) if parsed.scheme().starts_with("postgres") => parsed,
-        _ => return (url.to_owned(), None),
-    };
-    let real = (by_proxy.host_str().unwrap(), by_proxy.port().unwrap_or(5432));
+    if url.starts_with("embedded:") {
+        return (url.to_owned(), None);
+    }
+    let mut by_proxy: Url = url.parse().unwrap();
+    let usual = if by_proxy.scheme() == "cassandra" { 9042 } else { 5432 };
+    let real = (by_proxy.host_str().unwrap(), by_proxy.port().unwrap_or(usual));
     let proxy = Proxy::to(real.to_socket_addrs().unwrap().next().unwrap()).await;
     by_proxy.set_ip_host(proxy.address.ip()).unwrap();
     by_proxy.set_port(Some(proxy.address.port())).unwrap();

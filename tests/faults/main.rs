@@ -10,6 +10,7 @@
 #![expect(unreachable_pub, reason = "a test program has no interface")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod copies;
 mod cut;
 mod delay;
 mod disk;
@@ -24,6 +25,7 @@ mod read_only;
 mod restart;
 mod shop;
 mod silence;
+mod stranger;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test programs use the rest")]
 mod support;

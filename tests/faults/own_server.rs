@@ -47,6 +47,11 @@ impl OwnServer {
         self.script(&["stop", name, "--kill"]);
     }
 
+    /// Ends one as it would like to be ended: the others know at once.
+    pub fn stop(&self, name: &str) {
+        self.script(&["stop", name]);
+    }
+
     /// Starts one again, with its data.
     pub fn start_again(&self, name: &str) {
         self.script(&["start", name]);

@@ -9,8 +9,11 @@ use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::cluster::Node;
 use scylla::errors::ExecutionError;
-use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::load_balancing::{
+    DefaultPolicy, LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
+};
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::batch::BatchValues;
@@ -197,6 +200,11 @@ impl Cluster {
         }
         false
     }
+}
+
+/// To that node and no other.
+pub(super) fn only(node: &Arc<Node>) -> Arc<dyn LoadBalancingPolicy> {
+    SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(node)), None)
 }
 
 fn builder(settings: &Cassandra) -> SessionBuilder {

@@ -5,14 +5,12 @@
 //! node, which runs them one after the other, and the version, a row of `schema_versions`, moves by
 //! LWT when all statements of a step are done.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::query_result::QueryResult;
 use scylla::statement::Statement;
 
-use super::connection::Cluster;
+use super::connection::{Cluster, only};
 use super::error::{shape, storage};
 use crate::config::database::cassandra::Cassandra;
 use crate::db::Schema;
@@ -97,8 +95,7 @@ async fn change_once(cluster: &Cluster, text: &str) -> Result<(), StorageError> 
     let state = session.get_cluster_state();
     let connected = state.get_nodes_info().iter().filter(|node| node.is_connected());
     if let Some(node) = connected.min_by_key(|node| node.host_id) {
-        let node = NodeIdentifier::Node(Arc::clone(node));
-        statement.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(node, None)));
+        statement.set_load_balancing_policy(Some(only(node)));
     }
     session.query_unpaged(statement, ()).await.map(drop).map_err(|e| storage(e, false))
 }

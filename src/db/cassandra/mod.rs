@@ -13,6 +13,7 @@ mod bulk;
 mod cart;
 mod claims;
 mod connection;
+mod copies;
 mod error;
 mod game;
 mod ids;
@@ -30,6 +31,7 @@ use self::bulk::CassandraBulk;
 use self::cart::CassandraCart;
 use self::claims::Claims;
 use self::connection::Cluster;
+use self::copies::CassandraCopies;
 pub use self::node_schema::{Carried, carry_over};
 use self::overview::CassandraOverviews;
 use self::store::Store;
@@ -57,6 +59,7 @@ pub async fn open(
         cart: Arc::new(CassandraCart::open(&cluster, metrics).await?),
         bulk: Arc::new(CassandraBulk::open(&cluster, store, claims).await?),
         replica: None,
+        copies: Some(Arc::new(CassandraCopies::new(&cluster))),
     })
 }
 

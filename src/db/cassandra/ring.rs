@@ -11,6 +11,15 @@ pub(super) fn parts(parts: i64) -> impl Iterator<Item = (i64, i64)> {
     (0..parts).map(move |n| (at(n), at(n + 1)))
 }
 
+/// The ring in at least so many parts, and none of them reaches over one of the tokens.
+pub(super) fn parts_cut_at(tokens: impl IntoIterator<Item = i64>, count: i64) -> Vec<(i64, i64)> {
+    let tokens = tokens.into_iter().filter(|token| *token > i64::MIN);
+    let mut ends: Vec<_> = parts(count).map(|(_, end)| end).chain(tokens).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    std::iter::once(i64::MIN).chain(ends.iter().copied()).zip(ends.iter().copied()).collect()
+}
+
 /// How much of the ring lies before a token, 0 exclusive to 1.
 pub(super) fn share_up_to(token: i64) -> f64 {
     let tokens = i128::from(token) - i128::from(i64::MIN) + 1;
@@ -26,6 +35,15 @@ mod tests {
         assert!((share_up_to(i64::MAX) - 1.0).abs() < 1e-9);
         assert!((share_up_to(0) - 0.5).abs() < 1e-9);
         assert!(share_up_to(i64::MIN) > 0.0);
+    }
+
+    #[test]
+    fn parts_end_where_a_token_is() {
+        assert_eq!(
+            parts_cut_at([7, i64::MIN, -1, 7], 2),
+            [(i64::MIN, -1), (-1, 0), (0, 7), (7, i64::MAX)]
+        );
+        assert_eq!(parts_cut_at([i64::MAX], 3), parts(3).collect::<Vec<_>>());
     }
 
     #[test]

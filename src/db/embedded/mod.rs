@@ -53,6 +53,7 @@ pub async fn open(
             cart: Arc::new(EmbeddedCart::new(writer, readers)),
             bulk: Arc::new(EmbeddedBulk::new(path)),
             replica: None,
+            copies: None,
         })
     })
     .await

@@ -29,7 +29,8 @@ use self::connection::Connector;
 use self::counter::Counter;
 use self::overview::PostgresOverviews;
 use self::replica::PostgresReplica;
-use super::storage::{Replica, StorageError};
+pub(super) use self::replica::cannot_be_mended;
+use super::storage::{Copies, Replica, StorageError};
 use super::{Schema, Stores};
 use crate::config::database::postgres::Postgres;
 
@@ -43,15 +44,17 @@ pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, Storage
     let replica = match &postgres.replica {
         Some(replica) => {
             let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
-            Some(Arc::new(replica) as Arc<dyn Replica>)
+            Some(Arc::new(replica))
         }
         None => None,
     };
+    let copies = replica.clone().map(|replica| replica as Arc<dyn Copies>);
     Ok(Stores {
         backend: "postgres",
         overviews: Arc::new(PostgresOverviews::new(&connector, counter.clone())?),
         cart: Arc::new(PostgresCart::new(&connector)?),
         bulk: Arc::new(PostgresBulk::new(connector, counter)),
-        replica,
+        replica: replica.map(|replica| replica as Arc<dyn Replica>),
+        copies,
     })
 }

@@ -13,7 +13,7 @@ use super::connection::Connector;
 use super::error;
 use super::find::Find;
 use super::overview::page;
-use crate::db::storage::{Compared, Cursor, Kind, Page, Position, Replica, StorageError};
+use crate::db::storage::{Compared, Copies, Cursor, Kind, Page, Position, Replica, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 /// Behind the commits of all transactions that have ended.
@@ -98,11 +98,26 @@ impl Replica for PostgresReplica {
     ) -> Option<Page> {
         if self.has(seen).await { page(&self.pool, after, limit).await.ok() } else { None }
     }
+}
 
+#[async_trait]
+impl Copies for PostgresReplica {
+    /// Once the replica has got to where the primary is now.
     async fn compare(&self) -> Result<Compared, StorageError> {
         let [primary, replica] = &self.ends;
         compare(primary, replica).await
     }
+
+    async fn repair(&self) -> Result<Compared, StorageError> {
+        Err(cannot_be_mended())
+    }
+}
+
+/// A replica that differs takes no writes; whatever made it so may be in more than was compared.
+pub(in crate::db) fn cannot_be_mended() -> StorageError {
+    let text = "--repair mends copies on Cassandra; a PostgreSQL replica that differs is to be made \
+                anew from its primary (pg_basebackup)";
+    StorageError::new(Kind::Invalid, text)
 }
 
 /// A server's position in the log, for everyone who asks at the time.

@@ -7,6 +7,7 @@
 
 mod bulk;
 mod cart;
+mod copies;
 mod error;
 mod overview;
 mod replica;
@@ -15,6 +16,7 @@ pub use bulk::{
     Begin, BulkStore, Chunk, Contents, Digest, Digester, Load, LoadMode, LoadShape, NewLoad,
 };
 pub use cart::{Audit, CartStore, Difference, Done, Refused};
+pub use copies::{Compared, Copies};
 pub use error::{Kind, StorageError};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update};
-pub use replica::{Compared, NoPosition, Position, Replica};
+pub use replica::{NoPosition, Position, Replica};

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use serde::Serialize;
 
 use super::{Cursor, Page, StorageError};
 use crate::overview::model::{GameId, Overview};
@@ -25,23 +24,6 @@ pub trait Replica: Send + Sync {
     /// As [`OverviewStore::page`](super::OverviewStore::page), from the copy.
     async fn page(&self, after: Option<Cursor>, limit: u32, seen: Option<Position>)
     -> Option<Page>;
-
-    /// Compares every row of the store with the copy, once the copy has got to where the store is
-    /// now. Servers may write meanwhile: what keeps changing is counted apart and not judged.
-    async fn compare(&self) -> Result<Compared, StorageError>;
-}
-
-/// What a comparison found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Compared {
-    /// Ranges of rows that were looked at.
-    pub ranges: u64,
-    /// Rows that the copy has.
-    pub rows: u64,
-    /// Ranges that changed whenever they were looked at.
-    pub unsettled: u64,
-    /// Ranges that differ, each as a person finds it.
-    pub different: Vec<String>,
 }
 
 /// A place in the history of a store's writes, written as PostgreSQL writes its log positions:

@@ -1,52 +1,24 @@
-//! `storefront audit`: whether the cart's sums follow from its orders.
+//! What an audit prints.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::options::Common;
-use crate::config::Config;
-use crate::config::database::Database;
 use crate::db::storage::{Audit, Compared};
-use crate::db::{self, Schema};
-use crate::telemetry::logs;
-use crate::telemetry::metrics::Metrics;
-
-/// Check that the credit of every user and the stock of every item follow from the orders.
-///
-/// Changes nothing. Servers may run meanwhile; what it finds is exact when nothing is under way.
-/// The exit code is 0 when all agrees and 1 when something differs.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// How the result looks
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Compare the replica of --replica-url with the database too, range by range
-    #[arg(long)]
-    replicas: bool,
-    #[command(flatten)]
-    common: Common,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people
     Table,
     /// One JSON object
     Json,
 }
 
-/// The store does not agree with itself; what differs has been printed.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} differences: the store does not agree with itself")]
-struct Differs(u64);
-
 /// What is printed.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(super) struct Report {
     database: String,
-    agrees: bool,
+    pub(super) agrees: bool,
     #[serde(flatten)]
     audit: Audit,
     /// What `--replicas` found; null where there is none.
@@ -55,42 +27,25 @@ struct Report {
 }
 
 impl Report {
-    fn different(&self) -> u64 {
+    pub(super) fn new(database: String, audit: Audit, replica: Option<Option<Compared>>) -> Self {
+        let mut report = Self { database, agrees: true, audit, replica };
+        report.agrees = report.different() == 0;
+        report
+    }
+
+    pub(super) fn different(&self) -> u64 {
         let copy = self.replica.iter().flatten().map(|copy| copy.different.len() as u64);
         self.audit.different + copy.sum::<u64>()
     }
-}
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let config = Config::read(args.common.flags())?;
-    logs::start(&config.logs);
-    let report = super::runtime()?.block_on(look(&config.database, args.replicas))?;
-    print(&report, args.format)?;
-    if report.agrees { Ok(()) } else { Err(Differs(report.different()).into()) }
-}
-
-async fn look(database: &Database, replicas: bool) -> anyhow::Result<Report> {
-    let metrics = Arc::new(Metrics::new());
-    let stores = db::connect(database, Schema::Require, &metrics).await?;
-    let copy = if replicas { Some(db::copy(database, &stores)?) } else { None };
-    let audit = stores.cart.audit().await?;
-    let replica = match copy {
-        Some(Some(copy)) => Some(Some(copy.compare().await?)),
-        Some(None) => Some(None),
-        None => None,
-    };
-    let mut report = Report { database: database.url.to_string(), agrees: true, audit, replica };
-    report.agrees = report.different() == 0;
-    Ok(report)
-}
-
-fn print(report: &Report, format: Format) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match format {
-        Format::Table => table(report, &mut out)?,
-        Format::Json => writeln!(out, "{}", serde_json::to_string(report)?)?,
+    pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match format {
+            Format::Table => table(self, &mut out)?,
+            Format::Json => writeln!(out, "{}", serde_json::to_string(self)?)?,
+        }
+        Ok(out.flush()?)
     }
-    Ok(out.flush()?)
 }
 
 fn table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
@@ -121,13 +76,32 @@ fn table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{}", if *agrees { "everything agrees" } else { "not everything agrees" })
 }
 
-fn copied(copy: &Compared, out: &mut impl Write) -> std::io::Result<()> {
-    let Compared { ranges, rows, unsettled, different } = copy;
-    writeln!(out, "  replica: {rows} rows in {ranges} ranges, {} differ", different.len())?;
+fn copied(compared: &Compared, out: &mut impl Write) -> std::io::Result<()> {
+    let Compared { ranges, rows, unsettled, different, copies, mended } = compared;
+    let (what, differs) = match copies {
+        Some(1) => return writeln!(out, "  there is one copy only of everything"),
+        Some(copies) => (format!("up to {copies} copies"), "different:"),
+        None => ("replica".to_owned(), "the replica differs in"),
+    };
+    writeln!(out, "  {what}: {rows} rows in {ranges} ranges, {} differ", different.len())?;
     if *unsettled > 0 {
         writeln!(out, "  {unsettled} ranges kept changing and were not judged")?;
     }
-    different.iter().try_for_each(|range| writeln!(out, "  the replica differs in {range}"))
+    if let Some(mended) = mended {
+        writeln!(out, "  {} ranges were mended", mended.len())?;
+        listed("mended:", mended, out)?;
+    }
+    listed(differs, different, out)
+}
+
+fn listed(what: &str, ranges: &[String], out: &mut impl Write) -> std::io::Result<()> {
+    for range in ranges.iter().take(Audit::SHOWN) {
+        writeln!(out, "  {what} {range}")?;
+    }
+    match ranges.len().checked_sub(Audit::SHOWN) {
+        Some(1..) => writeln!(out, "  and so on; the first {} are listed", Audit::SHOWN),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -136,8 +110,7 @@ mod tests {
     use crate::db::storage::Difference;
 
     fn report(audit: Audit) -> Report {
-        let (database, agrees) = ("embedded:x.db".to_owned(), audit.different == 0);
-        Report { database, agrees, audit, replica: None }
+        Report::new("embedded:x.db".to_owned(), audit, None)
     }
 
     fn shown(report: &Report) -> String {
@@ -178,5 +151,23 @@ mod tests {
         assert_eq!((&json["items"], &json["different"]), (&3.into(), &1.into()));
         let listed = serde_json::json!([{"what": "stock of item a", "found": -1, "expected": 0}]);
         assert_eq!(json["differences"], listed);
+    }
+
+    #[test]
+    fn copies_that_differ_and_were_mended_are_listed() {
+        let mut report = report(Audit::default());
+        let one = Compared { copies: Some(1), ..Compared::default() };
+        report.replica = Some(Some(one));
+        assert!(shown(&report).contains("  there is one copy only of everything\n"));
+        let (different, mended) = (vec!["x".to_owned()], Some(vec!["y".to_owned(); 101]));
+        let (ranges, rows, unsettled, copies) = (5, 9, 1, Some(3));
+        let several = Compared { ranges, rows, unsettled, different, copies, mended };
+        report.replica = Some(Some(several));
+        assert_eq!(report.different(), 1);
+        let text = shown(&report);
+        assert!(text.contains("  up to 3 copies: 9 rows in 5 ranges, 1 differ\n"), "{text}");
+        assert!(text.contains("  101 ranges were mended\n  mended: y\n"), "{text}");
+        assert!(text.contains("  mended: y\n  and so on; the first 100 are listed\n"), "{text}");
+        assert!(text.contains("  different: x\n"), "{text}");
     }
 }

@@ -1,0 +1,151 @@
+//! Reading the copies of a part side by side, and mending them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use futures::stream::TryStreamExt;
+use scylla::client::pager::TypedRowStream;
+use scylla::cluster::Node;
+use scylla::deserialize::row::{ColumnIterator, DeserializeRow};
+use scylla::deserialize::value::DeserializeValue;
+use scylla::deserialize::{DeserializationError, TypeCheckError};
+use scylla::frame::response::result::ColumnSpec;
+use scylla::statement::prepared::PreparedStatement;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::ground::Part;
+use super::range::{Digest, Range};
+use crate::db::cassandra::connection::Cluster;
+use crate::db::cassandra::error::{first_page, next_row, shape};
+use crate::db::storage::StorageError;
+
+const ATTEMPTS: u32 = 5;
+
+/// A row as it is compared: where it is, and a hash of all values.
+struct Row {
+    token: i64,
+    hash: u128,
+}
+
+impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for Row {
+    fn type_check(_: &[ColumnSpec<'_>]) -> Result<(), TypeCheckError> {
+        Ok(())
+    }
+
+    fn deserialize(
+        mut row: ColumnIterator<'frame, 'metadata>,
+    ) -> Result<Self, DeserializationError> {
+        let (mut token, mut hash) = (0, Xxh3::new());
+        if let Some(first) = row.next().transpose()? {
+            token = i64::deserialize(first.spec.typ(), first.slice)?;
+        }
+        for column in row {
+            let value = column?.slice;
+            // Null has another length than the empty value.
+            let length = value.map_or(-1, |value| value.as_slice().len() as i64);
+            hash.update(&length.to_le_bytes());
+            hash.update(value.map_or(&[], |value| value.as_slice()));
+        }
+        Ok(Self { token, hash: hash.digest128() })
+    }
+}
+
+/// What one node has, as far as it was read.
+struct Copy {
+    node: Arc<Node>,
+    rows: TypedRowStream<Row>,
+    next: Option<Row>,
+    digest: Digest,
+}
+
+impl Copy {
+    async fn open(cluster: &Cluster, part: &Part, node: &Arc<Node>) -> Result<Self, StorageError> {
+        let (node, digest) = (Arc::clone(node), Digest::default());
+        let rows = rows(cluster, part.read_on(&node), part).await.map_err(|e| on(&node, e))?;
+        let mut copy = Self { node, rows, next: None, digest };
+        copy.advance().await?;
+        Ok(copy)
+    }
+
+    async fn advance(&mut self) -> Result<(), StorageError> {
+        let next = self.rows.try_next().await.map_err(next_row);
+        self.next = next.map_err(|e| on(&self.node, e))?;
+        Ok(())
+    }
+
+    /// Adds all rows of a token.
+    async fn take(&mut self, token: i64) -> Result<(), StorageError> {
+        while let Some(row) = self.next.take_if(|row| row.token == token) {
+            self.digest.add(row.hash);
+            self.advance().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a part on each of its nodes, in ranges of at least `most` rows, but for the last.
+pub(super) async fn look(
+    cluster: &Cluster,
+    part: &Part,
+    most: u64,
+) -> Result<Vec<Range>, StorageError> {
+    let copies = part.nodes.iter().map(|node| Copy::open(cluster, part, node));
+    let mut copies = try_join_all(copies).await?;
+    let (mut ranges, mut after) = (Vec::new(), part.after);
+    while let Some(token) = copies.iter().filter_map(|copy| Some(copy.next.as_ref()?.token)).min() {
+        for copy in &mut copies {
+            copy.take(token).await?;
+        }
+        if copies.iter().any(|copy| copy.digest.rows >= most) {
+            ranges.push(cut(part, after, token, &mut copies));
+            after = token;
+        }
+    }
+    if after < part.to {
+        ranges.push(cut(part, after, part.to, &mut copies));
+    }
+    Ok(ranges)
+}
+
+/// The range that was read; the next begins.
+fn cut(part: &Part, after: i64, to: i64, copies: &mut [Copy]) -> Range {
+    let digests = copies.iter_mut().map(|copy| std::mem::take(&mut copy.digest)).collect();
+    Range { part: Part { after, to, ..part.clone() }, digests }
+}
+
+/// Reads all copies of all rows at once: Cassandra then writes what a copy lacks, before it answers.
+pub(super) async fn mend(cluster: &Cluster, part: &Part) -> Result<(), StorageError> {
+    let mut rows = rows(cluster, part.read_on_all(), part).await?;
+    while rows.try_next().await.map_err(next_row)?.is_some() {}
+    Ok(())
+}
+
+async fn rows(
+    cluster: &Cluster,
+    statement: PreparedStatement,
+    part: &Part,
+) -> Result<TypedRowStream<Row>, StorageError> {
+    let pager = cluster.session().execute_iter(statement, (part.after, part.to)).await;
+    pager.map_err(first_page)?.rows_stream().map_err(shape)
+}
+
+fn on(node: &Node, error: StorageError) -> StorageError {
+    let text = format!("the copy on {} cannot be read", node.address);
+    StorageError::caused(error.kind(), text, error)
+}
+
+/// Repeats what may fail for a moment.
+pub(super) async fn patiently<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    for attempt in 1..ATTEMPTS {
+        match work().await {
+            Ok(done) => return Ok(done),
+            Err(error) => tracing::debug!(%error, "a part of the copies is read again"),
+        }
+        tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
+    }
+    work().await
+}
