@@ -180,6 +180,29 @@ pub struct Line {
     pub cost: Amount,
 }
 
+impl Line {
+    /// Nothing of an item yet.
+    #[must_use]
+    pub const fn of(item: ItemId) -> Self {
+        Self { item, quantity: Amount::ZERO, cost: Amount::ZERO }
+    }
+
+    /// With more of it at that price, unless a sum is too large.
+    #[must_use]
+    pub fn with(self, quantity: Amount, price: Amount) -> Option<Self> {
+        let cost = self.cost.plus(price.times(quantity)?)?;
+        Some(Self { quantity: self.quantity.plus(quantity)?, cost, ..self })
+    }
+
+    /// Without one of it and its share of the cost.
+    #[must_use]
+    pub fn without_one(self) -> Self {
+        let share = Amount::new(self.cost.get() / self.quantity.get().max(1)).unwrap_or(self.cost);
+        let quantity = self.quantity.minus(Amount::ONE).unwrap_or_default();
+        Self { quantity, cost: self.cost.minus(share).unwrap_or_default(), ..self }
+    }
+}
+
 /// An item in stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {

@@ -218,22 +218,15 @@ fn open(c: &Connection, order: &OrderId) -> Acted {
     })
 }
 
-fn line(
-    c: &Connection,
-    order: &OrderId,
-    item: &ItemId,
-) -> rusqlite::Result<Option<(Amount, Amount)>> {
-    let found = |row: &Row<'_>| Ok((amount(row, 0)?, amount(row, 1)?));
+fn line(c: &Connection, order: &OrderId, item: &ItemId) -> rusqlite::Result<Option<Line>> {
+    let found = |row: &Row<'_>| {
+        Ok(Line { item: item.clone(), quantity: amount(row, 0)?, cost: amount(row, 1)? })
+    };
     c.prepare_cached(LINE)?.query_row([order.as_str(), item.as_str()], found).optional()
 }
 
-fn set_line(
-    c: &Connection,
-    order: &OrderId,
-    item: &ItemId,
-    quantity: Amount,
-    cost: Amount,
-) -> rusqlite::Result<()> {
+fn set_line(c: &Connection, order: &OrderId, line: &Line) -> rusqlite::Result<()> {
+    let Line { item, quantity, cost } = line;
     let values = params![order.as_str(), item.as_str(), quantity.signed(), cost.signed()];
     execute(c, SET_LINE, values)
 }
@@ -245,39 +238,28 @@ fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) ->
     let Some(Item { price, .. }) = find_item(c, item)? else {
         return Ok(Err(Refused::NoItem(item.clone())));
     };
-    let (had, cost) = line(c, order, item)?.unwrap_or_default();
+    let line = line(c, order, item)?.unwrap_or_else(|| Line::of(item.clone()));
     let others = c
         .prepare_cached(COST_OF_OTHERS)?
         .query_row([order.as_str(), item.as_str()], |row| amount(row, 0))?;
-    let quantity_now = had.plus(quantity);
-    let cost_now = price.times(quantity).and_then(|more| cost.plus(more));
-    let total = cost_now.and_then(|cost| cost.plus(others));
-    let (Some(quantity), Some(cost), Some(_)) = (quantity_now, cost_now, total) else {
-        return Ok(Err(Refused::TooMuch));
-    };
-    set_line(c, order, item, quantity, cost).map(Ok)
+    let line = line.with(quantity, price).filter(|line| line.cost.plus(others).is_some());
+    let Some(line) = line else { return Ok(Err(Refused::TooMuch)) };
+    set_line(c, order, &line).map(Ok)
 }
 
 fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> Acted {
     if let Err(refused) = open(c, order)? {
         return Ok(Err(refused));
     }
-    let Some((quantity, cost)) = line(c, order, item)? else {
+    let Some(line) = line(c, order, item)?.map(Line::without_one) else {
         return Ok(Err(Refused::NotInOrder));
     };
-    let (quantity, cost) = without_one(quantity, cost);
-    if quantity == Amount::ZERO {
+    if line.quantity == Amount::ZERO {
         execute(c, REMOVE_LINE, [order.as_str(), item.as_str()])?;
     } else {
-        set_line(c, order, item, quantity, cost)?;
+        set_line(c, order, &line)?;
     }
     Ok(Ok(()))
-}
-
-/// A line of at least one, without one of it and its share of the cost.
-fn without_one(quantity: Amount, cost: Amount) -> (Amount, Amount) {
-    let share = Amount::new(cost.get() / quantity.get().max(1)).unwrap_or(cost);
-    (quantity.minus(Amount::ONE).unwrap_or_default(), cost.minus(share).unwrap_or_default())
 }
 
 fn remove_order(c: &Connection, order: &OrderId) -> Acted {

@@ -11,15 +11,12 @@ pub(super) fn with(
     quantity: Amount,
     price: Amount,
 ) -> Result<Vec<Line>, Refused> {
-    let (mut lines, more) = (lines.to_vec(), price.times(quantity).ok_or(Refused::TooMuch)?);
-    match lines.binary_search_by(|line| line.item.cmp(item)) {
-        Ok(at) => {
-            let line = &mut lines[at];
-            line.quantity = line.quantity.plus(quantity).ok_or(Refused::TooMuch)?;
-            line.cost = line.cost.plus(more).ok_or(Refused::TooMuch)?;
-        }
-        Err(at) => lines.insert(at, Line { item: item.clone(), quantity, cost: more }),
-    }
+    let mut lines = lines.to_vec();
+    let at = lines.binary_search_by(|line| line.item.cmp(item)).unwrap_or_else(|at| {
+        lines.insert(at, Line::of(item.clone()));
+        at
+    });
+    lines[at] = lines[at].clone().with(quantity, price).ok_or(Refused::TooMuch)?;
     let total = lines.iter().try_fold(Amount::ZERO, |sum, line| sum.plus(line.cost));
     total.map(|_| lines).ok_or(Refused::TooMuch)
 }
@@ -28,12 +25,9 @@ pub(super) fn with(
 pub(super) fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, Refused> {
     let mut lines = lines.to_vec();
     let at = lines.binary_search_by(|line| line.item.cmp(item)).map_err(|_| Refused::NotInOrder)?;
-    let Line { quantity, cost, .. } = &mut lines[at];
-    let share = Amount::new(cost.get() / quantity.get().max(1)).unwrap_or(*cost);
-    *cost = cost.minus(share).unwrap_or_default();
-    *quantity = quantity.minus(Amount::ONE).unwrap_or_default();
-    if *quantity == Amount::ZERO {
-        lines.remove(at);
+    let line = lines.remove(at).without_one();
+    if line.quantity > Amount::ZERO {
+        lines.insert(at, line);
     }
     Ok(lines)
 }
