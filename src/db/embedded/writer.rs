@@ -154,7 +154,7 @@ impl Thread {
             Err(error) => {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), acts = group.len(), "group commit failed");
                 for act in group {
-                    act.answer(Some(StorageError::new(error.kind(), error.to_string())));
+                    act.answer(Some(error.shared()));
                 }
             }
         }

@@ -230,7 +230,7 @@ fn refuse<T>(
         tracing::warn!(%error, cause, waiting = answers.len(), suppressed, "query failed");
     }
     for answer in answers {
-        drop(answer.send(Err(StorageError::new(error.kind(), error.to_string()))));
+        drop(answer.send(Err(error.shared())));
     }
 }
 

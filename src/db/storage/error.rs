@@ -42,6 +42,12 @@ impl StorageError {
         Self { kind, message: message.into(), source: Some(source.into()) }
     }
 
+    /// The same failure for another who waited for the same; the driver's error stays with this one.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self { kind: self.kind, message: self.message.clone(), source: None }
+    }
+
     /// What a caller can do about it.
     #[must_use]
     pub const fn kind(&self) -> Kind {

@@ -125,10 +125,8 @@ impl Desk {
     fn turn_away(&mut self) {
         let now = Instant::now();
         for waiting in self.waiting.extract_if(.., |waiting| waiting.ask.until <= now) {
-            let outcome = self.lost.as_ref().map_or(Ok(Moved::GaveUp), |error| {
-                Err(StorageError::new(error.kind(), error.to_string()))
-            });
-            drop(waiting.answer.send(outcome));
+            let lost = self.lost.as_ref().map(StorageError::shared);
+            drop(waiting.answer.send(lost.map_or(Ok(Moved::GaveUp), Err)));
         }
     }
 
@@ -202,8 +200,7 @@ impl Desk {
             return self.wait().await;
         }
         for waiting in self.waiting.drain(..) {
-            let again = StorageError::new(error.kind(), error.to_string());
-            drop(waiting.answer.send(Err(again)));
+            drop(waiting.answer.send(Err(error.shared())));
         }
     }
 }
