@@ -79,6 +79,11 @@ impl CassandraCart {
         act(work(Arc::clone(&self.house))).await
     }
 
+    /// Makes one move of one account.
+    async fn direct(&self, key: Key, wanted: Move) -> Done {
+        self.act(move |house| async move { house.direct(key, wanted).await }).await
+    }
+
     async fn begin(&self, keys: Vec<Key>, begin: Move) -> Result<(), StorageError> {
         let beds = Arc::clone(&self.beds);
         self.act(|house| async move { beds.begin(&house, keys, begin).await }).await
@@ -118,9 +123,7 @@ impl CartStore for CassandraCart {
 
     async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
         let begin = Move::Begin { free: 0, price: price.signed() };
-        let begun =
-            self.act(move |house| async move { house.direct(Key::Item(item), begin).await });
-        begun.await?.map_err(unexpected)
+        self.direct(Key::Item(item), begin).await?.map_err(unexpected)
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
@@ -128,20 +131,16 @@ impl CartStore for CassandraCart {
     }
 
     async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        let wanted = Move::Add(quantity.signed());
-        self.act(move |house| async move { house.direct(Key::Item(item), wanted).await }).await
+        self.direct(Key::Item(item), Move::Add(quantity.signed())).await
     }
 
     async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        let wanted = Move::Remove(quantity.signed());
-        self.act(move |house| async move { house.direct(Key::Item(item), wanted).await }).await
+        self.direct(Key::Item(item), Move::Remove(quantity.signed())).await
     }
 
     async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
         let begin = Move::Begin { free: 0, price: 0 };
-        let begun =
-            self.act(move |house| async move { house.direct(Key::User(user), begin).await });
-        begun.await?.map_err(unexpected)
+        self.direct(Key::User(user), begin).await?.map_err(unexpected)
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
@@ -149,13 +148,11 @@ impl CartStore for CassandraCart {
     }
 
     async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
-        let wanted = Move::Add(amount.signed());
-        self.act(move |house| async move { house.direct(Key::User(user), wanted).await }).await
+        self.direct(Key::User(user), Move::Add(amount.signed())).await
     }
 
     async fn pay(&self, user: UserId, amount: Amount) -> Done {
-        let wanted = Move::Remove(amount.signed());
-        self.act(move |house| async move { house.direct(Key::User(user), wanted).await }).await
+        self.direct(Key::User(user), Move::Remove(amount.signed())).await
     }
 
     async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
