@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::batch::{Batch, Batcher};
+use super::connection::Connector;
 use super::error::storage;
 use super::overview::overview;
 use crate::db::storage::StorageError;
@@ -15,9 +16,9 @@ use crate::overview::model::{GameId, Overview};
 const FIND: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
                     tags FROM overviews WHERE game_id = ANY($1)";
 
-/// Point reads. An answer is a row, shared by all who asked for it and read by each in its own
+/// An answer is a row, shared by all who asked for it and read by each in its own
 /// task, so that the next query need not wait for that.
-pub(super) struct Find;
+struct Find;
 
 #[async_trait]
 impl Batch for Find {
@@ -56,11 +57,23 @@ fn give<T: Clone>(ids: &[i32], mut found: Vec<(i32, T)>) -> Vec<Option<T>> {
     ids.iter().map(of).collect()
 }
 
-impl Batcher<Find> {
+/// Two that find, one odd ids and one even: while one waits for its query the other's is under way.
+pub(super) struct Finder([Batcher<Find>; 2]);
+
+impl Finder {
+    pub(super) fn start(connector: &Connector) -> Self {
+        Self([Batcher::start(connector, Find), Batcher::start(connector, Find)])
+    }
+
     /// The game of that id.
     pub(super) async fn game(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
-        let row = self.ask(id).await?;
+        let row = self.0[(id.0 & 1) as usize].ask(id).await?;
         row.as_deref().map(overview).transpose().map_err(storage)
+    }
+
+    /// Whether the server answers, whatever it has.
+    pub(super) async fn ping(&self) -> Result<(), StorageError> {
+        self.0[0].ask(GameId(1)).await.map(drop)
     }
 }
 

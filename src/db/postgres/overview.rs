@@ -9,7 +9,7 @@ use super::batch::Batcher;
 use super::connection::{Connector, act};
 use super::counter::Counter;
 use super::create::CreateGames;
-use super::find::Find;
+use super::find::Finder;
 use crate::db::storage::{Create, Cursor, OverviewStore, Page, Remove, StorageError, Update};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -22,8 +22,7 @@ const REMOVE: &str = "DELETE FROM overviews WHERE game_id = $1";
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
 
 pub(super) struct PostgresOverviews {
-    /// Two, for odd and even ids: while one waits for its query the other's is under way.
-    find: [Batcher<Find>; 2],
+    find: Finder,
     create: Batcher<CreateGames>,
     pool: Pool,
 }
@@ -31,7 +30,7 @@ pub(super) struct PostgresOverviews {
 impl PostgresOverviews {
     pub(super) fn new(connector: &Connector, counter: Counter) -> Result<Self, StorageError> {
         Ok(Self {
-            find: [Batcher::start(connector, Find), Batcher::start(connector, Find)],
+            find: Finder::start(connector),
             create: Batcher::start(connector, CreateGames { counter }),
             pool: connector.pool()?,
         })
@@ -41,7 +40,7 @@ impl PostgresOverviews {
 #[async_trait]
 impl OverviewStore for PostgresOverviews {
     async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
-        self.find[(id.0 & 1) as usize].game(id).await
+        self.find.game(id).await
     }
 
     async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
@@ -77,7 +76,7 @@ impl OverviewStore for PostgresOverviews {
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
-        self.find[0].ask(GameId(1)).await.map(drop)
+        self.find.ping().await
     }
 }
 

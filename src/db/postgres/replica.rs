@@ -11,7 +11,7 @@ use super::batch::{Batch, Batcher};
 use super::compare::compare;
 use super::connection::Connector;
 use super::error;
-use super::find::Find;
+use super::find::Finder;
 use super::overview::page;
 use crate::db::storage::{Compared, Copies, Cursor, Kind, Page, Position, Replica, StorageError};
 use crate::overview::model::{GameId, Overview};
@@ -27,7 +27,7 @@ pub(super) struct PostgresReplica {
     replayed: Batcher<Lsn>,
     /// A position that the replica is known to have reached; it never goes back.
     known: AtomicU64,
-    find: Batcher<Find>,
+    find: Finder,
     pool: Pool,
     /// To the primary and to the replica.
     ends: [Connector; 2],
@@ -49,7 +49,7 @@ impl PostgresReplica {
             written: Batcher::start(primary, Lsn(WRITTEN)),
             replayed: Batcher::start(replica, Lsn(REPLAYED)),
             known: AtomicU64::new(0),
-            find: Batcher::start(replica, Find),
+            find: Finder::start(replica),
             pool: replica.pool()?,
             ends: [primary.clone(), replica.clone()],
         })
