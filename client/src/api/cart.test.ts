@@ -1,28 +1,12 @@
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { answer, failureOf, fetched } from './answers';
 import { connectCart, isId } from './cart';
-import { ApiError } from './errors';
 
 const cart = connectCart('http://store.example/');
-const fetched = vi.fn<typeof fetch>();
-
-beforeEach(() => {
-  fetched.mockReset();
-  vi.stubGlobal('fetch', fetched);
-});
-
-function answer(body: unknown, status = 200) {
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  fetched.mockResolvedValueOnce(new Response(text, { status }));
-}
 
 function asked() {
   const [url, init] = fetched.mock.lastCall ?? [];
   return `${init?.method} ${url}`;
-}
-
-async function failureOf(promise: Promise<unknown>) {
-  const error = await promise.catch((reason: unknown) => reason);
-  return error instanceof ApiError ? error.kind : error;
 }
 
 test('an item has a stock and a price, or is not for sale', async () => {

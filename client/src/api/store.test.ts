@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { ApiError } from './errors';
+import { describe, expect, test } from 'vitest';
+import { answer, failureOf, fetched } from './answers';
 import { connectStore } from './store';
 
 const GAME = {
@@ -14,23 +14,6 @@ const GAME = {
 
 const store = connectStore('http://store.example/');
 const { signal } = new AbortController();
-const fetched = vi.fn<typeof fetch>();
-
-beforeEach(() => {
-  fetched.mockReset();
-  vi.stubGlobal('fetch', fetched);
-});
-
-function answer(body: unknown, status = 200) {
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  fetched.mockResolvedValueOnce(new Response(text, { status }));
-}
-
-async function failureOf(promise: Promise<unknown>) {
-  const error = await promise.catch((reason: unknown) => reason);
-  return error instanceof ApiError ? error.kind : error;
-}
-
 describe('an overview', () => {
   test('comes as an array of one, underscores as spaces', async () => {
     answer([GAME]);

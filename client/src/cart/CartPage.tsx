@@ -1,10 +1,10 @@
 import { useState } from 'react';
 import type { Order } from '../api/cart';
 import { useFailure } from '../api/useFailure';
+import { ToCatalogue } from '../catalogue/ToCatalogue';
 import { focusMain } from '../page/main-landmark';
 import { useDocumentTitle } from '../page/useDocumentTitle';
 import { useFocusAfterTrouble } from '../page/useFocusAfterTrouble';
-import { Link } from '../router/Link';
 import { Notice } from '../ui/Notice';
 import { StoreTrouble } from '../ui/StoreTrouble';
 import { credits, games, totalQuantity } from './amounts';
@@ -96,14 +96,6 @@ function ThankYou({ order }: { order: Order }) {
     >
       Your order is paid: {games(totalQuantity(order.lines))} for {credits(order.total)}.
     </Notice>
-  );
-}
-
-function ToCatalogue() {
-  return (
-    <Link className="sf-button" href="/">
-      To the catalogue
-    </Link>
   );
 }
 

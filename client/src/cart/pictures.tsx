@@ -1,3 +1,5 @@
+import type { ReactNode } from 'react';
+
 export function CartPicture({ size = 20 }: { size?: number }) {
   return (
     <svg viewBox="0 0 20 20" width={size} height={size} fill="none" aria-hidden="true">
@@ -17,40 +19,27 @@ export function CartPicture({ size = 20 }: { size?: number }) {
 /** A bag on a counter, nothing in it. */
 export function EmptyBag() {
   return (
-    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
-      <path
-        d="M56 34h48l5 44H51z"
-        fill="var(--sf-raised)"
-        stroke="var(--sf-line-strong)"
-        strokeWidth="2"
-        strokeLinejoin="round"
-      />
+    <OnCounter>
+      <Bag />
       <path
         d="M68 42V28a12 12 0 0 1 24 0v14"
         stroke="var(--sf-lamp)"
         strokeWidth="2.5"
         strokeLinecap="round"
       />
-      <path d="M14 80h132" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
-    </svg>
+    </OnCounter>
   );
 }
 
 /** The same bag, filled. */
 export function FullBag() {
   return (
-    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+    <OnCounter>
       <g fill="var(--sf-lamp)">
         <rect x="62" y="16" width="14" height="24" rx="2" transform="rotate(-8 69 28)" />
         <rect x="84" y="14" width="14" height="26" rx="2" transform="rotate(7 91 27)" />
       </g>
-      <path
-        d="M56 34h48l5 44H51z"
-        fill="var(--sf-raised)"
-        stroke="var(--sf-line-strong)"
-        strokeWidth="2"
-        strokeLinejoin="round"
-      />
+      <Bag />
       <path
         d="m69 57 8 8 15-17"
         stroke="var(--sf-best)"
@@ -58,7 +47,27 @@ export function FullBag() {
         strokeLinecap="round"
         strokeLinejoin="round"
       />
+    </OnCounter>
+  );
+}
+
+function OnCounter({ children }: { children: ReactNode }) {
+  return (
+    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+      {children}
       <path d="M14 80h132" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
     </svg>
+  );
+}
+
+function Bag() {
+  return (
+    <path
+      d="M56 34h48l5 44H51z"
+      fill="var(--sf-raised)"
+      stroke="var(--sf-line-strong)"
+      strokeWidth="2"
+      strokeLinejoin="round"
+    />
   );
 }

@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useImage } from '../api/queries';
 import { GameOffer } from '../cart/Offer';
+import { ToCatalogue } from '../catalogue/ToCatalogue';
 import { GameOverview, type Shown } from '../overview/GameOverview';
 import { MissingGame } from '../overview/MissingGame';
 import { useDocumentTitle } from '../page/useDocumentTitle';
@@ -52,13 +53,5 @@ function Backdrop({ id }: { id: number }) {
     <div className="backdrop" aria-hidden="true">
       <img src={data} alt="" decoding="async" />
     </div>
-  );
-}
-
-function ToCatalogue() {
-  return (
-    <Link className="sf-button" href="/">
-      To the catalogue
-    </Link>
   );
 }
