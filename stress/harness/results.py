@@ -10,17 +10,23 @@ from . import backends, places, tables
 def add_flags(parser: argparse.ArgumentParser, quick: bool = True) -> None:
     """The flags of a script that measures several backends."""
     parser.add_argument("--no-build", action="store_true", help="use the binaries that are there")
-    parser.add_argument("--out", type=Path, metavar="DIR",
-                        help="for the results [stress/results; with --quick a git-ignored folder]")
+    add_out(parser)
     if quick:
         parser.add_argument("--quick", action="store_true",
                             help="to see that it works; not to quote")
 
 
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The flag for where results go, of a script that builds nothing."""
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="for the results [stress/results; with --quick a git-ignored folder]")
+
+
 def folder(args: argparse.Namespace) -> Path:
     """Where the flags want them."""
     out: Path | None = args.out
-    return out or (places.TRIALS if args.quick else places.RESULTS)
+    quick = getattr(args, "quick", False)
+    return out or (places.TRIALS if quick else places.RESULTS)
 
 
 def name(recipe: dict[str, object], what: str, wanted: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 use std::net::ToSocketAddrs;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Url};
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::balancer::Balancer;
 use crate::http::{Answer, ask, client};
+use crate::own_server::OwnServer;
 use crate::ports::Port;
 use crate::process::{PATIENCE, Server, errors, output, printed, storefront};
 use crate::proxy::Proxy;
@@ -25,6 +26,8 @@ pub struct Fleet {
     url: String,
     /// What stands before a database that is reached by network and may be cut off.
     pub proxy: Option<Proxy>,
+    /// The nodes that hold the store, if some may be killed.
+    pub cluster: Option<Arc<OwnServer>>,
     /// What stands before the programs, if clients do not go to them in turn.
     pub balancer: Option<Balancer>,
     database: OwnDatabase,
@@ -51,6 +54,14 @@ impl Fleet {
         Self::on(database, url, proxy, programs)
     }
 
+    /// So many programs on an empty store of which three nodes have a copy each.
+    pub fn on_a_cluster(cluster: &Arc<OwnServer>, programs: usize) -> Self {
+        let keyspace = format!("{}_{:x}", cluster.value("cassandra"), rand::random::<u32>());
+        let url = format!("{keyspace}?replication=3");
+        let database = OwnDatabase::at(url.clone(), Arc::clone(cluster));
+        Self { cluster: Some(Arc::clone(cluster)), ..Self::on(database, url, None, programs) }
+    }
+
     fn on(database: OwnDatabase, url: String, proxy: Option<Proxy>, programs: usize) -> Self {
         // Each client of a proof has a connection of its own.
         rlimit::increase_nofile_limit(u64::MAX).expect("as many files as may be open");
@@ -60,8 +71,8 @@ impl Fleet {
             Program { port, server }
         };
         let programs = std::iter::repeat_with(program).take(programs).collect();
-        let (turn, client, balancer) = (AtomicUsize::new(0), client(), None);
-        Self { programs, turn, client, url, proxy, balancer, database }
+        let (turn, client) = (AtomicUsize::new(0), client());
+        Self { programs, turn, client, url, proxy, cluster: None, balancer: None, database }
     }
 
     /// The same with nginx before the programs, to which all requests go.

@@ -34,6 +34,9 @@ mod fleet;
 mod http;
 mod model;
 mod nemesis;
+#[path = "../faults/own_server.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
+mod own_server;
 mod ports;
 #[path = "../program/process.rs"]
 #[expect(dead_code, reason = "other test programs use the rest")]

@@ -1,5 +1,5 @@
 //! Many clients, while programs are killed and the database is cut off; once with the clients at the
-//! programs themselves, once behind nginx.
+//! programs themselves, once behind nginx, once on three nodes of which one dies.
 //!
 //! Afterwards nothing differs: not in the store by itself (`storefront audit`), and not between the
 //! store and what the clients were told. What has no answer may have happened or not, but wholly.
@@ -16,6 +16,7 @@ use crate::balancer::Balancer;
 use crate::books::{Books, Shop};
 use crate::clients::{Client, Street};
 use crate::fleet::Fleet;
+use crate::own_server::{OwnServer, while_others_work};
 use crate::process::PATIENCE;
 use crate::proxy::Mode;
 
@@ -35,6 +36,12 @@ async fn whatever_breaks_every_sum_stays_right(backend: &str) {
 async fn whatever_breaks_behind_nginx_every_sum_stays_right(backend: &str) {
     let fleet = async || Fleet::behind_a_proxy(backend, PROGRAMS).await.behind_nginx().await;
     rounds(backend, fleet, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_node_of_three_dies_every_sum_stays_right() {
+    let cluster = OwnServer::cluster().await;
+    rounds("cassandra, three nodes", async || Fleet::on_a_cluster(&cluster, PROGRAMS), 3).await;
 }
 
 /// Rounds until the time of a soak is over; one without it.
@@ -92,10 +99,14 @@ impl Day {
         tokio::time::sleep(pause).await;
     }
 
-    /// Kills one or two programs, or cuts the database off for a while.
+    /// Kills one or two programs, or a node, or cuts the database off for a while.
     async fn fault(&self, rng: &mut StdRng) {
         let (first, kind) = (rng.random_range(0..PROGRAMS), rng.random_range(0..4));
-        match (&self.street.fleet.proxy, kind) {
+        let fleet = &self.street.fleet;
+        if let (Some(cluster), 0..3) = (&fleet.cluster, kind) {
+            return self.lose_a_node(cluster, first, rng).await;
+        }
+        match (&fleet.proxy, kind) {
             (Some(proxy), 0 | 1) => {
                 let refused = rng.random_range(1..12);
                 proxy.set(Mode::Cut);
@@ -108,6 +119,18 @@ impl Day {
             }
             _ => self.kill(first).await,
         }
+    }
+
+    /// Kills one node of three, now and then a program as well, and brings the node back.
+    async fn lose_a_node(&self, cluster: &Arc<OwnServer>, program: usize, rng: &mut StdRng) {
+        let name = format!("cassandra:{}", rng.random_range(1..4));
+        let killed = name.clone();
+        while_others_work(cluster, move |it| it.kill(&killed)).await;
+        self.until(&self.street.answered, rng.random_range(50..400)).await;
+        if rng.random() {
+            self.kill(program).await;
+        }
+        while_others_work(cluster, move |it| it.start_again(&name)).await;
     }
 
     async fn kill(&self, number: usize) {

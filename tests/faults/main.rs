@@ -25,6 +25,7 @@ mod read_only;
 mod restart;
 mod shop;
 mod silence;
+mod small_disk;
 mod stranger;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test programs use the rest")]

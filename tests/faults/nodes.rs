@@ -11,11 +11,6 @@ use crate::own_server::{OwnServer, while_others_work};
 use crate::process::Server;
 use crate::shop::{PATIENCE, answer, every_act, everything_works_again, is_unavailable, serve};
 
-/// No node keeps anything for another that is away, and none acknowledges what is not on its own disk.
-/// By `periodic`, Cassandra's default, a node that is killed forgets what it acknowledged in the last
-/// tenth of a second. With another node away at that time too few copies have it.
-const SETTINGS: [&str; 3] =
-    ["hinted_handoff_enabled=false", "commitlog_sync=batch", "commitlog_sync_period=0ms"];
 /// A cluster needs some time to be sure that a node is dead. Until then a page of the catalogue may
 /// wait for that node in vain.
 const NOTICED: Duration = Duration::from_secs(40);
@@ -24,7 +19,7 @@ const NOTICED: Duration = Duration::from_secs(40);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_of_three_nodes() {
     let mut rng = crate::random();
-    let cluster = started().await;
+    let cluster = OwnServer::cluster().await;
     what_a_node_missed_is_named_and_mended(&cluster, &mut rng).await;
     one_node_of_three_is_not_missed_and_two_lose_nothing(&cluster, &mut rng).await;
 }
@@ -62,13 +57,6 @@ async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
     }
     writers.undisturbed(20).await;
     writers.are_right(&server).await;
-}
-
-async fn started() -> Arc<OwnServer> {
-    let settings = SETTINGS.iter().flat_map(|setting| ["--yaml", setting]);
-    let what: Vec<_> = ["cassandra", "--nodes", "3"].into_iter().chain(settings).collect();
-    let start = move || OwnServer::start(&what);
-    Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
 }
 
 /// Waits until every kind of request has worked for three seconds.

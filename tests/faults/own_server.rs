@@ -1,7 +1,7 @@
 //! A database server of a test's own, which may be killed.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -9,6 +9,12 @@ use crate::process::{errors, output, printed};
 
 /// The highest of the ports that a set of servers counts from its base.
 const HIGHEST: u16 = 90;
+
+/// No node keeps anything for another that is away, and none acknowledges what is not on its own disk.
+/// By `periodic`, Cassandra's default, a node that is killed forgets what it acknowledged in the last
+/// tenth of a second. With another node away at that time too few copies have it.
+const OF_A_CLUSTER: [&str; 3] =
+    ["hinted_handoff_enabled=false", "commitlog_sync=batch", "commitlog_sync_period=0ms"];
 
 /// A server in a folder of its own, gone with the value.
 pub struct OwnServer {
@@ -36,6 +42,14 @@ impl OwnServer {
         server
     }
 
+    /// Three nodes of Cassandra; takes half a minute.
+    pub async fn cluster() -> Arc<Self> {
+        let settings = OF_A_CLUSTER.iter().flat_map(|setting| ["--yaml", setting]);
+        let what: Vec<_> = ["cassandra", "--nodes", "3"].into_iter().chain(settings).collect();
+        let start = move || Self::start(&what);
+        Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
+    }
+
     /// What the script says of it under that name, such as `postgres`: its URL.
     pub fn value(&self, name: &str) -> &str {
         let of_name = |line| str::strip_prefix(line, name)?.strip_prefix(' ');
@@ -57,12 +71,17 @@ impl OwnServer {
         self.script(&["start", name]);
     }
 
-    /// The postmaster's number.
-    pub fn id(&self) -> u32 {
+    /// The number of the process of `postgres`, its postmaster, or of a node.
+    pub fn id(&self, name: &str) -> u32 {
         let status = output(&mut self.command(&["status"]));
-        let text = printed(&status);
-        let id = text.lines().find_map(|line| line.strip_prefix("state postgres running "));
+        let (text, state) = (printed(&status), format!("state {name} running "));
+        let id = text.lines().find_map(|line| line.strip_prefix(&state));
         id.unwrap_or_else(|| panic!("{text}")).parse().expect("a number")
+    }
+
+    /// Where the script keeps it: its `--dir`.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("servers")
     }
 
     fn script(&self, arguments: &[&str]) {
@@ -72,7 +91,7 @@ impl OwnServer {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(script());
-        command.arg("--dir").arg(self.folder.path().join("servers")).args(arguments);
+        command.arg("--dir").arg(self.folder()).args(arguments);
         command
     }
 }
@@ -93,7 +112,7 @@ pub async fn while_others_work(
 }
 
 /// The program that starts servers.
-pub fn script() -> std::path::PathBuf {
+pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/servers")
 }
 

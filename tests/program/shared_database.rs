@@ -33,6 +33,11 @@ async fn servers_that_share_a_postgres_database_assign_different_ids_and_see_eac
     different_ids("postgres", 4, 20_000).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_share_a_cassandra_keyspace_assign_different_ids_and_see_each_other() {
+    different_ids("cassandra", 4, 20_000).await;
+}
+
 /// Clients at all servers create games, every tenth under an id of its own that the counter is
 /// about to reach: each game has an id of its own, and is there.
 async fn different_ids(backend: &str, servers: usize, games: usize) {

@@ -37,6 +37,12 @@ impl OwnDatabase {
         Self { url, _guard: guard, folder }
     }
 
+    /// The one of that URL, which is gone with the guard.
+    pub fn at(url: String, guard: impl Any + Send + Sync) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { url, _guard: Box::new(guard), folder }
+    }
+
     /// A new one on the backend that all tests of a run are on: `STOREFRONT_TEST_BACKEND`, else
     /// embedded.
     pub async fn of_this_run() -> Self {
