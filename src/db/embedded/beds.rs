@@ -1,20 +1,19 @@
 //! Test beds: orders, items and users that take the place of those of the same ids.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cart::execute;
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 
+const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = ?1";
 /// What a paid order took that is replaced is remembered apart from what present orders took.
 const ERASE_CHARGE: &str = "UPDATE cart_users SET charged = charged - o.cost, erased = erased + o.cost \
      FROM (SELECT user_id, user_epoch, \
                   (SELECT coalesce(sum(cost), 0) FROM cart_lines WHERE order_id = ?1) AS cost \
-           FROM cart_orders WHERE order_id = ?1 AND paid = 1) AS o \
+           FROM cart_orders WHERE order_id = ?1) AS o \
      WHERE cart_users.user_id = o.user_id AND cart_users.epoch = o.user_epoch";
 const ERASE_SALES: &str = "UPDATE cart_items SET sold = sold - l.quantity, erased = erased + l.quantity \
-     FROM (SELECT item_id, item_epoch, quantity FROM cart_lines \
-           WHERE order_id = ?1 AND EXISTS \
-           (SELECT 1 FROM cart_orders WHERE order_id = ?1 AND paid = 1)) AS l \
+     FROM (SELECT item_id, item_epoch, quantity FROM cart_lines WHERE order_id = ?1) AS l \
      WHERE cart_items.item_id = l.item_id AND cart_items.epoch = l.item_epoch";
 const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
 const PUT_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2) \
@@ -31,7 +30,13 @@ const PUT_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES 
 pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<()> {
     for order in orders {
         let id = order.id.as_str();
-        for sql in [ERASE_CHARGE, ERASE_SALES, REMOVE_LINES] {
+        let paid = c.prepare_cached(IS_PAID)?.query_row([id], |row| row.get(0)).optional()?;
+        let former: &[&str] = match paid {
+            None => &[],
+            Some(false) => &[REMOVE_LINES],
+            Some(true) => &[ERASE_CHARGE, ERASE_SALES, REMOVE_LINES],
+        };
+        for sql in former {
             execute(c, sql, [id])?;
         }
         execute(c, PUT_ORDER, [id, order.user.as_str()])?;
