@@ -1,20 +1,17 @@
 //! Test beds: orders, items and users that take the place of those of the same ids.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::cart::execute;
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 
-const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = ?1";
-/// What a paid order took that is replaced is remembered apart from what present orders took.
-const ERASE_CHARGE: &str = "UPDATE cart_users SET charged = charged - o.cost, erased = erased + o.cost \
-     FROM (SELECT user_id, user_epoch, \
-                  (SELECT coalesce(sum(cost), 0) FROM cart_lines WHERE order_id = ?1) AS cost \
-           FROM cart_orders WHERE order_id = ?1) AS o \
-     WHERE cart_users.user_id = o.user_id AND cart_users.epoch = o.user_epoch";
-const ERASE_SALES: &str = "UPDATE cart_items SET sold = sold - l.quantity, erased = erased + l.quantity \
-     FROM (SELECT item_id, item_epoch, quantity FROM cart_lines WHERE order_id = ?1) AS l \
-     WHERE cart_items.item_id = l.item_id AND cart_items.epoch = l.item_epoch";
+const FORMER: &str = "SELECT user_id, user_epoch, paid FROM cart_orders WHERE order_id = ?1";
+const FORMER_LINES: &str =
+    "SELECT item_id, item_epoch, quantity, cost FROM cart_lines WHERE order_id = ?1";
+const ERASE_SALE: &str = "UPDATE cart_items SET sold = sold - ?3, erased = erased + ?3 \
+                          WHERE item_id = ?1 AND epoch = ?2";
+const ERASE_CHARGE: &str = "UPDATE cart_users SET charged = charged - ?3, erased = erased + ?3 \
+                            WHERE user_id = ?1 AND epoch = ?2";
 const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
 const PUT_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2) \
                          ON CONFLICT DO UPDATE SET user_id = ?2, paid = 0, user_epoch = 0";
@@ -30,15 +27,7 @@ const PUT_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES 
 pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<()> {
     for order in orders {
         let id = order.id.as_str();
-        let paid = c.prepare_cached(IS_PAID)?.query_row([id], |row| row.get(0)).optional()?;
-        let former: &[&str] = match paid {
-            None => &[],
-            Some(false) => &[REMOVE_LINES],
-            Some(true) => &[ERASE_CHARGE, ERASE_SALES, REMOVE_LINES],
-        };
-        for sql in former {
-            execute(c, sql, [id])?;
-        }
+        erase(c, id)?;
         execute(c, PUT_ORDER, [id, order.user.as_str()])?;
         for line in &order.lines {
             let (quantity, cost) = (line.quantity.signed(), line.cost.signed());
@@ -46,6 +35,26 @@ pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<(
         }
     }
     Ok(())
+}
+
+/// Removes the lines of the order of that id, if there is one. What it took when it was paid is
+/// remembered apart from what present orders took.
+fn erase(c: &Connection, id: &str) -> rusqlite::Result<()> {
+    let owner = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get(2)?));
+    let former = c.prepare_cached(FORMER)?.query_row([id], owner).optional()?;
+    let Some((user, epoch, paid)) = former else { return Ok(()) };
+    if paid {
+        let mut cost = 0;
+        let mut lines = c.prepare_cached(FORMER_LINES)?;
+        let mut lines = lines.query([id])?;
+        while let Some(line) = lines.next()? {
+            let (item, epoch) = (line.get::<_, String>(0)?, line.get::<_, i64>(1)?);
+            execute(c, ERASE_SALE, params![item, epoch, line.get::<_, i64>(2)?])?;
+            cost += line.get::<_, i64>(3)?;
+        }
+        execute(c, ERASE_CHARGE, params![user, epoch, cost])?;
+    }
+    execute(c, REMOVE_LINES, [id])
 }
 
 pub(super) fn put_items(c: &Connection, items: &[ItemId], item: Item) -> rusqlite::Result<()> {

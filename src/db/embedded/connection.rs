@@ -18,6 +18,9 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 /// What the log file may keep on disk once it has been copied.
 const KEPT_LOG_BYTES: u32 = 64 << 20;
 
+/// Prepared statements that a connection keeps: more than there are, updates of some columns apart.
+const STATEMENTS: usize = 128;
+
 /// SQLite's page cache of one reader, in KiB (negative by its convention): the inner pages of ten
 /// million games, so that a point read asks the operating system for its leaf alone. The leaves are
 /// in the system's own cache.
@@ -51,6 +54,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(at("open", path))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(at("open", path))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
