@@ -21,6 +21,7 @@ mod lwt;
 mod migrate;
 mod node_schema;
 mod overview;
+mod patience;
 mod ring;
 mod store;
 mod window;

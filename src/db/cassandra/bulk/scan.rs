@@ -11,6 +11,7 @@ use scylla::statement::prepared::PreparedStatement;
 use crate::db::cassandra::connection::{Cluster, Purpose};
 use crate::db::cassandra::error::{self, shape, storage};
 use crate::db::cassandra::game::{self, Row, columns};
+use crate::db::cassandra::patience::patiently;
 use crate::db::cassandra::{act, ring};
 use crate::db::storage::{Digest, Digester, StorageError};
 use crate::overview::model::Overview;
@@ -21,12 +22,11 @@ const PART: &str = concat!(
     columns!(),
     " FROM $.overviews WHERE token(game_id) > ? AND token(game_id) <= ?"
 );
-/// Parts of the ring; one that fails is read again.
+/// Parts of the ring.
 const PARTS: i64 = 128;
 const AT_ONCE: usize = 4;
 /// Rows in one answer: about a megabyte.
 const PAGE: i32 = 2_000;
-const ATTEMPTS: u32 = 6;
 const TRUNCATE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a node tells about the table: its files, and an estimate that it makes now and then.
 const FILES: &str = "SELECT mebibytes FROM system_views.disk_usage \
@@ -75,16 +75,7 @@ impl Scan {
 
     /// The digest of a part of the ring.
     async fn part(self: Arc<Self>, after: i64, to: i64) -> Result<Digest, StorageError> {
-        for attempt in 1.. {
-            match self.read_part(after, to).await {
-                Err(error) if attempt < ATTEMPTS => {
-                    tracing::debug!(%error, after, "a part of the table is read again");
-                    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
-                }
-                result => return result,
-            }
-        }
-        Ok(Digest::default())
+        patiently(|| self.read_part(after, to)).await
     }
 
     async fn read_part(&self, after: i64, to: i64) -> Result<Digest, StorageError> {

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use super::order::State;
 use super::rows::{self, OrderRow, damaged};
 use crate::db::cassandra::connection::{Cluster, Purpose};
 use crate::db::cassandra::error::{self, shape};
+use crate::db::cassandra::patience::patiently;
 use crate::db::cassandra::ring;
 use crate::db::storage::{Audit, Difference, StorageError};
 
@@ -70,7 +72,7 @@ impl Auditor {
     pub(super) async fn audit(&self, house: &House) -> Result<Audit, StorageError> {
         let (mut audit, mut taken) = (Audit::default(), Taken::default());
         // First: what is still noted now may be seen half done in what follows.
-        audit.unfinished = house.attempts.unfinished().await?;
+        audit.unfinished = patiently(|| house.attempts.unfinished()).await?;
         let orders = self.scan::<rows::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
@@ -99,11 +101,7 @@ impl Auditor {
         let (session, statement) = (self.cluster.session(), statement.clone());
         let part = move |range: (i64, i64)| {
             let (session, statement) = (Arc::clone(&session), statement.clone());
-            async move {
-                let pager = session.execute_iter(statement, range).await;
-                let rows = pager.map_err(error::first_page)?.rows_stream::<T>().map_err(shape)?;
-                rows.map_err(error::next_row).try_collect::<Vec<T>>().await
-            }
+            async move { patiently(|| read_part(&session, &statement, range)).await }
         };
         let parts = stream::iter(ring::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
         parts.map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten()
@@ -118,12 +116,13 @@ impl Auditor {
         taken: &Taken,
     ) -> Result<(Head, i64), StorageError> {
         for _ in 0..LOOKS {
-            let reserved = if head.held == 0 { vec![] } else { self.reserved(key).await? };
+            let reserved =
+                if head.held == 0 { vec![] } else { patiently(|| self.reserved(key)).await? };
             if reserved.iter().map(|(_, amount)| amount).sum::<i64>() == head.held {
                 let paid = reserved.iter().filter(|(act, _)| taken.attempts.contains(act));
                 return Ok((head, paid.map(|(_, amount)| amount).sum()));
             }
-            let page = house.desks.accounts().read(key, [], true).await?;
+            let page = patiently(|| house.desks.accounts().read(key, [], true)).await?;
             head = page.head.ok_or_else(damaged)?;
         }
         Err(busy())
@@ -134,6 +133,19 @@ impl Auditor {
         let rows = result.into_rows_result().map_err(shape)?;
         rows.rows().map_err(shape)?.map(|row| row.map_err(shape)).collect()
     }
+}
+
+async fn read_part<T>(
+    session: &Session,
+    statement: &PreparedStatement,
+    range: (i64, i64),
+) -> Result<Vec<T>, StorageError>
+where
+    T: for<'a, 'b> DeserializeRow<'a, 'b> + Send + 'static,
+{
+    let pager = session.execute_iter(statement.clone(), range).await;
+    let rows = pager.map_err(error::first_page)?.rows_stream::<T>().map_err(shape)?;
+    rows.map_err(error::next_row).try_collect().await
 }
 
 impl Taken {

@@ -1,7 +1,6 @@
 //! Reading the copies of a part side by side, and mending them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::try_join_all;
 use futures::stream::TryStreamExt;
@@ -19,8 +18,6 @@ use super::range::{Digest, Range};
 use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::error::{first_page, next_row, shape};
 use crate::db::storage::StorageError;
-
-const ATTEMPTS: u32 = 5;
 
 /// A row as it is compared: where it is, and a hash of all values.
 struct Row {
@@ -133,19 +130,4 @@ async fn rows(
 fn on(node: &Node, error: StorageError) -> StorageError {
     let text = format!("the copy on {} cannot be read", node.address);
     StorageError::caused(error.kind(), text, error)
-}
-
-/// Repeats what may fail for a moment.
-pub(super) async fn patiently<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
-where
-    F: Future<Output = Result<T, StorageError>>,
-{
-    for attempt in 1..ATTEMPTS {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(error) => tracing::debug!(%error, "a part of the copies is read again"),
-        }
-        tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
-    }
-    work().await
 }

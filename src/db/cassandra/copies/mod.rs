@@ -16,9 +16,10 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use self::ground::{Ground, Part};
-use self::look::{look, mend, patiently};
+use self::look::{look, mend};
 use self::range::{Judged, Range};
 use super::connection::Cluster;
+use super::patience::patiently;
 use crate::db::storage::{Compared, Copies, StorageError};
 
 /// Rows after which a range ends; those of one partition stay together.
