@@ -54,10 +54,11 @@ fn rounds() -> usize {
     std::env::var("STOREFRONT_SOAK_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"))
 }
 
-/// What a test draws from, and prints.
+/// What a test draws from, and prints with its name: tests run beside each other.
 fn seed() -> u64 {
     let seed = std::env::var("STOREFRONT_TEST_SEED")
         .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-    println!("STOREFRONT_TEST_SEED={seed}");
+    let thread = std::thread::current();
+    println!("STOREFRONT_TEST_SEED={seed} {}", thread.name().unwrap_or_default());
     seed
 }
