@@ -13,20 +13,19 @@ def add_flags(parser: argparse.ArgumentParser, quick: bool = True) -> None:
     add_out(parser)
     if quick:
         parser.add_argument("--quick", action="store_true",
-                            help="to see that it works; not to quote")
+                            help="to see that it works; not to quote, and not in stress/results")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
     """The flag for where results go, of a script that builds nothing."""
-    parser.add_argument("--out", type=Path, metavar="DIR",
-                        help="for the results [stress/results; with --quick a git-ignored folder]")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for the results [stress/results]")
+    parser.set_defaults(quick=False)
 
 
 def folder(args: argparse.Namespace) -> Path:
     """Where the flags want them."""
     out: Path | None = args.out
-    quick = getattr(args, "quick", False)
-    return out or (places.TRIALS if quick else places.RESULTS)
+    return out or (places.TRIALS if args.quick else places.RESULTS)
 
 
 def name(recipe: dict[str, object], what: str, wanted: Sequence[str]) -> str:

@@ -103,17 +103,15 @@ impl Day {
     async fn fault(&self, rng: &mut StdRng) {
         let (first, kind) = (rng.random_range(0..PROGRAMS), rng.random_range(0..4));
         let fleet = &self.street.fleet;
-        if let (Some(cluster), 0..3) = (&fleet.cluster, kind) {
-            return self.lose_a_node(cluster, first, rng).await;
-        }
-        match (&fleet.proxy, kind) {
-            (Some(proxy), 0 | 1) => {
+        match (&fleet.cluster, &fleet.proxy, kind) {
+            (Some(cluster), _, 0..3) => self.lose_a_node(cluster, first, rng).await,
+            (_, Some(proxy), 0 | 1) => {
                 let refused = rng.random_range(1..12);
                 proxy.set(Mode::Cut);
                 self.until(&self.street.unknown, refused).await;
                 proxy.restore();
             }
-            (_, 3) => {
+            (_, _, 3) => {
                 let (one, other) = (self.kill(first), self.kill((first + 1) % PROGRAMS));
                 futures::future::join(one, other).await;
             }

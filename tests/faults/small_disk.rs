@@ -10,20 +10,17 @@ use crate::own_server::{OwnServer, script, while_others_work};
 use crate::process::{errors, output};
 use crate::support::postgres::execute;
 
-/// Of a size such as `16m` where the server's tables are, in a mount namespace of the server's own.
+/// Where the server's tables are, in a mount namespace of the server's own.
 pub struct SmallDisk {
     server: Arc<OwnServer>,
     name: &'static str,
     mount: PathBuf,
-    _folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// PostgreSQL; its first tables have room, and those of the store have not.
     pub async fn of_postgres() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mount = folder.path().to_owned();
-        let disk = Self::of(&["postgres"], "postgres", folder, |_| mount).await;
+        let disk = Self::of(vec!["postgres"], "postgres", "small").await;
         for sql in [
             &format!("CREATE TABLESPACE small LOCATION '{}'", disk.mount.display()),
             "GRANT CREATE ON TABLESPACE small TO storefront",
@@ -36,12 +33,16 @@ impl SmallDisk {
 
     /// Cassandra, which writes what it has in memory into its tables early.
     pub async fn of_cassandra() -> Self {
-        let memory = ["memtable_heap_space=8MiB", "memtable_offheap_space=8MiB"];
-        let settings = memory.iter().flat_map(|setting| ["--yaml", setting]);
-        let what: Vec<_> = ["cassandra", "--heap", "512M"].into_iter().chain(settings).collect();
-        let folder = tempfile::tempdir().unwrap();
-        let keyspace = |server: &OwnServer| server.folder().join("cassandra/1/data/storefront");
-        Self::of(&what, "cassandra:1", folder, keyspace).await
+        let what = vec![
+            "cassandra",
+            "--heap",
+            "512M",
+            "--yaml",
+            "memtable_heap_space=8MiB",
+            "--yaml",
+            "memtable_offheap_space=8MiB",
+        ];
+        Self::of(what, "cassandra:1", "cassandra/1/data/storefront").await
     }
 
     /// As the program takes it.
@@ -64,17 +65,12 @@ impl SmallDisk {
         while_others_work(&self.server, move |it| inside(it, name, &["sh", "-c", &steps])).await;
     }
 
-    async fn of(
-        what: &[&str],
-        name: &'static str,
-        folder: tempfile::TempDir,
-        mount: impl FnOnce(&OwnServer) -> PathBuf,
-    ) -> Self {
-        let what: Vec<_> = what.iter().map(ToString::to_string).collect();
+    /// What the script makes of these words, and where in its folder that server has its tables.
+    async fn of(what: Vec<&'static str>, name: &'static str, tables: &str) -> Self {
         let server = tokio::task::spawn_blocking(move || in_a_namespace(&what)).await.unwrap();
-        let mount = mount(&server);
+        let mount = server.folder().join(tables);
         put_under(&server, name, &mount);
-        Self { server: Arc::new(server), name, mount, _folder: folder }
+        Self { server: Arc::new(server), name, mount }
     }
 }
 
@@ -94,14 +90,13 @@ fn is_root() -> bool {
 }
 
 /// A server in a mount namespace of its own.
-fn in_a_namespace(what: &[String]) -> OwnServer {
+fn in_a_namespace(what: &[&str]) -> OwnServer {
     let mut command = Command::new("unshare");
     // Other users than root may do this in a user namespace, as themselves: PostgreSQL refuses to
     // run as root.
     let user: &[_] = if is_root() { &[] } else { &["--map-current-user", "--keep-caps"] };
     command.arg("--mount").args(user).arg(script());
-    let what: Vec<_> = what.iter().map(String::as_str).collect();
-    OwnServer::start_by(command, &what)
+    OwnServer::start_by(command, what)
 }
 
 /// Runs a command in the server's namespace.

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::pager::TypedRowStream;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::cluster::Node;
+use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::ExecutionError;
 use scylla::policies::load_balancing::{
     DefaultPolicy, LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
@@ -114,6 +116,19 @@ impl Cluster {
         let session = self.session();
         let result = session.execute_unpaged(statement, values).await;
         result.map_err(|failure| self.failed(failure, statement.get_is_idempotent()))
+    }
+
+    /// Runs a prepared read, page after page.
+    pub(super) async fn rows<T>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<TypedRowStream<T>, StorageError>
+    where
+        T: for<'a, 'b> DeserializeRow<'a, 'b>,
+    {
+        let pager = self.session().execute_iter(statement.clone(), values).await;
+        pager.map_err(error::first_page)?.rows_stream().map_err(error::shape)
     }
 
     /// Runs conditional statements on one partition, all or none.

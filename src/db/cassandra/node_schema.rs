@@ -15,7 +15,7 @@ use scylla::{DeserializeRow, DeserializeValue};
 
 use super::claims::{Claims, Kept};
 use super::connection::{Cluster, Purpose};
-use super::error::{first_page, next_row, shape};
+use super::error::next_row;
 use super::game::{self, columns};
 use super::window::Window;
 use super::{act, migrate, ring};
@@ -127,9 +127,7 @@ impl Move {
 
     /// Carries a part of the ring; how many games it has.
     async fn part(self: Arc<Self>, after: i64, to: i64) -> Result<u64, StorageError> {
-        let session = self.cluster.session();
-        let pager = session.execute_iter(self.read.clone(), (after, to)).await;
-        let rows = pager.map_err(first_page)?.rows_stream::<OldRow>().map_err(shape)?;
+        let rows = self.cluster.rows::<OldRow>(&self.read, (after, to)).await?;
         let write = |row| self.one(row);
         let written = rows.map_err(next_row).map_ok(write).try_buffer_unordered(WRITES);
         let games = written.try_fold(0, |games, ()| ready(Ok(games + 1))).await?;

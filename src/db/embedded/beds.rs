@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::cart::execute;
+use super::cart::{REMOVE_LINES, execute};
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 
 const FORMER: &str = "SELECT user_id, user_epoch, paid FROM cart_orders WHERE order_id = ?1";
@@ -12,7 +12,6 @@ const ERASE_SALE: &str = "UPDATE cart_items SET sold = sold - ?3, erased = erase
                           WHERE item_id = ?1 AND epoch = ?2";
 const ERASE_CHARGE: &str = "UPDATE cart_users SET charged = charged - ?3, erased = erased + ?3 \
                             WHERE user_id = ?1 AND epoch = ?2";
-const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
 const PUT_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2) \
                          ON CONFLICT DO UPDATE SET user_id = ?2, paid = 0, user_epoch = 0";
 const PUT_LINE: &str =

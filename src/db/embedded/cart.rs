@@ -30,7 +30,7 @@ const SET_LINE: &str = "INSERT INTO cart_lines (order_id, item_id, quantity, cos
                         VALUES (?1, ?2, ?3, ?4) \
                         ON CONFLICT DO UPDATE SET quantity = ?3, cost = ?4";
 const REMOVE_LINE: &str = "DELETE FROM cart_lines WHERE order_id = ?1 AND item_id = ?2";
-const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
+pub(super) const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
 const REMOVE_ORDER: &str = "DELETE FROM cart_orders WHERE order_id = ?1";
 const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2)";
 const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = ?1";

@@ -79,9 +79,7 @@ impl Scan {
     }
 
     async fn read_part(&self, after: i64, to: i64) -> Result<Digest, StorageError> {
-        let session = self.cluster.session();
-        let pager = session.execute_iter(self.part.clone(), (after, to)).await;
-        let mut rows = pager.map_err(error::first_page)?.rows_stream::<Row>().map_err(shape)?;
+        let mut rows = self.cluster.rows::<Row>(&self.part, (after, to)).await?;
         let mut digester = Digester::default();
         while let Some(row) = rows.try_next().await.map_err(error::next_row)? {
             digester.add(&row.into());

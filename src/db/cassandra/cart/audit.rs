@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
-use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
@@ -98,12 +97,12 @@ impl Auditor {
     where
         T: for<'a, 'b> DeserializeRow<'a, 'b> + Send + 'static,
     {
-        let (session, statement) = (self.cluster.session(), statement.clone());
-        let part = move |range: (i64, i64)| {
-            let (session, statement) = (Arc::clone(&session), statement.clone());
-            async move { patiently(|| read_part(&session, &statement, range)).await }
+        let (cluster, statement) = (Arc::clone(&self.cluster), statement.clone());
+        let read = move |range| {
+            let (cluster, statement) = (Arc::clone(&cluster), statement.clone());
+            async move { patiently(|| part(&cluster, &statement, range)).await }
         };
-        let parts = stream::iter(ring::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
+        let parts = stream::iter(ring::parts(PARTS)).map(read).buffer_unordered(AT_ONCE);
         parts.map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten()
     }
 
@@ -135,17 +134,16 @@ impl Auditor {
     }
 }
 
-async fn read_part<T>(
-    session: &Session,
+/// The rows of a part of the ring.
+async fn part<T>(
+    cluster: &Cluster,
     statement: &PreparedStatement,
     range: (i64, i64),
 ) -> Result<Vec<T>, StorageError>
 where
-    T: for<'a, 'b> DeserializeRow<'a, 'b> + Send + 'static,
+    T: for<'a, 'b> DeserializeRow<'a, 'b>,
 {
-    let pager = session.execute_iter(statement.clone(), range).await;
-    let rows = pager.map_err(error::first_page)?.rows_stream::<T>().map_err(shape)?;
-    rows.map_err(error::next_row).try_collect().await
+    cluster.rows(statement, range).await?.map_err(error::next_row).try_collect().await
 }
 
 impl Taken {

@@ -10,13 +10,12 @@ use scylla::deserialize::row::{ColumnIterator, DeserializeRow};
 use scylla::deserialize::value::DeserializeValue;
 use scylla::deserialize::{DeserializationError, TypeCheckError};
 use scylla::frame::response::result::ColumnSpec;
-use scylla::statement::prepared::PreparedStatement;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::ground::Part;
 use super::range::{Digest, Range};
 use crate::db::cassandra::connection::Cluster;
-use crate::db::cassandra::error::{first_page, next_row, shape};
+use crate::db::cassandra::error::next_row;
 use crate::db::storage::StorageError;
 
 /// A row as it is compared: where it is, and a hash of all values.
@@ -59,7 +58,8 @@ struct Copy {
 impl Copy {
     async fn open(cluster: &Cluster, part: &Part, node: &Arc<Node>) -> Result<Self, StorageError> {
         let (node, digest) = (Arc::clone(node), Digest::default());
-        let rows = rows(cluster, part.read_on(&node), part).await.map_err(|e| on(&node, e))?;
+        let rows = cluster.rows(&part.read_on(&node), (part.after, part.to)).await;
+        let rows = rows.map_err(|e| on(&node, e))?;
         let mut copy = Self { node, rows, next: None, digest };
         copy.advance().await?;
         Ok(copy)
@@ -113,18 +113,9 @@ fn cut(part: &Part, after: i64, to: i64, copies: &mut [Copy]) -> Range {
 
 /// Reads all copies of all rows at once: Cassandra then writes what a copy lacks, before it answers.
 pub(super) async fn mend(cluster: &Cluster, part: &Part) -> Result<(), StorageError> {
-    let mut rows = rows(cluster, part.read_on_all(), part).await?;
+    let mut rows = cluster.rows::<Row>(&part.read_on_all(), (part.after, part.to)).await?;
     while rows.try_next().await.map_err(next_row)?.is_some() {}
     Ok(())
-}
-
-async fn rows(
-    cluster: &Cluster,
-    statement: PreparedStatement,
-    part: &Part,
-) -> Result<TypedRowStream<Row>, StorageError> {
-    let pager = cluster.session().execute_iter(statement, (part.after, part.to)).await;
-    pager.map_err(first_page)?.rows_stream().map_err(shape)
 }
 
 fn on(node: &Node, error: StorageError) -> StorageError {
