@@ -2,27 +2,41 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::db::storage::{Kind, StorageError};
 
-const ATTEMPTS: u32 = 6;
-/// Before the second attempt; doubled before each further one.
+/// Before the second attempt; doubled before each further one, up to the longest.
 const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(5);
 
-/// Repeats work that may be repeated, for as long as what stopped it may pass by itself.
+/// Repeats work that may be repeated, for as long as what stopped it may pass by itself. Long reads
+/// are done in small parts, each of them patiently: one part that fails costs only itself.
 pub(super) async fn patiently<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
 where
     F: Future<Output = Result<T, StorageError>>,
 {
-    for attempt in 0..ATTEMPTS - 1 {
+    let (begun, mut pause) = (Instant::now(), PAUSE);
+    loop {
         match work().await {
-            Err(error) if !matches!(error.kind(), Kind::Invalid | Kind::Internal) => {
-                tracing::debug!(%error, "a part of a table is read again");
+            Err(error) if begun.elapsed() < patience(error.kind()) => {
+                tracing::warn!(%error, "a part of a table is read again");
             }
             result => return result,
         }
-        tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
+        tokio::time::sleep(pause).await;
+        pause = LONGEST.min(2 * pause);
     }
-    work().await
+}
+
+/// A node that is only slow, having been started or being asked too much, gets time; one that is
+/// away may stay away, and somebody waits to be told.
+const fn patience(kind: Kind) -> Duration {
+    match kind {
+        Kind::Timeout | Kind::Conflict => Duration::from_secs(60),
+        Kind::Unavailable => Duration::from_secs(6),
+        Kind::Invalid | Kind::Internal => Duration::ZERO,
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +59,7 @@ mod tests {
     #[tokio::test]
     async fn what_passes_is_tried_again_and_what_stays_is_not() {
         assert_eq!(tried(0, Kind::Timeout).await, (1, true));
+        assert_eq!(tried(1, Kind::Timeout).await, (2, true));
         assert_eq!(tried(1, Kind::Unavailable).await, (2, true));
         assert_eq!(tried(1, Kind::Invalid).await, (1, false));
     }

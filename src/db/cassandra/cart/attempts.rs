@@ -14,6 +14,7 @@ use super::rows::damaged;
 use crate::cart::model::OrderId;
 use crate::db::cassandra::connection::{Cluster, Purpose};
 use crate::db::cassandra::error::shape;
+use crate::db::cassandra::patience::patiently;
 use crate::db::storage::StorageError;
 
 /// How long an attempt is its owner's alone.
@@ -93,8 +94,8 @@ impl Attempts {
     /// How many attempts have not ended, whether their leases are over or not.
     pub(super) async fn unfinished(&self) -> Result<u64, StorageError> {
         let mut count = 0;
-        for slot in self.slots().await? {
-            count += self.noted(slot).await?.len() as u64;
+        for slot in patiently(|| self.slots()).await? {
+            count += patiently(|| self.noted(slot)).await?.len() as u64;
         }
         Ok(count)
     }

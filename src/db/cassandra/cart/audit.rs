@@ -71,7 +71,7 @@ impl Auditor {
     pub(super) async fn audit(&self, house: &House) -> Result<Audit, StorageError> {
         let (mut audit, mut taken) = (Audit::default(), Taken::default());
         // First: what is still noted now may be seen half done in what follows.
-        audit.unfinished = patiently(|| house.attempts.unfinished()).await?;
+        audit.unfinished = house.attempts.unfinished().await?;
         let orders = self.scan::<rows::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
