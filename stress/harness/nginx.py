@@ -61,7 +61,7 @@ def start(store: Server) -> tuple[Server, dict[str, object]]:
     shipped = sorted(SHIPPED.glob("*.conf"))
     text = "\n".join(path.read_text() for path in shipped) or _PLAIN
     upstream = urlsplit(store.base).netloc
-    program = tools.found("nginx", "nginx-light")
+    program = tools.unpacked("nginx", "nginx")
     # It answers on standard error, so by way of a shell.
     built = processes.run("nginx -V", ["sh", "-c", '"$0" -V 2>&1', program], 10)
     configuration = folder / "nginx.conf"

@@ -41,6 +41,13 @@ def found(name: str, package: str) -> Path:
     return Path(path)
 
 
+def unpacked(name: str, package: str) -> Path:
+    """A program of the system, or else of its Debian package, which is unpacked here and not
+    installed: no service of it starts."""
+    script = ROOT / "scripts" / "debian"
+    return Path(processes.run(f"debian {name}", [script, name, package], 300).strip())
+
+
 def build(binaries: list[str], examples: list[str], skip: bool) -> None:
     """Builds release binaries, or with `skip` makes sure that they are there."""
     if not skip:
