@@ -126,17 +126,12 @@ impl Fleet {
         answer
     }
 
-    /// What a GET shows, at once or when it is asked again; `None` for a 404.
+    /// What a GET shows; `None` for a 404.
     pub async fn look(&self, path: &str) -> Option<Answer> {
-        let begun = Instant::now();
-        loop {
-            match self.ask_in_trouble(&self.client, Method::GET, path).await {
-                Answer::Refused(404) => return None,
-                answer @ Answer::Done(_) => return Some(answer),
-                // A node that was killed a moment ago is slow.
-                Answer::Unknown if begun.elapsed() < PATIENCE => {}
-                other => panic!("{path}: {other:?}"),
-            }
+        match self.ask(Method::GET, path).await {
+            Answer::Refused(404) => None,
+            answer @ Answer::Done(_) => Some(answer),
+            other => panic!("{path}: {other:?}"),
         }
     }
 

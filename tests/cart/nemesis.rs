@@ -41,7 +41,7 @@ async fn whatever_breaks_behind_nginx_every_sum_stays_right(backend: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_node_of_three_dies_every_sum_stays_right() {
     let cluster = OwnServer::cluster().await;
-    rounds("cassandra, three nodes", async || Fleet::on_a_cluster(&cluster, PROGRAMS), 2).await;
+    rounds("cassandra, three nodes", async || Fleet::on_a_cluster(&cluster, PROGRAMS), 3).await;
 }
 
 /// Rounds until the time of a soak is over; one without it.

@@ -34,9 +34,9 @@ const HEADS: &str = concat!(
     " FROM $.cart_accounts WHERE token(kind, id) > ? AND token(kind, id) <= ? \
      PER PARTITION LIMIT 1"
 );
-/// Not by a serial read: with copies that differ Cassandra 5.0 ends a serial read that filters with a
-/// timeout at once, again and again. A serial read of the head comes before it is asked anew, and ends
-/// what was under way.
+/// Filters, so it is no serial read: where copies differ, Cassandra 5.0 answers a serial read that
+/// filters with a timeout, however often it is asked. If the sum does not fit, a serial read of the head
+/// ends what was under way before this is asked again.
 const RESERVED: &str = "SELECT act, amount FROM $.cart_accounts \
                         WHERE kind = ? AND id = ? AND state = 'reserved' ALLOW FILTERING";
 /// Parts of the ring, and how many of them are read at once.
