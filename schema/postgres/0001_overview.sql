@@ -59,7 +59,7 @@ END
 $$;
 
 -- What hangs on the table and would be lost or in the way when a load puts another in its place.
-CREATE FUNCTION storefront_hangs_on_overviews() RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION storefront_dependents() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(what, ', ' ORDER BY what) FROM (
         SELECT format('view %s', r.ev_class::regclass) AS what
         FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
@@ -71,13 +71,13 @@ CREATE FUNCTION storefront_hangs_on_overviews() RETURNS text LANGUAGE sql STABLE
         WHERE polrelid = 'overviews'::regclass
         UNION SELECT format('constraint %s', conname) FROM pg_constraint
         WHERE contype = 'f' AND 'overviews'::regclass IN (conrelid, confrelid)
-    ) hanging
+    ) dependents
 $$;
 
 -- Gives the table overviews_load what overviews has besides its rows: grants, owner and further
 -- indexes. The names of those are free only when overviews is gone: the statements that give them
 -- are returned, to be run then.
-CREATE FUNCTION storefront_dress_load() RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION storefront_clone_properties() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     one record;
     renames text := '';
@@ -120,7 +120,7 @@ CREATE TABLE storefront_loads (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     seed     bigint NOT NULL,
     wanted   bigint NOT NULL,
-    place    text NOT NULL CHECK (place IN ('beside', 'instead', 'instead-and-carry')),
+    target   text NOT NULL CHECK (target IN ('append', 'replace', 'replace-merging')),
     finished boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX storefront_loads_one_open ON storefront_loads (finished) WHERE NOT finished;
@@ -128,16 +128,16 @@ CREATE UNIQUE INDEX storefront_loads_one_open ON storefront_loads (finished) WHE
 -- Ids that a load has reserved.
 CREATE TABLE storefront_load_ranges (
     load   bigint NOT NULL REFERENCES storefront_loads ON DELETE CASCADE,
-    first  bigint NOT NULL,
-    behind bigint NOT NULL,
-    PRIMARY KEY (load, first)
+    first_id  bigint NOT NULL,
+    end_id bigint NOT NULL,
+    PRIMARY KEY (load, first_id)
 );
 
 -- Chunks that are stored.
 CREATE TABLE storefront_load_chunks (
     load   bigint NOT NULL REFERENCES storefront_loads ON DELETE CASCADE,
-    first  bigint NOT NULL,
-    behind bigint NOT NULL,
+    first_id  bigint NOT NULL,
+    end_id bigint NOT NULL,
     stored bigint NOT NULL,
-    PRIMARY KEY (load, first)
+    PRIMARY KEY (load, first_id)
 );

@@ -42,9 +42,9 @@ CREATE TABLE cart_orders (
 -- circle. It gives null when it was done, else why it was refused, as the program spells it; then
 -- nothing has changed.
 
-CREATE FUNCTION cart_most() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 9007199254740991';
+CREATE FUNCTION cart_max_amount() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 9007199254740991';
 
-CREATE FUNCTION cart_add_item(of_order text, of_item text, more bigint) RETURNS text
+CREATE FUNCTION cart_add_item(p_order_id text, p_item_id text, p_quantity bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     o cart_orders;
@@ -52,41 +52,41 @@ DECLARE
     at integer;
     place integer;
 BEGIN
-    SELECT * INTO o FROM cart_orders WHERE order_id = of_order FOR UPDATE;
+    SELECT * INTO o FROM cart_orders WHERE order_id = p_order_id FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-order'; END IF;
     IF o.paid THEN RETURN 'paid'; END IF;
-    SELECT price INTO unit FROM cart_items WHERE item_id = of_item;
-    IF NOT FOUND THEN RETURN 'no-item ' || of_item; END IF;
-    at := array_position(o.items, of_item);
-    IF coalesce(o.quantities[at], 0) + more > cart_most()
-       OR (SELECT coalesce(sum(c), 0) FROM unnest(o.costs) c) + unit * more > cart_most() THEN
-        RETURN 'too-much';
+    SELECT price INTO unit FROM cart_items WHERE item_id = p_item_id;
+    IF NOT FOUND THEN RETURN 'no-item ' || p_item_id; END IF;
+    at := array_position(o.items, p_item_id);
+    IF coalesce(o.quantities[at], 0) + p_quantity > cart_max_amount()
+       OR (SELECT coalesce(sum(c), 0) FROM unnest(o.costs) c) + unit * p_quantity > cart_max_amount() THEN
+        RETURN 'amount-overflow';
     END IF;
     IF at IS NULL THEN
-        place := 1 + (SELECT count(*) FROM unnest(o.items) i WHERE i COLLATE "C" < of_item);
-        o.items := o.items[:place - 1] || of_item || o.items[place:];
-        o.quantities := o.quantities[:place - 1] || more || o.quantities[place:];
-        o.costs := o.costs[:place - 1] || (unit * more)::bigint || o.costs[place:];
+        place := 1 + (SELECT count(*) FROM unnest(o.items) i WHERE i COLLATE "C" < p_item_id);
+        o.items := o.items[:place - 1] || p_item_id || o.items[place:];
+        o.quantities := o.quantities[:place - 1] || p_quantity || o.quantities[place:];
+        o.costs := o.costs[:place - 1] || (unit * p_quantity)::bigint || o.costs[place:];
     ELSE
-        o.quantities[at] := o.quantities[at] + more;
-        o.costs[at] := o.costs[at] + (unit * more)::bigint;
+        o.quantities[at] := o.quantities[at] + p_quantity;
+        o.costs[at] := o.costs[at] + (unit * p_quantity)::bigint;
     END IF;
     UPDATE cart_orders SET items = o.items, quantities = o.quantities, costs = o.costs
-    WHERE order_id = of_order;
+    WHERE order_id = p_order_id;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION cart_remove_item(of_order text, of_item text) RETURNS text
+CREATE FUNCTION cart_remove_item(p_order_id text, p_item_id text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     o cart_orders;
     at integer;
 BEGIN
-    SELECT * INTO o FROM cart_orders WHERE order_id = of_order FOR UPDATE;
+    SELECT * INTO o FROM cart_orders WHERE order_id = p_order_id FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-order'; END IF;
     IF o.paid THEN RETURN 'paid'; END IF;
-    at := array_position(o.items, of_item);
+    at := array_position(o.items, p_item_id);
     IF at IS NULL THEN RETURN 'not-in-order'; END IF;
     IF o.quantities[at] = 1 THEN
         o.items := o.items[:at - 1] || o.items[at + 1:];
@@ -97,84 +97,84 @@ BEGIN
         o.quantities[at] := o.quantities[at] - 1;
     END IF;
     UPDATE cart_orders SET items = o.items, quantities = o.quantities, costs = o.costs
-    WHERE order_id = of_order;
+    WHERE order_id = p_order_id;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION cart_remove_order(of_order text) RETURNS text
+CREATE FUNCTION cart_remove_order(p_order_id text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     is_paid boolean;
 BEGIN
-    SELECT paid INTO is_paid FROM cart_orders WHERE order_id = of_order FOR UPDATE;
+    SELECT paid INTO is_paid FROM cart_orders WHERE order_id = p_order_id FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-order'; END IF;
     IF is_paid THEN RETURN 'paid'; END IF;
-    DELETE FROM cart_orders WHERE order_id = of_order;
+    DELETE FROM cart_orders WHERE order_id = p_order_id;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION cart_add_stock(of_item text, n bigint) RETURNS text
+CREATE FUNCTION cart_add_stock(p_item_id text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
     gone bigint;
     ever bigint;
 BEGIN
-    SELECT stock, sold, added INTO had, gone, ever FROM cart_items WHERE item_id = of_item FOR UPDATE;
-    IF NOT FOUND THEN RETURN 'no-item ' || of_item; END IF;
+    SELECT stock, sold, added INTO had, gone, ever FROM cart_items WHERE item_id = p_item_id FOR UPDATE;
+    IF NOT FOUND THEN RETURN 'no-item ' || p_item_id; END IF;
     -- What is sold may return some day, and must fit then.
-    IF had + gone > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
-    UPDATE cart_items SET stock = stock + n, added = added + n WHERE item_id = of_item;
+    IF had + gone > cart_max_amount() - n OR ever > 9223372036854775807 - n THEN RETURN 'amount-overflow'; END IF;
+    UPDATE cart_items SET stock = stock + n, added = added + n WHERE item_id = p_item_id;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION cart_subtract_stock(of_item text, n bigint) RETURNS text
+CREATE FUNCTION cart_subtract_stock(p_item_id text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
 BEGIN
-    SELECT stock INTO had FROM cart_items WHERE item_id = of_item FOR UPDATE;
-    IF NOT FOUND THEN RETURN 'no-item ' || of_item; END IF;
-    IF had < n THEN RETURN 'out-of-stock ' || of_item; END IF;
-    UPDATE cart_items SET stock = stock - n, subtracted = subtracted + n WHERE item_id = of_item;
+    SELECT stock INTO had FROM cart_items WHERE item_id = p_item_id FOR UPDATE;
+    IF NOT FOUND THEN RETURN 'no-item ' || p_item_id; END IF;
+    IF had < n THEN RETURN 'out-of-stock ' || p_item_id; END IF;
+    UPDATE cart_items SET stock = stock - n, subtracted = subtracted + n WHERE item_id = p_item_id;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION cart_add_funds(of_user text, n bigint) RETURNS text
+CREATE FUNCTION cart_add_funds(p_user_id text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
     gone bigint;
     ever bigint;
 BEGIN
-    SELECT credit, charged, funded INTO had, gone, ever FROM cart_users WHERE user_id = of_user FOR UPDATE;
-    IF NOT FOUND THEN RETURN 'no-user ' || of_user; END IF;
-    IF had + gone > cart_most() - n OR ever > 9223372036854775807 - n THEN RETURN 'too-much'; END IF;
-    UPDATE cart_users SET credit = credit + n, funded = funded + n WHERE user_id = of_user;
+    SELECT credit, charged, funded INTO had, gone, ever FROM cart_users WHERE user_id = p_user_id FOR UPDATE;
+    IF NOT FOUND THEN RETURN 'no-user ' || p_user_id; END IF;
+    IF had + gone > cart_max_amount() - n OR ever > 9223372036854775807 - n THEN RETURN 'amount-overflow'; END IF;
+    UPDATE cart_users SET credit = credit + n, funded = funded + n WHERE user_id = p_user_id;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION cart_pay(of_user text, n bigint) RETURNS text
+CREATE FUNCTION cart_pay(p_user_id text, n bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     had bigint;
 BEGIN
-    SELECT credit INTO had FROM cart_users WHERE user_id = of_user FOR UPDATE;
-    IF NOT FOUND THEN RETURN 'no-user ' || of_user; END IF;
+    SELECT credit INTO had FROM cart_users WHERE user_id = p_user_id FOR UPDATE;
+    IF NOT FOUND THEN RETURN 'no-user ' || p_user_id; END IF;
     IF had < n THEN RETURN 'not-enough-credit'; END IF;
-    UPDATE cart_users SET credit = credit - n, paid = paid + n WHERE user_id = of_user;
+    UPDATE cart_users SET credit = credit - n, paid = paid + n WHERE user_id = p_user_id;
     RETURN NULL;
 END
 $$;
 
 -- Many checkouts in one transaction, because a commit costs a sync to disk, however many are in it.
 -- All rows are locked first; then each order is paid or refused by itself, in the order given.
-CREATE FUNCTION cart_checkout(of_orders text[]) RETURNS TABLE (number integer, refused text)
+CREATE FUNCTION cart_checkout(p_order_ids text[]) RETURNS TABLE (number integer, refused text)
 LANGUAGE plpgsql AS $$
 DECLARE
     o cart_orders;
@@ -183,17 +183,17 @@ DECLARE
     cost bigint;
     short text;
 BEGIN
-    PERFORM FROM cart_orders WHERE order_id = ANY (of_orders) ORDER BY order_id FOR UPDATE;
+    PERFORM FROM cart_orders WHERE order_id = ANY (p_order_ids) ORDER BY order_id FOR UPDATE;
     PERFORM FROM cart_users WHERE user_id IN (
-        SELECT t.user_id FROM cart_orders t WHERE t.order_id = ANY (of_orders) AND NOT t.paid)
+        SELECT t.user_id FROM cart_orders t WHERE t.order_id = ANY (p_order_ids) AND NOT t.paid)
     ORDER BY user_id FOR UPDATE;
     PERFORM FROM cart_items WHERE item_id IN (
-        SELECT unnest(t.items) FROM cart_orders t WHERE t.order_id = ANY (of_orders) AND NOT t.paid)
+        SELECT unnest(t.items) FROM cart_orders t WHERE t.order_id = ANY (p_order_ids) AND NOT t.paid)
     ORDER BY item_id FOR UPDATE;
-    FOR n IN 1 .. cardinality(of_orders) LOOP
+    FOR n IN 1 .. cardinality(p_order_ids) LOOP
         number := n;
         refused := NULL;
-        SELECT * INTO o FROM cart_orders WHERE order_id = of_orders[number];
+        SELECT * INTO o FROM cart_orders WHERE order_id = p_order_ids[number];
         IF NOT FOUND THEN
             refused := 'no-order';
         ELSIF NOT o.paid AND o.items = '{}' THEN
@@ -231,26 +231,26 @@ END
 $$;
 
 -- What a test bed has begun anew since has forgotten the order: nothing of it returns.
-CREATE FUNCTION cart_cancel(of_user text, of_order text) RETURNS text
+CREATE FUNCTION cart_cancel(p_user_id text, p_order_id text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     o cart_orders;
     cost bigint;
 BEGIN
-    SELECT * INTO o FROM cart_orders WHERE order_id = of_order FOR UPDATE;
+    SELECT * INTO o FROM cart_orders WHERE order_id = p_order_id FOR UPDATE;
     IF NOT FOUND THEN RETURN 'no-order'; END IF;
-    IF o.user_id <> of_user THEN RETURN 'anothers-order'; END IF;
+    IF o.user_id <> p_user_id THEN RETURN 'wrong-user'; END IF;
     IF NOT o.paid THEN RETURN 'not-paid'; END IF;
     SELECT sum(c) INTO cost FROM unnest(o.costs) c;
-    PERFORM FROM cart_users WHERE user_id = of_user FOR UPDATE;
+    PERFORM FROM cart_users WHERE user_id = p_user_id FOR UPDATE;
     PERFORM FROM cart_items WHERE item_id = ANY (o.items) ORDER BY item_id FOR UPDATE;
     UPDATE cart_users SET credit = credit + cost, charged = charged - cost
-    WHERE user_id = of_user AND epoch = o.user_epoch;
+    WHERE user_id = p_user_id AND epoch = o.user_epoch;
     UPDATE cart_items SET stock = stock + l.quantity, sold = sold - l.quantity
     FROM unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, at_epoch)
     WHERE item_id = l.item AND epoch = l.at_epoch;
     UPDATE cart_orders SET paid = false, user_epoch = 0, item_epochs = '{}'
-    WHERE order_id = of_order;
+    WHERE order_id = p_order_id;
     RETURN NULL;
 END
 $$;
@@ -258,18 +258,18 @@ $$;
 -- Orders in place of those of the same ids, many in one transaction; the lines of each are arrays as
 -- SQL writes them. What a paid order took that is replaced is remembered apart from what present
 -- orders took. Rows are found by their keys, whatever the planner knows of a table just filled.
-CREATE FUNCTION cart_put_orders(of_orders text[], of_users text[], new_items text[],
-                                new_quantities text[], new_costs text[]) RETURNS void
+CREATE FUNCTION cart_put_orders(p_order_ids text[], p_user_ids text[], p_items text[],
+                                p_quantities text[], p_costs text[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    rest text[] := of_orders;
+    rest text[] := p_order_ids;
 BEGIN
     -- Again if one was removed between the two steps.
     LOOP
         WITH made AS (
             INSERT INTO cart_orders (order_id, user_id, items, quantities, costs)
             SELECT o, u, i::text[], q::bigint[], c::bigint[]
-            FROM unnest(of_orders, of_users, new_items, new_quantities, new_costs) AS bed (o, u, i, q, c)
+            FROM unnest(p_order_ids, p_user_ids, p_items, p_quantities, p_costs) AS fixture (o, u, i, q, c)
             WHERE o IN (SELECT unnest(rest))
             ORDER BY o COLLATE "C" ON CONFLICT (order_id) DO NOTHING RETURNING order_id)
         SELECT array_agg(o) INTO rest FROM (SELECT unnest(rest) EXCEPT SELECT order_id FROM made) AS left_over (o);
@@ -295,7 +295,7 @@ BEGIN
     UPDATE cart_orders
     SET user_id = u, paid = false, items = i::text[], quantities = q::bigint[], costs = c::bigint[],
         user_epoch = 0, item_epochs = '{}'
-    FROM unnest(of_orders, of_users, new_items, new_quantities, new_costs) AS bed (o, u, i, q, c)
+    FROM unnest(p_order_ids, p_user_ids, p_items, p_quantities, p_costs) AS fixture (o, u, i, q, c)
     WHERE order_id = o AND o IN (SELECT unnest(rest));
 END
 $$;

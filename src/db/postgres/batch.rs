@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Client, Error};
 
-use super::connection::{Connector, PATIENCE};
+use super::connection::{Connector, TIMEOUT};
 use super::error::{self, Failure};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 use crate::telemetry::logs::LogRateLimiter;
@@ -29,13 +29,13 @@ const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seq
 #[async_trait]
 pub(super) trait Batch: Send + Sync + 'static {
     /// One caller's question.
-    type Ask: Send + Sync + 'static;
+    type Request: Send + Sync + 'static;
     /// One caller's answer.
-    type Answer: Send + 'static;
+    type Response: Send + 'static;
     /// What is prepared on a new connection.
     type Statements: Send + Sync;
     /// The most in one query: bounds how long the first waits for the last.
-    const MOST: usize;
+    const LIMIT: usize;
 
     async fn prepare(&self, client: &Client) -> Result<Self::Statements, Error>;
 
@@ -45,8 +45,8 @@ pub(super) trait Batch: Send + Sync + 'static {
         &self,
         client: &Client,
         statements: &Self::Statements,
-        asks: &[Self::Ask],
-    ) -> Result<Vec<Self::Answer>, Error>;
+        requests: &[Self::Request],
+    ) -> Result<Vec<Self::Response>, Error>;
 }
 
 /// The way to the task that has the connection. The task ends when this is dropped and everyone
@@ -59,17 +59,17 @@ impl<B: Batch> Batcher<B> {
     pub(super) fn start(connector: &Connector, batch: B) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let log_rate = LogRateLimiter::default();
-        let keeper = Keeper { connector: connector.clone(), batch, waiting, log_rate };
-        tokio::spawn(keeper.run());
+        let worker = BatchWorker { connector: connector.clone(), batch, waiting, log_rate };
+        tokio::spawn(worker.run());
         Self { queue }
     }
 
     /// Waits for the answer. Once this was polled the question is asked, even if it is dropped.
-    pub(super) async fn ask(
+    pub(super) async fn submit(
         &self,
         context: ActContext,
-        ask: B::Ask,
-    ) -> Result<B::Answer, StorageError> {
+        ask: B::Request,
+    ) -> Result<B::Response, StorageError> {
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Waiting { ask, _context: context, answer }).map_err(|_| {
             StorageError::new(ErrorKind::Unavailable, "too many wait for PostgreSQL")
@@ -81,10 +81,10 @@ impl<B: Batch> Batcher<B> {
 }
 
 struct Waiting<B: Batch> {
-    ask: B::Ask,
+    ask: B::Request,
     /// Held until the answer is given.
     _context: ActContext,
-    answer: oneshot::Sender<Result<B::Answer, StorageError>>,
+    answer: oneshot::Sender<Result<B::Response, StorageError>>,
 }
 
 /// A connection in use.
@@ -94,7 +94,7 @@ struct Open<B: Batch> {
     ended: JoinHandle<()>,
 }
 
-struct Keeper<B: Batch> {
+struct BatchWorker<B: Batch> {
     connector: Connector,
     batch: B,
     waiting: mpsc::Receiver<Waiting<B>>,
@@ -104,7 +104,7 @@ struct Keeper<B: Batch> {
 /// Nobody can ask any more.
 struct Done;
 
-impl<B: Batch> Keeper<B> {
+impl<B: Batch> BatchWorker<B> {
     async fn run(mut self) {
         // Those who come before the first connection wait for it.
         let mut next = self.open().await.ok();
@@ -123,7 +123,7 @@ impl<B: Batch> Keeper<B> {
     }
 
     async fn open(&self) -> Result<Open<B>, Failure> {
-        let (client, ended) = self.connector.connect_for_acts(SETTINGS).await?;
+        let (client, ended) = self.connector.connect_for_requests(SETTINGS).await?;
         let statements = self.batch.prepare(&client).await?;
         Ok(Open { client, statements, ended })
     }
@@ -137,16 +137,16 @@ impl<B: Batch> Keeper<B> {
             // Apart from `self`, so that the queue can be read meanwhile.
             let Self { connector, batch, waiting: queue, log_rate } = self;
             let attempt = async {
-                let (client, ended) = connector.connect_for_acts(SETTINGS).await?;
+                let (client, ended) = connector.connect_for_requests(SETTINGS).await?;
                 let statements = batch.prepare(&client).await?;
                 Ok::<_, Failure>(Open { client, statements, ended })
             };
-            match refusing(queue, log_rate, &mut waiting, &failure, timeout(PATIENCE, attempt))
+            match refusing(queue, log_rate, &mut waiting, &failure, timeout(TIMEOUT, attempt))
                 .await?
             {
                 Ok(Ok(open)) => return Ok(open),
                 Ok(Err(error)) => failure = error::storage(error),
-                Err(_) => failure = error::late(),
+                Err(_) => failure = error::timeout(),
             }
             refusing(queue, log_rate, &mut waiting, &failure, sleep_until(again)).await?;
         }
@@ -154,14 +154,14 @@ impl<B: Batch> Keeper<B> {
 
     /// Answers until the connection breaks.
     async fn serve(&mut self, mut open: Open<B>) -> Result<(), Done> {
-        let mut group = Vec::with_capacity(B::MOST);
+        let mut group = Vec::with_capacity(B::LIMIT);
         loop {
             tokio::select! {
                 // A query on a broken connection fails; but one that is known to be broken is not
                 // used at all.
                 biased;
                 _ = &mut open.ended => return Ok(()),
-                count = self.waiting.recv_many(&mut group, B::MOST) => {
+                count = self.waiting.recv_many(&mut group, B::LIMIT) => {
                     if count == 0 {
                         return Err(Done);
                     }
@@ -175,22 +175,22 @@ impl<B: Batch> Keeper<B> {
 
     /// Whether the connection can still be used.
     async fn answer(&self, open: &Open<B>, group: &mut Vec<Waiting<B>>) -> bool {
-        let (asks, answers): (Vec<_>, Vec<_>) =
+        let (requests, answers): (Vec<_>, Vec<_>) =
             group.drain(..).map(|waiting| (waiting.ask, waiting.answer)).unzip();
-        let running = self.batch.run(&open.client, &open.statements, &asks);
-        match timeout(PATIENCE, running).await {
+        let running = self.batch.run(&open.client, &open.statements, &requests);
+        match timeout(TIMEOUT, running).await {
             Ok(Ok(outcomes)) => {
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // The client may be gone.
                     drop(answer.send(Ok(outcome)));
                 }
             }
-            Ok(Err(error)) if is_of_one(&error) && asks.len() > 1 => {
-                self.one_by_one(open, asks, answers).await;
+            Ok(Err(error)) if is_of_one(&error) && requests.len() > 1 => {
+                self.one_by_one(open, requests, answers).await;
             }
             Ok(Err(error)) => refuse(&self.log_rate, answers, &error::storage(error)),
             Err(_) => {
-                refuse(&self.log_rate, answers, &error::late());
+                refuse(&self.log_rate, answers, &error::timeout());
                 return false;
             }
         }
@@ -201,15 +201,15 @@ impl<B: Batch> Keeper<B> {
     async fn one_by_one(
         &self,
         open: &Open<B>,
-        asks: Vec<B::Ask>,
-        answers: Vec<oneshot::Sender<Result<B::Answer, StorageError>>>,
+        requests: Vec<B::Request>,
+        answers: Vec<oneshot::Sender<Result<B::Response, StorageError>>>,
     ) {
-        for (ask, answer) in asks.into_iter().zip(answers) {
+        for (ask, answer) in requests.into_iter().zip(answers) {
             let alone = self.batch.run(&open.client, &open.statements, std::slice::from_ref(&ask));
-            let outcome = match timeout(PATIENCE, alone).await {
+            let outcome = match timeout(TIMEOUT, alone).await {
                 Ok(Ok(mut outcomes)) => outcomes.pop().ok_or_else(unanswered),
                 Ok(Err(error)) => Err(error::storage(error)),
-                Err(_) => Err(error::late()),
+                Err(_) => Err(error::timeout()),
             };
             drop(answer.send(outcome));
         }
@@ -252,7 +252,7 @@ async fn refusing<B: Batch, T>(
     loop {
         tokio::select! {
             outcome = &mut event => return Ok(outcome),
-            count = queue.recv_many(group, B::MOST) => {
+            count = queue.recv_many(group, B::LIMIT) => {
                 if count == 0 {
                     return Err(Done);
                 }

@@ -118,11 +118,11 @@ fn outcome(refused: Option<&str>) -> CartResult {
         ("no-order", ..) => CartRefusal::NoOrder,
         ("paid", ..) => CartRefusal::Paid,
         ("not-paid", ..) => CartRefusal::NotPaid,
-        ("anothers-order", ..) => CartRefusal::WrongUser,
+        ("wrong-user", ..) => CartRefusal::WrongUser,
         ("not-in-order", ..) => CartRefusal::NotInOrder,
         ("empty", ..) => CartRefusal::Empty,
         ("not-enough-credit", ..) => CartRefusal::NotEnoughCredit,
-        ("too-much", ..) => CartRefusal::AmountOverflow,
+        ("amount-overflow", ..) => CartRefusal::AmountOverflow,
         ("no-item", Some(item), _) => CartRefusal::NoItem(item),
         ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
         ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
@@ -172,7 +172,7 @@ impl OrderStore for PostgresCart {
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        outcome(self.checkout.ask(context, order).await?.as_deref())
+        outcome(self.checkout.submit(context, order).await?.as_deref())
     }
 }
 
@@ -320,10 +320,10 @@ struct Checkout;
 
 #[async_trait]
 impl Batch for Checkout {
-    type Ask = OrderId;
-    type Answer = Option<String>;
+    type Request = OrderId;
+    type Response = Option<String>;
     type Statements = Statement;
-    const MOST: usize = 64;
+    const LIMIT: usize = 64;
 
     async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
         client.prepare(CHECKOUT).await
@@ -333,9 +333,9 @@ impl Batch for Checkout {
         &self,
         client: &Client,
         statement: &Statement,
-        asks: &[OrderId],
+        requests: &[OrderId],
     ) -> Result<Vec<Option<String>>, Error> {
-        let orders: Vec<&str> = asks.iter().map(OrderId::as_str).collect();
+        let orders: Vec<&str> = requests.iter().map(OrderId::as_str).collect();
         let rows = client.query(statement, &[&orders]).await?;
         rows.iter().map(|row| row.try_get(1)).collect()
     }

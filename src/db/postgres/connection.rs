@@ -23,7 +23,7 @@ use crate::config::database::postgres::{Postgres, Tls};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
 /// How long an act may take before its caller is told that the outcome is unknown.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// Acts that change or list games run on these; most of the traffic has connections of its own.
 const POOL: usize = 8;
 /// Notices are for those who type SQL.
@@ -36,18 +36,18 @@ const SETTINGS: &str = "SET statement_timeout = '5s'";
 pub(super) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
-    shown: String,
+    redacted: String,
 }
 
 impl Connector {
     pub(super) fn new(postgres: &Postgres) -> Result<Self, StorageError> {
         let tls = MakeRustlsConnect::new(client_config(&postgres.tls)?);
-        Ok(Self { config: postgres.config.clone(), tls, shown: postgres.to_string() })
+        Ok(Self { config: postgres.config.clone(), tls, redacted: postgres.to_string() })
     }
 
     /// The database as it may be shown.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
+    pub(super) fn redacted(&self) -> &str {
+        &self.redacted
     }
 
     /// One connection, without any limit on the time of a statement.
@@ -56,7 +56,7 @@ impl Connector {
     }
 
     /// One connection for short acts, and a task that ends when the connection does.
-    pub(super) async fn connect_for_acts(
+    pub(super) async fn connect_for_requests(
         &self,
         settings: &str,
     ) -> Result<(Client, JoinHandle<()>), Failure> {
@@ -67,7 +67,7 @@ impl Connector {
     }
 
     async fn connect_and_watch(&self) -> Result<(Client, JoinHandle<()>), Failure> {
-        timeout(PATIENCE, self.handshake()).await.unwrap_or(Err(Failure::Late))
+        timeout(TIMEOUT, self.handshake()).await.unwrap_or(Err(Failure::Timeout))
     }
 
     async fn handshake(&self) -> Result<(Client, JoinHandle<()>), Failure> {
@@ -102,7 +102,7 @@ impl Connector {
 pub(super) async fn act<T, F>(
     pool: &Pool,
     context: ActContext,
-    statements: impl FnOnce(Lent) -> F + Send + 'static,
+    statements: impl FnOnce(PooledClient) -> F + Send + 'static,
 ) -> Result<T, StorageError>
 where
     T: Send + 'static,
@@ -110,19 +110,19 @@ where
 {
     let pool = pool.clone();
     let task = async move {
-        let is_late = Arc::new(AtomicBool::new(false));
-        let lent = Arc::clone(&is_late);
+        let timed_out = Arc::new(AtomicBool::new(false));
+        let lent = Arc::clone(&timed_out);
         let mut running = Box::pin(async move {
             let connection = pool.get().await.map_err(error::pool)?;
-            let connection = Lent { connection: Some(connection), is_late: lent };
+            let connection = PooledClient { connection: Some(connection), timed_out: lent };
             statements(connection).await.map_err(error::storage)
         });
-        let deadline = context.deadline().min(Instant::now() + PATIENCE);
+        let deadline = context.deadline().min(Instant::now() + TIMEOUT);
         match timeout_at(deadline, &mut running).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                is_late.store(true, Ordering::Relaxed);
-                Err(error::late())
+                timed_out.store(true, Ordering::Relaxed);
+                Err(error::timeout())
             }
         }
     };
@@ -133,12 +133,12 @@ where
 }
 
 /// A connection of the pool. One whose act was late is not given back: it may be silent for ever.
-pub(super) struct Lent {
+pub(super) struct PooledClient {
     connection: Option<Object>,
-    is_late: Arc<AtomicBool>,
+    timed_out: Arc<AtomicBool>,
 }
 
-impl Deref for Lent {
+impl Deref for PooledClient {
     type Target = Object;
 
     fn deref(&self) -> &Object {
@@ -146,9 +146,9 @@ impl Deref for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledClient {
     fn drop(&mut self) {
-        if self.is_late.load(Ordering::Relaxed)
+        if self.timed_out.load(Ordering::Relaxed)
             && let Some(connection) = self.connection.take()
         {
             drop(Object::take(connection));
@@ -164,7 +164,7 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, StorageError> {
     Ok(match tls {
         Tls::Unverified => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider)))
             .with_no_client_auth(),
         Tls::Verified(file) => {
             builder.with_root_certificates(roots(file.as_deref())?).with_no_client_auth()
@@ -193,9 +193,9 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, StorageError> {
 /// Takes any certificate, as libpq does under `prefer` and `require`: that keeps listeners out, not
 /// impostors.
 #[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for AnyServer {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

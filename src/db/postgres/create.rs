@@ -5,17 +5,17 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::batch::Batch;
-use super::counter::Counter;
+use super::sequence::Sequence;
 use crate::db::storage::Create;
 use crate::overview::model::{GameId, NewOverview};
 
 /// Rounds of taken ids before the counter leaps.
-const ROUNDS_BEFORE_LEAP: u32 = 8;
+const ROUNDS_BEFORE_SEARCH: u32 = 8;
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
 
 /// Creates.
 pub(super) struct CreateGames {
-    pub(super) counter: Counter,
+    pub(super) sequence: Sequence,
 }
 
 pub(super) struct Statements {
@@ -26,7 +26,7 @@ pub(super) struct Statements {
 /// Stores what is free of the given games and gives the numbers and ids of those. Ascending ids,
 /// so that two servers who store the same ones never wait for each other in a circle. Ids that a
 /// load has reserved for a table of its own are taken.
-fn create_sql(counter: &Counter) -> String {
+fn create_sql(sequence: &Sequence) -> String {
     format!(
         "WITH given AS MATERIALIZED ( \
              SELECT coalesce(id, {next}::integer) AS game_id, given.* \
@@ -43,23 +43,23 @@ fn create_sql(counter: &Counter) -> String {
                     tags::text[] \
              FROM firsts WHERE NOT EXISTS ( \
                  SELECT FROM storefront_loads l JOIN storefront_load_ranges r ON r.load = l.id \
-                 WHERE NOT l.finished AND l.place <> 'beside' \
-                 AND firsts.game_id >= r.first AND firsts.game_id < r.behind) \
+                 WHERE NOT l.finished AND l.target <> 'append' \
+                 AND firsts.game_id >= r.first_id AND firsts.game_id < r.end_id) \
              ORDER BY game_id ON CONFLICT (game_id) DO NOTHING RETURNING game_id \
          ) SELECT number, game_id FROM firsts JOIN stored USING (game_id)",
-        next = counter.take()
+        next = sequence.next_value()
     )
 }
 
 #[async_trait]
 impl Batch for CreateGames {
-    type Ask = NewOverview;
-    type Answer = Create;
+    type Request = NewOverview;
+    type Response = Create;
     type Statements = Statements;
-    const MOST: usize = 256;
+    const LIMIT: usize = 256;
 
     async fn prepare(&self, client: &Client) -> Result<Statements, Error> {
-        let create = client.prepare(&create_sql(&self.counter)).await?;
+        let create = client.prepare(&create_sql(&self.sequence)).await?;
         Ok(Statements { create, exists: client.prepare(EXISTS).await? })
     }
 
@@ -67,30 +67,30 @@ impl Batch for CreateGames {
         &self,
         client: &Client,
         statements: &Statements,
-        asks: &[NewOverview],
+        requests: &[NewOverview],
     ) -> Result<Vec<Create>, Error> {
-        let mut outcomes = vec![Create::Taken; asks.len()];
-        let mut left: Vec<usize> = (0..asks.len()).collect();
+        let mut outcomes = vec![Create::Taken; requests.len()];
+        let mut left: Vec<usize> = (0..requests.len()).collect();
         for round in 1.. {
-            match store(client, statements, asks, &left).await {
+            match store(client, statements, requests, &left).await {
                 Ok(stored) => {
                     for (n, id) in stored {
                         outcomes[n] = Create::Created(id);
                     }
                 }
                 // Alone, it is this one that found no further id.
-                Err(error) if is_exhausted(&error) && asks.len() == 1 => {
+                Err(error) if is_exhausted(&error) && requests.len() == 1 => {
                     return Ok(vec![Create::Exhausted]);
                 }
                 Err(error) => return Err(error),
             }
             // An id that was asked for is tried once, one that was assigned until it is free.
-            left.retain(|n| asks[*n].game_id.is_none() && outcomes[*n] == Create::Taken);
+            left.retain(|n| requests[*n].game_id.is_none() && outcomes[*n] == Create::Taken);
             if left.is_empty() {
                 break;
             }
-            if round % ROUNDS_BEFORE_LEAP == 0 {
-                self.leap(client, &statements.exists).await?;
+            if round % ROUNDS_BEFORE_SEARCH == 0 {
+                self.search_free_id(client, &statements.exists).await?;
             }
         }
         Ok(outcomes)
@@ -101,14 +101,15 @@ impl Batch for CreateGames {
 async fn store(
     client: &Client,
     statements: &Statements,
-    asks: &[NewOverview],
+    requests: &[NewOverview],
     numbers: &[usize],
 ) -> Result<Vec<(usize, GameId)>, Error> {
     let texts = |of: fn(&NewOverview) -> &str| -> Vec<&str> {
-        numbers.iter().map(|n| of(&asks[*n])).collect()
+        numbers.iter().map(|n| of(&requests[*n])).collect()
     };
-    let ids: Vec<Option<i32>> = numbers.iter().map(|n| asks[*n].game_id.map(|id| id.0)).collect();
-    let tags: Vec<String> = numbers.iter().map(|n| array(&asks[*n].tags)).collect();
+    let ids: Vec<Option<i32>> =
+        numbers.iter().map(|n| requests[*n].game_id.map(|id| id.0)).collect();
+    let tags: Vec<String> = numbers.iter().map(|n| array(&requests[*n].tags)).collect();
     let rows = client
         .query(
             &statements.create,
@@ -158,15 +159,19 @@ impl CreateGames {
     /// Moves the counter behind the run of taken ids that it is in, in as many steps as the run's
     /// length has binary digits: millions of games may have been created under ids of their own.
     /// Free ids on the way may be passed over.
-    async fn leap(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
+    async fn search_free_id(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
         client.batch_execute("BEGIN").await?;
-        let led = self.leap_in_transaction(client, exists).await;
-        client.batch_execute(if led.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        led
+        let found = self.search_in_transaction(client, exists).await;
+        client.batch_execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+        found
     }
 
-    async fn leap_in_transaction(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
-        let next = self.counter.lock(client).await?;
+    async fn search_in_transaction(
+        &self,
+        client: &Client,
+        exists: &Statement,
+    ) -> Result<(), Error> {
+        let next = self.sequence.lock(client).await?;
         let last = i64::from(i32::MAX);
         let is_taken = async |id: i64| -> Result<bool, Error> {
             let id = i32::try_from(id).unwrap_or(i32::MAX);
@@ -187,7 +192,7 @@ impl CreateGames {
             let middle = taken + (free - taken) / 2;
             *(if is_taken(middle).await? { &mut taken } else { &mut free }) = middle;
         }
-        self.counter.skip_to(client, free).await
+        self.sequence.advance_to(client, free).await
     }
 }
 

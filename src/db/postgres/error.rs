@@ -15,7 +15,7 @@ pub(super) enum Failure {
     /// The driver's own error.
     Driver(Error),
     /// There was no answer in time.
-    Late,
+    Timeout,
 }
 
 impl From<Error> for Failure {
@@ -28,7 +28,7 @@ impl From<Error> for Failure {
 pub(super) fn storage(failure: impl Into<Failure>) -> StorageError {
     let error = match failure.into() {
         Failure::Driver(error) => error,
-        Failure::Late => return late(),
+        Failure::Timeout => return timeout(),
     };
     let (kind, message) = match error.code() {
         None if error.is_closed() || is_io(&error) => {
@@ -94,17 +94,17 @@ pub(super) fn pool(error: PoolError) -> StorageError {
 }
 
 /// No answer came in time.
-pub(super) fn late() -> StorageError {
+pub(super) fn timeout() -> StorageError {
     StorageError::new(ErrorKind::Timeout, "PostgreSQL did not answer in time")
 }
 
 /// The error of opening a database, for the operator: one sentence that says what to do.
-pub(super) fn at(shown: &str, failure: impl Into<Failure>) -> StorageError {
+pub(super) fn open_error(redacted: &str, failure: impl Into<Failure>) -> StorageError {
     let error = match failure.into() {
         Failure::Driver(error) => error,
-        Failure::Late => return unreachable(shown, "it says nothing"),
+        Failure::Timeout => return unreachable(redacted, "it says nothing"),
     };
-    let Some(code) = error.code() else { return unreachable(shown, &deepest(&error)) };
+    let Some(code) = error.code() else { return unreachable(redacted, &deepest(&error)) };
     let (kind, reason) = match code {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             (ErrorKind::Invalid, "the server refuses the user or the password; correct the URL")
@@ -123,15 +123,15 @@ pub(super) fn at(shown: &str, failure: impl Into<Failure>) -> StorageError {
     };
     let said = error.as_db_error().map_or("", |e| e.message());
     let text = match reason {
-        "" => format!("cannot open {shown}: {said}"),
-        reason => format!("cannot open {shown}: {reason} ({said})"),
+        "" => format!("cannot open {redacted}: {said}"),
+        reason => format!("cannot open {redacted}: {reason} ({said})"),
     };
     StorageError::new(kind, text)
 }
 
-fn unreachable(shown: &str, cause: &str) -> StorageError {
+fn unreachable(redacted: &str, cause: &str) -> StorageError {
     let text = format!(
-        "cannot reach {shown}: {cause}; is the server running, and are host, port and sslmode right?"
+        "cannot reach {redacted}: {cause}; is the server running, and are host, port and sslmode right?"
     );
     StorageError::new(ErrorKind::Unavailable, text)
 }

@@ -22,10 +22,10 @@ struct Find;
 
 #[async_trait]
 impl Batch for Find {
-    type Ask = GameId;
-    type Answer = Option<Arc<Row>>;
+    type Request = GameId;
+    type Response = Option<Arc<Row>>;
     type Statements = Statement;
-    const MOST: usize = 64;
+    const LIMIT: usize = 64;
 
     async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
         client.prepare(FIND).await
@@ -35,9 +35,9 @@ impl Batch for Find {
         &self,
         client: &Client,
         statement: &Statement,
-        asks: &[GameId],
+        requests: &[GameId],
     ) -> Result<Vec<Option<Arc<Row>>>, Error> {
-        let ids: Vec<i32> = asks.iter().map(|id| id.0).collect();
+        let ids: Vec<i32> = requests.iter().map(|id| id.0).collect();
         let mut rows = std::pin::pin!(client.query_raw(statement, [&ids]).await?);
         let mut found = Vec::with_capacity(ids.len());
         while let Some(row) = rows.try_next().await? {
@@ -67,13 +67,13 @@ impl Finder {
 
     /// The game of that id.
     pub(super) async fn game(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
-        let row = self.0[(id.0 & 1) as usize].ask(ActContext::new(), id).await?;
+        let row = self.0[(id.0 & 1) as usize].submit(ActContext::new(), id).await?;
         row.as_deref().map(overview).transpose().map_err(storage)
     }
 
     /// Whether the server answers, whatever it has.
     pub(super) async fn ping(&self) -> Result<(), StorageError> {
-        self.0[0].ask(ActContext::new(), GameId(1)).await.map(drop)
+        self.0[0].submit(ActContext::new(), GameId(1)).await.map(drop)
     }
 }
 

@@ -11,12 +11,12 @@ use crate::db::storage::{ActContext, StorageError};
 
 const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
 const PUT_ITEMS: &str = "INSERT INTO cart_items (item_id, price, stock, added) \
-     SELECT item_id, $2::bigint, $3::bigint, $3::bigint FROM unnest($1::text[]) AS bed (item_id) \
+     SELECT item_id, $2::bigint, $3::bigint, $3::bigint FROM unnest($1::text[]) AS fixture (item_id) \
      ORDER BY item_id COLLATE \"C\" \
      ON CONFLICT (item_id) DO UPDATE SET price = $2, stock = $3, added = $3, subtracted = 0, \
          sold = 0, written_off = 0, epoch = cart_items.epoch + 1";
 const PUT_USERS: &str = "INSERT INTO cart_users (user_id, credit, funded) \
-     SELECT user_id, $2::bigint, $2::bigint FROM unnest($1::text[]) AS bed (user_id) \
+     SELECT user_id, $2::bigint, $2::bigint FROM unnest($1::text[]) AS fixture (user_id) \
      ORDER BY user_id COLLATE \"C\" \
      ON CONFLICT (user_id) DO UPDATE SET credit = $2, funded = $2, paid = 0, charged = 0, \
          written_off = 0, epoch = cart_users.epoch + 1";

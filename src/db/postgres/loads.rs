@@ -1,170 +1,322 @@
-//! The record of bulk loads: what they reserved, and which chunks are stored.
+//! Loading and checking whole tables in PostgreSQL.
+//!
+//! A load into an empty store, or in place of what is there, goes by COPY into a table of its own
+//! without a key. At its end the key is built, and the table takes the name `overviews` in the same
+//! transaction: until then the old table is served untouched. A load beside other games goes into
+//! their table. The record of loads is in [`super::load_journal`].
 
 use std::ops::Range;
 
-use tokio_postgres::{Error, GenericClient, Transaction};
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, Transaction};
 
-use crate::db::storage::{Digest, Load, NewLoad};
+use super::connection::Connector;
+use super::create::array;
+use super::error::storage;
+use super::load_journal::{self, LoadTarget};
+use super::overview::{ALL, overview};
+use super::sequence::Sequence;
+use crate::db::storage::{
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
+    LoadStore, NewLoad, StorageError,
+};
+use crate::overview::model::Overview;
 
-const OPEN: &str = "SELECT id, seed, wanted, place FROM storefront_loads WHERE NOT finished";
-const RANGES: &str =
-    "SELECT first, behind FROM storefront_load_ranges WHERE load = $1 ORDER BY first";
-const CHUNKS: &str =
-    "SELECT first, behind, stored FROM storefront_load_chunks WHERE load = $1 ORDER BY first";
-const START: &str =
-    "INSERT INTO storefront_loads (seed, wanted, place) VALUES ($1, $2, $3) RETURNING id";
-const ADD_RANGE: &str =
-    "INSERT INTO storefront_load_ranges (load, first, behind) VALUES ($1, $2, $3)";
-/// Fails if the chunk is stored already, and if the load is not there any more.
-const CLAIM: &str =
-    "INSERT INTO storefront_load_chunks (load, first, behind, stored) VALUES ($1, $2, $3, 0)";
-const PLACE: &str = "SELECT place FROM storefront_loads WHERE id = $1 AND NOT finished";
-const STORED: &str = "UPDATE storefront_load_chunks SET stored = $3 WHERE load = $1 AND first = $2";
-const FINISH: &str = "UPDATE storefront_loads SET finished = true \
-                      WHERE id = $1 AND NOT finished RETURNING place";
-const FORGET: &str = "DELETE FROM storefront_loads WHERE NOT finished; \
-                      DELETE FROM storefront_marks WHERE name = 'demo'";
-const DEMO: &str = "SELECT value FROM storefront_marks WHERE name = 'demo'";
-const SET_DEMO: &str = "INSERT INTO storefront_marks (name, value) VALUES ('demo', $1) \
-                        ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value";
+/// Each chunk is a transaction, synced when it ends. Two at once keep the server busy while the
+/// next are generated.
+const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
 
-/// Where a load's games go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Into the table, beside others.
-    Beside,
-    /// Into a table that takes the place of the present one.
-    Instead,
-    /// The same; what was created meanwhile comes along.
-    InsteadAndCarry,
+/// Nobody writes while what is there is looked at and replaced; reads go on.
+const LOCK_WRITES: &str = "LOCK TABLE overviews IN SHARE ROW EXCLUSIVE MODE";
+const CREATE_TABLE: &str = "DROP TABLE IF EXISTS overviews_load; \
+                         CREATE TABLE overviews_load (LIKE overviews INCLUDING DEFAULTS \
+                         INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)";
+const COPY: &str = "COPY overviews_load (game_id, game_name, description, release_date, developer, \
+                    publisher, tags) FROM STDIN (FORMAT binary)";
+const COLUMNS: [Type; 7] =
+    [Type::INT4, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT_ARRAY];
+const INSERT: &str = "INSERT INTO overviews (game_id, game_name, description, release_date, \
+                                             developer, publisher, tags) \
+                      SELECT id, game_name, description, release_date, developer, publisher, \
+                             tags::text[] \
+                      FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::text[], \
+                                  $6::text[], $7::text[]) \
+                           AS given (id, game_name, description, release_date, developer, \
+                                     publisher, tags) \
+                      ORDER BY id ON CONFLICT (game_id) DO NOTHING";
+const KEY: &str = "SET LOCAL maintenance_work_mem = '512MB'; \
+                   ALTER TABLE overviews_load ADD CONSTRAINT overviews_load_key \
+                   PRIMARY KEY (game_id)";
+const CLONE_PROPERTIES: &str = "SELECT storefront_clone_properties()";
+const DEPENDENTS: &str = "SELECT storefront_dependents()";
+/// From here on readers wait, for as long as it takes to carry over what others created meanwhile.
+const LOCK_EXCLUSIVE: &str = "LOCK TABLE overviews IN ACCESS EXCLUSIVE MODE";
+const MERGE: &str = "INSERT INTO overviews_load (game_id, game_name, description, release_date, \
+                                                 developer, publisher, tags) \
+                     SELECT game_id, game_name, description, release_date, developer, publisher, \
+                            tags FROM overviews";
+const SWAP: &str = "DROP TABLE overviews; \
+                             ALTER TABLE overviews_load RENAME TO overviews; \
+                             ALTER TABLE overviews RENAME CONSTRAINT overviews_load_key \
+                             TO overviews_pkey";
+const STATISTICS: &str = "ANALYZE overviews";
+
+pub(super) struct PostgresLoads {
+    connector: Connector,
+    sequence: Sequence,
+    idle: Idle,
 }
 
-const PLACES: [(Place, &str); 3] = [
-    (Place::Beside, "beside"),
-    (Place::Instead, "instead"),
-    (Place::InsteadAndCarry, "instead-and-carry"),
-];
+/// Connections between two chunks.
+type Idle = std::sync::Arc<std::sync::Mutex<Vec<Client>>>;
 
-impl Place {
-    fn of(name: &str) -> Self {
-        // The table allows these names only.
-        PLACES.iter().find(|(_, known)| *known == name).map_or(Self::Beside, |(place, _)| *place)
+impl PostgresLoads {
+    pub(super) fn new(connector: Connector, sequence: Sequence) -> Self {
+        Self { connector, sequence, idle: Idle::default() }
     }
 
-    fn name(self) -> &'static str {
-        PLACES.iter().find(|(place, _)| *place == self).map_or("beside", |(_, name)| *name)
-    }
-}
-
-/// The load that did not end.
-pub(super) async fn open(t: &impl GenericClient) -> Result<Option<(Load, Place)>, Error> {
-    let Some(row) = t.query_opt(OPEN, &[]).await? else { return Ok(None) };
-    let (id, seed, rows): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
-    let reserved: Vec<Range<i64>> =
-        t.query(RANGES, &[&id]).await?.iter().map(|row| row.get(0)..row.get(1)).collect();
-    let chunks = t.query(CHUNKS, &[&id]).await?;
-    let done: Vec<Range<i64>> = chunks.iter().map(|row| row.get(0)..row.get(1)).collect();
-    let written: i64 = chunks.iter().map(|row| row.get::<_, i64>(2)).sum();
-    let load = Load {
-        id,
-        seed: seed.cast_unsigned(),
-        rows: rows.cast_unsigned(),
-        written: written.cast_unsigned(),
-        pending: without(&reserved, &done),
-    };
-    Ok(Some((load, Place::of(row.get(3)))))
-}
-
-/// What is in the ranges and not in the chunks; both ascending.
-fn without(ranges: &[Range<i64>], chunks: &[Range<i64>]) -> Vec<Range<i64>> {
-    let mut left = Vec::new();
-    for range in ranges {
-        let mut from = range.start;
-        for chunk in chunks.iter().filter(|c| range.start <= c.start && c.start < range.end) {
-            left.push(from..chunk.start);
-            from = chunk.end;
+    async fn client(&self) -> Result<Client, StorageError> {
+        let idle = self.idle.lock().map_or(None, |mut idle| idle.pop());
+        match idle.filter(|client| !client.is_closed()) {
+            Some(client) => Ok(client),
+            None => self.connector.connect().await.map_err(storage),
         }
-        left.push(from..range.end);
     }
-    left.retain(|range| !range.is_empty());
-    left
+
+    /// Another table cannot take the place of one that others build on.
+    async fn refuse_dependents(&self) -> Result<(), StorageError> {
+        let client = self.client().await?;
+        let dependents: Option<String> =
+            client.query_one(DEPENDENTS, &[]).await.map_err(storage)?.get(0);
+        let Some(dependents) = dependents else { return Ok(()) };
+        let text = format!(
+            "the load would replace the table overviews, and this hangs on it: {dependents}; drop it \
+             for the time of the load, or use --append"
+        );
+        Err(StorageError::new(ErrorKind::Invalid, text))
+    }
+
+    /// Runs one transaction on a connection of its own.
+    async fn transaction<T>(
+        &self,
+        statements: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, StorageError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(storage)?;
+        let outcome = statements(&transaction).await.map_err(storage)?;
+        transaction.commit().await.map_err(storage)?;
+        if let Ok(mut idle) = self.idle.lock() {
+            idle.push(client);
+        }
+        Ok(outcome)
+    }
 }
 
-/// Records a new load that has reserved the range.
-pub(super) async fn start(
-    t: &Transaction<'_>,
-    load: NewLoad,
-    place: Place,
-    range: Range<i64>,
-) -> Result<Load, Error> {
-    let NewLoad { seed, rows, .. } = load;
-    let values = (seed.cast_signed(), rows.cast_signed(), place.name());
-    let id = t.query_one(START, &[&values.0, &values.1, &values.2]).await?.get(0);
-    add_range(t, id, &range).await?;
-    Ok(Load { id, seed, rows, written: 0, pending: vec![range] })
+#[async_trait]
+impl LoadStore for PostgresLoads {
+    fn load_params(&self) -> LoadParams {
+        LOAD_PARAMS
+    }
+
+    async fn contents(&self) -> Result<Contents, StorageError> {
+        self.transaction(async |t| contents(t).await).await
+    }
+
+    async fn begin(&self, load: NewLoad) -> Result<Begin, StorageError> {
+        if load.mode != LoadMode::Append {
+            self.refuse_dependents().await?;
+        }
+        self.transaction(async |t| begin(t, &self.sequence, load).await).await
+    }
+
+    async fn write(&self, load: &Load, chunk: Chunk) -> Result<u64, StorageError> {
+        self.transaction(async |t| write(t, load.id, &chunk).await).await
+    }
+
+    async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
+        let range =
+            self.transaction(async |t| extend(t, &self.sequence, load.id, rows).await).await?;
+        range.ok_or_else(|| StorageError::new(ErrorKind::Invalid, "there are no further ids"))
+    }
+
+    async fn finish(&self, load: &Load) -> Result<(), StorageError> {
+        self.transaction(async |t| finish(t, &self.sequence, load.id).await).await?;
+        // Until the server looks at the new table by itself its plans are guesses.
+        let client = self.client().await?;
+        client.batch_execute(STATISTICS).await.map_err(storage)
+    }
+
+    async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
+        self.transaction(async |t| install_demo(t, &self.sequence, &games).await).await
+    }
 }
 
-/// Records that the load has reserved one range more.
-pub(super) async fn add_range(
+#[async_trait]
+impl Inspection for PostgresLoads {
+    async fn digest(&self) -> Result<Digest, StorageError> {
+        self.transaction(async |t| digest(t, ALL).await).await
+    }
+
+    async fn bytes(&self) -> Result<u64, StorageError> {
+        let sql = "SELECT pg_total_relation_size('overviews')";
+        let client = self.client().await?;
+        let bytes: i64 = client.query_one(sql, &[]).await.map_err(storage)?.get(0);
+        Ok(bytes.cast_unsigned())
+    }
+}
+
+async fn contents(t: &Transaction<'_>) -> Result<Contents, Error> {
+    if let Some((load, _)) = load_journal::open(t).await? {
+        return Ok(Contents::Interrupted(load));
+    }
+    let is_empty: bool =
+        t.query_one("SELECT NOT EXISTS (SELECT FROM overviews)", &[]).await?.get(0);
+    Ok(match load_journal::demo(t).await? {
+        _ if is_empty => Contents::Empty,
+        Some((rows, mark)) => {
+            let found = digest(t, &format!("{ALL} LIMIT {}", rows + 1)).await?;
+            if mark == found.to_string() { Contents::Demo } else { Contents::Games }
+        }
+        None => Contents::Games,
+    })
+}
+
+async fn begin(t: &Transaction<'_>, sequence: &Sequence, load: NewLoad) -> Result<Begin, Error> {
+    t.batch_execute(LOCK_WRITES).await?;
+    let found = contents(t).await?;
+    match (&found, load.mode) {
+        (_, LoadMode::Reset) => {}
+        (Contents::Interrupted(open), _) => return Ok(Begin::Interrupted(open.clone())),
+        (Contents::Games, LoadMode::Fresh) => return Ok(Begin::NotEmpty),
+        (Contents::Empty | Contents::Demo, LoadMode::Fresh) | (_, LoadMode::Append) => {}
+    }
+    let anew =
+        load.mode == LoadMode::Reset || (load.mode == LoadMode::Fresh && found == Contents::Demo);
+    if load.rows > i32::MAX as u64 {
+        return Ok(Begin::Exhausted);
+    }
+    if anew {
+        sequence.restart(t).await?;
+    }
+    let Some(range) = sequence.reserve(t, load.rows).await? else {
+        return Ok(Begin::Exhausted);
+    };
+    load_journal::delete_open(t).await?;
+    let target = match load.mode {
+        LoadMode::Append => LoadTarget::Append,
+        LoadMode::Fresh => LoadTarget::ReplaceMerging,
+        LoadMode::Reset => LoadTarget::Replace,
+    };
+    if found == Contents::Demo && load.mode == LoadMode::Fresh {
+        t.batch_execute("DELETE FROM overviews").await?;
+    }
+    if target != LoadTarget::Append {
+        t.batch_execute(CREATE_TABLE).await?;
+    }
+    load_journal::start(t, load, target, range).await.map(Begin::Started)
+}
+
+async fn install_demo(
     t: &Transaction<'_>,
+    sequence: &Sequence,
+    games: &[Overview],
+) -> Result<bool, Error> {
+    t.batch_execute(LOCK_WRITES).await?;
+    // Of an emptied store the first ids have been used.
+    let next = sequence.lock(t).await?;
+    let is_next = games.first().is_some_and(|game| i64::from(game.game_id.0) == next);
+    if contents(t).await? != Contents::Empty || !is_next {
+        return Ok(false);
+    }
+    sequence.reserve(t, games.len() as u64).await?;
+    insert(t, games).await?;
+    let mut digester = Digester::default();
+    games.iter().for_each(|game| digester.add(game));
+    load_journal::set_demo(t, digester.finish()).await?;
+    Ok(true)
+}
+
+async fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> Result<u64, Error> {
+    // First its place in the record: of two who write the same chunk one waits here, and fails.
+    let target = load_journal::claim(t, load, &chunk.range).await?;
+    let rows = match target {
+        LoadTarget::Append => insert(t, &chunk.games).await?,
+        LoadTarget::Replace | LoadTarget::ReplaceMerging => copy(t, &chunk.games).await?,
+    };
+    load_journal::stored(t, load, &chunk.range, rows).await?;
+    Ok(rows)
+}
+
+async fn copy(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
+    let writer = BinaryCopyInWriter::new(t.copy_in(COPY).await?, &COLUMNS);
+    let mut writer = std::pin::pin!(writer);
+    for game in games {
+        let Overview { game_id, game_name, description, release_date, developer, publisher, tags } =
+            game;
+        writer
+            .as_mut()
+            .write(&[&game_id.0, game_name, description, release_date, developer, publisher, tags])
+            .await?;
+    }
+    writer.finish().await
+}
+
+/// Stores the games whose ids are free; gives how many.
+async fn insert(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
+    let texts = |of: fn(&Overview) -> &str| -> Vec<&str> { games.iter().map(of).collect() };
+    let ids: Vec<i32> = games.iter().map(|game| game.game_id.0).collect();
+    let tags: Vec<String> = games.iter().map(|game| array(&game.tags)).collect();
+    t.execute(
+        INSERT,
+        &[
+            &ids,
+            &texts(|game| &game.game_name),
+            &texts(|game| &game.description),
+            &texts(|game| &game.release_date),
+            &texts(|game| &game.developer),
+            &texts(|game| &game.publisher),
+            &tags,
+        ],
+    )
+    .await
+}
+
+async fn extend(
+    t: &Transaction<'_>,
+    sequence: &Sequence,
     load: i64,
-    range: &Range<i64>,
-) -> Result<(), Error> {
-    t.execute(ADD_RANGE, &[&load, &range.start, &range.end]).await.map(drop)
-}
-
-/// Takes the chunk for this transaction; tells where its games go.
-pub(super) async fn claim(
-    t: &Transaction<'_>,
-    load: i64,
-    range: &Range<i64>,
-) -> Result<Place, Error> {
-    t.execute(CLAIM, &[&load, &range.start, &range.end]).await?;
-    Ok(Place::of(t.query_one(PLACE, &[&load]).await?.get(0)))
-}
-
-/// Records how many of the chunk's games were stored.
-pub(super) async fn stored(
-    t: &Transaction<'_>,
-    load: i64,
-    range: &Range<i64>,
     rows: u64,
-) -> Result<(), Error> {
-    t.execute(STORED, &[&load, &range.start, &rows.cast_signed()]).await.map(drop)
+) -> Result<Option<Range<i64>>, Error> {
+    let Some(range) = sequence.reserve(t, rows).await? else { return Ok(None) };
+    load_journal::add_range(t, load, &range).await?;
+    Ok(Some(range))
 }
 
-/// Closes the load; tells where its games went.
-pub(super) async fn finish(t: &Transaction<'_>, load: i64) -> Result<Place, Error> {
-    Ok(Place::of(t.query_one(FINISH, &[&load]).await?.get(0)))
-}
-
-/// Forgets an open load, and that there were demo games.
-pub(super) async fn forget(t: &Transaction<'_>) -> Result<(), Error> {
-    t.batch_execute(FORGET).await
-}
-
-/// How many demo games were put in, and their checksum.
-pub(super) async fn demo(t: &Transaction<'_>) -> Result<Option<(u64, String)>, Error> {
-    let Some(row) = t.query_opt(DEMO, &[]).await? else { return Ok(None) };
-    let mark: &str = row.get(0);
-    let split = mark.split_once(' ').and_then(|(rows, sum)| Some((rows.parse().ok()?, sum)));
-    Ok(split.map(|(rows, sum)| (rows, sum.to_owned())))
-}
-
-/// Records the demo games that were put in.
-pub(super) async fn set_demo(t: &Transaction<'_>, digest: Digest) -> Result<(), Error> {
-    t.execute(SET_DEMO, &[&format!("{} {digest}", digest.rows)]).await.map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_is_what_no_chunk_covers() {
-        let ranges = [1..101, 201..211];
-        assert_eq!(without(&ranges, &[]), ranges);
-        assert_eq!(without(&ranges, &[11..21, 91..101, 201..205]), [1..11, 21..91, 205..211]);
-        assert_eq!(without(&ranges, &[1..101, 201..211]), []);
+async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(), Error> {
+    let target = load_journal::finish(t, load).await?;
+    if target != LoadTarget::Append {
+        t.batch_execute(KEY).await?;
+        let renames: String = t.query_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
+        t.batch_execute(LOCK_EXCLUSIVE).await?;
+        if target == LoadTarget::ReplaceMerging {
+            t.batch_execute(MERGE).await?;
+        }
+        let own = format!("ALTER SEQUENCE {} OWNED BY overviews_load.game_id", sequence.name());
+        t.batch_execute(&own).await?;
+        t.batch_execute(SWAP).await?;
+        t.batch_execute(&renames).await?;
     }
+    Ok(())
+}
+
+async fn digest(t: &Transaction<'_>, sql: &str) -> Result<Digest, Error> {
+    let mut digester = Digester::default();
+    let mut rows = std::pin::pin!(t.query_raw(sql, std::iter::empty::<i32>()).await?);
+    while let Some(row) = rows.try_next().await? {
+        digester.add(&overview(&row)?);
+    }
+    Ok(digester.finish())
 }

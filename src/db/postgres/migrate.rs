@@ -24,14 +24,14 @@ const VERSION_TABLE: &str =
 const HAS_VERSION: &str = "SELECT to_regclass('storefront_schema') IS NOT NULL";
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM storefront_schema";
 
-/// Migrates or checks, as asked; the counter's name, as it is written in SQL.
+/// Migrates or checks, as asked; the sequence's name, as it is written in SQL.
 pub(super) async fn run(
     connector: &Connector,
     policy: MigrationPolicy,
 ) -> Result<String, StorageError> {
-    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
+    let failed = |e: tokio_postgres::Error| error::open_error(connector.redacted(), e);
     let connected = connector.connect().await;
-    let mut client = connected.map_err(|e| error::at(connector.shown(), e))?;
+    let mut client = connected.map_err(|e| error::open_error(connector.redacted(), e))?;
     let found = supported(connector, version(&client).await.map_err(failed)?)?;
     if found < STEPS.len() {
         if policy == MigrationPolicy::Require {
@@ -41,11 +41,11 @@ pub(super) async fn run(
         apply(connector, &mut client).await?;
     }
     client.prepare(ALL).await.map_err(failed)?;
-    counter(&client).await.map_err(failed)
+    sequence(&client).await.map_err(failed)
 }
 
 async fn apply(connector: &Connector, client: &mut Client) -> Result<(), StorageError> {
-    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
+    let failed = |e: tokio_postgres::Error| error::open_error(connector.redacted(), e);
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
     transaction.batch_execute(VERSION_TABLE).await.map_err(failed)?;
@@ -83,14 +83,14 @@ fn supported(connector: &Connector, found: usize) -> Result<usize, StorageError>
 fn refusal(connector: &Connector, found: usize, why: &str) -> StorageError {
     let text = format!(
         "the schema of {} is version {found} (this program's is {}), {why}",
-        connector.shown(),
+        connector.redacted(),
         STEPS.len()
     );
     StorageError::new(ErrorKind::Invalid, text)
 }
 
 /// The sequence that assigns ids: ours, or the one that an older table brought along.
-async fn counter(client: &Client) -> Result<String, tokio_postgres::Error> {
+async fn sequence(client: &Client) -> Result<String, tokio_postgres::Error> {
     let sql = "SELECT pg_get_serial_sequence('overviews', 'game_id')";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }

@@ -7,9 +7,9 @@ use tokio_postgres::{Error, Row};
 
 use super::batch::Batcher;
 use super::connection::{Connector, act};
-use super::counter::Counter;
 use super::create::CreateGames;
 use super::find::Finder;
+use super::sequence::Sequence;
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
 };
@@ -30,10 +30,10 @@ pub(super) struct PostgresOverviews {
 }
 
 impl PostgresOverviews {
-    pub(super) fn new(connector: &Connector, counter: Counter) -> Result<Self, StorageError> {
+    pub(super) fn new(connector: &Connector, sequence: Sequence) -> Result<Self, StorageError> {
         Ok(Self {
             find: Finder::start(connector),
-            create: Batcher::start(connector, CreateGames { counter }),
+            create: Batcher::start(connector, CreateGames { sequence }),
             pool: connector.pool()?,
         })
     }
@@ -59,7 +59,7 @@ impl OverviewStore for PostgresOverviews {
     }
 
     async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
-        self.create.ask(context, game).await
+        self.create.submit(context, game).await
     }
 
     async fn update(

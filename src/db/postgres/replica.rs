@@ -8,11 +8,11 @@ use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::batch::{Batch, Batcher};
-use super::compare::compare;
 use super::connection::Connector;
 use super::error;
 use super::find::Finder;
 use super::overview::page;
+use super::replica_check::compare;
 use crate::db::storage::{
     ActContext, Cursor, ErrorKind, Page, ReadToken, Replica, ReplicaCheck, ReplicaReport,
     StorageError,
@@ -65,28 +65,28 @@ impl PostgresReplica {
             return true;
         }
         // The read that follows sees at least what was replayed before it was sent.
-        let Ok(replayed) = self.replayed.ask(ActContext::new(), ()).await else { return false };
+        let Ok(replayed) = self.replayed.submit(ActContext::new(), ()).await else { return false };
         self.known.fetch_max(replayed, Ordering::Relaxed);
         replayed >= position
     }
 }
 
 async fn check(replica: &Connector) -> Result<(), StorageError> {
-    let failed = |e: Error| error::at(replica.shown(), e);
-    let client = replica.connect().await.map_err(|e| error::at(replica.shown(), e))?;
+    let failed = |e: Error| error::open_error(replica.redacted(), e);
+    let client = replica.connect().await.map_err(|e| error::open_error(replica.redacted(), e))?;
     let is_replica: bool = client.query_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
     if is_replica {
         return Ok(());
     }
     let text =
-        format!("{} is not a replica; give --replica-url one, or leave it out", replica.shown());
+        format!("{} is not a replica; give --replica-url one, or leave it out", replica.redacted());
     Err(StorageError::new(ErrorKind::Invalid, text))
 }
 
 #[async_trait]
 impl Replica for PostgresReplica {
     async fn read_token(&self) -> Result<ReadToken, StorageError> {
-        self.written.ask(ActContext::new(), ()).await.map(ReadToken)
+        self.written.submit(ActContext::new(), ()).await.map(ReadToken)
     }
 
     async fn find(&self, id: GameId, seen: Option<ReadToken>) -> Option<Option<Overview>> {
@@ -128,10 +128,10 @@ struct Lsn(&'static str);
 
 #[async_trait]
 impl Batch for Lsn {
-    type Ask = ();
-    type Answer = u64;
+    type Request = ();
+    type Response = u64;
     type Statements = Statement;
-    const MOST: usize = 1_024;
+    const LIMIT: usize = 1_024;
 
     async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
         client.prepare(self.0).await
@@ -141,9 +141,9 @@ impl Batch for Lsn {
         &self,
         client: &Client,
         statement: &Statement,
-        asks: &[()],
+        requests: &[()],
     ) -> Result<Vec<u64>, Error> {
         let lsn: PgLsn = client.query_one(statement, &[]).await?.try_get(0)?;
-        Ok(vec![lsn.into(); asks.len()])
+        Ok(vec![lsn.into(); requests.len()])
     }
 }

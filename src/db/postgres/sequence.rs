@@ -8,21 +8,21 @@ use std::ops::Range;
 use tokio_postgres::{Error, GenericClient};
 
 /// Behind the largest id.
-const BEHIND: i64 = i32::MAX as i64 + 1;
+const ID_LIMIT: i64 = i32::MAX as i64 + 1;
 
 /// The counter of games.
 #[derive(Debug, Clone)]
-pub(super) struct Counter {
+pub(super) struct Sequence {
     sequence: String,
 }
 
-impl Counter {
+impl Sequence {
     pub(super) const fn new(sequence: String) -> Self {
         Self { sequence }
     }
 
     /// An expression that takes the next id. It fails behind the largest.
-    pub(super) fn take(&self) -> String {
+    pub(super) fn next_value(&self) -> String {
         format!("nextval('{}')", self.sequence.replace('\'', "''"))
     }
 
@@ -39,7 +39,7 @@ impl Counter {
     ) -> Result<Option<Range<i64>>, Error> {
         let first = self.lock(transaction).await?;
         let behind = i64::try_from(rows).ok().and_then(|rows| first.checked_add(rows));
-        let Some(behind) = behind.filter(|behind| *behind <= BEHIND && *behind > first) else {
+        let Some(behind) = behind.filter(|behind| *behind <= ID_LIMIT && *behind > first) else {
             return Ok(None);
         };
         self.set(transaction, behind).await?;
@@ -47,7 +47,7 @@ impl Counter {
     }
 
     /// Moves on to `id`, unless the counter is further already.
-    pub(super) async fn skip_to(
+    pub(super) async fn advance_to(
         &self,
         transaction: &impl GenericClient,
         id: i64,

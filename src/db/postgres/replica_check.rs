@@ -22,7 +22,7 @@ const RANGE: u32 = 10_000;
 /// How often ranges that change meanwhile are looked at.
 const TRIES: u32 = 5;
 /// How long the replica may take to replay what the primary has written.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 const WRITTEN: &str = "SELECT pg_current_wal_flush_lsn()";
@@ -35,8 +35,8 @@ pub(super) async fn compare(
     primary: &Connector,
     replica: &Connector,
 ) -> Result<ReplicaReport, StorageError> {
-    let here = Side::connect(primary).await?;
-    let there = Side::connect(replica).await?;
+    let here = Server::connect(primary).await?;
+    let there = Server::connect(replica).await?;
     let mut compared = ReplicaReport::default();
     for table in TABLES {
         compare_table(&here, &there, table, &mut compared).await?;
@@ -45,8 +45,8 @@ pub(super) async fn compare(
 }
 
 async fn compare_table(
-    here: &Side<'_>,
-    there: &Side<'_>,
+    here: &Server<'_>,
+    there: &Server<'_>,
     table: [&str; 3],
     compared: &mut ReplicaReport,
 ) -> Result<(), StorageError> {
@@ -108,19 +108,19 @@ fn named([table, key, _]: [&str; 3], bounds: &[String], number: i32) -> String {
 }
 
 /// One of the two servers.
-struct Side<'a> {
+struct Server<'a> {
     client: Client,
     connector: &'a Connector,
 }
 
-impl<'a> Side<'a> {
+impl<'a> Server<'a> {
     async fn connect(connector: &'a Connector) -> Result<Self, StorageError> {
-        let failed = |e: Failure| error::at(connector.shown(), e);
+        let failed = |e: Failure| error::open_error(connector.redacted(), e);
         Ok(Self { client: connector.connect().await.map_err(failed)?, connector })
     }
 
     fn failed(&self) -> impl Fn(Error) -> StorageError {
-        |e| error::at(self.connector.shown(), e)
+        |e| error::open_error(self.connector.redacted(), e)
     }
 
     /// Where ranges begin, but for the first.
@@ -158,12 +158,12 @@ impl<'a> Side<'a> {
 }
 
 /// Waits until the replica has replayed what the primary has written by now.
-async fn wait(here: &Side<'_>, there: &Side<'_>) -> Result<(), StorageError> {
+async fn wait(here: &Server<'_>, there: &Server<'_>) -> Result<(), StorageError> {
     let (written, begun) = (here.position(WRITTEN).await?, Instant::now());
     while there.position(REPLAYED).await? < written {
-        if begun.elapsed() > PATIENCE {
-            let shown = there.connector.shown();
-            let text = format!("{shown} has not replayed {written} within {PATIENCE:?}");
+        if begun.elapsed() > TIMEOUT {
+            let redacted = there.connector.redacted();
+            let text = format!("{redacted} has not replayed {written} within {TIMEOUT:?}");
             return Err(StorageError::new(ErrorKind::Timeout, text));
         }
         tokio::time::sleep(POLL).await;
