@@ -5,15 +5,10 @@
 //! way the next gathers, so that finding and creating games costs a round trip, and creating a sync
 //! to disk, once for many ([`find`], [`create`]).
 
-mod audit;
 mod batch;
 mod cart;
 mod connection;
-mod create;
 mod error;
-mod find;
-mod fixtures;
-mod load_journal;
 mod loads;
 mod migrate;
 mod overview;

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error, Statement};
 use super::batch::{Batch, Batcher};
 use super::connection::Connector;
 use super::error;
-use super::find::Finder;
+use super::overview::find::Finder;
 use super::overview::page;
 use super::replica_check::compare;
 use crate::db::storage::{

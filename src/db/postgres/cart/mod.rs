@@ -4,15 +4,17 @@
 //! transaction and one round trip; the locks and their order are described there. Checkouts, the
 //! busiest of them, are grouped into one transaction.
 
+mod audit;
+mod fixtures;
+
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
-use super::audit::audit;
+use self::audit::audit;
 use super::batch::{Batch, Batcher};
 use super::connection::{Connector, act};
-use super::fixtures;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use crate::db::storage::{
     ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use tokio_postgres::{Client, Error, Row, Statement};
 
-use super::batch::{Batch, Batcher};
-use super::connection::Connector;
-use super::error::storage;
-use super::overview::overview;
+use super::overview;
+use crate::db::postgres::batch::{Batch, Batcher};
+use crate::db::postgres::connection::Connector;
+use crate::db::postgres::error::storage;
 use crate::db::storage::{ActContext, StorageError};
 use crate::overview::model::{GameId, Overview};
 
@@ -58,21 +58,24 @@ fn give<T: Clone>(ids: &[i32], mut found: Vec<(i32, T)>) -> Vec<Option<T>> {
 }
 
 /// Two that find, one odd ids and one even: while one waits for its query the other's is under way.
-pub(super) struct Finder([Batcher<Find>; 2]);
+pub(in crate::db::postgres) struct Finder([Batcher<Find>; 2]);
 
 impl Finder {
-    pub(super) fn start(connector: &Connector) -> Self {
+    pub(in crate::db::postgres) fn start(connector: &Connector) -> Self {
         Self([Batcher::start(connector, Find), Batcher::start(connector, Find)])
     }
 
     /// The game of that id.
-    pub(super) async fn game(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
+    pub(in crate::db::postgres) async fn game(
+        &self,
+        id: GameId,
+    ) -> Result<Option<Overview>, StorageError> {
         let row = self.0[(id.0 & 1) as usize].submit(ActContext::new(), id).await?;
         row.as_deref().map(overview).transpose().map_err(storage)
     }
 
     /// Whether the server answers, whatever it has.
-    pub(super) async fn ping(&self) -> Result<(), StorageError> {
+    pub(in crate::db::postgres) async fn ping(&self) -> Result<(), StorageError> {
         self.0[0].submit(ActContext::new(), GameId(1)).await.map(drop)
     }
 }

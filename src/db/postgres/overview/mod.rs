@@ -1,14 +1,17 @@
 //! The game pages in PostgreSQL.
 
+pub(super) mod create;
+pub(super) mod find;
+
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
+use self::create::CreateGames;
+use self::find::Finder;
 use super::batch::Batcher;
 use super::connection::{Connector, act};
-use super::create::CreateGames;
-use super::find::Finder;
 use super::sequence::Sequence;
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,

@@ -5,6 +5,8 @@
 //! transaction: until then the old table is served untouched. A load beside other games goes into
 //! their table. The record of loads is in [`super::load_journal`].
 
+mod load_journal;
+
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -13,10 +15,10 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Transaction};
 
+use self::load_journal::LoadTarget;
 use super::connection::Connector;
-use super::create::array;
 use super::error::storage;
-use super::load_journal::{self, LoadTarget};
+use super::overview::create::array;
 use super::overview::{ALL, overview};
 use super::sequence::Sequence;
 use crate::db::storage::{

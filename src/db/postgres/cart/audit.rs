@@ -2,8 +2,8 @@
 
 use tokio_postgres::{Error, IsolationLevel, Row, Transaction};
 
-use super::connection::Connector;
-use super::error::storage;
+use crate::db::postgres::connection::Connector;
+use crate::db::postgres::error::storage;
 use crate::db::storage::{Audit, Difference, StorageError};
 
 const COUNTS: &str = "SELECT (SELECT count(*) FROM cart_users), (SELECT count(*) FROM cart_items), \

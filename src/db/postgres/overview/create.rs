@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Statement};
 
-use super::batch::Batch;
-use super::sequence::Sequence;
+use crate::db::postgres::batch::Batch;
+use crate::db::postgres::sequence::Sequence;
 use crate::db::storage::Create;
 use crate::overview::model::{GameId, NewOverview};
 
@@ -139,7 +139,7 @@ fn is_exhausted(error: &Error) -> bool {
 }
 
 /// An array as SQL writes it: arrays of different lengths cannot be sent as one array of arrays.
-pub(super) fn array(tags: &[String]) -> String {
+pub(in crate::db::postgres) fn array(tags: &[String]) -> String {
     let mut text = String::from("{");
     for (n, tag) in tags.iter().enumerate() {
         text.push_str(if n > 0 { ",\"" } else { "\"" });

@@ -5,8 +5,8 @@
 
 use deadpool_postgres::Pool;
 
-use super::connection::act;
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
+use crate::db::postgres::connection::act;
 use crate::db::storage::{ActContext, StorageError};
 
 const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
