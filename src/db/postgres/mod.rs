@@ -1,9 +1,13 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
-//! In this room: reaching the server ([`connection`]), migrations, and the storage traits
-//! ([`overview`], [`cart`], [`loads`], [`replica`]). Most of the traffic is grouped ([`batch`]): while one query is under
-//! way the next gathers, so that finding and creating games costs a round trip, and creating a sync
-//! to disk, once for many ([`find`], [`create`]).
+//! Here: connections ([`connection`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
+//! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
+//! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
+//! one statement is under way the next requests gather, so that finding games, creating them and
+//! checkouts cost a round trip and a sync to disk for many at once.
+//!
+//! Not here: which backend is used ([`super::connect`]), which reads go to a replica
+//! ([`super::read_routing`]), and algorithms that other backends share ([`super::common`]).
 
 mod batch;
 mod cart;
@@ -15,6 +19,7 @@ mod overview;
 mod replica;
 mod replica_check;
 mod sequence;
+mod text_array;
 
 use std::sync::Arc;
 

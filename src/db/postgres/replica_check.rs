@@ -1,4 +1,8 @@
-//! Whether a replica has what the primary has, by digests of ranges of every table.
+//! Whether a replica has the rows of its primary: both servers compute digests of ranges of every
+//! table, and the digests are compared.
+//!
+//! Servers may write meanwhile. The primary is read before and after the replica, so that a range
+//! that changed in between is told from one that differs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +14,7 @@ use super::connection::Connector;
 use super::error::{self, Failure};
 use crate::db::storage::{ErrorKind, ReplicaReport, StorageError};
 
-/// Tables with their keys and the types of these.
+/// Tables, their keys and the types of their keys.
 const TABLES: [[&str; 3]; 4] = [
     ["overviews", "game_id", "integer"],
     ["cart_users", "user_id", "text"],
@@ -19,44 +23,44 @@ const TABLES: [[&str; 3]; 4] = [
 ];
 /// Rows in a range.
 const RANGE: u32 = 10_000;
-/// How often ranges that change meanwhile are looked at.
+/// How often a table is read while ranges of it change.
 const TRIES: u32 = 5;
 /// How long the replica may take to replay what the primary has written.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const REPLAY_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 const WRITTEN: &str = "SELECT pg_current_wal_flush_lsn()";
 const REPLAYED: &str = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')";
 
-/// Rows and their digest, by the number of the range; empty ranges are not there.
+/// Rows and their digest by the number of the range; empty ranges have no entry.
 type Digests = BTreeMap<i32, (i64, String)>;
 
 pub(super) async fn compare(
     primary: &Connector,
     replica: &Connector,
 ) -> Result<ReplicaReport, StorageError> {
-    let here = Server::connect(primary).await?;
-    let there = Server::connect(replica).await?;
+    let primary = Server::connect(primary).await?;
+    let replica = Server::connect(replica).await?;
     let mut compared = ReplicaReport::default();
     for table in TABLES {
-        compare_table(&here, &there, table, &mut compared).await?;
+        compare_table(&primary, &replica, table, &mut compared).await?;
     }
     Ok(compared)
 }
 
 async fn compare_table(
-    here: &Server<'_>,
-    there: &Server<'_>,
+    primary: &Server<'_>,
+    replica: &Server<'_>,
     table: [&str; 3],
     compared: &mut ReplicaReport,
 ) -> Result<(), StorageError> {
-    let bounds = here.bounds(table).await?;
+    let bounds = primary.bounds(table).await?;
     let mut ranges = Ranges::default();
     for _ in 0..TRIES {
-        let before = here.digests(table, &bounds).await?;
-        wait(here, there).await?;
-        let copy = there.digests(table, &bounds).await?;
-        ranges = Ranges::of(&before, &copy, &here.digests(table, &bounds).await?);
+        let before = primary.digests(table, &bounds).await?;
+        wait(primary, replica).await?;
+        let copy = replica.digests(table, &bounds).await?;
+        ranges = Ranges::of(&before, &copy, &primary.digests(table, &bounds).await?);
         if ranges.unsettled.is_empty() {
             break;
         }
@@ -64,16 +68,18 @@ async fn compare_table(
     compared.ranges += bounds.len() as u64 + 1;
     compared.rows += ranges.rows;
     compared.unsettled += ranges.unsettled.len() as u64;
-    compared.different.extend(ranges.different.iter().map(|number| named(table, &bounds, *number)));
+    compared
+        .different
+        .extend(ranges.different.iter().map(|number| described(table, &bounds, *number)));
     Ok(())
 }
 
-/// What a look at all ranges found.
+/// What one comparison of all ranges found.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Ranges {
     rows: u64,
     different: Vec<i32>,
-    /// Those that changed on the primary while the replica was looked at, and differ.
+    /// Ranges that changed on the primary while the replica was read, and differ.
     unsettled: Vec<i32>,
 }
 
@@ -96,8 +102,8 @@ impl Ranges {
     }
 }
 
-/// A range as a person finds it.
-fn named([table, key, _]: [&str; 3], bounds: &[String], number: i32) -> String {
+/// A range by its keys, for an operator.
+fn described([table, key, _]: [&str; 3], bounds: &[String], number: i32) -> String {
     let bound = |number: i32| usize::try_from(number).ok().and_then(|n| bounds.get(n));
     match (bound(number - 1), bound(number)) {
         (None, None) => table.to_owned(),
@@ -123,7 +129,7 @@ impl<'a> Server<'a> {
         |e| error::open_error(self.connector.redacted(), e)
     }
 
-    /// Where ranges begin, but for the first.
+    /// The first keys of all ranges but the first.
     async fn bounds(&self, [table, key, _]: [&str; 3]) -> Result<Vec<String>, StorageError> {
         let sql = format!(
             "SELECT {key}::text FROM \
@@ -134,7 +140,7 @@ impl<'a> Server<'a> {
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(self.failed())
     }
 
-    /// A sum of hashes does not depend on the order of rows.
+    /// Digests of all ranges: sums of hashes, because a sum does not depend on the order of rows.
     async fn digests(
         &self,
         [table, key, kind]: [&str; 3],
@@ -157,13 +163,14 @@ impl<'a> Server<'a> {
     }
 }
 
-/// Waits until the replica has replayed what the primary has written by now.
-async fn wait(here: &Server<'_>, there: &Server<'_>) -> Result<(), StorageError> {
-    let (written, begun) = (here.position(WRITTEN).await?, Instant::now());
-    while there.position(REPLAYED).await? < written {
-        if begun.elapsed() > TIMEOUT {
-            let redacted = there.connector.redacted();
-            let text = format!("{redacted} has not replayed {written} within {TIMEOUT:?}");
+/// Waits until the replica has replayed what the primary has flushed by now: what lags is not
+/// different.
+async fn wait(primary: &Server<'_>, replica: &Server<'_>) -> Result<(), StorageError> {
+    let (written, begun) = (primary.position(WRITTEN).await?, Instant::now());
+    while replica.position(REPLAYED).await? < written {
+        if begun.elapsed() > REPLAY_TIMEOUT {
+            let redacted = replica.connector.redacted();
+            let text = format!("{redacted} has not replayed {written} within {REPLAY_TIMEOUT:?}");
             return Err(StorageError::new(ErrorKind::Timeout, text));
         }
         tokio::time::sleep(POLL).await;
@@ -180,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_stands_still_can_differ() {
+    fn only_a_range_that_did_not_change_can_differ() {
         let before = digests(&[(0, "a"), (1, "b"), (2, "c"), (3, "d")]);
         let after = digests(&[(0, "a"), (1, "b2"), (2, "c2"), (3, "d")]);
         let copy = digests(&[(0, "x"), (1, "b2"), (2, "c1"), (4, "e")]);
@@ -190,15 +197,15 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_named_by_its_keys() {
+    fn a_range_is_described_by_its_keys() {
         let (table, bounds) = (TABLES[1], ["b", "d"].map(str::to_owned));
         for (number, name) in [
             (0, "cart_users with user_id before b"),
             (1, "cart_users with user_id from b to before d"),
             (2, "cart_users with user_id from d"),
         ] {
-            assert_eq!(named(table, &bounds, number), name);
+            assert_eq!(described(table, &bounds, number), name);
         }
-        assert_eq!(named(table, &[], 0), "cart_users");
+        assert_eq!(described(table, &[], 0), "cart_users");
     }
 }

@@ -1,34 +1,33 @@
 //! The sequence that assigns ids.
 //!
-//! A sequence takes no part in transactions: what it gave is never given again, whoever rolls back.
-//! Its name comes from the database, quoted as SQL wants it.
+//! A sequence takes no part in transactions: an id that it gave is never given again, even after a
+//! rollback. Its name comes from the database, quoted as SQL needs it.
 
 use std::ops::Range;
 
 use tokio_postgres::{Error, GenericClient};
 
-/// Behind the largest id.
-const ID_LIMIT: i64 = i32::MAX as i64 + 1;
+use crate::db::common::id_search::ID_LIMIT;
 
-/// The counter of games.
+/// The sequence of game ids.
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
-    sequence: String,
+    name: String,
 }
 
 impl Sequence {
-    pub(super) const fn new(sequence: String) -> Self {
-        Self { sequence }
+    pub(super) const fn new(name: String) -> Self {
+        Self { name }
     }
 
-    /// An expression that takes the next id. It fails behind the largest.
+    /// An expression that takes the next id. It fails past the largest.
     pub(super) fn next_value(&self) -> String {
-        format!("nextval('{}')", self.sequence.replace('\'', "''"))
+        format!("nextval('{}')", self.name.replace('\'', "''"))
     }
 
     /// The sequence as SQL names it.
     pub(super) fn name(&self) -> &str {
-        &self.sequence
+        &self.name
     }
 
     /// Takes the next `rows` ids, or none at all if there are not that many.
@@ -38,15 +37,15 @@ impl Sequence {
         rows: u64,
     ) -> Result<Option<Range<i64>>, Error> {
         let first = self.lock(transaction).await?;
-        let behind = i64::try_from(rows).ok().and_then(|rows| first.checked_add(rows));
-        let Some(behind) = behind.filter(|behind| *behind <= ID_LIMIT && *behind > first) else {
+        let end = i64::try_from(rows).ok().and_then(|rows| first.checked_add(rows));
+        let Some(end) = end.filter(|end| *end <= ID_LIMIT && *end > first) else {
             return Ok(None);
         };
-        self.set(transaction, behind).await?;
-        Ok(Some(first..behind))
+        self.set(transaction, end).await?;
+        Ok(Some(first..end))
     }
 
-    /// Moves on to `id`, unless the counter is further already.
+    /// Advances to `id`, unless the sequence is there already.
     pub(super) async fn advance_to(
         &self,
         transaction: &impl GenericClient,
@@ -56,27 +55,26 @@ impl Sequence {
         if id > next { self.set(transaction, id).await } else { Ok(()) }
     }
 
-    /// Begins anew, for a table in which nothing that had an id is left.
+    /// Begins again with 1, for a table of which no game that had an id is left.
     pub(super) async fn restart(&self, transaction: &impl GenericClient) -> Result<(), Error> {
         self.lock(transaction).await?;
-        transaction.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH 1", self.sequence)).await
+        transaction.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH 1", self.name)).await
     }
 
-    /// The id that comes next. Until the transaction ends nobody else takes one: `nextval` waits
-    /// for those who alter the sequence, if only to what it is already.
+    /// Locks the sequence and returns the id that comes next. ALTER SEQUENCE, even one that changes
+    /// nothing, makes every `nextval` wait until the transaction ends: so no id is assigned between
+    /// the reading of the sequence here and its change.
     pub(super) async fn lock(&self, transaction: &impl GenericClient) -> Result<i64, Error> {
-        transaction.batch_execute(&format!("ALTER SEQUENCE {} NO CYCLE", self.sequence)).await?;
-        let sql = format!(
-            "SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {}",
-            self.sequence
-        );
+        transaction.batch_execute(&format!("ALTER SEQUENCE {} NO CYCLE", self.name)).await?;
+        let sql =
+            format!("SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {}", self.name);
         Ok(transaction.query_one(&sql, &[]).await?.get(0))
     }
 
     async fn set(&self, transaction: &impl GenericClient, next: i64) -> Result<(), Error> {
         let last = next - 1;
         transaction
-            .query_one("SELECT setval($1::text::regclass, $2, true)", &[&self.sequence, &last])
+            .query_one("SELECT setval($1::text::regclass, $2, true)", &[&self.name, &last])
             .await
             .map(drop)
     }

@@ -1,4 +1,4 @@
-//! Recomputing every sum of the cart from its orders.
+//! The audit: every sum of the cart recomputed from its orders and compared with what is stored.
 
 use tokio_postgres::{Error, IsolationLevel, Row, Transaction};
 
@@ -9,8 +9,8 @@ use crate::db::storage::{Audit, Difference, StorageError};
 const COUNTS: &str = "SELECT (SELECT count(*) FROM cart_users), (SELECT count(*) FROM cart_items), \
                       (SELECT count(*) FROM cart_orders), \
                       (SELECT count(*) FROM cart_orders WHERE paid)";
-/// Users that do not agree with what follows from the paid orders of their present epoch, or have
-/// sums of replaced ones.
+/// Users whose sums differ from those of the paid orders of their present epoch, or who have sums of
+/// orders that were replaced.
 const USERS: &str = "SELECT * FROM ( \
          SELECT u.user_id, u.credit, u.funded - u.paid - u.charged - u.written_off AS free, u.charged, \
                 coalesce(o.cost, 0)::bigint AS cost, u.written_off \
@@ -28,13 +28,13 @@ const ITEMS: &str = "SELECT * FROM ( \
              WHERE paid GROUP BY item, epoch \
          ) l ON l.item = i.item_id AND l.epoch = i.epoch \
      ) sums WHERE stock <> free OR sold <> quantity OR written_off <> 0 ORDER BY item_id";
-/// Parts of paid orders whose user or item was begun anew since.
+/// Parts of paid orders whose user or item fixtures have reset since.
 const RESET: &str = "SELECT (SELECT count(*) FROM cart_orders o JOIN cart_users u USING (user_id) \
              WHERE o.paid AND o.user_epoch <> u.epoch) \
           + (SELECT count(*) FROM cart_orders o, unnest(o.items, o.item_epochs) AS l (item, epoch) \
              JOIN cart_items i ON i.item_id = l.item WHERE o.paid AND l.epoch <> i.epoch)";
 
-/// Looks at one moment of the store.
+/// Reads one snapshot of the store, so that a checkout that commits meanwhile is no difference.
 pub(super) async fn audit(connector: &Connector) -> Result<Audit, StorageError> {
     let mut client = connector.connect().await.map_err(storage)?;
     let snapshot = client
@@ -44,13 +44,13 @@ pub(super) async fn audit(connector: &Connector) -> Result<Audit, StorageError> 
         .start()
         .await
         .map_err(storage)?;
-    let audit = look(&snapshot).await.map_err(storage)?;
-    // Dropping it would leave its locks until the server has noticed.
+    let audit = recompute(&snapshot).await.map_err(storage)?;
+    // A transaction that is only dropped keeps its locks until the server notices.
     snapshot.commit().await.map_err(storage)?;
     Ok(audit)
 }
 
-async fn look(t: &Transaction<'_>) -> Result<Audit, Error> {
+async fn recompute(t: &Transaction<'_>) -> Result<Audit, Error> {
     let counts = t.query_one(COUNTS, &[]).await?;
     let count = |n| counts.try_get::<_, i64>(n).map(i64::cast_unsigned);
     let mut audit = Audit {
@@ -71,7 +71,7 @@ async fn look(t: &Transaction<'_>) -> Result<Audit, Error> {
     Ok(audit)
 }
 
-/// Compares each of two columns with the one behind it.
+/// Compares each of two columns with the column after it.
 fn compare(
     row: &Row,
     [free, taken]: [&str; 2],

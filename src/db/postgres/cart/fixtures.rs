@@ -1,12 +1,13 @@
-//! Test beds: orders, items and users that take the place of those of the same ids.
+//! Fixtures: orders, items and users in place of those of the same ids.
 //!
-//! Rows are locked in ascending order, so that two beds, or a bed and checkouts, never wait for
-//! each other in a circle.
+//! Rows are locked in ascending order of their ids, so that two calls, or a call and checkouts, cannot
+//! deadlock. Fixtures of orders are in `schema/postgres/functions/cart_fixtures.sql`.
 
 use deadpool_postgres::Pool;
 
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
-use crate::db::postgres::connection::act;
+use crate::db::postgres::connection::with_client;
+use crate::db::postgres::text_array::text_array;
 use crate::db::storage::{ActContext, StorageError};
 
 const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
@@ -21,28 +22,25 @@ const PUT_USERS: &str = "INSERT INTO cart_users (user_id, credit, funded) \
      ON CONFLICT (user_id) DO UPDATE SET credit = $2, funded = $2, paid = 0, charged = 0, \
          written_off = 0, epoch = cart_users.epoch + 1";
 
-/// An array as SQL writes it; ids and numbers need no quotes.
-fn array<T: ToString>(values: impl Iterator<Item = T>) -> String {
-    format!("{{{}}}", values.map(|value| value.to_string()).collect::<Vec<_>>().join(","))
-}
-
 pub(super) async fn put_orders(
     pool: &Pool,
     context: ActContext,
     orders: Vec<Order>,
 ) -> Result<(), StorageError> {
-    act(pool, context, move |connection| async move {
+    with_client(pool, context, move |client| async move {
         let text = |of: fn(&Order) -> String| orders.iter().map(of).collect::<Vec<_>>();
-        let statement = connection.prepare_cached(PUT_ORDERS).await?;
-        connection
+        let statement = client.prepare_cached(PUT_ORDERS).await?;
+        client
             .execute(
                 &statement,
                 &[
                     &text(|order| order.id.to_string()),
                     &text(|order| order.user.to_string()),
-                    &text(|order| array(order.lines.iter().map(|line| &line.item))),
-                    &text(|order| array(order.lines.iter().map(|line| line.quantity))),
-                    &text(|order| array(order.lines.iter().map(|line| line.cost))),
+                    &text(|order| text_array(order.lines.iter().map(|line| line.item.as_str()))),
+                    &text(|order| {
+                        text_array(order.lines.iter().map(|line| line.quantity.to_string()))
+                    }),
+                    &text(|order| text_array(order.lines.iter().map(|line| line.cost.to_string()))),
                 ],
             )
             .await
@@ -57,11 +55,11 @@ pub(super) async fn put_items(
     items: Vec<ItemId>,
     item: Item,
 ) -> Result<(), StorageError> {
-    act(pool, context, move |connection| async move {
+    with_client(pool, context, move |client| async move {
         let ids: Vec<&str> = items.iter().map(ItemId::as_str).collect();
-        let statement = connection.prepare_cached(PUT_ITEMS).await?;
+        let statement = client.prepare_cached(PUT_ITEMS).await?;
         let (price, stock) = (item.price.signed(), item.stock.signed());
-        connection.execute(&statement, &[&ids, &price, &stock]).await.map(drop)
+        client.execute(&statement, &[&ids, &price, &stock]).await.map(drop)
     })
     .await
 }
@@ -72,10 +70,10 @@ pub(super) async fn put_users(
     users: Vec<UserId>,
     credit: Amount,
 ) -> Result<(), StorageError> {
-    act(pool, context, move |connection| async move {
+    with_client(pool, context, move |client| async move {
         let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let statement = connection.prepare_cached(PUT_USERS).await?;
-        connection.execute(&statement, &[&ids, &credit.signed()]).await.map(drop)
+        let statement = client.prepare_cached(PUT_USERS).await?;
+        client.execute(&statement, &[&ids, &credit.signed()]).await.map(drop)
     })
     .await
 }

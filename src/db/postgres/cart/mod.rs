@@ -1,20 +1,23 @@
 //! Orders, stock and payment in PostgreSQL.
 //!
-//! Each act is one call of a function of the schema (`schema/postgres/0002_cart.sql`), one
-//! transaction and one round trip; the locks and their order are described there. Checkouts, the
-//! busiest of them, are grouped into one transaction.
+//! Each write is one call of a function of the schema, one transaction and one round trip; the rules,
+//! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: the calls, and what
+//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. [`fixtures`]
+//! and [`audit`] have statements of their own.
 
 mod audit;
+mod checkout;
 mod fixtures;
 
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Error, Row};
 
 use self::audit::audit;
-use super::batch::{Batch, Batcher};
-use super::connection::{Connector, act};
+use self::checkout::Checkout;
+use super::batch::{self, Batcher};
+use super::connection::{Connector, with_client};
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use crate::db::storage::{
     ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
@@ -27,7 +30,6 @@ const ORDER: &str =
 const ADD_ITEM: &str = "SELECT cart_add_item($1, $2, $3)";
 const REMOVE_ITEM: &str = "SELECT cart_remove_item($1, $2)";
 const REMOVE_ORDER: &str = "SELECT cart_remove_order($1)";
-const CHECKOUT: &str = "SELECT number, refused FROM cart_checkout($1)";
 const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2";
 const CANCEL: &str = "SELECT cart_cancel($1, $2)";
 const CREATE_ITEM: &str =
@@ -50,46 +52,46 @@ pub(super) struct PostgresCart {
 impl PostgresCart {
     pub(super) fn new(connector: &Connector) -> Result<Self, StorageError> {
         Ok(Self {
-            checkout: Batcher::start(connector, Checkout),
+            checkout: batch::start(connector, Checkout),
             pool: connector.pool()?,
             connector: connector.clone(),
         })
     }
 
-    /// Runs a statement that gives nothing back.
+    /// Runs a statement that returns no row.
     async fn execute(
         &self,
         context: ActContext,
         sql: &'static str,
         values: Values,
     ) -> Result<(), StorageError> {
-        act(&self.pool, context, move |connection| async move {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.execute(&statement, &borrowed(&values)).await.map(drop)
+        with_client(&self.pool, context, move |client| async move {
+            let statement = client.prepare_cached(sql).await?;
+            client.execute(&statement, &borrowed(&values)).await.map(drop)
         })
         .await
     }
 
-    /// Runs a statement that gives at most one row.
-    async fn look<T: Send + 'static>(
+    /// Runs a statement that returns at most one row.
+    async fn query<T: Send + 'static>(
         &self,
         context: ActContext,
         sql: &'static str,
         values: Values,
         read: fn(&Row) -> Result<T, Error>,
     ) -> Result<Option<T>, StorageError> {
-        act(&self.pool, context, move |connection| async move {
-            let statement = connection.prepare_cached(sql).await?;
-            let row = connection.query_opt(&statement, &borrowed(&values)).await?;
+        with_client(&self.pool, context, move |client| async move {
+            let statement = client.prepare_cached(sql).await?;
+            let row = client.query_opt(&statement, &borrowed(&values)).await?;
             row.as_ref().map(read).transpose()
         })
         .await
     }
 
-    /// Runs a statement that tells why it refused.
-    async fn act(&self, context: ActContext, sql: &'static str, values: Values) -> CartResult {
+    /// Calls a function that returns why it refused, if it did.
+    async fn call(&self, context: ActContext, sql: &'static str, values: Values) -> CartResult {
         let refused =
-            self.look(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
+            self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
         outcome(refused.flatten().as_deref())
     }
 }
@@ -112,7 +114,7 @@ fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
 }
 
-/// What the schema's functions spell.
+/// What the answer of a function means: NULL is success.
 fn outcome(refused: Option<&str>) -> CartResult {
     let Some(refused) = refused else { return Ok(Ok(())) };
     let (word, id) = refused.split_once(' ').unwrap_or((refused, ""));
@@ -129,7 +131,7 @@ fn outcome(refused: Option<&str>) -> CartResult {
         ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
         ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
         _ => {
-            let text = format!("a function of the schema gave `{refused}`");
+            let text = format!("a function of the schema returned `{refused}`");
             return Err(StorageError::new(ErrorKind::Invalid, text));
         }
     };
@@ -150,7 +152,7 @@ impl OrderStore for PostgresCart {
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
         let found =
-            self.look(ActContext::new(), ORDER, values([text(id.as_str())]), order_row).await?;
+            self.query(ActContext::new(), ORDER, values([text(id.as_str())]), order_row).await?;
         found.map(|found| found.order(id.clone())).transpose()
     }
 
@@ -162,15 +164,15 @@ impl OrderStore for PostgresCart {
         quantity: Amount,
     ) -> CartResult {
         let ids = (text(order.as_str()), text(item.as_str()));
-        self.act(context, ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
+        self.call(context, ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
     }
 
     async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        self.act(context, REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
+        self.call(context, REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
     }
 
     async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.act(context, REMOVE_ORDER, values([text(order.as_str())])).await
+        self.call(context, REMOVE_ORDER, values([text(order.as_str())])).await
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
@@ -191,14 +193,14 @@ impl StockStore for PostgresCart {
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
         let found = |row: &Row| Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?));
-        match self.look(ActContext::new(), ITEM, values([text(item.as_str())]), found).await? {
+        match self.query(ActContext::new(), ITEM, values([text(item.as_str())]), found).await? {
             Some((stock, price)) => Ok(Some(Item { stock: amount(stock)?, price: amount(price)? })),
             None => Ok(None),
         }
     }
 
     async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
-        self.act(context, ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
+        self.call(context, ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
     }
 
     async fn subtract_stock(
@@ -207,7 +209,7 @@ impl StockStore for PostgresCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        self.act(context, SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
+        self.call(context, SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
     }
 }
 
@@ -220,25 +222,25 @@ impl PaymentStore for PostgresCart {
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
         let found = |row: &Row| row.try_get::<_, i64>(0);
         let credit =
-            self.look(ActContext::new(), CREDIT, values([text(user.as_str())]), found).await?;
+            self.query(ActContext::new(), CREDIT, values([text(user.as_str())]), found).await?;
         credit.map(amount).transpose()
     }
 
     async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.act(context, ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
+        self.call(context, ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
     }
 
     async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.act(context, PAY, values([text(user.as_str()), number(amount)])).await
+        self.call(context, PAY, values([text(user.as_str()), number(amount)])).await
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.act(context, CANCEL, values([text(user.as_str()), text(order.as_str())])).await
+        self.call(context, CANCEL, values([text(user.as_str()), text(order.as_str())])).await
     }
 
     async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
         let values = values([text(order.as_str()), text(user.as_str())]);
-        self.look(ActContext::new(), IS_PAID, values, |row| row.try_get(0)).await
+        self.query(ActContext::new(), IS_PAID, values, |row| row.try_get(0)).await
     }
 }
 
@@ -314,31 +316,8 @@ fn amount(value: i64) -> Result<Amount, StorageError> {
 }
 
 fn damaged() -> StorageError {
-    StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
-}
-
-/// Checkouts, many in one transaction. An answer is why the checkout was refused, if it was.
-struct Checkout;
-
-#[async_trait]
-impl Batch for Checkout {
-    type Request = OrderId;
-    type Response = Option<String>;
-    type Statements = Statement;
-    const LIMIT: usize = 64;
-
-    async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
-        client.prepare(CHECKOUT).await
-    }
-
-    async fn run(
-        &self,
-        client: &Client,
-        statement: &Statement,
-        requests: &[OrderId],
-    ) -> Result<Vec<Option<String>>, Error> {
-        let orders: Vec<&str> = requests.iter().map(OrderId::as_str).collect();
-        let rows = client.query(statement, &[&orders]).await?;
-        rows.iter().map(|row| row.try_get(1)).collect()
-    }
+    StorageError::new(
+        ErrorKind::Invalid,
+        "a row of the cart has a value that this program never writes",
+    )
 }

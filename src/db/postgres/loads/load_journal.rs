@@ -1,9 +1,11 @@
-//! The record of bulk loads: what they reserved, and which chunks are stored.
+//! The journal of bulk loads: the ids that they reserved, the chunks that are stored, and the mark of
+//! the demo games. Every change is part of the transaction that stores the rows.
 
 use std::ops::Range;
 
 use tokio_postgres::{Error, GenericClient, Transaction};
 
+use crate::db::common::load_plan::remaining;
 use crate::db::storage::{Digest, Load, NewLoad};
 
 const OPEN: &str = "SELECT id, seed, wanted, target FROM storefront_loads WHERE NOT finished";
@@ -15,7 +17,7 @@ const START: &str =
     "INSERT INTO storefront_loads (seed, wanted, target) VALUES ($1, $2, $3) RETURNING id";
 const ADD_RANGE: &str =
     "INSERT INTO storefront_load_ranges (load, first_id, end_id) VALUES ($1, $2, $3)";
-/// Fails if the chunk is stored already, and if the load is not there any more.
+/// Fails by the primary key if the chunk is stored, and by the foreign key if the load is deleted.
 const CLAIM: &str =
     "INSERT INTO storefront_load_chunks (load, first_id, end_id, stored) VALUES ($1, $2, $3, 0)";
 const TARGET: &str = "SELECT target FROM storefront_loads WHERE id = $1 AND NOT finished";
@@ -32,11 +34,11 @@ const SET_DEMO: &str = "INSERT INTO storefront_marks (name, value) VALUES ('demo
 /// Where a load's games go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LoadTarget {
-    /// Into the table, beside others.
+    /// Into the table `overviews`, in addition to what it has.
     Append,
-    /// Into a table that takes the place of the present one.
+    /// Into a new table that replaces `overviews` at the end.
     Replace,
-    /// The same; what was created meanwhile comes along.
+    /// The same; games that were created meanwhile are copied into it.
     ReplaceMerging,
 }
 
@@ -48,7 +50,7 @@ const TARGETS: [(LoadTarget, &str); 3] = [
 
 impl LoadTarget {
     fn of(name: &str) -> Self {
-        // The table allows these names only.
+        // A CHECK allows no other name.
         TARGETS.iter().find(|(_, known)| *known == name).map_or(Self::Append, |(target, _)| *target)
     }
 
@@ -57,7 +59,7 @@ impl LoadTarget {
     }
 }
 
-/// The load that did not end.
+/// The load that is not finished.
 pub(super) async fn open(t: &impl GenericClient) -> Result<Option<(Load, LoadTarget)>, Error> {
     let Some(row) = t.query_opt(OPEN, &[]).await? else { return Ok(None) };
     let (id, seed, rows): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
@@ -71,24 +73,9 @@ pub(super) async fn open(t: &impl GenericClient) -> Result<Option<(Load, LoadTar
         seed: seed.cast_unsigned(),
         rows: rows.cast_unsigned(),
         written: written.cast_unsigned(),
-        pending: without(&reserved, &done),
+        pending: remaining(&reserved, &done),
     };
     Ok(Some((load, LoadTarget::of(row.get(3)))))
-}
-
-/// What is in the ranges and not in the chunks; both ascending.
-fn without(ranges: &[Range<i64>], chunks: &[Range<i64>]) -> Vec<Range<i64>> {
-    let mut left = Vec::new();
-    for range in ranges {
-        let mut from = range.start;
-        for chunk in chunks.iter().filter(|c| range.start <= c.start && c.start < range.end) {
-            left.push(from..chunk.start);
-            from = chunk.end;
-        }
-        left.push(from..range.end);
-    }
-    left.retain(|range| !range.is_empty());
-    left
 }
 
 /// Records a new load that has reserved the range.
@@ -105,7 +92,7 @@ pub(super) async fn start(
     Ok(Load { id, seed, rows, written: 0, pending: vec![range] })
 }
 
-/// Records that the load has reserved one range more.
+/// Records one more reserved range.
 pub(super) async fn add_range(
     t: &Transaction<'_>,
     load: i64,
@@ -114,7 +101,8 @@ pub(super) async fn add_range(
     t.execute(ADD_RANGE, &[&load, &range.start, &range.end]).await.map(drop)
 }
 
-/// Takes the chunk for this transaction; tells where its games go.
+/// Records the chunk as stored and returns where its games go. A second transaction that claims the
+/// same chunk waits for the first one's end and then fails, so that no chunk is stored twice.
 pub(super) async fn claim(
     t: &Transaction<'_>,
     load: i64,
@@ -134,17 +122,17 @@ pub(super) async fn stored(
     t.execute(STORED, &[&load, &range.start, &rows.cast_signed()]).await.map(drop)
 }
 
-/// Closes the load; tells where its games went.
+/// Closes the load and returns where its games went. Fails if it is closed already.
 pub(super) async fn finish(t: &Transaction<'_>, load: i64) -> Result<LoadTarget, Error> {
     Ok(LoadTarget::of(t.query_one(FINISH, &[&load]).await?.get(0)))
 }
 
-/// Forgets an open load, and that there were demo games.
+/// Deletes an open load and the mark of the demo games.
 pub(super) async fn delete_open(t: &Transaction<'_>) -> Result<(), Error> {
     t.batch_execute(DELETE_OPEN).await
 }
 
-/// How many demo games were put in, and their checksum.
+/// The number of demo games and their checksum as they were installed.
 pub(super) async fn demo(t: &Transaction<'_>) -> Result<Option<(u64, String)>, Error> {
     let Some(row) = t.query_opt(DEMO, &[]).await? else { return Ok(None) };
     let mark: &str = row.get(0);
@@ -152,20 +140,7 @@ pub(super) async fn demo(t: &Transaction<'_>) -> Result<Option<(u64, String)>, E
     Ok(split.map(|(rows, sum)| (rows, sum.to_owned())))
 }
 
-/// Records the demo games that were put in.
+/// Records the demo games as they are installed.
 pub(super) async fn set_demo(t: &Transaction<'_>, digest: Digest) -> Result<(), Error> {
     t.execute(SET_DEMO, &[&format!("{} {digest}", digest.rows)]).await.map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_is_what_no_chunk_covers() {
-        let ranges = [1..101, 201..211];
-        assert_eq!(without(&ranges, &[]), ranges);
-        assert_eq!(without(&ranges, &[11..21, 91..101, 201..205]), [1..11, 21..91, 205..211]);
-        assert_eq!(without(&ranges, &[1..101, 201..211]), []);
-    }
 }

@@ -1,9 +1,10 @@
-//! Loading and checking whole tables in PostgreSQL.
+//! Bulk loads and digests of whole tables in PostgreSQL.
 //!
-//! A load into an empty store, or in place of what is there, goes by COPY into a table of its own
-//! without a key. At its end the key is built, and the table takes the name `overviews` in the same
-//! transaction: until then the old table is served untouched. A load beside other games goes into
-//! their table. The record of loads is in [`super::load_journal`].
+//! A load into an empty store, or one that replaces what is there, goes by COPY into a table of its
+//! own without a key. At the end the key is built and the table is renamed to `overviews`, in one
+//! transaction: until then the old table is served unchanged. A load in addition to other games is
+//! inserted into their table. What is reserved and stored is recorded in [`load_journal`]; what a
+//! load may do to a store is decided by [`LoadPlan`]. Not here: the generator of the games.
 
 mod load_journal;
 
@@ -18,20 +19,22 @@ use tokio_postgres::{Client, Error, Transaction};
 use self::load_journal::LoadTarget;
 use super::connection::Connector;
 use super::error::storage;
-use super::overview::create::array;
 use super::overview::{ALL, overview};
 use super::sequence::Sequence;
+use super::text_array::text_array;
+use crate::db::common::load_plan::LoadPlan;
 use crate::db::storage::{
     Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
     LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
-/// Each chunk is a transaction, synced when it ends. Two at once keep the server busy while the
-/// next are generated.
+/// Each chunk is a transaction, synced when it ends. Two in flight keep the server busy, the third
+/// is generated meanwhile.
 const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
 
-/// Nobody writes while what is there is looked at and replaced; reads go on.
+/// Stops writers and other loads until the end of the transaction, so that what the store holds is
+/// still true when it is replaced. Readers continue.
 const LOCK_WRITES: &str = "LOCK TABLE overviews IN SHARE ROW EXCLUSIVE MODE";
 const CREATE_TABLE: &str = "DROP TABLE IF EXISTS overviews_load; \
                          CREATE TABLE overviews_load (LIKE overviews INCLUDING DEFAULTS \
@@ -54,7 +57,8 @@ const KEY: &str = "SET LOCAL maintenance_work_mem = '512MB'; \
                    PRIMARY KEY (game_id)";
 const CLONE_PROPERTIES: &str = "SELECT storefront_clone_properties()";
 const DEPENDENTS: &str = "SELECT storefront_dependents()";
-/// From here on readers wait, for as long as it takes to carry over what others created meanwhile.
+/// Stops readers too, for as long as it takes to copy what was created meanwhile and to rename: a
+/// reader between DROP and RENAME would find no table. Taken last, after the key is built.
 const LOCK_EXCLUSIVE: &str = "LOCK TABLE overviews IN ACCESS EXCLUSIVE MODE";
 const MERGE: &str = "INSERT INTO overviews_load (game_id, game_name, description, release_date, \
                                                  developer, publisher, tags) \
@@ -72,7 +76,7 @@ pub(super) struct PostgresLoads {
     idle: Idle,
 }
 
-/// Connections between two chunks.
+/// Connections that are between two chunks.
 type Idle = std::sync::Arc<std::sync::Mutex<Vec<Client>>>;
 
 impl PostgresLoads {
@@ -88,15 +92,15 @@ impl PostgresLoads {
         }
     }
 
-    /// Another table cannot take the place of one that others build on.
+    /// Refuses to replace the table if other objects depend on it: they would be lost with it.
     async fn refuse_dependents(&self) -> Result<(), StorageError> {
         let client = self.client().await?;
         let dependents: Option<String> =
             client.query_one(DEPENDENTS, &[]).await.map_err(storage)?.get(0);
         let Some(dependents) = dependents else { return Ok(()) };
         let text = format!(
-            "the load would replace the table overviews, and this hangs on it: {dependents}; drop it \
-             for the time of the load, or use --append"
+            "the load would replace the table overviews, on which other objects depend: {dependents}; \
+             drop them during the load, or use --append"
         );
         Err(StorageError::new(ErrorKind::Invalid, text))
     }
@@ -146,7 +150,7 @@ impl LoadStore for PostgresLoads {
 
     async fn finish(&self, load: &Load) -> Result<(), StorageError> {
         self.transaction(async |t| finish(t, &self.sequence, load.id).await).await?;
-        // Until the server looks at the new table by itself its plans are guesses.
+        // The new table has no statistics until autovacuum gets to it, so plans would be guesses.
         let client = self.client().await?;
         client.batch_execute(STATISTICS).await.map_err(storage)
     }
@@ -188,31 +192,21 @@ async fn contents(t: &Transaction<'_>) -> Result<Contents, Error> {
 
 async fn begin(t: &Transaction<'_>, sequence: &Sequence, load: NewLoad) -> Result<Begin, Error> {
     t.batch_execute(LOCK_WRITES).await?;
-    let found = contents(t).await?;
-    match (&found, load.mode) {
-        (_, LoadMode::Reset) => {}
-        (Contents::Interrupted(open), _) => return Ok(Begin::Interrupted(open.clone())),
-        (Contents::Games, LoadMode::Fresh) => return Ok(Begin::NotEmpty),
-        (Contents::Empty | Contents::Demo, LoadMode::Fresh) | (_, LoadMode::Append) => {}
-    }
-    let anew =
-        load.mode == LoadMode::Reset || (load.mode == LoadMode::Fresh && found == Contents::Demo);
-    if load.rows > i32::MAX as u64 {
-        return Ok(Begin::Exhausted);
-    }
-    if anew {
+    let plan = LoadPlan::new(contents(t).await?, load);
+    let target = match plan {
+        LoadPlan::Refuse(answer) => return Ok(answer),
+        LoadPlan::ReplaceAll => LoadTarget::Replace,
+        LoadPlan::Add if load.mode == LoadMode::Append => LoadTarget::Append,
+        LoadPlan::Add | LoadPlan::ReplaceDemo => LoadTarget::ReplaceMerging,
+    };
+    if matches!(plan, LoadPlan::ReplaceAll | LoadPlan::ReplaceDemo) {
         sequence.restart(t).await?;
     }
     let Some(range) = sequence.reserve(t, load.rows).await? else {
         return Ok(Begin::Exhausted);
     };
     load_journal::delete_open(t).await?;
-    let target = match load.mode {
-        LoadMode::Append => LoadTarget::Append,
-        LoadMode::Fresh => LoadTarget::ReplaceMerging,
-        LoadMode::Reset => LoadTarget::Replace,
-    };
-    if found == Contents::Demo && load.mode == LoadMode::Fresh {
+    if plan == LoadPlan::ReplaceDemo {
         t.batch_execute("DELETE FROM overviews").await?;
     }
     if target != LoadTarget::Append {
@@ -227,7 +221,7 @@ async fn install_demo(
     games: &[Overview],
 ) -> Result<bool, Error> {
     t.batch_execute(LOCK_WRITES).await?;
-    // Of an emptied store the first ids have been used.
+    // In a store that was emptied the first ids have been used.
     let next = sequence.lock(t).await?;
     let is_next = games.first().is_some_and(|game| i64::from(game.game_id.0) == next);
     if contents(t).await? != Contents::Empty || !is_next {
@@ -242,7 +236,7 @@ async fn install_demo(
 }
 
 async fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> Result<u64, Error> {
-    // First its place in the record: of two who write the same chunk one waits here, and fails.
+    // First the journal: of two writers of the same chunk the second waits here, then fails.
     let target = load_journal::claim(t, load, &chunk.range).await?;
     let rows = match target {
         LoadTarget::Append => insert(t, &chunk.games).await?,
@@ -266,11 +260,11 @@ async fn copy(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
     writer.finish().await
 }
 
-/// Stores the games whose ids are free; gives how many.
+/// Stores the games whose ids are free and returns their number.
 async fn insert(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
     let texts = |of: fn(&Overview) -> &str| -> Vec<&str> { games.iter().map(of).collect() };
     let ids: Vec<i32> = games.iter().map(|game| game.game_id.0).collect();
-    let tags: Vec<String> = games.iter().map(|game| array(&game.tags)).collect();
+    let tags: Vec<String> = games.iter().map(|game| text_array(&game.tags)).collect();
     t.execute(
         INSERT,
         &[
@@ -300,12 +294,14 @@ async fn extend(
 async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(), Error> {
     let target = load_journal::finish(t, load).await?;
     if target != LoadTarget::Append {
+        // Everything that takes long comes before the exclusive lock.
         t.batch_execute(KEY).await?;
         let renames: String = t.query_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
         t.batch_execute(LOCK_EXCLUSIVE).await?;
         if target == LoadTarget::ReplaceMerging {
             t.batch_execute(MERGE).await?;
         }
+        // Before the DROP, which would drop the sequence with its table.
         let own = format!("ALTER SEQUENCE {} OWNED BY overviews_load.game_id", sequence.name());
         t.batch_execute(&own).await?;
         t.batch_execute(SWAP).await?;

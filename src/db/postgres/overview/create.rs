@@ -1,16 +1,17 @@
-//! Creating games, many in one transaction: a commit costs a sync to disk, however many are in it.
+//! Creating games, many by one statement: a commit costs a sync to disk, however many it holds.
 
 use async_trait::async_trait;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Statement};
 
+use super::refusal::refusal;
+use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
 use crate::db::postgres::batch::Batch;
 use crate::db::postgres::sequence::Sequence;
+use crate::db::postgres::text_array::text_array;
 use crate::db::storage::Create;
-use crate::overview::model::{GameId, NewOverview};
+use crate::overview::model::{Changes, GameId, NewOverview};
 
-/// Rounds of taken ids before the counter leaps.
-const ROUNDS_BEFORE_SEARCH: u32 = 8;
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
 
 /// Creates.
@@ -23,9 +24,10 @@ pub(super) struct Statements {
     exists: Statement,
 }
 
-/// Stores what is free of the given games and gives the numbers and ids of those. Ascending ids,
-/// so that two servers who store the same ones never wait for each other in a circle. Ids that a
-/// load has reserved for a table of its own are taken.
+/// Stores those of the given games whose ids are free and returns their numbers and ids. Ids that an
+/// open load has reserved for a table of its own count as taken. Rows are inserted in ascending
+/// order of their ids, because an INSERT waits for another transaction's row of the same id, and two
+/// servers that insert the same ids in different orders would deadlock.
 fn create_sql(sequence: &Sequence) -> String {
     format!(
         "WITH given AS MATERIALIZED ( \
@@ -67,52 +69,59 @@ impl Batch for CreateGames {
         &self,
         client: &Client,
         statements: &Statements,
-        requests: &[NewOverview],
-    ) -> Result<Vec<Create>, Error> {
-        let mut outcomes = vec![Create::Taken; requests.len()];
+        requests: &[&NewOverview],
+        responses: &mut [Option<Create>],
+    ) -> Result<(), Error> {
         let mut left: Vec<usize> = (0..requests.len()).collect();
-        for round in 1.. {
-            match store(client, statements, requests, &left).await {
+        let mut tries = 0;
+        loop {
+            match store(client, &statements.create, requests, &left).await {
                 Ok(stored) => {
                     for (n, id) in stored {
-                        outcomes[n] = Create::Created(id);
+                        responses[n] = Some(Create::Created(id));
                     }
                 }
-                // Alone, it is this one that found no further id.
-                Err(error) if is_exhausted(&error) && requests.len() == 1 => {
-                    return Ok(vec![Create::Exhausted]);
+                // The error is this request's own: no other was in the statement.
+                Err(error) if left.len() == 1 => {
+                    let refused = refused(client, error, requests[left[0]]).await?;
+                    responses[left[0]] = Some(refused);
                 }
                 Err(error) => return Err(error),
             }
-            // An id that was asked for is tried once, one that was assigned until it is free.
-            left.retain(|n| requests[*n].game_id.is_none() && outcomes[*n] == Create::Taken);
+            // An id that was asked for is tried once, an assigned one until one is free.
+            left.retain(|n| {
+                if requests[*n].game_id.is_some() {
+                    responses[*n].get_or_insert(Create::Taken);
+                }
+                responses[*n].is_none()
+            });
             if left.is_empty() {
-                break;
+                return Ok(());
             }
-            if round % ROUNDS_BEFORE_SEARCH == 0 {
-                self.search_free_id(client, &statements.exists).await?;
+            tries += left.len();
+            if tries >= TRIES_BEFORE_SEARCH as usize {
+                self.pass_taken_ids(client, &statements.exists).await?;
+                tries = 0;
             }
         }
-        Ok(outcomes)
     }
 }
 
-/// Tries to store those of the given numbers; gives those that are stored now.
+/// Tries to store the requests of the given numbers; returns the numbers and ids of those stored.
 async fn store(
     client: &Client,
-    statements: &Statements,
-    requests: &[NewOverview],
+    statement: &Statement,
+    requests: &[&NewOverview],
     numbers: &[usize],
 ) -> Result<Vec<(usize, GameId)>, Error> {
-    let texts = |of: fn(&NewOverview) -> &str| -> Vec<&str> {
-        numbers.iter().map(|n| of(&requests[*n])).collect()
-    };
-    let ids: Vec<Option<i32>> =
-        numbers.iter().map(|n| requests[*n].game_id.map(|id| id.0)).collect();
-    let tags: Vec<String> = numbers.iter().map(|n| array(&requests[*n].tags)).collect();
+    let games: Vec<&NewOverview> = numbers.iter().map(|n| requests[*n]).collect();
+    let texts =
+        |of: fn(&NewOverview) -> &str| -> Vec<&str> { games.iter().map(|game| of(game)).collect() };
+    let ids: Vec<Option<i32>> = games.iter().map(|game| game.game_id.map(|id| id.0)).collect();
+    let tags: Vec<String> = games.iter().map(|game| text_array(&game.tags)).collect();
     let rows = client
         .query(
-            &statements.create,
+            statement,
             &[
                 &ids,
                 &texts(|game| &game.game_name),
@@ -133,77 +142,36 @@ async fn store(
         .collect()
 }
 
-/// The sequence is at its end.
-fn is_exhausted(error: &Error) -> bool {
-    error.code() == Some(&SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED)
-}
-
-/// An array as SQL writes it: arrays of different lengths cannot be sent as one array of arrays.
-pub(in crate::db::postgres) fn array(tags: &[String]) -> String {
-    let mut text = String::from("{");
-    for (n, tag) in tags.iter().enumerate() {
-        text.push_str(if n > 0 { ",\"" } else { "\"" });
-        for c in tag.chars() {
-            if matches!(c, '"' | '\\') {
-                text.push('\\');
-            }
-            text.push(c);
-        }
-        text.push('"');
+/// The outcome that the error of a single create stands for.
+async fn refused(client: &Client, error: Error, game: &NewOverview) -> Result<Create, Error> {
+    if error.code() == Some(&SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED) {
+        return Ok(Create::Exhausted);
     }
-    text.push('}');
-    text
+    let NewOverview { game_name, description, release_date, developer, publisher, tags, .. } = game;
+    let [game_name, description, release_date, developer, publisher] =
+        [game_name, description, release_date, developer, publisher].map(|text| Some(text.clone()));
+    let tags = Some(tags.clone());
+    let values = Changes { game_name, description, release_date, developer, publisher, tags };
+    refusal(client, error, &values).await.map(Create::Refused)
 }
 
 impl CreateGames {
-    /// Moves the counter behind the run of taken ids that it is in, in as many steps as the run's
-    /// length has binary digits: millions of games may have been created under ids of their own.
-    /// Free ids on the way may be passed over.
-    async fn search_free_id(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
+    /// Moves the sequence past the run of taken ids that it is in: clients may have created millions
+    /// of games under ids of their own. In a transaction, so that the sequence's lock is held from
+    /// its reading to its change, and no id that another server takes meanwhile is assigned twice.
+    async fn pass_taken_ids(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
         client.batch_execute("BEGIN").await?;
-        let found = self.search_in_transaction(client, exists).await;
-        client.batch_execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        found
+        let passed = self.search(client, exists).await;
+        client.batch_execute(if passed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+        passed
     }
 
-    async fn search_in_transaction(
-        &self,
-        client: &Client,
-        exists: &Statement,
-    ) -> Result<(), Error> {
-        let next = self.sequence.lock(client).await?;
-        let last = i64::from(i32::MAX);
-        let is_taken = async |id: i64| -> Result<bool, Error> {
-            let id = i32::try_from(id).unwrap_or(i32::MAX);
-            client.query_one(exists, &[&id]).await?.try_get(0)
-        };
-        let (mut taken, mut stride) = (next - 1, 1);
-        let mut free = loop {
-            let id = taken.saturating_add(stride).min(last);
-            if id <= taken {
-                return Ok(());
-            }
-            if !is_taken(id).await? {
-                break id;
-            }
-            (taken, stride) = (id, stride.saturating_mul(2));
-        };
-        while free - taken > 1 {
-            let middle = taken + (free - taken) / 2;
-            *(if is_taken(middle).await? { &mut taken } else { &mut free }) = middle;
+    async fn search(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
+        let last = self.sequence.lock(client).await? - 1;
+        let mut search = IdSearch::after(i32::try_from(last).unwrap_or(i32::MAX));
+        while let Some(id) = search.probe() {
+            search.record(id, client.query_one(exists, &[&id]).await?.try_get(0)?);
         }
-        self.sequence.advance_to(client, free).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_array_is_quoted_throughout() {
-        let tags = ["a", "", "b,c", "{}", "q\"\\", "NULL"].map(str::to_owned);
-        assert_eq!(array(&tags), r#"{"a","","b,c","{}","q\"\\","NULL"}"#);
-        assert_eq!(array(&[]), "{}");
+        self.sequence.advance_to(client, search.next_free_id()).await
     }
 }

@@ -1,7 +1,13 @@
 //! The game pages in PostgreSQL.
+//!
+//! Here: pages of the catalogue, updates and removals, each one statement on a connection of the
+//! pool. Most of the traffic is batched on connections of its own: finding games in [`find`],
+//! creating them in [`create`]. What the database itself refuses becomes an outcome in [`refusal`].
+//! Not here: reads from a replica ([`super::replica`]) and bulk loads ([`super::loads`]).
 
-pub(super) mod create;
-pub(super) mod find;
+mod create;
+mod find;
+mod refusal;
 
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
@@ -9,10 +15,12 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use self::create::CreateGames;
-use self::find::Finder;
-use super::batch::Batcher;
-use super::connection::{Connector, act};
+pub(super) use self::find::Finder;
+use self::refusal::refusal;
+use super::batch::{self, Batcher};
+use super::connection::{Connector, with_client};
 use super::sequence::Sequence;
+use crate::db::common::page::cut;
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
 };
@@ -24,7 +32,7 @@ const PAGE: &str = "SELECT game_id, game_name, description, release_date, develo
 pub(super) const ALL: &str = "SELECT game_id, game_name, description, release_date, developer, \
                               publisher, tags FROM overviews";
 const REMOVE: &str = "DELETE FROM overviews WHERE game_id = $1";
-const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
+const FIND_ID: &str = "SELECT game_id FROM overviews WHERE game_id = $1";
 
 pub(super) struct PostgresOverviews {
     find: Finder,
@@ -36,7 +44,7 @@ impl PostgresOverviews {
     pub(super) fn new(connector: &Connector, sequence: Sequence) -> Result<Self, StorageError> {
         Ok(Self {
             find: Finder::start(connector),
-            create: Batcher::start(connector, CreateGames { sequence }),
+            create: batch::start(connector, CreateGames { sequence }),
             pool: connector.pool()?,
         })
     }
@@ -71,27 +79,32 @@ impl OverviewStore for PostgresOverviews {
         id: GameId,
         changes: Changes,
     ) -> Result<Update, StorageError> {
-        let found = act(&self.pool, context, move |connection| async move {
-            let (sql, values) = update_of(changes);
-            let statement = connection.prepare_cached(&sql).await?;
-            if values.is_empty() {
-                return connection.query_one(&statement, &[&id.0]).await?.try_get(0);
+        with_client(&self.pool, context, move |client| async move {
+            let (sql, values) = update_of(&changes, &id.0);
+            let statement = client.prepare_cached(&sql).await?;
+            // Without changes the statement is a query for the game's existence; either way there
+            // is a row in its result for each game of that id.
+            match client.execute(&statement, &values).await {
+                Ok(0) => Ok(Update::Missing),
+                Ok(_) => Ok(Update::Updated),
+                Err(error) => refusal(&client, error, &changes).await.map(Update::Refused),
             }
-            let values = values.iter().map(|value| &**value as &(dyn ToSql + Sync));
-            let values: Vec<_> = values.chain([&id.0 as &(dyn ToSql + Sync)]).collect();
-            Ok(connection.execute(&statement, &values).await? > 0)
         })
-        .await?;
-        Ok(if found { Update::Updated } else { Update::Missing })
+        .await
     }
 
     async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
-        let removed = act(&self.pool, context, move |connection| async move {
-            let statement = connection.prepare_cached(REMOVE).await?;
-            connection.execute(&statement, &[&id.0]).await
+        with_client(&self.pool, context, move |client| async move {
+            let statement = client.prepare_cached(REMOVE).await?;
+            match client.execute(&statement, &[&id.0]).await {
+                Ok(0) => Ok(Remove::Missing),
+                Ok(_) => Ok(Remove::Removed),
+                Err(error) => {
+                    refusal(&client, error, &Changes::default()).await.map(Remove::Refused)
+                }
+            }
         })
-        .await?;
-        Ok(if removed == 0 { Remove::Missing } else { Remove::Removed })
+        .await
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
@@ -107,46 +120,41 @@ pub(super) async fn page(
 ) -> Result<Page, StorageError> {
     let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
     let one_more = i64::from(limit) + 1;
-    let mut games: Vec<Overview> = act(pool, ActContext::new(), move |connection| async move {
-        let statement = connection.prepare_cached(PAGE).await?;
-        let rows = connection.query(&statement, &[&start, &one_more]).await?;
+    let games = with_client(pool, ActContext::new(), move |client| async move {
+        let statement = client.prepare_cached(PAGE).await?;
+        let rows = client.query(&statement, &[&start, &one_more]).await?;
         rows.iter().map(overview).collect()
-    })
-    .await?;
-    let more = games.len() > limit as usize;
-    games.truncate(limit as usize);
-    let last = games.last().map(|game| Cursor(game.game_id)).or(after);
-    Ok(Page { games, next: last.filter(|_| more) })
+    });
+    Ok(cut(games.await?, after, limit))
 }
 
-type Values = Vec<Box<dyn ToSql + Sync + Send>>;
-
-/// The statement that changes what is given, of a game whose id comes last; at most 63 texts. With
-/// nothing to change it only tells whether the game exists.
-fn update_of(changes: Changes) -> (String, Values) {
-    let text = |value: Option<String>| value.map(|v| Box::new(v) as Box<dyn ToSql + Sync + Send>);
+/// The statement that changes what is given, of a game whose id comes last; at most 63 texts, so
+/// that each can stay prepared. With nothing to change it only looks for the game.
+fn update_of<'a>(changes: &'a Changes, id: &'a i32) -> (String, Vec<&'a (dyn ToSql + Sync)>) {
+    let text = |value: &'a Option<String>| value.as_ref().map(|v| v as &(dyn ToSql + Sync));
     let columns = [
-        ("game_name", text(changes.game_name)),
-        ("description", text(changes.description)),
-        ("release_date", text(changes.release_date)),
-        ("developer", text(changes.developer)),
-        ("publisher", text(changes.publisher)),
-        ("tags", changes.tags.map(|tags| Box::new(tags) as _)),
+        ("game_name", text(&changes.game_name)),
+        ("description", text(&changes.description)),
+        ("release_date", text(&changes.release_date)),
+        ("developer", text(&changes.developer)),
+        ("publisher", text(&changes.publisher)),
+        ("tags", changes.tags.as_ref().map(|tags| tags as _)),
     ];
     let given = columns.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let (names, values): (Vec<_>, Values) = given.unzip();
+    let (names, mut values): (Vec<_>, Vec<_>) = given.unzip();
+    values.push(id);
     if names.is_empty() {
-        return (EXISTS.to_owned(), values);
+        return (FIND_ID.to_owned(), values);
     }
     let set: Vec<_> =
         names.iter().enumerate().map(|(n, name)| format!("{name} = ${}", n + 1)).collect();
-    let id = names.len() + 1;
-    (format!("UPDATE overviews SET {} WHERE game_id = ${id}", set.join(", ")), values)
+    let sql = format!("UPDATE overviews SET {} WHERE game_id = ${}", set.join(", "), values.len());
+    (sql, values)
 }
 
 /// A row of [`PAGE`], [`ALL`] or of a find.
 pub(super) fn overview(row: &Row) -> Result<Overview, Error> {
-    // An older table may hold null in place of no tags, and even null for a tag.
+    // A table of the earlier service may hold null in place of no tags, and even null for a tag.
     let tags: Option<Vec<Option<String>>> = row.try_get(6)?;
     Ok(Overview {
         game_id: GameId(row.try_get(0)?),
