@@ -1,7 +1,7 @@
 /** Writes pictures of the pages: `npm run screenshots -- OUTDIR`. */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DESK, launchBrowser, PHONE } from './support/browser.js';
+import { DESKTOP, launchBrowser, PHONE } from './support/browser.js';
 import { startStorefront } from './support/storefront.js';
 
 /** Where each is, and what is there when it is all there. */
@@ -13,7 +13,7 @@ const PAGES = {
 };
 
 /** An order that is paid, and a cart after it. */
-async function shop(page) {
+async function buyAndFillCart(page) {
   for (const games of [[3], [1, 1, 2]]) {
     for (const game of games) {
       await page.goto(`${store.origin}/${game}`);
@@ -41,15 +41,15 @@ mkdirSync(folder, { recursive: true });
 const store = await startStorefront();
 const browser = await launchBrowser();
 try {
-  for (const viewport of [DESK, PHONE]) {
+  for (const viewport of [DESKTOP, PHONE]) {
     const context = await browser.newContext({ viewport });
     const page = await context.newPage();
-    for (const [name, [path, sign]] of Object.entries(PAGES)) {
+    for (const [name, [path, selector]] of Object.entries(PAGES)) {
       await page.goto(`${store.origin}${path}`, { waitUntil: 'networkidle' });
-      await page.locator(sign).first().waitFor();
+      await page.locator(selector).first().waitFor();
       await page.screenshot({ path: join(folder, `${name}-${viewport.width}.png`) });
     }
-    await shop(page);
+    await buyAndFillCart(page);
     await page.screenshot({ path: join(folder, `cart-${viewport.width}.png`) });
     await context.close();
   }

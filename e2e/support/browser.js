@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
-import { removeFolder, temporaryFolder } from './leftovers.js';
+import { removeFolder, temporaryFolder } from './cleanup.js';
 
 const FLAGS = [
   '--headless',
@@ -15,9 +15,9 @@ const FLAGS = [
   '--disable-sync',
 ];
 /** A debug build on a busy machine is slow; nothing waits this long when all is well. */
-export const PATIENCE_MS = 15_000;
+export const TIMEOUT_MS = 15_000;
 
-export const DESK = { width: 1280, height: 800 };
+export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 export async function launchBrowser() {
@@ -43,31 +43,31 @@ export async function launchBrowser() {
  */
 export function useBrowser() {
   let browser;
-  let opened = [];
+  let openPages = [];
   before(async () => {
     browser = await launchBrowser();
   });
   afterEach(async () => {
-    const visits = opened;
-    opened = [];
-    await Promise.all(visits.map(({ context }) => context.close()));
-    for (const { strangers } of visits) assert.deepEqual(strangers, []);
+    const pages = openPages;
+    openPages = [];
+    await Promise.all(pages.map(({ context }) => context.close()));
+    for (const { foreignRequests } of pages) assert.deepEqual(foreignRequests, []);
   });
   after(() => browser?.close());
 
   return {
     /** `allowed`: further origins that the page may ask. */
-    async open(url, { viewport = DESK, allowed = [], ...options } = {}) {
+    async open(url, { viewport = DESKTOP, allowed = [], ...options } = {}) {
       const baseURL = new URL(url).origin;
       const context = await browser.newContext({ viewport, baseURL, ...options });
       const origins = new Set([new URL(url).origin, ...allowed]);
-      const strangers = [];
-      opened.push({ context, strangers });
-      context.setDefaultTimeout(PATIENCE_MS);
+      const foreignRequests = [];
+      openPages.push({ context, foreignRequests });
+      context.setDefaultTimeout(TIMEOUT_MS);
       context.on('request', (request) => {
-        const asked = new URL(request.url());
-        if (asked.protocol.startsWith('http') && !origins.has(asked.origin)) {
-          strangers.push(request.url());
+        const target = new URL(request.url());
+        if (target.protocol.startsWith('http') && !origins.has(target.origin)) {
+          foreignRequests.push(request.url());
         }
       });
       const page = await context.newPage();

@@ -3,13 +3,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { removeFolder, temporaryFolder, watchOver } from './leftovers.js';
+import { killAtExit, removeFolder, temporaryFolder } from './cleanup.js';
 
 const BINARY = resolve(
   process.env.STOREFRONT_BIN ?? join(import.meta.dirname, '../../target/debug/storefront'),
 );
 /** The first start also makes the demo games. */
-const START_LIMIT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
 const READY = /^storefront is ready: open (http:\/\/[^/]+)\//;
 
 /** Starts a storefront with its demo games; `flags` are further ones of `serve`. */
@@ -39,8 +39,8 @@ class Storefront {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    watchOver(child);
-    this.origin = await untilReady(child);
+    killAtExit(child);
+    this.origin = await waitUntilReady(child);
   }
 
   /** Starts again on the same port, with the same data. */
@@ -62,24 +62,24 @@ class Storefront {
     const child = this.#child;
     this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
+    const exited = once(child, 'exit');
     child.kill(signal);
-    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
-    await gone;
-    clearTimeout(late);
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await exited;
+    clearTimeout(killTimer);
   }
 
   /** What the API answers, asked without the browser. */
   async get(path) {
-    return (await this.#ask(path)).json();
+    return (await this.#request(path)).json();
   }
 
   /** Has the API do something, without the browser. */
   async post(path) {
-    await this.#ask(path, { method: 'POST' });
+    await this.#request(path, { method: 'POST' });
   }
 
-  async #ask(path, options) {
+  async #request(path, options) {
     const response = await fetch(`${this.origin}${path}`, options);
     if (!response.ok) throw new Error(`${path}: ${response.status}`);
     return response;
@@ -95,7 +95,7 @@ function withoutSettings(environment) {
   );
 }
 
-async function untilReady(child) {
+async function waitUntilReady(child) {
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     log = (log + text).slice(-4_000);
@@ -108,7 +108,7 @@ async function untilReady(child) {
     });
     child.once('error', reject);
     child.once('exit', (code, signal) => reject(new Error(`ended (${code ?? signal})`)));
-    setTimeout(() => reject(new Error('not ready in time')), START_LIMIT_MS).unref();
+    setTimeout(() => reject(new Error('not ready in time')), START_TIMEOUT_MS).unref();
   });
   try {
     return await ready;

@@ -3,7 +3,7 @@
 /** The page's own: what the server wrote into its meta element, else the page's origin. */
 export function pageApiBase(document: Document, origin: string): string {
   const meta = document.querySelector('meta[name="storefront-api-url"]');
-  return usable(meta?.getAttribute('content'), origin) ?? origin;
+  return httpUrl(meta?.getAttribute('content'), origin) ?? origin;
 }
 
 /**
@@ -11,11 +11,11 @@ export function pageApiBase(document: Document, origin: string): string {
  * own origin would be another team's server), else, for an inlined script, the page's.
  */
 export function bundleApiBase(override: unknown, scriptUrl: string | null, origin: string): string {
-  const script = usable(scriptUrl, origin);
-  return usable(override, origin) ?? (script === null ? origin : new URL(script).origin);
+  const script = httpUrl(scriptUrl, origin);
+  return httpUrl(override, origin) ?? (script === null ? origin : new URL(script).origin);
 }
 
-function usable(value: unknown, origin: string): string | null {
+function httpUrl(value: unknown, origin: string): string | null {
   if (typeof value !== 'string' || value.trim() === '') return null;
   if (!URL.canParse(value.trim(), origin)) return null;
   const url = new URL(value.trim(), origin);

@@ -1,4 +1,4 @@
-import { failureKind } from './errors';
+import { errorKind } from './errors';
 import { asArray, asBoolean, asFields, asInteger, asText, malformed } from './guards';
 import { getJson, send } from './request';
 
@@ -22,7 +22,7 @@ export interface Order {
 }
 
 /** The store's routes of orders, stock and payment, below one base address. */
-export interface CartRoutes {
+export interface CartApi {
   /** Null: not for sale. */
   item(item: string, signal?: AbortSignal): Promise<Item | null>;
   /** Null: the store knows no such order. */
@@ -45,28 +45,28 @@ export function itemOfGame(id: number): string {
   return String(id);
 }
 
-export function connectCart(base: string): CartRoutes {
-  const at = (...path: (string | number)[]) =>
+export function createCartApi(base: string): CartApi {
+  const url = (...path: (string | number)[]) =>
     [base.replace(/\/+$/, ''), ...path.map((part) => encodeURIComponent(part))].join('/');
   const find = (signal: AbortSignal | undefined, ...path: string[]) =>
-    getJson(at(...path), signal ?? new AbortController().signal);
-  const post = (...path: (string | number)[]) => send('POST', at(...path));
+    getJson(url(...path), signal ?? new AbortController().signal);
+  const post = (...path: (string | number)[]) => send('POST', url(...path));
   return {
     item: (item, signal) =>
-      unlessMissing(async () => parseItem(await find(signal, 'stock', 'find', item))),
+      nullIfMissing(async () => parseItem(await find(signal, 'stock', 'find', item))),
     order: (order, signal) =>
-      unlessMissing(async () => parseOrder(await find(signal, 'orders', 'find', order))),
+      nullIfMissing(async () => parseOrder(await find(signal, 'orders', 'find', order))),
     credit: (user, signal) =>
-      unlessMissing(async () => {
+      nullIfMissing(async () => {
         const fields = asFields(await find(signal, 'payment', 'find_user', user), 'user');
         return asAmount(fields.credit, 'credit');
       }),
-    createUser: async () => idIn((await post('payment', 'create_user'))(), 'user_id'),
-    createOrder: async (user) => idIn((await post('orders', 'create', user))(), 'order_id'),
+    createUser: async () => parseId((await post('payment', 'create_user'))(), 'user_id'),
+    createOrder: async (user) => parseId((await post('orders', 'create', user))(), 'order_id'),
     addItem: async (order, item, quantity) =>
       void (await post('orders', 'addItem', order, item, quantity)),
     removeItem: async (order, item) =>
-      void (await send('DELETE', at('orders', 'removeItem', order, item))),
+      void (await send('DELETE', url('orders', 'removeItem', order, item))),
     checkout: async (order) => void (await post('orders', 'checkout', order)),
     cancel: async (user, order) => void (await post('payment', 'cancel', user, order)),
     addFunds: async (user, amount) => void (await post('payment', 'add_funds', user, amount)),
@@ -74,23 +74,23 @@ export function connectCart(base: string): CartRoutes {
 }
 
 /** What the store does not have, or could not have under that id, is no failure here. */
-async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
+async function nullIfMissing<T>(request: () => Promise<T>): Promise<T | null> {
   try {
-    return await ask();
+    return await request();
   } catch (error) {
-    const kind = failureKind(error);
+    const kind = errorKind(error);
     if (kind === 'missing' || kind === 'refused') return null;
     throw error;
   }
 }
 
-function parseItem(answer: unknown): Item {
-  const fields = asFields(answer, 'item');
+function parseItem(response: unknown): Item {
+  const fields = asFields(response, 'item');
   return { stock: asAmount(fields.stock, 'stock'), price: asAmount(fields.price, 'price') };
 }
 
-function parseOrder(answer: unknown): Order {
-  const fields = asFields(answer, 'order');
+function parseOrder(response: unknown): Order {
+  const fields = asFields(response, 'order');
   return {
     id: asText(fields.order_id, 'order_id'),
     paid: asBoolean(fields.paid, 'paid'),
@@ -102,8 +102,8 @@ function parseOrder(answer: unknown): Order {
   };
 }
 
-function idIn(answer: unknown, name: string): string {
-  const id = asText(asFields(answer, name)[name], name);
+function parseId(response: unknown, name: string): string {
+  const id = asText(asFields(response, name)[name], name);
   if (!isId(id)) throw malformed(name);
   return id;
 }

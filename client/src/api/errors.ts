@@ -6,12 +6,12 @@
  * - `failed`: the service answered with another error;
  * - `malformed`: the answer is not what the contract says.
  */
-export type FailureKind = 'missing' | 'unreachable' | 'refused' | 'failed' | 'malformed';
+export type ErrorKind = 'missing' | 'unreachable' | 'refused' | 'failed' | 'malformed';
 
 export class ApiError extends Error {
-  readonly kind: FailureKind;
+  readonly kind: ErrorKind;
 
-  constructor(kind: FailureKind, message: string, options?: ErrorOptions) {
+  constructor(kind: ErrorKind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'ApiError';
     this.kind = kind;
@@ -19,6 +19,6 @@ export class ApiError extends Error {
 }
 
 /** Anything that is not an ApiError is our own mistake, and reads as a failure. */
-export function failureKind(error: unknown): FailureKind {
+export function errorKind(error: unknown): ErrorKind {
   return error instanceof ApiError ? error.kind : 'failed';
 }

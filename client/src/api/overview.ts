@@ -18,14 +18,14 @@ export interface CataloguePage {
 }
 
 /** One overview comes as an array of one. */
-export function parseOverviewAnswer(answer: unknown): Overview {
-  const list = asArray(answer, 'overview');
+export function parseOverviewResponse(response: unknown): Overview {
+  const list = asArray(response, 'overview');
   if (list.length !== 1) throw malformed('overview: not exactly one');
   return parseOverview(list[0]);
 }
 
-export function parseCataloguePage(answer: unknown): CataloguePage {
-  const fields = asFields(answer, 'catalogue');
+export function parseCataloguePage(response: unknown): CataloguePage {
+  const fields = asFields(response, 'catalogue');
   return {
     overviews: asArray(fields.overviews, 'overviews').map(parseOverview),
     next: fields.next === null ? null : asText(fields.next, 'next'),

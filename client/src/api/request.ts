@@ -4,11 +4,11 @@ import { ApiError } from './errors';
 const TIMEOUT_MS = 10_000;
 
 /** Answers that say no more than "not now". */
-const LATER_STATUSES = new Set([408, 429, 502, 503, 504]);
+const UNAVAILABLE_STATUSES = new Set([408, 429, 502, 503, 504]);
 
 /** The parsed body of `url`; throws an ApiError, or the abort when `signal` fires. */
 export async function getJson(url: string, signal: AbortSignal): Promise<unknown> {
-  return parsed(url, await answer('GET', url, signal));
+  return parseJson(url, await requestText('GET', url, signal));
 }
 
 /**
@@ -16,20 +16,20 @@ export async function getJson(url: string, signal: AbortSignal): Promise<unknown
  * it may have been done or not.
  */
 export async function send(method: 'POST' | 'DELETE', url: string): Promise<() => unknown> {
-  const text = await answer(method, url);
-  return () => parsed(url, text);
+  const text = await requestText(method, url);
+  return () => parseJson(url, text);
 }
 
-async function answer(method: string, url: string, signal?: AbortSignal): Promise<string> {
-  const { status, text } = await getText(method, url, signal);
+async function requestText(method: string, url: string, signal?: AbortSignal): Promise<string> {
+  const { status, text } = await fetchText(method, url, signal);
   if (status === 404) throw new ApiError('missing', `${url}: not found`);
-  if (LATER_STATUSES.has(status)) throw new ApiError('unreachable', `${url}: ${status}`);
+  if (UNAVAILABLE_STATUSES.has(status)) throw new ApiError('unreachable', `${url}: ${status}`);
   if (status >= 400 && status <= 499) throw new ApiError('refused', `${url}: ${status}`);
   if (status < 200 || status > 299) throw new ApiError('failed', `${url}: ${status}`);
   return text;
 }
 
-function parsed(url: string, text: string): unknown {
+function parseJson(url: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -37,7 +37,7 @@ function parsed(url: string, text: string): unknown {
   }
 }
 
-async function getText(method: string, url: string, signal?: AbortSignal) {
+async function fetchText(method: string, url: string, signal?: AbortSignal) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const response = await fetch(url, {

@@ -4,7 +4,7 @@ import {
   type CataloguePage,
   type Overview,
   parseCataloguePage,
-  parseOverviewAnswer,
+  parseOverviewResponse,
 } from './overview';
 import { getJson } from './request';
 import { parseReviews, type Review } from './reviews';
@@ -13,7 +13,7 @@ import { parseReviews, type Review } from './reviews';
 const PAGE_SIZE = 24;
 
 /** The store's read routes, below one base address. */
-export interface Store {
+export interface StoreApi {
   readonly base: string;
   overview(id: number, signal: AbortSignal): Promise<Overview>;
   catalogue(after: string | null, signal: AbortSignal): Promise<CataloguePage>;
@@ -23,12 +23,12 @@ export interface Store {
   reviews(id: number, signal: AbortSignal): Promise<readonly Review[]>;
 }
 
-export function connectStore(base: string): Store {
+export function createStoreApi(base: string): StoreApi {
   const get = (path: string, signal: AbortSignal) =>
     getJson(`${base.replace(/\/+$/, '')}${path}`, signal);
   return {
     base,
-    overview: async (id, signal) => parseOverviewAnswer(await get(`/api/overview/${id}`, signal)),
+    overview: async (id, signal) => parseOverviewResponse(await get(`/api/overview/${id}`, signal)),
     catalogue: async (after, signal) => {
       const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
       if (after !== null) query.set('after', after);

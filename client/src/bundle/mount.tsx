@@ -1,8 +1,8 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { gameIdInPath } from '../api/gameId';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import { connectStore } from '../api/store';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import { createStoreApi } from '../api/store';
 import { GameOverview } from '../overview/GameOverview';
 import { MissingGame } from '../overview/MissingGame';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
@@ -33,7 +33,7 @@ export function mountOverview(container: HTMLElement, base: string, pathname: st
   const id = gameIdInPath(pathname);
   createRoot(root).render(
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={connectStore(base)}>
+      <StoreApiProvider value={createStoreApi(base)}>
         <ErrorBoundary headingLevel={2}>
           {id === null ? (
             <MissingGame id={null} headingLevel={2} />
@@ -41,7 +41,7 @@ export function mountOverview(container: HTMLElement, base: string, pathname: st
             <GameOverview id={id} headingLevel={2} />
           )}
         </ErrorBoundary>
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>,
   );
 }

@@ -4,15 +4,15 @@ import { parseGameId } from '../api/gameId';
 import { useImage, useOverview } from '../api/queries';
 import { Banner } from '../overview/Banner';
 import { count } from '../overview/sentences';
-import { focusMain } from '../page/main-landmark';
+import { focusMain } from '../page/mainLandmark';
 import { Link } from '../router/Link';
 import { credits } from './amounts';
 import { useCart } from './context';
 import { useItem } from './hooks';
-import { explainFailure } from './messages';
+import { explainError } from './messages';
 
 /** The most of one game that the buttons lead to. */
-const MOST = 99;
+const MAX_QUANTITY = 99;
 
 export function CartLines({ order }: { order: Order }) {
   return (
@@ -27,36 +27,40 @@ export function CartLines({ order }: { order: Order }) {
   );
 }
 
-function CartLine({ line: { item, quantity } }: { line: Line }) {
-  const stocked = useItem(item).data;
-  const { name, picture } = useTitle(item);
-  const { wanted, set, failure } = useQuantity(item, quantity);
-  const price = stocked?.price;
-  const stock = stocked === null ? 0 : stocked?.stock;
+function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
+  const item = useItem(itemId).data;
+  const { name, banner } = useGameTitle(itemId);
+  const { target, set, error } = useQuantity(itemId, quantity);
+  const price = item?.price;
+  const stock = item === null ? 0 : item?.stock;
   return (
     <li className="line">
-      {picture}
+      {banner}
       <div className="line__text">
         <p className="line__name">{name.link}</p>
         {price !== undefined && <p className="line__price">{credits(price)} each</p>}
-        <Shortage wanted={wanted} stock={stock} />
-        {failure && (
-          <p className="line__short" role="alert">
-            {failure}
+        <Shortage target={target} stock={stock} />
+        {error && (
+          <p className="line__error" role="alert">
+            {error}
           </p>
         )}
       </div>
       <fieldset className="stepper">
         <legend className="sf-visually-hidden">How many of {name.text}</legend>
-        <Step label="One less" sign="−" onStep={wanted > 1 ? () => set(wanted - 1) : undefined} />
-        <output className="stepper__count">{count(wanted)}</output>
+        <Step label="One less" symbol="−" onStep={target > 1 ? () => set(target - 1) : undefined} />
+        <output className="stepper__count">{count(target)}</output>
         <Step
           label="One more"
-          sign="+"
-          onStep={wanted < Math.min(MOST, stock ?? MOST) ? () => set(wanted + 1) : undefined}
+          symbol="+"
+          onStep={
+            target < Math.min(MAX_QUANTITY, stock ?? MAX_QUANTITY)
+              ? () => set(target + 1)
+              : undefined
+          }
         />
       </fieldset>
-      <p className="line__sum">{price !== undefined && credits(price * wanted)}</p>
+      <p className="line__sum">{price !== undefined && credits(price * target)}</p>
       <button
         type="button"
         className="sf-link line__remove"
@@ -74,14 +78,14 @@ function CartLine({ line: { item, quantity } }: { line: Line }) {
 }
 
 /** An item that is no game, or one that was taken off the shelf, has its id for a name. */
-function useTitle(item: string) {
-  const id = parseGameId(item);
+function useGameTitle(itemId: string) {
+  const id = parseGameId(itemId);
   const overview = useOverview(id ?? 0, id !== null).data;
   const image = useImage(id ?? 0, id !== null);
-  const text = overview?.name ?? `Item ${item}`;
+  const text = overview?.name ?? `Item ${itemId}`;
   return {
     name: { text, link: overview ? <Link href={`/${overview.id}`}>{text}</Link> : text },
-    picture: (
+    banner: (
       <Banner
         url={image.data ?? null}
         failed={image.isError || id === null}
@@ -94,27 +98,27 @@ function useTitle(item: string) {
 }
 
 /** The quantity that was asked for last, shown at once; the store follows. */
-function useQuantity(item: string, quantity: number) {
-  const { acts } = useCart();
-  const [asked, setAsked] = useState<{ wanted: number } | null>(null);
-  const [failure, setFailure] = useState<string | null>(null);
-  const set = (wanted: number) => {
-    const mine = { wanted };
-    setAsked(mine);
-    setFailure(null);
-    const settled = () => setAsked((latest) => (latest === mine ? null : latest));
-    acts.setQuantity(item, wanted).then(settled, (error) => {
+function useQuantity(itemId: string, quantity: number) {
+  const { operations } = useCart();
+  const [pending, setPending] = useState<{ target: number } | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const set = (target: number) => {
+    const request = { target };
+    setPending(request);
+    setError(null);
+    const settled = () => setPending((latest) => (latest === request ? null : latest));
+    operations.setQuantity(itemId, target).then(settled, (error) => {
       settled();
-      setFailure(explainFailure(error));
+      setError(explainError(error));
     });
   };
-  return { wanted: asked?.wanted ?? quantity, set, failure };
+  return { target: pending?.target ?? quantity, set, error };
 }
 
-function Shortage({ wanted, stock }: { wanted: number; stock: number | undefined }) {
-  if (stock === undefined || wanted <= stock) return null;
+function Shortage({ target, stock }: { target: number; stock: number | undefined }) {
+  if (stock === undefined || target <= stock) return null;
   return (
-    <p className="line__short">
+    <p className="line__error">
       {stock === 0 ? 'Sold out: please remove it.' : `Only ${count(stock)} left.`}
     </p>
   );
@@ -122,12 +126,12 @@ function Shortage({ wanted, stock }: { wanted: number; stock: number | undefined
 
 interface StepProps {
   label: string;
-  sign: string;
+  symbol: string;
   /** Undefined: no further in this direction. */
   onStep: (() => void) | undefined;
 }
 
-function Step({ label, sign, onStep }: StepProps) {
+function Step({ label, symbol, onStep }: StepProps) {
   return (
     <button
       type="button"
@@ -136,7 +140,7 @@ function Step({ label, sign, onStep }: StepProps) {
       aria-disabled={onStep === undefined}
       onClick={onStep}
     >
-      {sign}
+      {symbol}
     </button>
   );
 }

@@ -3,8 +3,8 @@ import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-li
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Overview } from '../api/overview';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import type { Store } from '../api/store';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import type { StoreApi } from '../api/store';
 import { CartPage } from './CartPage';
 import { CartProvider } from './context';
 import { FakeStore } from './fakeStore';
@@ -25,7 +25,7 @@ function game(id: number): Overview {
   };
 }
 
-const store: Store = {
+const store: StoreApi = {
   base: 'http://store.example',
   overview: async (id) => game(id),
   catalogue: vi.fn(),
@@ -33,14 +33,14 @@ const store: Store = {
   reviews: vi.fn(),
 };
 
-let shop: FakeStore;
+let fakeStore: FakeStore;
 let visitors: VisitorStore;
 
 beforeEach(() => {
   window.scrollTo = () => {};
-  shop = new FakeStore();
-  shop.items.set('1', { stock: 10, price: 1_499 });
-  shop.items.set('2', { stock: 0, price: 1 });
+  fakeStore = new FakeStore();
+  fakeStore.items.set('1', { stock: 10, price: 1_499 });
+  fakeStore.items.set('2', { stock: 0, price: 1 });
   visitors = new VisitorStore(() => null);
 });
 afterEach(cleanup);
@@ -48,15 +48,15 @@ afterEach(cleanup);
 function show() {
   render(
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={store}>
-        <CartProvider routes={shop} visitors={visitors}>
+      <StoreApiProvider value={store}>
+        <CartProvider api={fakeStore} visitors={visitors}>
           <GameOffer overview={game(1)} />
           <GameOffer overview={game(2)} />
           <GameOffer overview={game(3)} />
           <CartPage />
           <MessageBar />
         </CartProvider>
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>,
   );
   return userEvent.setup();
@@ -66,7 +66,7 @@ const button = (name: string | RegExp) => screen.findByRole('button', { name });
 const line = () => screen.findByRole('listitem');
 
 function inCart() {
-  return shop.orders.get(visitors.read().order ?? '')?.lines;
+  return fakeStore.orders.get(visitors.read().order ?? '')?.lines;
 }
 
 test('what is sold out has a price and no button, what is not for sale has neither', async () => {
@@ -75,7 +75,7 @@ test('what is sold out has a price and no button, what is not for sale has neith
   expect(await screen.findByText('Sold out')).toBeTruthy();
   expect(screen.getAllByRole('button', { name: 'Add to cart' })).toHaveLength(1);
   expect(screen.queryAllByRole('region', { name: 'Buy this game' })).toHaveLength(2);
-  expect(shop.asked).not.toContain('createUser');
+  expect(fakeStore.calls).not.toContain('createUser');
 });
 
 test('a double click adds one', async () => {
@@ -96,7 +96,7 @@ test('two clicks before anything is drawn add one', async () => {
 });
 
 test('a store that does not answer is told, and nothing is added', async () => {
-  shop.lose('createUser', 'before');
+  fakeStore.failNext('createUser', 'before');
   const user = show();
   await user.click(await button('Add to cart'));
   expect(await screen.findByText(/is not in your cart.*cannot be reached/)).toBeTruthy();
@@ -125,14 +125,14 @@ test('from the first click to the refund', async () => {
   expect(await screen.findByText('Cancelled and refunded')).toBeTruthy();
   expect(await screen.findByText('Your credit: 5,000 credits')).toBeTruthy();
   expect(screen.queryByRole('heading', { name: 'Thank you!' })).toBeNull();
-  expect(shop.items.get('1')?.stock).toBe(10);
+  expect(fakeStore.items.get('1')?.stock).toBe(10);
 });
 
 test('what was sold out meanwhile is named', async () => {
   const user = show();
   await user.click(await button('Add to cart'));
   await user.click(await button('Add 5,000 credits'));
-  shop.items.set('1', { stock: 0, price: 1_499 });
+  fakeStore.items.set('1', { stock: 0, price: 1_499 });
   await user.click(await button('Check out'));
   expect(await screen.findByText('Game 1 is sold out.')).toBeTruthy();
   expect(await screen.findByText('Sold out: please remove it.')).toBeTruthy();
@@ -145,7 +145,7 @@ test('a price that has changed is told', async () => {
   await user.click(await button('Add to cart'));
   await screen.findByText('Total of 1 game');
   expect(screen.queryByText(/Prices have changed/)).toBeNull();
-  shop.items.set('1', { stock: 1, price: 999 });
+  fakeStore.items.set('1', { stock: 1, price: 999 });
   await user.click(await button('Check out'));
   expect(await screen.findByText(/Prices have changed/)).toBeTruthy();
 });
@@ -154,7 +154,7 @@ test('an order that was paid in another tab leaves the cart', async () => {
   const user = show();
   await user.click(await button('Add to cart'));
   const { order } = visitors.read();
-  shop.orders.set(order ?? '', { ...shop.orders.get(order ?? ''), paid: true } as never);
+  fakeStore.orders.set(order ?? '', { ...fakeStore.orders.get(order ?? ''), paid: true } as never);
   await user.click(await button('One more'));
   expect(await screen.findByText(/Your order is paid/)).toBeTruthy();
 });

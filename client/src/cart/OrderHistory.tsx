@@ -4,45 +4,45 @@ import type { Line, Order } from '../api/cart';
 import { parseGameId } from '../api/gameId';
 import { useOverview } from '../api/queries';
 import { count } from '../overview/sentences';
-import { focusMain } from '../page/main-landmark';
+import { focusMain } from '../page/mainLandmark';
 import { Link } from '../router/Link';
 import { credits } from './amounts';
 import { useCart } from './context';
-import { useAct, useCredit, useOrder, useVisitor } from './hooks';
-import { explainFailure } from './messages';
+import { useAction, useCredit, useOrder, useVisitor } from './hooks';
+import { explainError } from './messages';
 import type { PaidOrder } from './visitor';
 
 /** Orders that are shown, and asked for, at a time. */
-const SHOWN = 5;
+const PAGE_SIZE = 5;
 
 const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
 interface Props {
   orders: readonly PaidOrder[];
   /** The page says already how much credit there is. */
-  creditShown: boolean;
+  hideCredit: boolean;
 }
 
-export function OrderHistory({ orders, creditShown }: Props) {
-  const [shown, setShown] = useState(SHOWN);
+export function OrderHistory({ orders, hideCredit }: Props) {
+  const [shown, setShown] = useState(PAGE_SIZE);
   const { data: credit } = useCredit(useVisitor().user);
   return (
     <section className="history" aria-labelledby="history">
-      <header className="history__head">
+      <header className="history__header">
         <h2 id="history">Your orders</h2>
-        {!creditShown && typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
+        {!hideCredit && typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
       </header>
       {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
       <ul role="list">
         {orders.slice(0, shown).map(({ id, at }) => (
-          <PastOrder key={id} id={id} at={at} />
+          <OrderRow key={id} id={id} at={at} />
         ))}
       </ul>
       {orders.length > shown && (
         <button
           type="button"
-          className="sf-button sf-button--quiet"
-          onClick={() => setShown(shown + SHOWN)}
+          className="sf-button sf-button--secondary"
+          onClick={() => setShown(shown + PAGE_SIZE)}
         >
           Older orders
         </button>
@@ -51,50 +51,50 @@ export function OrderHistory({ orders, creditShown }: Props) {
   );
 }
 
-function PastOrder({ id, at }: PaidOrder) {
-  const { acts } = useCart();
+function OrderRow({ id, at }: PaidOrder) {
+  const { operations } = useCart();
   const { data: order, isError, refetch } = useOrder(id);
   useEffect(() => {
     // What fails here shows in the query.
-    if (order === null) acts.forget(id).catch(() => {});
-  }, [acts, id, order]);
+    if (order === null) operations.removeFromHistory(id).catch(() => {});
+  }, [operations, id, order]);
   return (
-    <li className="past">
-      <p className="past__when">
+    <li className="order-row">
+      <p className="order-row__date">
         <time dateTime={new Date(at).toISOString()}>{TIME.format(at)}</time>
       </p>
       {order ? (
-        <Contents order={order} />
+        <OrderDetails order={order} />
       ) : isError ? (
-        <p className="past__what">
+        <p className="order-row__lines">
           <span className="sf-muted">Not available right now.</span>{' '}
           <button type="button" className="sf-link" onClick={() => void refetch()}>
             Try again
           </button>
         </p>
       ) : (
-        <span className="sf-skeleton sf-skeleton--line past__what" />
+        <span className="sf-skeleton sf-skeleton--line order-row__lines" />
       )}
     </li>
   );
 }
 
-function Contents({ order }: { order: Order }) {
+function OrderDetails({ order }: { order: Order }) {
   return (
     <>
       {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul className="past__what" role="list">
+      <ul className="order-row__lines" role="list">
         {order.lines.map((line) => (
-          <PastLine key={line.item} {...line} />
+          <OrderLine key={line.item} {...line} />
         ))}
       </ul>
-      <p className="past__total">{credits(order.total)}</p>
+      <p className="order-row__total">{credits(order.total)}</p>
       <Refund order={order} />
     </>
   );
 }
 
-function PastLine({ item, quantity }: Line) {
+function OrderLine({ item, quantity }: Line) {
   const id = parseGameId(item);
   const overview = useOverview(id ?? 0, id !== null).data;
   return (
@@ -112,19 +112,22 @@ function focusOn(button: HTMLButtonElement | null): void {
 
 /** Whether it is paid still, and the way to change that. */
 function Refund({ order }: { order: Order }) {
-  const { acts, say } = useCart();
+  const { operations, showMessage } = useCart();
   const client = useQueryClient();
-  const [asked, setAsked] = useState<'no' | 'yes' | 'kept'>('no');
-  const { run, busy, error } = useAct(async () => {
-    await acts.cancel(order.id);
-    say({ text: `Refunded: ${credits(order.total)} are back in your credit.`, tone: 'good' });
+  const [confirmation, setConfirmation] = useState<'no' | 'yes' | 'kept'>('no');
+  const { run, busy, error } = useAction(async () => {
+    await operations.cancel(order.id);
+    showMessage({
+      text: `Refunded: ${credits(order.total)} are back in your credit.`,
+      tone: 'good',
+    });
     void client.invalidateQueries({ queryKey: ['cart', 'item'] });
     focusMain();
   });
-  if (!order.paid) return <p className="past__state sf-muted">Cancelled and refunded</p>;
+  if (!order.paid) return <p className="order-row__status sf-muted">Cancelled and refunded</p>;
   return (
-    <div className="past__state">
-      {asked === 'yes' ? (
+    <div className="order-row__status">
+      {confirmation === 'yes' ? (
         <>
           <button
             ref={focusOn}
@@ -135,25 +138,25 @@ function Refund({ order }: { order: Order }) {
           >
             {busy ? 'Refunding …' : 'Yes, refund it'}
           </button>
-          <button type="button" className="sf-link" onClick={() => setAsked('kept')}>
+          <button type="button" className="sf-link" onClick={() => setConfirmation('kept')}>
             Keep it
           </button>
         </>
       ) : (
         <>
-          <span className="past__paid">Paid</span>
+          <span className="order-row__paid">Paid</span>
           <button
-            ref={asked === 'kept' ? focusOn : undefined}
+            ref={confirmation === 'kept' ? focusOn : undefined}
             type="button"
             className="sf-link"
-            onClick={() => setAsked('yes')}
+            onClick={() => setConfirmation('yes')}
           >
             Cancel order
           </button>
         </>
       )}
       <div role="alert">
-        {error && <p className="trouble">It was not cancelled. {explainFailure(error)}</p>}
+        {error && <p className="error-box">It was not cancelled. {explainError(error)}</p>}
       </div>
     </div>
   );

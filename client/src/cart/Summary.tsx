@@ -1,30 +1,30 @@
 import { useQueryClient } from '@tanstack/react-query';
 import type { Order } from '../api/cart';
-import { failureKind } from '../api/errors';
+import { errorKind } from '../api/errors';
 import { parseGameId } from '../api/gameId';
 import { useOverview } from '../api/queries';
 import { count } from '../overview/sentences';
-import { quantityOf, Refusal, type Short } from './acts';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
-import { useAct, useCredit, usePresentCost, useVisitor } from './hooks';
-import { explainFailure } from './messages';
+import { useAction, useCredit, useCurrentCost, useVisitor } from './hooks';
+import { explainError } from './messages';
+import { quantityOf, Refusal, type Shortage } from './operations';
 
 /** What the demo shop gives away at a time. */
-const GIFTS = [1_000, 5_000, 20_000];
+const DEMO_CREDIT_AMOUNTS = [1_000, 5_000, 20_000];
 
 /** What the order costs, what the visitor has, and the way to pay. */
-export function Summary({ order, onBought }: { order: Order; onBought: (order: Order) => void }) {
-  const { acts } = useCart();
+export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order) => void }) {
+  const { operations } = useCart();
   const client = useQueryClient();
   const { user } = useVisitor();
   const credit = useCredit(user).data ?? null;
-  const missing = credit === null ? 0 : Math.max(0, order.total - credit);
-  const presentCost = usePresentCost(order.lines);
+  const shortfall = credit === null ? 0 : Math.max(0, order.total - credit);
+  const currentCost = useCurrentCost(order.lines);
   // All of it in the act: once the order is paid this panel is gone.
-  const checkout = useAct(async (seen: Order) => {
+  const checkout = useAction(async (displayed: Order) => {
     try {
-      onBought(await acts.checkout(seen));
+      onPaid(await operations.checkout(displayed));
     } finally {
       void client.invalidateQueries({ queryKey: ['cart', 'item'] });
     }
@@ -34,9 +34,9 @@ export function Summary({ order, onBought }: { order: Order; onBought: (order: O
       <dl className="summary__sums">
         <Sum name={`Total of ${games(totalQuantity(order.lines))}`} amount={order.total} strong />
         <Sum name="Your credit" amount={credit} />
-        {missing > 0 && <Sum name="Missing" amount={missing} missing />}
+        {shortfall > 0 && <Sum name="Missing" amount={shortfall} shortfall />}
       </dl>
-      {presentCost !== null && presentCost !== order.total && (
+      {currentCost !== null && currentCost !== order.total && (
         <p className="summary__note">
           Prices have changed since you filled your cart. You pay those of then.
         </p>
@@ -44,7 +44,7 @@ export function Summary({ order, onBought }: { order: Order; onBought: (order: O
       <AddFunds />
       <button
         type="button"
-        className="sf-button summary__pay"
+        className="sf-button summary__checkout"
         aria-disabled={checkout.busy}
         onClick={checkout.busy ? undefined : () => checkout.run(order)}
       >
@@ -52,7 +52,7 @@ export function Summary({ order, onBought }: { order: Order; onBought: (order: O
       </button>
       <div role="alert">
         {checkout.error && !checkout.busy && (
-          <Trouble error={checkout.error} order={order} missing={missing} />
+          <CheckoutError error={checkout.error} order={order} shortfall={shortfall} />
         )}
       </div>
     </section>
@@ -64,11 +64,11 @@ interface SumProps {
   /** Null while unknown. */
   amount: number | null;
   strong?: boolean;
-  missing?: boolean;
+  shortfall?: boolean;
 }
 
-function Sum({ name, amount, strong, missing }: SumProps) {
-  const kind = strong ? 'sum--strong' : missing ? 'sum--missing' : '';
+function Sum({ name, amount, strong, shortfall }: SumProps) {
+  const kind = strong ? 'sum--strong' : shortfall ? 'sum--shortfall' : '';
   return (
     <div className={`sum ${kind}`}>
       <dt>{name}</dt>
@@ -78,17 +78,17 @@ function Sum({ name, amount, strong, missing }: SumProps) {
 }
 
 function AddFunds() {
-  const { acts } = useCart();
-  const funds = useAct((amount: number) => acts.addFunds(amount));
+  const { operations } = useCart();
+  const funds = useAction((amount: number) => operations.addFunds(amount));
   return (
     <fieldset className="funds">
       <legend>Add demo credit</legend>
-      <div className="funds__gifts">
-        {GIFTS.map((amount) => (
+      <div className="funds__amounts">
+        {DEMO_CREDIT_AMOUNTS.map((amount) => (
           <button
             key={amount}
             type="button"
-            className="sf-button sf-button--quiet"
+            className="sf-button sf-button--secondary"
             aria-label={`Add ${credits(amount)}`}
             onClick={() => funds.run(amount)}
           >
@@ -98,7 +98,7 @@ function AddFunds() {
       </div>
       <div role="alert">
         {funds.error && (
-          <p className="trouble">No credit was added. {explainFailure(funds.error)}</p>
+          <p className="error-box">No credit was added. {explainError(funds.error)}</p>
         )}
       </div>
     </fieldset>
@@ -106,39 +106,53 @@ function AddFunds() {
 }
 
 /** Why the checkout did not happen, and what to do. */
-function Trouble({ error, order, missing }: { error: unknown; order: Order; missing: number }) {
-  if (error instanceof Refusal && error.reason === 'obstacles') {
+function CheckoutError({
+  error,
+  order,
+  shortfall,
+}: {
+  error: unknown;
+  order: Order;
+  shortfall: number;
+}) {
+  if (error instanceof Refusal && error.reason === 'insufficient') {
     // Those that the visitor has removed since are no longer worth a word.
-    const short = error.short.filter(({ item, stock }) => quantityOf(order, item) > stock);
-    return <Obstacles short={short} missing={missing} />;
+    const shortages = error.shortages.filter(({ item, stock }) => quantityOf(order, item) > stock);
+    return <Insufficient shortages={shortages} shortfall={shortfall} />;
   }
-  if (failureKind(error) === 'unreachable') {
+  if (errorKind(error) === 'unreachable') {
     return (
-      <p className="trouble">
+      <p className="error-box">
         The store does not answer, so it is not known whether your order is paid. Check out again in
         a little while: you will be charged once.
       </p>
     );
   }
-  return <p className="trouble">Nothing was paid. {explainFailure(error)}</p>;
+  return <p className="error-box">Nothing was paid. {explainError(error)}</p>;
 }
 
-function Obstacles({ short, missing }: { short: readonly Short[]; missing: number }) {
-  if (short.length === 0 && missing === 0) return null;
+function Insufficient({
+  shortages,
+  shortfall,
+}: {
+  shortages: readonly Shortage[];
+  shortfall: number;
+}) {
+  if (shortages.length === 0 && shortfall === 0) return null;
   return (
-    <div className="trouble">
+    <div className="error-box">
       <p>Nothing was paid.</p>
       <ul>
-        {short.map((line) => (
-          <ShortLine key={line.item} {...line} />
+        {shortages.map((line) => (
+          <ShortageLine key={line.item} {...line} />
         ))}
-        {missing > 0 && <li>You need {credits(missing)} more. Add some credit above.</li>}
+        {shortfall > 0 && <li>You need {credits(shortfall)} more. Add some credit above.</li>}
       </ul>
     </div>
   );
 }
 
-function ShortLine({ item, stock }: Short) {
+function ShortageLine({ item, stock }: Shortage) {
   const id = parseGameId(item);
   const name = useOverview(id ?? 0, id !== null).data?.name ?? `Item ${item}`;
   return (

@@ -1,5 +1,5 @@
-import { type FailureKind, failureKind } from '../api/errors';
-import { type News, Refusal } from './acts';
+import { type ErrorKind, errorKind } from '../api/errors';
+import { type CartEvent, Refusal } from './operations';
 
 /** A sentence to the visitor that appears over the page. */
 export interface Message {
@@ -9,24 +9,24 @@ export interface Message {
   readonly toCart?: boolean;
 }
 
-export const NEWS: Record<News | 'paidElsewhere', Message> = {
-  storeBeganAnew: {
+export const EVENT_MESSAGES: Record<CartEvent | 'paidInOtherTab', Message> = {
+  storeReset: {
     text: 'The store has begun anew since your last visit: your cart, credit and orders of then are gone. Sorry! A fresh cart is ready.',
     tone: 'plain',
   },
-  cartGone: {
+  cartLost: {
     text: 'The store no longer has your last cart. A fresh one is ready.',
     tone: 'plain',
   },
-  paidAlready: { text: 'Your order is paid. It is among your orders.', tone: 'good', toCart: true },
-  paidElsewhere: {
+  alreadyPaid: { text: 'Your order is paid. It is among your orders.', tone: 'good', toCart: true },
+  paidInOtherTab: {
     text: 'Your order was paid in another tab. It is among your orders.',
     tone: 'good',
     toCart: true,
   },
 };
 
-const FAILURES: Record<FailureKind, string> = {
+const FAILURES: Record<ErrorKind, string> = {
   unreachable: 'The store cannot be reached at the moment.',
   missing: 'The store does not know this.',
   refused: 'The store did not take this.',
@@ -35,12 +35,12 @@ const FAILURES: Record<FailureKind, string> = {
 };
 
 /** Why something that the visitor asked for did not happen, in a sentence or two. */
-export function explainFailure(error: unknown): string {
+export function explainError(error: unknown): string {
   if (error instanceof Refusal) {
     if (error.reason === 'notForSale') return 'This game is no longer for sale.';
     return 'Your cart has changed meanwhile, perhaps in another tab. Please look at it again.';
   }
-  return FAILURES[failureKind(error)];
+  return FAILURES[errorKind(error)];
 }
 
 export function added(name: string): Message {
@@ -48,6 +48,6 @@ export function added(name: string): Message {
 }
 
 export function notAdded(name: string, error: unknown): Message {
-  const end = failureKind(error) === 'unreachable' ? ' Please try again.' : '';
-  return { text: `${name} is not in your cart. ${explainFailure(error)}${end}`, tone: 'bad' };
+  const end = errorKind(error) === 'unreachable' ? ' Please try again.' : '';
+  return { text: `${name} is not in your cart. ${explainError(error)}${end}`, tone: 'bad' };
 }

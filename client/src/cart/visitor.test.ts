@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { NOBODY, VisitorStore } from './visitor';
+import { NO_VISITOR, VisitorStore } from './visitor';
 
 const KEY = 'storefront.visitor';
 
@@ -12,7 +12,7 @@ function stored(): VisitorStore {
 test('is remembered by the next page', () => {
   stored().change({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
   expect(stored().read()).toMatchObject({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
-  expect(stored().lasts).toBe(true);
+  expect(stored().persistent).toBe(true);
 });
 
 test('is the same object until it changes', () => {
@@ -30,13 +30,18 @@ test.each([
   ['a user that is no text', '{"user":7,"order":"o"}'],
 ])('%s is nobody', (_, text) => {
   if (text !== null) localStorage.setItem(KEY, text);
-  expect(stored().read()).toBe(NOBODY);
+  expect(stored().read()).toBe(NO_VISITOR);
 });
 
 test('what is odd is left out, the rest stays', () => {
   const paid = [{ id: 'p', at: 1 }, { id: '/', at: 1 }, { id: 'q' }, null, 'r'];
-  localStorage.setItem(KEY, JSON.stringify({ user: 'u', order: 7, paid, turn: 'x' }));
-  expect(stored().read()).toEqual({ user: 'u', order: null, paid: [{ id: 'p', at: 1 }], turn: 0 });
+  localStorage.setItem(KEY, JSON.stringify({ user: 'u', order: 7, paid, revision: 'x' }));
+  expect(stored().read()).toEqual({
+    user: 'u',
+    order: null,
+    paid: [{ id: 'p', at: 1 }],
+    revision: 0,
+  });
 });
 
 test('only the last hundred orders are kept', () => {
@@ -64,12 +69,12 @@ describe('without storage', () => {
     visitors.change({ user: 'u' });
     visitors.change({ order: 'o' });
     expect(visitors.read()).toMatchObject({ user: 'u', order: 'o' });
-    expect(visitors.lasts).toBe(false);
+    expect(visitors.persistent).toBe(false);
   });
 });
 
 describe('another tab', () => {
-  function changeElsewhere(change: object): void {
+  function changeInOtherTab(change: object): void {
     stored().change(change);
     window.dispatchEvent(new StorageEvent('storage', { key: KEY }));
   }
@@ -77,18 +82,18 @@ describe('another tab', () => {
   test('is heard once, with what was before, even if it was read already', () => {
     const visitors = stored();
     visitors.change({ user: 'u', order: 'o' });
-    const heard = vi.fn();
-    visitors.subscribe(heard);
+    const listener = vi.fn();
+    visitors.subscribe(listener);
     const stop = visitors.watchTabs(window);
     stored().change({ order: null });
     visitors.read();
-    changeElsewhere({});
-    expect(heard).toHaveBeenCalledTimes(1);
-    const [now, before, elsewhere] = heard.mock.calls[0] ?? [];
-    expect([now.order, before.order, elsewhere]).toEqual([null, 'o', true]);
+    changeInOtherTab({});
+    expect(listener).toHaveBeenCalledTimes(1);
+    const [now, before, fromOtherTab] = listener.mock.calls[0] ?? [];
+    expect([now.order, before.order, fromOtherTab]).toEqual([null, 'o', true]);
     stop();
-    changeElsewhere({ order: 'x' });
-    expect(heard).toHaveBeenCalledTimes(1);
+    changeInOtherTab({ order: 'x' });
+    expect(listener).toHaveBeenCalledTimes(1);
   });
 
   test('that empties the storage makes the visitor nobody', () => {
@@ -97,7 +102,7 @@ describe('another tab', () => {
     const stop = visitors.watchTabs(window);
     localStorage.clear();
     window.dispatchEvent(new StorageEvent('storage', { key: null }));
-    expect(visitors.read()).toBe(NOBODY);
+    expect(visitors.read()).toBe(NO_VISITOR);
     stop();
   });
 });

@@ -3,7 +3,7 @@ const CARDS = Array.from({ length: 12 }, (_, index) => index);
 /** The shelf's shape while the store is asked. */
 export function CardSkeletons() {
   return (
-    <div className="shelf" aria-busy="true">
+    <div className="game-grid" aria-busy="true">
       <p className="sf-visually-hidden" role="status">
         Loading the catalogue …
       </p>

@@ -1,31 +1,31 @@
 import type { Overview } from '../api/overview';
 import { useCatalogue } from '../api/queries';
-import { useFailure } from '../api/useFailure';
+import { useLastErrorKind } from '../api/useLastErrorKind';
 import { useDocumentTitle } from '../page/useDocumentTitle';
-import { useFocusAfterTrouble } from '../page/useFocusAfterTrouble';
+import { useFocusAfterRetry } from '../page/useFocusAfterRetry';
 import { Link } from '../router/Link';
 import { useHistoryState } from '../router/location';
-import { Notice } from '../ui/Notice';
-import { EmptyShelf } from '../ui/pictures';
-import { StoreTrouble } from '../ui/StoreTrouble';
+import { EmptyShelfIcon } from '../ui/icons';
+import { StatusPanel } from '../ui/StatusPanel';
+import { StoreError } from '../ui/StoreError';
 import { CardSkeletons } from './CardSkeletons';
 import { GameCard } from './GameCard';
 import { Pager } from './Pager';
-import { trailOf } from './place';
+import { previousCursors } from './pagination';
 
 /** The shelves, one page at a time. Key it by the cursor. */
 export function CataloguePage({ after }: { after: string | null }) {
   const query = useCatalogue(after);
-  const failure = useFailure(query);
-  const trail = trailOf(useHistoryState(), after);
-  const page = trail === null || trail.length === 0 ? '' : `, page ${trail.length + 1}`;
-  const trouble = failure !== null && query.data === undefined;
-  useDocumentTitle(trouble ? 'The store is not available' : `Catalogue${page}`);
-  useFocusAfterTrouble(trouble);
-  if (trouble) {
+  const errorKind = useLastErrorKind(query);
+  const previous = previousCursors(useHistoryState(), after);
+  const page = previous === null || previous.length === 0 ? '' : `, page ${previous.length + 1}`;
+  const failed = errorKind !== null && query.data === undefined;
+  useDocumentTitle(failed ? 'The store is not available' : `Catalogue${page}`);
+  useFocusAfterRetry(failed);
+  if (failed) {
     return (
-      <StoreTrouble
-        kind={failure}
+      <StoreError
+        kind={errorKind}
         headingLevel={1}
         onRetry={() => void query.refetch()}
         busy={query.isFetching}
@@ -35,7 +35,7 @@ export function CataloguePage({ after }: { after: string | null }) {
   }
   return (
     <div className="catalogue">
-      <header className="catalogue__head">
+      <header className="catalogue__header">
         <h1>Catalogue</h1>
         <p>Every game in the store, shelf by shelf.</p>
       </header>
@@ -43,26 +43,26 @@ export function CataloguePage({ after }: { after: string | null }) {
         <CardSkeletons />
       ) : (
         <>
-          <Shelf overviews={query.data.overviews} />
-          <Pager after={after} next={query.data.next} trail={trail} />
+          <GameGrid overviews={query.data.overviews} />
+          <Pager after={after} next={query.data.next} previous={previous} />
         </>
       )}
     </div>
   );
 }
 
-function Shelf({ overviews }: { overviews: readonly Overview[] }) {
+function GameGrid({ overviews }: { overviews: readonly Overview[] }) {
   if (overviews.length === 0) {
     return (
-      <Notice picture={<EmptyShelf />} title="This shelf is empty" headingLevel={2}>
+      <StatusPanel icon={<EmptyShelfIcon />} title="This shelf is empty" headingLevel={2}>
         There are no games here yet.
-      </Notice>
+      </StatusPanel>
     );
   }
   return (
     // Safari drops the list role of a list without bullets.
     // biome-ignore lint/a11y/noRedundantRoles: see above
-    <ul className="shelf" role="list">
+    <ul className="game-grid" role="list">
       {overviews.map((overview) => (
         <GameCard key={overview.id} overview={overview} />
       ))}
@@ -72,7 +72,7 @@ function Shelf({ overviews }: { overviews: readonly Overview[] }) {
 
 function FirstPage() {
   return (
-    <Link className="sf-button sf-button--quiet" href="/">
+    <Link className="sf-button sf-button--secondary" href="/">
       First page
     </Link>
   );

@@ -1,21 +1,21 @@
 import { useState } from 'react';
 import { useImage } from '../api/queries';
 import { GameOffer } from '../cart/Offer';
-import { ToCatalogue } from '../catalogue/ToCatalogue';
-import { GameOverview, type Shown } from '../overview/GameOverview';
+import { CatalogueLink } from '../catalogue/CatalogueLink';
+import { type Content, GameOverview } from '../overview/GameOverview';
 import { MissingGame } from '../overview/MissingGame';
 import { useDocumentTitle } from '../page/useDocumentTitle';
-import { useFocusAfterTrouble } from '../page/useFocusAfterTrouble';
+import { useFocusAfterRetry } from '../page/useFocusAfterRetry';
 import { Link } from '../router/Link';
 
 /** One game's own page. Key it by the id; null is an address that is no game number. */
 export function GamePage({ id }: { id: number | null }) {
-  const [shown, setShown] = useState<Shown>(id === null ? 'missing' : 'loading');
-  useDocumentTitle(titleOf(shown));
-  useFocusAfterTrouble(shown === 'trouble');
+  const [content, setContent] = useState<Content>(id === null ? 'missing' : 'loading');
+  useDocumentTitle(titleOf(content));
+  useFocusAfterRetry(content === 'error');
   return (
     <div className="game">
-      {id !== null && typeof shown === 'object' && <Backdrop id={id} />}
+      {id !== null && typeof content === 'object' && <Backdrop id={id} />}
       <nav className="breadcrumb" aria-label="Breadcrumb">
         <ol>
           <li>
@@ -25,13 +25,13 @@ export function GamePage({ id }: { id: number | null }) {
         </ol>
       </nav>
       {id === null ? (
-        <MissingGame id={null} headingLevel={1} actions={<ToCatalogue />} />
+        <MissingGame id={null} headingLevel={1} actions={<CatalogueLink />} />
       ) : (
         <GameOverview
           id={id}
           headingLevel={1}
-          missingActions={<ToCatalogue />}
-          onShown={setShown}
+          missingActions={<CatalogueLink />}
+          onContentChange={setContent}
           offer={(overview) => <GameOffer overview={overview} />}
         />
       )}
@@ -39,11 +39,11 @@ export function GamePage({ id }: { id: number | null }) {
   );
 }
 
-function titleOf(shown: Shown): string {
-  if (shown === 'loading') return 'Loading …';
-  if (shown === 'missing') return 'No such game';
-  if (shown === 'trouble') return 'The store is not available';
-  return shown.name;
+function titleOf(content: Content): string {
+  if (content === 'loading') return 'Loading …';
+  if (content === 'missing') return 'No such game';
+  if (content === 'error') return 'The store is not available';
+  return content.name;
 }
 
 /** The banner once more, blurred, as the light the page stands in. */

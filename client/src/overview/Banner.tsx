@@ -14,7 +14,7 @@ interface Props {
 /** A game's picture in a frame of fixed shape: nothing jumps when it arrives, or never does. */
 export function Banner({ url, failed, name, alt, lazy }: Props) {
   const [broken, setBroken] = useState<string | null>(null);
-  if (failed || (url !== null && broken === url)) return <Stand name={name} alt={alt} />;
+  if (failed || (url !== null && broken === url)) return <Placeholder name={name} alt={alt} />;
   return (
     <div className={url === null ? 'sf-banner sf-skeleton' : 'sf-banner'}>
       {url !== null && (
@@ -31,11 +31,11 @@ export function Banner({ url, failed, name, alt, lazy }: Props) {
 }
 
 /** What stands in for a picture: the game's initials. */
-function Stand({ name, alt }: { name: string; alt: string }) {
+function Placeholder({ name, alt }: { name: string; alt: string }) {
   const label =
     alt === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': `${alt} (no picture)` };
   return (
-    <div className="sf-banner sf-banner--stand" {...label}>
+    <div className="sf-banner sf-banner--placeholder" {...label}>
       <span>{initials(name)}</span>
     </div>
   );

@@ -4,8 +4,8 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../api/errors';
 import type { Overview } from '../api/overview';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import type { Store } from '../api/store';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import type { StoreApi } from '../api/store';
 import { GameOverview } from './GameOverview';
 
 const GAME: Overview = {
@@ -20,10 +20,10 @@ const GAME: Overview = {
 
 const store = {
   base: 'http://store.example',
-  overview: vi.fn<Store['overview']>(),
-  catalogue: vi.fn<Store['catalogue']>(),
-  image: vi.fn<Store['image']>(),
-  reviews: vi.fn<Store['reviews']>(),
+  overview: vi.fn<StoreApi['overview']>(),
+  catalogue: vi.fn<StoreApi['catalogue']>(),
+  image: vi.fn<StoreApi['image']>(),
+  reviews: vi.fn<StoreApi['reviews']>(),
 };
 
 beforeEach(() => {
@@ -47,9 +47,9 @@ afterEach(cleanup);
 function show() {
   render(
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={store}>
+      <StoreApiProvider value={store}>
         <GameOverview id={1} headingLevel={1} />
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>,
   );
 }

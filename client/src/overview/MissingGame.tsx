@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
-import { Notice } from '../ui/Notice';
-import { EmptyShelf } from '../ui/pictures';
+import { EmptyShelfIcon } from '../ui/icons';
+import { StatusPanel } from '../ui/StatusPanel';
 
 interface Props {
   /** Null when what was asked for is no game number at all. */
@@ -11,8 +11,8 @@ interface Props {
 
 export function MissingGame({ id, headingLevel, actions }: Props) {
   return (
-    <Notice
-      picture={<EmptyShelf />}
+    <StatusPanel
+      icon={<EmptyShelfIcon />}
       title={id === null ? 'That is no game number' : `There is no game number ${id}`}
       headingLevel={headingLevel}
       actions={actions}
@@ -20,6 +20,6 @@ export function MissingGame({ id, headingLevel, actions }: Props) {
       {id === null
         ? 'Games are found by whole numbers, such as 1 or 42.'
         : 'It may have been taken off the shelf, or it was never there.'}
-    </Notice>
+    </StatusPanel>
   );
 }

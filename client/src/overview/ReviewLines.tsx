@@ -21,7 +21,7 @@ export function ReviewLines({ id }: { id: number }) {
       </>
     );
   }
-  return isPending || isFetching ? <Waiting /> : <Unavailable onRetry={() => void refetch()} />;
+  return isPending || isFetching ? <Loading /> : <Unavailable onRetry={() => void refetch()} />;
 }
 
 function ReviewLine({ span, tally }: { span: Span; tally: Tally }) {
@@ -37,7 +37,7 @@ function ReviewLine({ span, tally }: { span: Span; tally: Tally }) {
             {sentiment.label}
           </Tooltip>{' '}
           <span className="sf-muted">({count(tally.total)})</span>
-          <Share percent={percentPositive(tally)} tone={sentiment.tone} />
+          <PercentBar percent={percentPositive(tally)} tone={sentiment.tone} />
         </dd>
       )}
     </div>
@@ -45,15 +45,15 @@ function ReviewLine({ span, tally }: { span: Span; tally: Tally }) {
 }
 
 /** The positive share as a bar; the tooltip says the same in words. */
-function Share({ percent, tone }: { percent: number; tone: string }) {
+function PercentBar({ percent, tone }: { percent: number; tone: string }) {
   return (
-    <span className={`sf-share sf-tone--${tone}`} aria-hidden="true">
+    <span className={`sf-percent sf-tone--${tone}`} aria-hidden="true">
       <span style={{ inlineSize: `${percent}%` }} />
     </span>
   );
 }
 
-function Waiting() {
+function Loading() {
   return (['recent', 'all'] as const).map((span) => (
     <div className="sf-facts__row" key={span}>
       <dt>{TITLES[span]}</dt>

@@ -1,16 +1,16 @@
 import { useRef, useState } from 'react';
-import { useFittingCount } from './useFittingCount';
+import { useVisibleTagCount } from './useVisibleTagCount';
 
 /** The tags that fit, and a "+" that shows the rest. Key it by the tags: it measures them once. */
 export function Tags({ tags }: { tags: readonly string[] }) {
   const list = useRef<HTMLUListElement>(null);
   const [expanded, setExpanded] = useState(false);
-  const fitting = useFittingCount(list, tags.length);
-  const hidden = tags.length - fitting;
+  const visibleCount = useVisibleTagCount(list, tags.length);
+  const hidden = tags.length - visibleCount;
   return (
     <ul className="sf-tags" ref={list}>
       {tags.map((tag, index) => (
-        <li key={index} className="sf-tag" hidden={!expanded && index >= fitting}>
+        <li key={index} className="sf-tag" hidden={!expanded && index >= visibleCount}>
           {tag}
         </li>
       ))}

@@ -2,21 +2,21 @@ import { useEffect, useRef } from 'react';
 import { gameIdInPath } from '../api/gameId';
 import { CartPage } from '../cart/CartPage';
 import { MessageBar } from '../cart/MessageBar';
-import { isCart } from '../cart/place';
+import { isCartPath } from '../cart/path';
 import { CataloguePage } from '../catalogue/CataloguePage';
 import { GamePage } from '../game/GamePage';
 import { usePathname, useQueryParam } from '../router/location';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
 import { Footer } from './Footer';
 import { Header } from './Header';
-import { focusMain, MAIN_ID } from './main-landmark';
+import { focusMain, MAIN_ID } from './mainLandmark';
 
 /** The frame around every page of the store. */
 export function App() {
   const pathname = usePathname();
   const after = useQueryParam('after');
-  const place = pathname === '/' ? `catalogue ${after ?? ''}` : pathname;
-  useFocusOnArrival(place);
+  const pageKey = pathname === '/' ? `catalogue ${after ?? ''}` : pathname;
+  useFocusOnNavigation(pageKey);
   return (
     <>
       <a className="skip-link" href={`#${MAIN_ID}`}>
@@ -24,8 +24,8 @@ export function App() {
       </a>
       <Header />
       <main id={MAIN_ID} className="main" tabIndex={-1}>
-        <ErrorBoundary headingLevel={1} key={place}>
-          <Place pathname={pathname} after={after} />
+        <ErrorBoundary headingLevel={1} key={pageKey}>
+          <CurrentPage pathname={pathname} after={after} />
         </ErrorBoundary>
       </main>
       <Footer />
@@ -34,18 +34,18 @@ export function App() {
   );
 }
 
-function Place({ pathname, after }: { pathname: string; after: string | null }) {
+function CurrentPage({ pathname, after }: { pathname: string; after: string | null }) {
   if (pathname === '/') return <CataloguePage after={after} />;
-  if (isCart(pathname)) return <CartPage />;
+  if (isCartPath(pathname)) return <CartPage />;
   return <GamePage id={gameIdInPath(pathname)} />;
 }
 
 /** A page change within the document does what a document's load does: reading starts at its top. */
-function useFocusOnArrival(place: string): void {
-  const left = useRef(place);
+function useFocusOnNavigation(pageKey: string): void {
+  const previous = useRef(pageKey);
   useEffect(() => {
-    if (left.current === place) return;
-    left.current = place;
+    if (previous.current === pageKey) return;
+    previous.current = pageKey;
     focusMain();
-  }, [place]);
+  }, [pageKey]);
 }

@@ -22,7 +22,7 @@ export function Header() {
           <CartButton />
         </div>
       </div>
-      <div className="awning" aria-hidden="true" />
+      <div className="header__scallops" aria-hidden="true" />
     </header>
   );
 }

@@ -2,13 +2,13 @@ import { useSyncExternalStore } from 'react';
 
 /** The address bar as state. Small on purpose: two pages do not need a router library. */
 
-const CHANGED = 'storefront:navigated';
+const NAVIGATED = 'storefront:navigated';
 
 /** Goes to `href` (path and query, same origin), remembering `state` with the history entry. */
 export function navigate(href: string, state: unknown = null): void {
   window.history.pushState(state, '', href);
   window.scrollTo(0, 0);
-  window.dispatchEvent(new Event(CHANGED));
+  window.dispatchEvent(new Event(NAVIGATED));
 }
 
 export function usePathname(): string {
@@ -28,9 +28,9 @@ export function useHistoryState(): unknown {
 
 function subscribe(onChange: () => void): () => void {
   window.addEventListener('popstate', onChange);
-  window.addEventListener(CHANGED, onChange);
+  window.addEventListener(NAVIGATED, onChange);
   return () => {
     window.removeEventListener('popstate', onChange);
-    window.removeEventListener(CHANGED, onChange);
+    window.removeEventListener(NAVIGATED, onChange);
   };
 }

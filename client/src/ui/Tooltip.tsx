@@ -21,17 +21,17 @@ export function Tooltip({ text, className = '', children }: Props) {
     setFocused(false);
   };
   // A finger "leaves" when it lifts; its tap must not close what it opened.
-  const hover = (over: boolean) => (event: PointerEvent) => {
+  const onHover = (over: boolean) => (event: PointerEvent) => {
     if (event.pointerType === 'mouse') setHovered(over);
   };
   const closeOnEscape = (event: KeyboardEvent) => {
     if (event.key === 'Escape') close();
   };
   return (
-    <span className="sf-tip" onPointerEnter={hover(true)} onPointerLeave={hover(false)}>
+    <span className="sf-tooltip" onPointerEnter={onHover(true)} onPointerLeave={onHover(false)}>
       <button
         type="button"
-        className={`sf-tip__trigger ${className}`}
+        className={`sf-tooltip__trigger ${className}`}
         aria-describedby={id}
         onFocus={() => setFocused(true)}
         onBlur={() => setFocused(false)}
@@ -40,7 +40,7 @@ export function Tooltip({ text, className = '', children }: Props) {
       >
         {children}
       </button>
-      <span role="tooltip" id={id} className="sf-tip__text" hidden={!(hovered || focused)}>
+      <span role="tooltip" id={id} className="sf-tooltip__text" hidden={!(hovered || focused)}>
         {text}
       </span>
     </span>

@@ -7,7 +7,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 /** No violation of any axe rule; with `wcagOnly`, of WCAG A and AA. */
-export async function accessible(page, { wcagOnly = false } = {}) {
+export async function assertAccessible(page, { wcagOnly = false } = {}) {
   await page.evaluate(AXE);
   const violations = await page.evaluate(
     async (tags) => {
@@ -23,7 +23,7 @@ export async function accessible(page, { wcagOnly = false } = {}) {
   assert.deepEqual(violations, []);
 }
 
-export async function fitsTheWidth(page) {
+export async function assertFitsWidth(page) {
   const { content, window } = await page.evaluate(() => ({
     content: document.documentElement.scrollWidth,
     window: document.documentElement.clientWidth,

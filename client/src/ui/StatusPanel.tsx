@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 
 interface Props {
-  picture: ReactNode;
+  icon: ReactNode;
   title: string;
   /** Level of the title in the page it appears on. */
   headingLevel: 1 | 2;
@@ -13,16 +13,16 @@ interface Props {
 }
 
 /** A whole-page state: a picture, what happened in plain words, and a way on. */
-export function Notice({ picture, title, headingLevel, children, actions, urgent }: Props) {
+export function StatusPanel({ icon, title, headingLevel, children, actions, urgent }: Props) {
   const Heading = `h${headingLevel}` as const;
   return (
-    <div className="sf-notice" role={urgent ? 'alert' : undefined}>
-      <div className="sf-notice__picture" aria-hidden="true">
-        {picture}
+    <div className="sf-status" role={urgent ? 'alert' : undefined}>
+      <div className="sf-status__icon" aria-hidden="true">
+        {icon}
       </div>
-      <Heading className="sf-notice__title">{title}</Heading>
-      <p className="sf-notice__text">{children}</p>
-      {actions && <div className="sf-notice__actions">{actions}</div>}
+      <Heading className="sf-status__title">{title}</Heading>
+      <p className="sf-status__text">{children}</p>
+      {actions && <div className="sf-status__actions">{actions}</div>}
     </div>
   );
 }

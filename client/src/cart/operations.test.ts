@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Order } from '../api/cart';
 import { ApiError } from '../api/errors';
-import { CartActs, type News, quantityOf, Refusal } from './acts';
 import { FakeStore } from './fakeStore';
+import { type CartEvent, CartOperations, quantityOf, Refusal } from './operations';
 import { VisitorStore } from './visitor';
 
 let store: FakeStore;
 let visitors: VisitorStore;
-let acts: CartActs;
-let news: News[];
+let operations: CartOperations;
+let events: CartEvent[];
 let sleep = vi.fn<(ms: number) => Promise<void>>();
 
 beforeEach(() => {
@@ -16,16 +16,16 @@ beforeEach(() => {
   store.items.set('1', { stock: 10, price: 100 });
   store.items.set('2', { stock: 1, price: 30 });
   visitors = new VisitorStore(() => null);
-  news = [];
+  events = [];
   sleep = vi.fn(async () => {});
-  acts = newActs();
+  operations = newOperations();
 });
 
-function newActs() {
-  return new CartActs({
-    routes: store,
+function newOperations() {
+  return new CartOperations({
+    api: store,
     visitors,
-    onNews: (what) => news.push(what),
+    onEvent: (what) => events.push(what),
     sleep,
   });
 }
@@ -40,30 +40,30 @@ function credit(): number | undefined {
   return store.users.get(visitors.read().user ?? '');
 }
 
-async function failureOf(act: Promise<unknown>) {
-  return act.then(
+async function errorOf(operation: Promise<unknown>) {
+  return operation.then(
     () => 'none',
     (error: unknown) => error,
   );
 }
 
-async function reasonOf(act: Promise<unknown>) {
-  const failure = await failureOf(act);
+async function refusalReasonOf(operation: Promise<unknown>) {
+  const failure = await errorOf(operation);
   return failure instanceof Refusal ? failure.reason : failure;
 }
 
 /** One of item 1 in the cart, and the credit for it. */
 async function readyToPay() {
-  await acts.add('1');
-  await acts.addFunds(500);
+  await operations.add('1');
+  await operations.addFunds(500);
   return current();
 }
 
 describe('adding', () => {
   test('makes a user and an order on first need, and no others later', async () => {
-    await acts.add('1');
-    await acts.add('1');
-    const order = await acts.add('2');
+    await operations.add('1');
+    await operations.add('1');
+    const order = await operations.add('2');
     expect(order.lines).toEqual([
       { item: '1', quantity: 2 },
       { item: '2', quantity: 1 },
@@ -72,147 +72,147 @@ describe('adding', () => {
   });
 
   test('at once from two places makes one order', async () => {
-    const elsewhere = newActs();
-    await Promise.all([acts.add('1'), elsewhere.add('2'), acts.add('1')]);
+    const otherTab = newOperations();
+    await Promise.all([operations.add('1'), otherTab.add('2'), operations.add('1')]);
     expect([store.users.size, store.orders.size]).toEqual([1, 1]);
     expect(current().total).toBe(230);
   });
 
   test('whose answer is lost is seen to have happened', async () => {
-    store.lose('addItem', 'after');
-    expect(quantityOf(await acts.add('1'), '1')).toBe(1);
+    store.failNext('addItem', 'after');
+    expect(quantityOf(await operations.add('1'), '1')).toBe(1);
   });
 
   test('that did not arrive is told, and adds nothing', async () => {
-    await acts.add('1');
-    store.lose('addItem', 'before');
-    expect(await failureOf(acts.add('1'))).toBeInstanceOf(ApiError);
+    await operations.add('1');
+    store.failNext('addItem', 'before');
+    expect(await errorOf(operations.add('1'))).toBeInstanceOf(ApiError);
     expect(quantityOf(current(), '1')).toBe(1);
   });
 
   test('what is not for sale is refused', async () => {
-    expect(await reasonOf(acts.add('3'))).toBe('notForSale');
+    expect(await refusalReasonOf(operations.add('3'))).toBe('notForSale');
   });
 
   test('after the order was paid elsewhere begins a new one', async () => {
     const { id } = await readyToPay();
     await store.checkout(id);
-    await acts.add('2');
+    await operations.add('2');
     expect(current().id).not.toBe(id);
     expect(visitors.read().paid.map((order) => order.id)).toEqual([id]);
-    expect(news).toEqual(['paidAlready']);
+    expect(events).toEqual(['alreadyPaid']);
   });
 
   test('after the store has lost the order begins a new one', async () => {
     store.orders.delete((await readyToPay()).id);
-    await acts.add('2');
+    await operations.add('2');
     expect(current().lines).toEqual([{ item: '2', quantity: 1 }]);
     expect(credit()).toBe(500);
-    expect(news).toEqual(['cartGone']);
+    expect(events).toEqual(['cartLost']);
   });
 
   test('in a store that has begun anew makes a new user, once', async () => {
-    const seen = await readyToPay();
-    await acts.checkout(seen);
+    const displayed = await readyToPay();
+    await operations.checkout(displayed);
     store.users.clear();
     store.orders.clear();
-    await acts.add('1');
+    await operations.add('1');
     expect(visitors.read().paid).toEqual([]);
     expect(current().total).toBe(100);
     expect(store.users.size).toBe(1);
-    expect(news).toEqual(['storeBeganAnew']);
+    expect(events).toEqual(['storeReset']);
   });
 });
 
 describe('quantities', () => {
   test('are reached from wherever they are', async () => {
-    await acts.add('1');
-    expect(quantityOf(await acts.setQuantity('1', 4), '1')).toBe(4);
-    expect(quantityOf(await acts.setQuantity('1', 2), '1')).toBe(2);
-    expect((await acts.setQuantity('1', 0)).lines).toEqual([]);
+    await operations.add('1');
+    expect(quantityOf(await operations.setQuantity('1', 4), '1')).toBe(4);
+    expect(quantityOf(await operations.setQuantity('1', 2), '1')).toBe(2);
+    expect((await operations.setQuantity('1', 0)).lines).toEqual([]);
   });
 
   test('asked for twice are reached once', async () => {
-    await acts.add('1');
-    await Promise.all([acts.setQuantity('1', 3), acts.setQuantity('1', 3)]);
+    await operations.add('1');
+    await Promise.all([operations.setQuantity('1', 3), operations.setQuantity('1', 3)]);
     expect(quantityOf(current(), '1')).toBe(3);
   });
 
   test('half reached when the store goes away are told', async () => {
-    await acts.setQuantity('1', 3);
-    store.lose('removeItem', 'before');
-    expect(await failureOf(acts.setQuantity('1', 1))).toBeInstanceOf(ApiError);
+    await operations.setQuantity('1', 3);
+    store.failNext('removeItem', 'before');
+    expect(await errorOf(operations.setQuantity('1', 1))).toBeInstanceOf(ApiError);
     expect(quantityOf(current(), '1')).toBe(3);
   });
 });
 
 describe('a checkout', () => {
   test('pays, empties the cart and enters the history', async () => {
-    const seen = await readyToPay();
-    expect((await acts.checkout(seen)).paid).toBe(true);
-    expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: seen.id }] });
+    const displayed = await readyToPay();
+    expect((await operations.checkout(displayed)).paid).toBe(true);
+    expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: displayed.id }] });
     expect(credit()).toBe(400);
     expect(store.items.get('1')?.stock).toBe(9);
   });
 
   test('twice at once pays once', async () => {
-    const seen = await readyToPay();
-    await Promise.all([acts.checkout(seen), acts.checkout(seen)]);
+    const displayed = await readyToPay();
+    await Promise.all([operations.checkout(displayed), operations.checkout(displayed)]);
     expect(credit()).toBe(400);
     expect(visitors.read().paid).toHaveLength(1);
   });
 
   test.each(['before', 'after'] as const)('lost %s it was done is sent again', async (when) => {
-    const seen = await readyToPay();
-    store.lose('checkout', when, 2);
-    await acts.checkout(seen);
+    const displayed = await readyToPay();
+    store.failNext('checkout', when, 2);
+    await operations.checkout(displayed);
     expect(credit()).toBe(400);
     expect(sleep).toHaveBeenCalledTimes(2);
   });
 
   test('that stays without an answer is left open, and may be repeated', async () => {
-    const seen = await readyToPay();
-    store.lose('checkout', 'after', 4);
-    expect(await failureOf(acts.checkout(seen))).toMatchObject({ kind: 'unreachable' });
-    expect(visitors.read().order).toBe(seen.id);
-    await acts.checkout(seen);
+    const displayed = await readyToPay();
+    store.failNext('checkout', 'after', 4);
+    expect(await errorOf(operations.checkout(displayed))).toMatchObject({ kind: 'unreachable' });
+    expect(visitors.read().order).toBe(displayed.id);
+    await operations.checkout(displayed);
     expect(credit()).toBe(400);
-    expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: seen.id }] });
+    expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: displayed.id }] });
   });
 
   test('with too little credit is refused and changes nothing', async () => {
-    await acts.add('1');
-    expect(await failureOf(acts.checkout(current()))).toMatchObject({
-      reason: 'obstacles',
-      short: [],
+    await operations.add('1');
+    expect(await errorOf(operations.checkout(current()))).toMatchObject({
+      reason: 'insufficient',
+      shortages: [],
     });
     expect(current().paid).toBe(false);
   });
 
   test('names every line of which there is too little', async () => {
-    await acts.setQuantity('2', 3);
-    await acts.add('1');
-    await acts.addFunds(1_000);
-    expect(await failureOf(acts.checkout(current()))).toMatchObject({
-      reason: 'obstacles',
-      short: [{ item: '2', quantity: 3, stock: 1 }],
+    await operations.setQuantity('2', 3);
+    await operations.add('1');
+    await operations.addFunds(1_000);
+    expect(await errorOf(operations.checkout(current()))).toMatchObject({
+      reason: 'insufficient',
+      shortages: [{ item: '2', quantity: 3, stock: 1 }],
     });
     expect(credit()).toBe(1_000);
   });
 
   test('of a cart that another tab has changed is held back', async () => {
-    const seen = await readyToPay();
-    await newActs().add('2');
-    expect(await reasonOf(acts.checkout(seen))).toBe('changed');
+    const displayed = await readyToPay();
+    await newOperations().add('2');
+    expect(await refusalReasonOf(operations.checkout(displayed))).toBe('changed');
     expect(credit()).toBe(500);
   });
 
   test('of an order that the store has lost is refused, and said', async () => {
-    const seen = await readyToPay();
+    const displayed = await readyToPay();
     store.orders.clear();
-    expect(await reasonOf(acts.checkout(seen))).toBe('changed');
+    expect(await refusalReasonOf(operations.checkout(displayed))).toBe('changed');
     expect(visitors.read().order).toBe(null);
-    expect(news).toEqual(['cartGone']);
+    expect(events).toEqual(['cartLost']);
   });
 });
 
@@ -220,16 +220,18 @@ describe('cancelling', () => {
   test.each([null, 'before', 'after'] as const)(
     'returns the credit once, answer lost: %s',
     async (when) => {
-      const seen = await readyToPay();
-      await acts.checkout(seen);
-      if (when) store.lose('cancel', when);
+      const displayed = await readyToPay();
+      await operations.checkout(displayed);
+      if (when) store.failNext('cancel', when);
       if (when === 'before') {
-        expect(await failureOf(acts.cancel(seen.id))).toMatchObject({ kind: 'unreachable' });
+        expect(await errorOf(operations.cancel(displayed.id))).toMatchObject({
+          kind: 'unreachable',
+        });
         expect(credit()).toBe(400);
       }
-      await acts.cancel(seen.id);
+      await operations.cancel(displayed.id);
       expect(credit()).toBe(500);
-      await acts.cancel(seen.id);
+      await operations.cancel(displayed.id);
       expect(credit()).toBe(500);
     },
   );
@@ -240,32 +242,32 @@ describe('funds', () => {
     ['before', 'unreachable', 0],
     ['after', undefined, 500],
   ] as const)('lost %s they were added', async (when, kind, left) => {
-    store.lose('addFunds', when);
-    const failure = await failureOf(acts.addFunds(500));
+    store.failNext('addFunds', when);
+    const failure = await errorOf(operations.addFunds(500));
     expect(failure instanceof ApiError ? failure.kind : undefined).toBe(kind);
     expect(credit()).toBe(left);
   });
 });
 
 test('an order of the history that the store has lost is dropped; with its user, all are', async () => {
-  for (let n = 0; n < 3; n += 1) await acts.checkout(await readyToPay());
+  for (let n = 0; n < 3; n += 1) await operations.checkout(await readyToPay());
   const [lost] = visitors.read().paid;
-  await acts.forget(lost?.id ?? '');
+  await operations.removeFromHistory(lost?.id ?? '');
   expect(visitors.read().paid).toHaveLength(2);
-  expect(news).toEqual([]);
+  expect(events).toEqual([]);
   store.users.clear();
-  await Promise.all(visitors.read().paid.map(({ id }) => acts.forget(id)));
+  await Promise.all(visitors.read().paid.map(({ id }) => operations.removeFromHistory(id)));
   expect(visitors.read()).toMatchObject({ user: null, paid: [] });
-  expect(news).toEqual(['storeBeganAnew']);
+  expect(events).toEqual(['storeReset']);
 });
 
 test('looking again settles an order that was paid and forgets a store that is gone', async () => {
   const { id } = await readyToPay();
   await store.checkout(id);
-  await acts.lookAgain();
+  await operations.reconcile();
   expect(visitors.read()).toMatchObject({ order: null, paid: [{ id }] });
   store.users.clear();
-  await acts.lookAgain();
+  await operations.reconcile();
   expect(visitors.read()).toMatchObject({ user: null, paid: [] });
-  expect(news).toEqual(['paidAlready', 'storeBeganAnew']);
+  expect(events).toEqual(['alreadyPaid', 'storeReset']);
 });

@@ -1,20 +1,20 @@
 import type { ReactNode } from 'react';
-import type { FailureKind } from '../api/errors';
-import { Notice } from './Notice';
-import { ClosedShutter } from './pictures';
+import type { ErrorKind } from '../api/errors';
+import { ClosedShopIcon } from './icons';
 import { RetryButton } from './RetryButton';
+import { StatusPanel } from './StatusPanel';
 
-interface Words {
+interface ErrorText {
   readonly title: string;
   readonly text: string;
 }
 
-const OUT_OF_ORDER: Words = {
+const UNEXPECTED: ErrorText = {
   title: 'The store is out of order',
   text: 'It gave an answer that this page cannot use. Trying again may help.',
 };
 
-const WORDS: Record<FailureKind, Words> = {
+const TEXTS: Record<ErrorKind, ErrorText> = {
   unreachable: {
     title: 'The store cannot be reached',
     text: 'It does not answer at the moment. Nothing is lost; please try again in a little while.',
@@ -23,13 +23,13 @@ const WORDS: Record<FailureKind, Words> = {
     title: 'The store does not know this place',
     text: 'The address may be incomplete, or older than the catalogue.',
   },
-  missing: OUT_OF_ORDER,
-  failed: OUT_OF_ORDER,
-  malformed: OUT_OF_ORDER,
+  missing: UNEXPECTED,
+  failed: UNEXPECTED,
+  malformed: UNEXPECTED,
 };
 
 interface Props {
-  kind: FailureKind;
+  kind: ErrorKind;
   headingLevel: 1 | 2;
   onRetry: () => void;
   busy: boolean;
@@ -38,11 +38,11 @@ interface Props {
 }
 
 /** The store itself gave no usable answer. */
-export function StoreTrouble({ kind, headingLevel, onRetry, busy, actions }: Props) {
+export function StoreError({ kind, headingLevel, onRetry, busy, actions }: Props) {
   return (
-    <Notice
-      picture={<ClosedShutter />}
-      title={WORDS[kind].title}
+    <StatusPanel
+      icon={<ClosedShopIcon />}
+      title={TEXTS[kind].title}
       headingLevel={headingLevel}
       actions={
         <>
@@ -52,7 +52,7 @@ export function StoreTrouble({ kind, headingLevel, onRetry, busy, actions }: Pro
       }
       urgent
     >
-      {WORDS[kind].text}
-    </Notice>
+      {TEXTS[kind].text}
+    </StatusPanel>
   );
 }

@@ -20,7 +20,7 @@ export function removeFolder(folder) {
 }
 
 /** Ends the child with the run, should nobody have done so before. */
-export function watchOver(child) {
+export function killAtExit(child) {
   children.add(child);
   child.once('exit', () => children.delete(child));
 }

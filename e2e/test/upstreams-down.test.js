@@ -1,42 +1,42 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { arrive, fact, shows } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
-import { deadAddress, failing, hanging, json, startServer } from '../support/sister.js';
+import { fact, waitForHeading, waitForText } from '../support/page.js';
+import { useSite } from '../support/site.js';
+import { failing, hanging, json, startServer, unusedAddress } from '../support/upstream.js';
 
-const standing = [];
-after(() => Promise.all(standing.map((server) => server.stop())));
+const upstreams = [];
+after(() => Promise.all(upstreams.map((server) => server.stop())));
 
-async function sister(handler) {
+async function startUpstream(handler) {
   const server = await startServer(handler);
-  standing.push(server);
+  upstreams.push(server);
   return server.origin;
 }
 
-for (const [trouble, address] of Object.entries({
-  'nobody listens': deadAddress,
-  'they fail': () => sister(failing),
-  'they never answer': () => sister(hanging),
-  'they answer nonsense': () => sister(json({ nonsense: true })),
+for (const [failure, address] of Object.entries({
+  'nobody listens': unusedAddress,
+  'they fail': () => startUpstream(failing),
+  'they never answer': () => startUpstream(hanging),
+  'they answer nonsense': () => startUpstream(json({ nonsense: true })),
 })) {
-  describe(`with sister services down (${trouble})`, () => {
-    const shop = useShop(async () => {
+  describe(`with upstream services down (${failure})`, () => {
+    const site = useSite(async () => {
       const url = await address();
       return ['--images-url', url, '--reviews-url', url];
     });
 
     test('the game’s page does without them', async () => {
-      const [game] = await shop.store.get('/api/overview/1');
-      const page = await shop.visit('/1');
-      await arrive(page, 'Stardew Valley');
-      await shows(fact(page, 'Publisher'), game.publisher);
+      const [game] = await site.store.get('/api/overview/1');
+      const page = await site.openPage('/1');
+      await waitForHeading(page, 'Stardew Valley');
+      await waitForText(fact(page, 'Publisher'), game.publisher);
       await page.getByRole('img', { name: 'Banner of Stardew Valley (no picture)' }).waitFor();
       await page.getByText('Not available right now.').waitFor();
       await page.getByRole('button', { name: 'Try again' }).waitFor();
     });
 
     test('the catalogue does too', async () => {
-      const page = await shop.visit('/');
+      const page = await site.openPage('/');
       await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
       await page.locator('main li:first-child', { hasText: 'SV' }).waitFor();
       await page.getByRole('link', { name: 'Next' }).click();
@@ -46,10 +46,13 @@ for (const [trouble, address] of Object.entries({
 }
 
 describe('a picture that cannot be loaded', () => {
-  const shop = useShop(async () => ['--images-url', await sister(json('/no/such/picture.png'))]);
+  const site = useSite(async () => [
+    '--images-url',
+    await startUpstream(json('/no/such/picture.png')),
+  ]);
 
   test('is replaced too', async () => {
-    const page = await shop.visit('/1');
+    const page = await site.openPage('/1');
     await page.getByRole('img', { name: /no picture/ }).waitFor();
     await page.locator('[data-reviews=all]').waitFor();
   });
@@ -57,17 +60,17 @@ describe('a picture that cannot be loaded', () => {
 
 describe('reviews that come back', () => {
   let broken = true;
-  const shop = useShop(async () => [
+  const site = useSite(async () => [
     '--reviews-url',
-    await sister((request, response) => (broken ? failing : json([]))(request, response)),
+    await startUpstream((request, response) => (broken ? failing : json([]))(request, response)),
   ]);
 
   test('are shown on the next try', async () => {
-    const page = await shop.visit('/1');
+    const page = await site.openPage('/1');
     await page.getByText('Not available right now.').waitFor();
     broken = false;
     await page.getByRole('button', { name: 'Try again' }).click();
-    await shows(fact(page, 'All reviews'), 'No user reviews');
+    await waitForText(fact(page, 'All reviews'), 'No user reviews');
     assert.equal(await page.getByText('Not available right now.').count(), 0);
   });
 });

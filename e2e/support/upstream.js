@@ -1,4 +1,4 @@
-/** Small servers in the place of sister services and of other teams' pages. */
+/** Small servers in the place of upstream services and of other teams' pages. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
@@ -18,7 +18,7 @@ export async function startServer(handler) {
 }
 
 /** An address where nobody listens: a port that was free a moment ago. */
-export async function deadAddress() {
+export async function unusedAddress() {
   const server = await startServer(() => {});
   await server.stop();
   return server.origin;

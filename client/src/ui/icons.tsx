@@ -1,7 +1,7 @@
 /** Line drawings for the notices; decoration, hidden from assistive technology by their frame. */
 
 /** A shelf with one gap where a box should stand. */
-export function EmptyShelf() {
+export function EmptyShelfIcon() {
   return (
     <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
       <g fill="var(--sf-raised)" stroke="var(--sf-line-strong)" strokeWidth="2">
@@ -16,24 +16,24 @@ export function EmptyShelf() {
         width="36"
         height="49"
         rx="4"
-        stroke="var(--sf-lamp)"
+        stroke="var(--sf-accent)"
         strokeWidth="2"
         strokeDasharray="5 5"
       />
       <path
         d="M75 47c0-7 11-7 11 0 0 5-6 5-6 10"
-        stroke="var(--sf-lamp)"
+        stroke="var(--sf-accent)"
         strokeWidth="3"
         strokeLinecap="round"
       />
-      <circle cx="80" cy="64" r="2" fill="var(--sf-lamp)" />
+      <circle cx="80" cy="64" r="2" fill="var(--sf-accent)" />
       <path d="M4 80h152" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
     </svg>
   );
 }
 
 /** A shop with its shutter down. */
-export function ClosedShutter() {
+export function ClosedShopIcon() {
   return (
     <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
       <path d="M30 34h100v50H30z" fill="var(--sf-raised)" />
@@ -45,7 +45,7 @@ export function ClosedShutter() {
       <path d="M30 34v50h100V34" stroke="var(--sf-line-strong)" strokeWidth="2" />
       <path
         d="M36 12h88l10 22a8 8 0 0 1-15.4 3A8 8 0 0 1 104 37a8 8 0 0 1-16 0 8 8 0 0 1-16 0 8 8 0 0 1-16 0 8 8 0 0 1-14.6 0A8 8 0 0 1 26 34z"
-        fill="var(--sf-lamp)"
+        fill="var(--sf-accent)"
       />
       <rect
         x="66"
@@ -53,11 +53,11 @@ export function ClosedShutter() {
         width="28"
         height="13"
         rx="2"
-        fill="var(--sf-ground)"
-        stroke="var(--sf-lamp)"
+        fill="var(--sf-background)"
+        stroke="var(--sf-accent)"
         strokeWidth="1.5"
       />
-      <path d="M72 61.5h16" stroke="var(--sf-lamp)" strokeWidth="2" strokeLinecap="round" />
+      <path d="M72 61.5h16" stroke="var(--sf-accent)" strokeWidth="2" strokeLinecap="round" />
     </svg>
   );
 }

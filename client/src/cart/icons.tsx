@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-export function CartPicture({ size = 20 }: { size?: number }) {
+export function CartIcon({ size = 20 }: { size?: number }) {
   return (
     <svg viewBox="0 0 20 20" width={size} height={size} fill="none" aria-hidden="true">
       <path
@@ -17,25 +17,25 @@ export function CartPicture({ size = 20 }: { size?: number }) {
 }
 
 /** A bag on a counter, nothing in it. */
-export function EmptyBag() {
+export function EmptyBagIcon() {
   return (
-    <OnCounter>
+    <CounterIcon>
       <Bag />
       <path
         d="M68 42V28a12 12 0 0 1 24 0v14"
-        stroke="var(--sf-lamp)"
+        stroke="var(--sf-accent)"
         strokeWidth="2.5"
         strokeLinecap="round"
       />
-    </OnCounter>
+    </CounterIcon>
   );
 }
 
 /** The same bag, filled. */
-export function FullBag() {
+export function FullBagIcon() {
   return (
-    <OnCounter>
-      <g fill="var(--sf-lamp)">
+    <CounterIcon>
+      <g fill="var(--sf-accent)">
         <rect x="62" y="16" width="14" height="24" rx="2" transform="rotate(-8 69 28)" />
         <rect x="84" y="14" width="14" height="26" rx="2" transform="rotate(7 91 27)" />
       </g>
@@ -47,11 +47,11 @@ export function FullBag() {
         strokeLinecap="round"
         strokeLinejoin="round"
       />
-    </OnCounter>
+    </CounterIcon>
   );
 }
 
-function OnCounter({ children }: { children: ReactNode }) {
+function CounterIcon({ children }: { children: ReactNode }) {
   return (
     <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
       {children}

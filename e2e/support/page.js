@@ -1,13 +1,13 @@
 /** Reading a page as its user does. */
 import assert from 'node:assert/strict';
-import { PATIENCE_MS } from './browser.js';
+import { TIMEOUT_MS } from './browser.js';
 
 export function heading(page, name) {
   return page.getByRole('heading', { level: 1, name });
 }
 
 /** Waits for the page's main heading; without a name, for that of a shown game. */
-export async function arrive(page, name) {
+export async function waitForHeading(page, name) {
   await (name ? heading(page, name) : page.locator('article h1')).waitFor();
 }
 
@@ -25,28 +25,28 @@ export async function visibleText(locator) {
 }
 
 /** Waits until the locator's visible text is exactly this; looks once a frame. */
-export async function shows(locator, text) {
+export async function waitForText(locator, expected) {
   await locator.waitFor();
-  const until = Date.now() + PATIENCE_MS;
-  let seen = await visibleText(locator);
-  while (seen !== text && Date.now() < until) {
+  const deadline = Date.now() + TIMEOUT_MS;
+  let text = await visibleText(locator);
+  while (text !== expected && Date.now() < deadline) {
     await locator.page().evaluate(() => new Promise(requestAnimationFrame));
-    seen = await visibleText(locator);
+    text = await visibleText(locator);
   }
-  assert.equal(seen, text);
+  assert.equal(text, expected);
 }
 
 /** Waits for a condition in the page. */
-export function until(page, condition, argument) {
+export function waitUntil(page, condition, argument) {
   return page.waitForFunction(condition, argument);
 }
 
-export function untilTitle(page, title) {
-  return until(page, (expected) => document.title === expected, title);
+export function waitForTitle(page, title) {
+  return waitUntil(page, (expected) => document.title === expected, title);
 }
 
 /** Where the keyboard is: the accessible name, roughly, of the focused element. */
-export function focused(page) {
+export function focusedName(page) {
   return page.evaluate(() => {
     const { activeElement: element } = document;
     return element?.getAttribute('aria-label') ?? element?.textContent?.trim() ?? '';
