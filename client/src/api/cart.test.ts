@@ -9,7 +9,7 @@ function lastRequest() {
   return `${init?.method} ${url}`;
 }
 
-test('an item has a stock and a price, or is not for sale', async () => {
+test('an item has a stock and a price, or is null when it is not for sale', async () => {
   respondWith({ stock: 3, price: 1_499 });
   expect(await cart.item('17')).toEqual({ stock: 3, price: 1_499 });
   expect(lastRequest()).toBe('GET http://store.example/stock/find/17');
@@ -37,7 +37,7 @@ test('an order has lines', async () => {
   expect(await cart.order('o')).toBeNull();
 });
 
-describe('acts', () => {
+describe('writes', () => {
   test.each([
     ['POST', 'orders/addItem/o/17/2', () => cart.addItem('o', '17', 2)],
     ['DELETE', 'orders/removeItem/o/17', () => cart.removeItem('o', '17')],

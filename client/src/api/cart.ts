@@ -1,10 +1,10 @@
 import { errorKind } from './errors';
 import { asArray, asBoolean, asFields, asInteger, asText, malformed } from './guards';
-import { getJson, send } from './request';
+import { apiUrl, getJson, send } from './request';
 
 export interface Item {
   readonly stock: number;
-  /** In credits, for one. */
+  /** In credits, per copy. */
   readonly price: number;
 }
 
@@ -17,37 +17,37 @@ export interface Order {
   readonly id: string;
   readonly paid: boolean;
   readonly lines: readonly Line[];
-  /** In credits, at the prices of the moments the items were added. */
+  /** In credits; each line at the price of the moment it was added. */
   readonly total: number;
 }
 
-/** The store's routes of orders, stock and payment, below one base address. */
+/** The store's order, stock and payment routes below one base URL. */
 export interface CartApi {
   /** Null: not for sale. */
   item(item: string, signal?: AbortSignal): Promise<Item | null>;
-  /** Null: the store knows no such order. */
+  /** Null: no such order. */
   order(order: string, signal?: AbortSignal): Promise<Order | null>;
-  /** Null: the store knows no such user. */
+  /** Null: no such user. */
   credit(user: string, signal?: AbortSignal): Promise<number | null>;
   createUser(): Promise<string>;
   createOrder(user: string): Promise<string>;
   addItem(order: string, item: string, quantity: number): Promise<void>;
-  /** Takes one off. */
+  /** Removes one copy. */
   removeItem(order: string, item: string): Promise<void>;
-  /** May be repeated: a paid order is charged once. */
+  /** Idempotent: an order is charged once. */
   checkout(order: string): Promise<void>;
   cancel(user: string, order: string): Promise<void>;
   addFunds(user: string, amount: number): Promise<void>;
 }
 
-/** Games are sold as the items of their numbers. */
+/** A game is sold as the item whose id is the game's number. */
 export function itemOfGame(id: number): string {
   return String(id);
 }
 
 export function createCartApi(base: string): CartApi {
   const url = (...path: (string | number)[]) =>
-    [base.replace(/\/+$/, ''), ...path.map((part) => encodeURIComponent(part))].join('/');
+    apiUrl(base, path.map((part) => `/${encodeURIComponent(part)}`).join(''));
   const find = (signal: AbortSignal | undefined, ...path: string[]) =>
     getJson(url(...path), signal ?? new AbortController().signal);
   const post = (...path: (string | number)[]) => send('POST', url(...path));
@@ -73,7 +73,7 @@ export function createCartApi(base: string): CartApi {
   };
 }
 
-/** What the store does not have, or could not have under that id, is no failure here. */
+/** Null for what does not exist, and for what cannot exist because the id is malformed (400). */
 async function nullIfMissing<T>(request: () => Promise<T>): Promise<T | null> {
   try {
     return await request();
@@ -108,7 +108,7 @@ function parseId(response: unknown, name: string): string {
   return id;
 }
 
-/** What the store takes as an id; anything else must not get into an address. */
+/** Whether the store accepts it as an id; anything else must not become part of a URL. */
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value);
 }

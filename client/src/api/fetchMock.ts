@@ -1,7 +1,7 @@
 import { beforeEach, vi } from 'vitest';
 import { ApiError } from './errors';
 
-/** For tests: stands in for fetch, and is empty before each test. */
+/** For tests: replaces `fetch` and is reset before each test. */
 export const fetchMock = vi.fn<typeof fetch>();
 
 beforeEach(() => {
@@ -9,13 +9,13 @@ beforeEach(() => {
   vi.stubGlobal('fetch', fetchMock);
 });
 
-/** What the next request is answered. */
+/** Sets the response to the next request. */
 export function respondWith(body: unknown, status = 200) {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   fetchMock.mockResolvedValueOnce(new Response(text, { status }));
 }
 
-/** What kind of failure it ended in. */
+/** The kind of error that the promise was rejected with. */
 export async function errorKindOf(promise: Promise<unknown>) {
   const error = await promise.catch((reason: unknown) => reason);
   return error instanceof ApiError ? error.kind : error;

@@ -4,7 +4,7 @@ export interface Overview {
   readonly id: number;
   readonly name: string;
   readonly description: string;
-  /** As stored; only its first ten characters are a date. */
+  /** As stored; the first ten characters are the date. */
   readonly releaseDate: string;
   readonly developer: string;
   readonly publisher: string;
@@ -17,7 +17,7 @@ export interface CataloguePage {
   readonly next: string | null;
 }
 
-/** One overview comes as an array of one. */
+/** The API returns one overview as an array of one. */
 export function parseOverviewResponse(response: unknown): Overview {
   const list = asArray(response, 'overview');
   if (list.length !== 1) throw malformed('overview: not exactly one');

@@ -4,7 +4,7 @@ import { errorKind } from './errors';
 import type { CataloguePage, Overview } from './overview';
 import type { StoreApi } from './store';
 
-/** Hooks over the store's routes: caching, cancelling and retrying live here. */
+/** React hooks for the store's read routes: caching, cancellation and retries. */
 
 const StoreApiContext = createContext<StoreApi | null>(null);
 export const StoreApiProvider = StoreApiContext.Provider;
@@ -19,7 +19,7 @@ export function newQueryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
       queries: {
-        // Without this a browser that believes itself offline would show skeletons for ever.
+        // By default queries pause while the browser reports being offline: skeletons would stay.
         networkMode: 'always',
         staleTime: 30_000,
         refetchOnWindowFocus: false,
@@ -37,7 +37,7 @@ export function useOverview(id: number, enabled = true) {
     queryKey: ['overview', id],
     queryFn: ({ signal }) => store.overview(id, signal),
     enabled,
-    // A card of the catalogue already holds the whole overview.
+    // A catalogue page that was loaded before already holds the whole overview.
     placeholderData: (): Overview | undefined => findInCatalogue(client, id),
   });
 }
@@ -53,7 +53,7 @@ export function useCatalogue(after: string | null) {
   return useQuery(catalogueQuery(useStoreApi(), after));
 }
 
-/** Fetches a page the reader is about to ask for. */
+/** Loads a page that the visitor is about to open. */
 export function usePrefetchCatalogue() {
   const store = useStoreApi();
   const client = useQueryClient();
@@ -67,7 +67,7 @@ function catalogueQuery(store: StoreApi, after: string | null) {
   };
 }
 
-/** Pictures and reviews come from sister services: ask once, the page does without them. */
+/** Images and reviews come from upstreams and are optional, so there is no automatic retry. */
 export function useImage(id: number, enabled = true) {
   const store = useStoreApi();
   return useQuery({

@@ -15,7 +15,7 @@ const GAME = {
 const store = createStoreApi('http://store.example/');
 const { signal } = new AbortController();
 describe('an overview', () => {
-  test('comes as an array of one, underscores as spaces', async () => {
+  test('is parsed from an array of one, with underscores as spaces', async () => {
     respondWith([GAME]);
     expect(await store.overview(1, signal)).toMatchObject({ id: 1, name: 'Stardew Valley' });
     expect(fetchMock.mock.calls[0]?.[0]).toBe('http://store.example/api/overview/1');
@@ -28,8 +28,8 @@ describe('an overview', () => {
     ['a missing field', [{ ...GAME, developer: undefined }]],
     ['tags that are null', [{ ...GAME, tags: null }]],
     ['tags of numbers', [{ ...GAME, tags: [1] }]],
-    ['an id that is no integer', [{ ...GAME, game_id: 1.5 }]],
-    ['no JSON', '<html>'],
+    ['an id that is not an integer', [{ ...GAME, game_id: 1.5 }]],
+    ['HTML', '<html>'],
   ])('%s is malformed', async (_, body) => {
     respondWith(body);
     expect(await errorKindOf(store.overview(1, signal))).toBe('malformed');
@@ -42,18 +42,18 @@ describe('an overview', () => {
     [500, 'failed'],
     [502, 'unreachable'],
     [503, 'unreachable'],
-  ])('status %i reads %s', async (status, kind) => {
+  ])('status %i is %s', async (status, kind) => {
     respondWith('Not Found', status);
     expect(await errorKindOf(store.overview(1, signal))).toBe(kind);
   });
 
-  test('no answer reads unreachable', async () => {
+  test('a network error is unreachable', async () => {
     fetchMock.mockRejectedValueOnce(new TypeError('fetch failed'));
     expect(await errorKindOf(store.overview(1, signal))).toBe('unreachable');
   });
 });
 
-test('a catalogue page has a cursor or is the last', async () => {
+test('a catalogue page has a cursor unless it is the last', async () => {
   respondWith({ overviews: [GAME], next: 'a+b' });
   expect((await store.catalogue(null, signal)).next).toBe('a+b');
   respondWith({ overviews: [], next: null });
@@ -63,7 +63,7 @@ test('a catalogue page has a cursor or is the last', async () => {
   );
 });
 
-test('an image is found from the API’s address', async () => {
+test('a relative image URL is resolved against the API’s base', async () => {
   respondWith('"/banners/1.svg"');
   expect(await store.image(1, signal)).toBe('http://store.example/banners/1.svg');
   respondWith('"https://cdn.example/1.jpg"');
@@ -72,7 +72,7 @@ test('an image is found from the API’s address', async () => {
   expect(await errorKindOf(store.image(1, signal))).toBe('malformed');
 });
 
-test('reviews need a verdict and a date; a game without any is no failure', async () => {
+test('a review has a recommendation and a date; a game without reviews has an empty list', async () => {
   respondWith([{ recommended: true, posted: '2024-01-01T00:00:00Z', author: 'x' }]);
   expect(await store.reviews(1, signal)).toEqual([
     { recommended: true, posted: 1_704_067_200_000 },

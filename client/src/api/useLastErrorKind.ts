@@ -7,8 +7,8 @@ interface QueryState {
 }
 
 /**
- * Why the last try failed, also while the next one is under way: a retry must not swap the notice,
- * and the button that has the keyboard's focus, for a skeleton. Null once a try succeeded.
+ * Why the last request failed; kept while a retry is in progress, because replacing the error with a
+ * skeleton would remove the focused retry button. Null after a success.
  */
 export function useLastErrorKind({ error, isSuccess }: QueryState): ErrorKind | null {
   const [previous, setPrevious] = useState<ErrorKind | null>(null);

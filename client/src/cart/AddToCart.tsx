@@ -1,7 +1,7 @@
 import type { Item } from '../api/cart';
 import { useCart } from './context';
 import { useAction, useCurrentOrder } from './hooks';
-import { CartIcon } from './icons';
+import { CartIcon, CheckIcon } from './icons';
 import { added, notAdded } from './messages';
 import { quantityOf } from './operations';
 
@@ -10,7 +10,7 @@ interface Props {
   /** Of the game. */
   name: string;
   item: Item;
-  /** On a card there is no place for many words. */
+  /** On a card: an icon instead of text. */
   compact?: boolean;
 }
 
@@ -30,7 +30,7 @@ export function AddToCart({ itemId, name, item, compact = false }: Props) {
   const allInCart = inCart >= item.stock;
   const enabled = !(busy || done || allInCart);
   return (
-    // Not `disabled` while busy: that would drop the keyboard's focus.
+    // Not `disabled` while busy, because a disabled button loses the keyboard focus.
     <button
       type="button"
       className={`sf-button add ${compact ? 'add--compact' : ''}`}
@@ -50,12 +50,4 @@ function buttonLabel(busy: boolean, done: boolean, allInCart: boolean): string {
   if (busy) return 'Adding …';
   if (done) return 'Added';
   return allInCart ? 'All in your cart' : 'Add to cart';
-}
-
-function CheckIcon() {
-  return (
-    <svg viewBox="0 0 20 20" width="18" height="18" fill="none" aria-hidden="true">
-      <path d="m4 10.5 4 4 8-9" stroke="currentColor" strokeWidth="2.25" strokeLinecap="round" />
-    </svg>
-  );
 }

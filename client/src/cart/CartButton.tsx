@@ -5,7 +5,7 @@ import { useCurrentOrder, useReconcileOrder } from './hooks';
 import { CartIcon } from './icons';
 import { CART_PATH, isCartPath } from './path';
 
-/** The way to the cart, with how much is in it. */
+/** The link to the cart, with the number of games in it. */
 export function CartButton() {
   const { data } = useCurrentOrder();
   useReconcileOrder();

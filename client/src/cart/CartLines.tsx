@@ -1,45 +1,49 @@
 import { useState } from 'react';
 import type { Line, Order } from '../api/cart';
-import { parseGameId } from '../api/gameId';
-import { useImage, useOverview } from '../api/queries';
-import { Banner } from '../overview/Banner';
-import { count } from '../overview/sentences';
-import { focusMain } from '../page/mainLandmark';
-import { Link } from '../router/Link';
+import { focusMain } from '../router/mainLandmark';
+import { formatNumber } from '../ui/format';
+import { List } from '../ui/List';
 import { credits } from './amounts';
 import { useCart } from './context';
 import { useItem } from './hooks';
+import { ItemBanner, ItemLink, useItemName } from './items';
 import { explainError } from './messages';
 
-/** The most of one game that the buttons lead to. */
+/** The highest quantity of one game that the "+" button reaches. */
 const MAX_QUANTITY = 99;
 
 export function CartLines({ order }: { order: Order }) {
   return (
     <section className="cart__lines" aria-label="In the cart">
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul role="list">
+      <List>
         {order.lines.map((line) => (
           <CartLine key={line.item} line={line} />
         ))}
-      </ul>
+      </List>
     </section>
   );
 }
 
 function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
   const item = useItem(itemId).data;
-  const { name, banner } = useGameTitle(itemId);
+  const name = useItemName(itemId);
   const { target, set, error } = useQuantity(itemId, quantity);
   const price = item?.price;
   const stock = item === null ? 0 : item?.stock;
+  const max = Math.min(MAX_QUANTITY, stock ?? MAX_QUANTITY);
   return (
     <li className="line">
-      {banner}
+      <ItemBanner itemId={itemId} />
       <div className="line__text">
-        <p className="line__name">{name.link}</p>
+        <p className="line__name">
+          <ItemLink itemId={itemId} />
+        </p>
         {price !== undefined && <p className="line__price">{credits(price)} each</p>}
-        <Shortage target={target} stock={stock} />
+        {stock !== undefined && target > stock && (
+          <p className="line__error">
+            {stock === 0 ? 'Sold out: please remove it.' : `Only ${formatNumber(stock)} left.`}
+          </p>
+        )}
         {error && (
           <p className="line__error" role="alert">
             {error}
@@ -47,26 +51,22 @@ function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
         )}
       </div>
       <fieldset className="stepper">
-        <legend className="sf-visually-hidden">How many of {name.text}</legend>
+        <legend className="sf-visually-hidden">How many of {name}</legend>
         <Step label="One less" symbol="−" onStep={target > 1 ? () => set(target - 1) : undefined} />
-        <output className="stepper__count">{count(target)}</output>
+        <output className="stepper__count">{formatNumber(target)}</output>
         <Step
           label="One more"
           symbol="+"
-          onStep={
-            target < Math.min(MAX_QUANTITY, stock ?? MAX_QUANTITY)
-              ? () => set(target + 1)
-              : undefined
-          }
+          onStep={target < max ? () => set(target + 1) : undefined}
         />
       </fieldset>
       <p className="line__sum">{price !== undefined && credits(price * target)}</p>
       <button
         type="button"
         className="sf-link line__remove"
-        aria-label={`Remove ${name.text}`}
+        aria-label={`Remove ${name}`}
         onClick={() => {
-          // The button goes with its line; the keyboard goes on from the page's top.
+          // The focused button disappears with its line, so the focus moves to the page's content.
           focusMain();
           set(0);
         }}
@@ -77,27 +77,7 @@ function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
   );
 }
 
-/** An item that is no game, or one that was taken off the shelf, has its id for a name. */
-function useGameTitle(itemId: string) {
-  const id = parseGameId(itemId);
-  const overview = useOverview(id ?? 0, id !== null).data;
-  const image = useImage(id ?? 0, id !== null);
-  const text = overview?.name ?? `Item ${itemId}`;
-  return {
-    name: { text, link: overview ? <Link href={`/${overview.id}`}>{text}</Link> : text },
-    banner: (
-      <Banner
-        url={image.data ?? null}
-        failed={image.isError || id === null}
-        name={text}
-        alt=""
-        lazy
-      />
-    ),
-  };
-}
-
-/** The quantity that was asked for last, shown at once; the store follows. */
+/** Shows a requested quantity before the store has confirmed it; an error shows the old one again. */
 function useQuantity(itemId: string, quantity: number) {
   const { operations } = useCart();
   const [pending, setPending] = useState<{ target: number } | null>(null);
@@ -106,6 +86,7 @@ function useQuantity(itemId: string, quantity: number) {
     const request = { target };
     setPending(request);
     setError(null);
+    // Only the latest request ends the pending state; earlier ones would show an old quantity.
     const settled = () => setPending((latest) => (latest === request ? null : latest));
     operations.setQuantity(itemId, target).then(settled, (error) => {
       settled();
@@ -115,19 +96,10 @@ function useQuantity(itemId: string, quantity: number) {
   return { target: pending?.target ?? quantity, set, error };
 }
 
-function Shortage({ target, stock }: { target: number; stock: number | undefined }) {
-  if (stock === undefined || target <= stock) return null;
-  return (
-    <p className="line__error">
-      {stock === 0 ? 'Sold out: please remove it.' : `Only ${count(stock)} left.`}
-    </p>
-  );
-}
-
 interface StepProps {
   label: string;
   symbol: string;
-  /** Undefined: no further in this direction. */
+  /** Undefined at the limit. */
   onStep: (() => void) | undefined;
 }
 

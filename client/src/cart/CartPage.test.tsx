@@ -9,7 +9,7 @@ import { CartPage } from './CartPage';
 import { CartProvider } from './context';
 import { FakeStore } from './fakeStore';
 import { MessageBar } from './MessageBar';
-import { GameOffer } from './Offer';
+import { GameOffer } from './offers';
 import { VisitorStore } from './visitor';
 
 function game(id: number): Overview {
@@ -26,7 +26,6 @@ function game(id: number): Overview {
 }
 
 const store: StoreApi = {
-  base: 'http://store.example',
   overview: async (id) => game(id),
   catalogue: vi.fn(),
   image: async () => 'http://store.example/banner.svg',

@@ -1,12 +1,9 @@
 import { useState } from 'react';
 import type { Order } from '../api/cart';
-import { useLastErrorKind } from '../api/useLastErrorKind';
-import { CatalogueLink } from '../catalogue/CatalogueLink';
-import { focusMain } from '../page/mainLandmark';
-import { useDocumentTitle } from '../page/useDocumentTitle';
-import { useFocusAfterRetry } from '../page/useFocusAfterRetry';
+import { CatalogueLink } from '../router/CatalogueLink';
+import { focusMain } from '../router/mainLandmark';
 import { StatusPanel } from '../ui/StatusPanel';
-import { StoreError } from '../ui/StoreError';
+import { useErrorPage } from '../ui/useErrorPage';
 import { credits, games, totalQuantity } from './amounts';
 import { CartLines } from './CartLines';
 import { useCart } from './context';
@@ -15,32 +12,23 @@ import { EmptyBagIcon, FullBagIcon } from './icons';
 import { OrderHistory } from './OrderHistory';
 import { Summary } from './Summary';
 
-/** What is in the cart, what it costs, and what was bought before. */
+/** The cart, the checkout and earlier orders. */
 export function CartPage() {
   const { visitors } = useCart();
   const { order: current, paid } = useVisitor();
   const [paidOrder, setPaidOrder] = useState<Order | null>(null);
-  // A refund, here or in another tab, takes the thanks back.
+  // A refund, in this or another tab, removes the thank-you panel.
   const refunded = useOrder(paidOrder?.id ?? null).data?.paid === false;
   const query = useCurrentOrder();
-  const errorKind = useLastErrorKind(query);
-  const failed = current !== null && errorKind !== null && query.data === undefined;
-  useDocumentTitle(failed ? 'The store is not available' : paidOrder ? 'Thank you' : 'Cart');
-  useFocusAfterRetry(failed);
-  if (failed) {
-    return (
-      <StoreError
-        kind={errorKind}
-        headingLevel={1}
-        onRetry={() => void query.refetch()}
-        busy={query.isFetching}
-      />
-    );
-  }
+  const errorPage = useErrorPage(query, {
+    title: paidOrder ? 'Thank you' : 'Cart',
+    enabled: current !== null,
+  });
+  if (errorPage) return errorPage;
   const order = current === null ? null : query.data;
   const filled = order !== null && order !== undefined && order.lines.length > 0;
-  const showThankYou = (paidOrder: Order) => {
-    setPaidOrder(paidOrder);
+  const showThankYou = (order: Order) => {
+    setPaidOrder(order);
     focusMain();
     window.scrollTo(0, 0);
   };
@@ -50,7 +38,7 @@ export function CartPage() {
         <Loading />
       ) : order !== null && filled ? (
         <>
-          <h1>Cart</h1>
+          <h1 className="page-title">Cart</h1>
           <div className="cart__columns">
             <CartLines order={order} />
             <Summary order={order} onPaid={showThankYou} />
@@ -102,7 +90,7 @@ function ThankYou({ order }: { order: Order }) {
 function Loading() {
   return (
     <div aria-busy="true">
-      <h1>Cart</h1>
+      <h1 className="page-title">Cart</h1>
       <p className="sf-visually-hidden" role="status">
         Loading the cart …
       </p>

@@ -4,10 +4,10 @@ import { usePathname } from '../router/location';
 import { useCart } from './context';
 import { CART_PATH, isCartPath } from './path';
 
-/** Good news goes by itself; what went wrong stays until it is closed. */
+/** Success messages disappear by themselves; errors stay until they are dismissed. */
 const SUCCESS_TIMEOUT_MS = 6_000;
 
-/** The last message, over the lower edge of the page; read out as it comes. */
+/** The latest message at the bottom of the window; a live region, so that it is announced. */
 export function MessageBar() {
   const { message, showMessage } = useCart();
   const pathname = usePathname();

@@ -1,25 +1,25 @@
-import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import type { Line, Order } from '../api/cart';
-import { parseGameId } from '../api/gameId';
-import { useOverview } from '../api/queries';
-import { count } from '../overview/sentences';
-import { focusMain } from '../page/mainLandmark';
-import { Link } from '../router/Link';
+import { focusMain } from '../router/mainLandmark';
+import { formatNumber } from '../ui/format';
+import { List } from '../ui/List';
+import { Unavailable } from '../ui/Unavailable';
 import { credits } from './amounts';
 import { useCart } from './context';
-import { useAction, useCredit, useOrder, useVisitor } from './hooks';
+import { ErrorBox } from './ErrorBox';
+import { useAction, useCredit, useOrder, useRefreshItems, useVisitor } from './hooks';
+import { ItemLink } from './items';
 import { explainError } from './messages';
 import type { PaidOrder } from './visitor';
 
-/** Orders that are shown, and asked for, at a time. */
+/** Orders shown, and requested from the store, at a time. */
 const PAGE_SIZE = 5;
 
 const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
 interface Props {
   orders: readonly PaidOrder[];
-  /** The page says already how much credit there is. */
+  /** True where the page already shows it. */
   hideCredit: boolean;
 }
 
@@ -32,12 +32,11 @@ export function OrderHistory({ orders, hideCredit }: Props) {
         <h2 id="history">Your orders</h2>
         {!hideCredit && typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
       </header>
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul role="list">
+      <List>
         {orders.slice(0, shown).map(({ id, at }) => (
           <OrderRow key={id} id={id} at={at} />
         ))}
-      </ul>
+      </List>
       {orders.length > shown && (
         <button
           type="button"
@@ -55,7 +54,7 @@ function OrderRow({ id, at }: PaidOrder) {
   const { operations } = useCart();
   const { data: order, isError, refetch } = useOrder(id);
   useEffect(() => {
-    // What fails here shows in the query.
+    // An error needs no handling here: the query fails, too, and shows it.
     if (order === null) operations.removeFromHistory(id).catch(() => {});
   }, [operations, id, order]);
   return (
@@ -67,10 +66,7 @@ function OrderRow({ id, at }: PaidOrder) {
         <OrderDetails order={order} />
       ) : isError ? (
         <p className="order-row__lines">
-          <span className="sf-muted">Not available right now.</span>{' '}
-          <button type="button" className="sf-link" onClick={() => void refetch()}>
-            Try again
-          </button>
+          <Unavailable onRetry={() => void refetch()} />
         </p>
       ) : (
         <span className="sf-skeleton sf-skeleton--line order-row__lines" />
@@ -82,38 +78,35 @@ function OrderRow({ id, at }: PaidOrder) {
 function OrderDetails({ order }: { order: Order }) {
   return (
     <>
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul className="order-row__lines" role="list">
+      <List className="order-row__lines">
         {order.lines.map((line) => (
           <OrderLine key={line.item} {...line} />
         ))}
-      </ul>
+      </List>
       <p className="order-row__total">{credits(order.total)}</p>
-      <Refund order={order} />
+      <OrderStatus order={order} />
     </>
   );
 }
 
 function OrderLine({ item, quantity }: Line) {
-  const id = parseGameId(item);
-  const overview = useOverview(id ?? 0, id !== null).data;
   return (
     <li>
-      {overview ? <Link href={`/${overview.id}`}>{overview.name}</Link> : `Item ${item}`}
-      {quantity > 1 && ` × ${count(quantity)}`}
+      <ItemLink itemId={item} />
+      {quantity > 1 && ` × ${formatNumber(quantity)}`}
     </li>
   );
 }
 
-/** The button that was pressed is gone: the keyboard goes on from the one in its place. */
-function focusOn(button: HTMLButtonElement | null): void {
+/** Focuses a button that replaces the focused one; otherwise the keyboard focus would be lost. */
+function focusOnMount(button: HTMLButtonElement | null): void {
   button?.focus();
 }
 
-/** Whether it is paid still, and the way to change that. */
-function Refund({ order }: { order: Order }) {
+/** Whether the order is still paid, and the button that cancels it after a confirmation. */
+function OrderStatus({ order }: { order: Order }) {
   const { operations, showMessage } = useCart();
-  const client = useQueryClient();
+  const refreshItems = useRefreshItems();
   const [confirmation, setConfirmation] = useState<'no' | 'yes' | 'kept'>('no');
   const { run, busy, error } = useAction(async () => {
     await operations.cancel(order.id);
@@ -121,7 +114,7 @@ function Refund({ order }: { order: Order }) {
       text: `Refunded: ${credits(order.total)} are back in your credit.`,
       tone: 'good',
     });
-    void client.invalidateQueries({ queryKey: ['cart', 'item'] });
+    refreshItems();
     focusMain();
   });
   if (!order.paid) return <p className="order-row__status sf-muted">Cancelled and refunded</p>;
@@ -130,7 +123,7 @@ function Refund({ order }: { order: Order }) {
       {confirmation === 'yes' ? (
         <>
           <button
-            ref={focusOn}
+            ref={focusOnMount}
             type="button"
             className="sf-link"
             aria-disabled={busy}
@@ -146,7 +139,7 @@ function Refund({ order }: { order: Order }) {
         <>
           <span className="order-row__paid">Paid</span>
           <button
-            ref={confirmation === 'kept' ? focusOn : undefined}
+            ref={confirmation === 'kept' ? focusOnMount : undefined}
             type="button"
             className="sf-link"
             onClick={() => setConfirmation('yes')}
@@ -155,9 +148,7 @@ function Refund({ order }: { order: Order }) {
           </button>
         </>
       )}
-      <div role="alert">
-        {error && <p className="error-box">It was not cancelled. {explainError(error)}</p>}
-      </div>
+      <ErrorBox>{error && `It was not cancelled. ${explainError(error)}`}</ErrorBox>
     </div>
   );
 }

@@ -1,32 +1,32 @@
-import { useQueryClient } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import type { Order } from '../api/cart';
 import { errorKind } from '../api/errors';
-import { parseGameId } from '../api/gameId';
-import { useOverview } from '../api/queries';
-import { count } from '../overview/sentences';
+import { formatNumber } from '../ui/format';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
-import { useAction, useCredit, useCurrentCost, useVisitor } from './hooks';
+import { ErrorBox } from './ErrorBox';
+import { useAction, useCredit, useCurrentCost, useRefreshItems, useVisitor } from './hooks';
+import { useItemName } from './items';
 import { explainError } from './messages';
 import { quantityOf, Refusal, type Shortage } from './operations';
 
-/** What the demo shop gives away at a time. */
+/** Amounts that a visitor of the demo store can add. */
 const DEMO_CREDIT_AMOUNTS = [1_000, 5_000, 20_000];
 
-/** What the order costs, what the visitor has, and the way to pay. */
+/** The total, the visitor's credit, and the buttons that add credit and check out. */
 export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order) => void }) {
   const { operations } = useCart();
-  const client = useQueryClient();
+  const refreshItems = useRefreshItems();
   const { user } = useVisitor();
   const credit = useCredit(user).data ?? null;
   const shortfall = credit === null ? 0 : Math.max(0, order.total - credit);
   const currentCost = useCurrentCost(order.lines);
-  // All of it in the act: once the order is paid this panel is gone.
+  // Refreshes inside the action, because paying the order unmounts this component.
   const checkout = useAction(async (displayed: Order) => {
     try {
       onPaid(await operations.checkout(displayed));
     } finally {
-      void client.invalidateQueries({ queryKey: ['cart', 'item'] });
+      refreshItems();
     }
   });
   return (
@@ -50,11 +50,11 @@ export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order
       >
         {checkout.busy ? 'Paying …' : 'Check out'}
       </button>
-      <div role="alert">
-        {checkout.error && !checkout.busy && (
-          <CheckoutError error={checkout.error} order={order} shortfall={shortfall} />
-        )}
-      </div>
+      <ErrorBox>
+        {checkout.error &&
+          !checkout.busy &&
+          describeCheckoutError(checkout.error, order, shortfall)}
+      </ErrorBox>
     </section>
   );
 }
@@ -92,72 +92,46 @@ function AddFunds() {
             aria-label={`Add ${credits(amount)}`}
             onClick={() => funds.run(amount)}
           >
-            +{count(amount)}
+            +{formatNumber(amount)}
           </button>
         ))}
       </div>
-      <div role="alert">
-        {funds.error && (
-          <p className="error-box">No credit was added. {explainError(funds.error)}</p>
-        )}
-      </div>
+      <ErrorBox>{funds.error && `No credit was added. ${explainError(funds.error)}`}</ErrorBox>
     </fieldset>
   );
 }
 
-/** Why the checkout did not happen, and what to do. */
-function CheckoutError({
-  error,
-  order,
-  shortfall,
-}: {
-  error: unknown;
-  order: Order;
-  shortfall: number;
-}) {
+/** Why the checkout failed and what to do; null for obstacles that no longer exist. */
+function describeCheckoutError(error: unknown, order: Order, shortfall: number): ReactNode {
   if (error instanceof Refusal && error.reason === 'insufficient') {
-    // Those that the visitor has removed since are no longer worth a word.
+    // The visitor may have removed lines since.
     const shortages = error.shortages.filter(({ item, stock }) => quantityOf(order, item) > stock);
-    return <Insufficient shortages={shortages} shortfall={shortfall} />;
-  }
-  if (errorKind(error) === 'unreachable') {
+    if (shortages.length === 0 && shortfall === 0) return null;
     return (
-      <p className="error-box">
-        The store does not answer, so it is not known whether your order is paid. Check out again in
-        a little while: you will be charged once.
-      </p>
+      <>
+        <p>Nothing was paid.</p>
+        <ul>
+          {shortages.map((line) => (
+            <ShortageLine key={line.item} {...line} />
+          ))}
+          {shortfall > 0 && <li>You need {credits(shortfall)} more. Add some credit above.</li>}
+        </ul>
+      </>
     );
   }
-  return <p className="error-box">Nothing was paid. {explainError(error)}</p>;
-}
-
-function Insufficient({
-  shortages,
-  shortfall,
-}: {
-  shortages: readonly Shortage[];
-  shortfall: number;
-}) {
-  if (shortages.length === 0 && shortfall === 0) return null;
-  return (
-    <div className="error-box">
-      <p>Nothing was paid.</p>
-      <ul>
-        {shortages.map((line) => (
-          <ShortageLine key={line.item} {...line} />
-        ))}
-        {shortfall > 0 && <li>You need {credits(shortfall)} more. Add some credit above.</li>}
-      </ul>
-    </div>
-  );
+  if (errorKind(error) === 'unreachable') {
+    return 'The store does not answer, so it is not known whether your order is paid. Check out again in a little while: you will be charged once.';
+  }
+  return `Nothing was paid. ${explainError(error)}`;
 }
 
 function ShortageLine({ item, stock }: Shortage) {
-  const id = parseGameId(item);
-  const name = useOverview(id ?? 0, id !== null).data?.name ?? `Item ${item}`;
+  const name = useItemName(item);
   return (
     <li>
-      {stock === 0 ? `${name} is sold out.` : `There are only ${count(stock)} of ${name} left.`}
+      {stock === 0
+        ? `${name} is sold out.`
+        : `There are only ${formatNumber(stock)} of ${name} left.`}
     </li>
   );
 }

@@ -5,12 +5,12 @@ import { EVENT_MESSAGES, type Message } from './messages';
 import { CartOperations } from './operations';
 import type { VisitorStore } from './visitor';
 
-/** What everything of the cart shares. */
+/** What all components of the cart share. */
 interface Cart {
   readonly api: CartApi;
   readonly visitors: VisitorStore;
   readonly operations: CartOperations;
-  /** What was last said to the visitor, if they have not closed it. */
+  /** The latest message, until it is dismissed. */
   readonly message: Message | null;
   readonly showMessage: (message: Message | null) => void;
 }
@@ -34,17 +34,21 @@ export function CartProvider({ api, visitors, children }: Props) {
   const [message, showMessage] = useState<Message | null>(null);
   const operations = useMemo(
     () =>
-      new CartOperations({ api, visitors, onEvent: (event) => showMessage(EVENT_MESSAGES[event]) }),
+      new CartOperations({
+        api,
+        visitors,
+        onEvent: (event) => showMessage(EVENT_MESSAGES[event]),
+      }),
     [api, visitors],
   );
   useEffect(() => visitors.watchTabs(window), [visitors]);
   useEffect(
     () =>
-      visitors.subscribe((current, before, fromOtherTab) => {
-        // Whatever was done, here or in another tab: what the page shows of it is old.
+      visitors.subscribe((current, previous, fromOtherTab) => {
+        // Any operation, in any tab, may have changed the order and the balance.
         void client.invalidateQueries({ queryKey: ['cart', 'order'] });
         void client.invalidateQueries({ queryKey: ['cart', 'credit'] });
-        const paid = current.paid.some(({ id }) => id === before.order);
+        const paid = current.paid.some(({ id }) => id === previous.order);
         if (fromOtherTab && paid) showMessage(EVENT_MESSAGES.paidInOtherTab);
       }),
     [client, visitors],

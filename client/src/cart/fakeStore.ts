@@ -1,13 +1,13 @@
 import type { CartApi, Item, Order } from '../api/cart';
 import { ApiError } from '../api/errors';
 
-/** The store's rules in memory, for tests; every route can be made to fail. */
+/** For tests: the store's rules in memory; each route can be made to fail. */
 export class FakeStore implements CartApi {
   readonly items = new Map<string, Item>();
   readonly users = new Map<string, number>();
   readonly orders = new Map<string, Order & { user: string }>();
   readonly calls: string[] = [];
-  /** Routes that lose their next answers: before they do anything, or after. */
+  /** Calls to fail: before they take effect, or after, as if the response was lost. */
   readonly failures: { route: string; when: 'before' | 'after' }[] = [];
   #ids = 0;
 

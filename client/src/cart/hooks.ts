@@ -1,10 +1,10 @@
-import { useMutation, useQueries, useQuery } from '@tanstack/react-query';
+import { useMutation, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import type { CartApi, Line } from '../api/cart';
 import { useCart } from './context';
 import type { Visitor } from './visitor';
 
-/** How long a button that has done its work takes no click: the second one of a double click. */
+/** How long a button ignores clicks after its action, so that a double click acts once. */
 const COOLDOWN_MS = 700;
 
 export function useVisitor(): Visitor {
@@ -12,12 +12,18 @@ export function useVisitor(): Visitor {
   return useSyncExternalStore(visitors.subscribe, visitors.read);
 }
 
-/** Null data: not for sale. */
+/** The data is null when the item is not for sale. */
 export function useItem(item: string, enabled = true) {
   return useQuery({ ...itemQuery(useCart().api, item), enabled });
 }
 
-/** What the lines cost at present prices; null while one is unknown or no longer for sale. */
+/** Call the result when stock or prices may have changed. */
+export function useRefreshItems(): () => void {
+  const client = useQueryClient();
+  return () => void client.invalidateQueries({ queryKey: ['cart', 'item'] });
+}
+
+/** What the lines cost at current prices; null if one is unknown or no longer for sale. */
 export function useCurrentCost(lines: readonly Line[]): number | null {
   const { api } = useCart();
   const items = useQueries({ queries: lines.map(({ item }) => itemQuery(api, item)) });
@@ -34,14 +40,14 @@ function itemQuery(api: CartApi, item: string) {
   };
 }
 
-/** Null data: the store does not know it. */
+/** The data is null when the store has no such order. */
 export function useOrder(order: string | null) {
   const { api } = useCart();
   return useQuery({
     queryKey: ['cart', 'order', order],
     queryFn: ({ signal }) => (order === null ? null : api.order(order, signal)),
     enabled: order !== null,
-    // Other tabs, and a shop that has begun anew, change it.
+    // Other tabs or a reset of the store may have changed it.
     refetchOnWindowFocus: true,
   });
 }
@@ -56,45 +62,40 @@ export function useCredit(user: string | null) {
   });
 }
 
-/** The order being filled. */
+/** The visitor's open order. */
 export function useCurrentOrder() {
   return useOrder(useVisitor().order);
 }
 
-/** Puts right a current order that the store has lost, or that is paid. For one place of the page. */
+/** Replaces a current order that is paid or that the store no longer has. Use it once per page. */
 export function useReconcileOrder(): void {
   const { operations } = useCart();
   const { order } = useVisitor();
   const { data } = useOrder(order);
   const outdated = order !== null && (data === null || data?.paid === true);
   useEffect(() => {
-    // What fails here shows in the queries.
+    // An error needs no handling here: the queries fail, too, and show it.
     if (outdated) operations.reconcile().catch(() => {});
   }, [operations, outdated]);
 }
 
-/** Something that a button does: once at a time, and not twice for a double click. */
+/** The action of a button: one at a time, and once for a double click. */
 export function useAction<In = void>(action: (input: In) => Promise<void>) {
   const { mutate, isPending, error } = useMutation({
     mutationFn: action,
     networkMode: 'always',
   });
   const [coolingDown, startCooldown] = useCooldown();
+  // A ref, because a second click may come before the state of the first is rendered.
   const running = useRef(false);
   const run = useCallback(
     (input: In) => {
-      // A ref, because two clicks may come before the first has been drawn.
       if (running.current) return;
       running.current = true;
-      mutate(input, {
-        onError: () => {
-          running.current = false;
-        },
-        onSuccess: () =>
-          startCooldown(() => {
-            running.current = false;
-          }),
-      });
+      const release = () => {
+        running.current = false;
+      };
+      mutate(input, { onError: release, onSuccess: () => startCooldown(release) });
     },
     [mutate, startCooldown],
   );

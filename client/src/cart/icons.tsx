@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { Illustration } from '../ui/icons';
 
 export function CartIcon({ size = 20 }: { size?: number }) {
   return (
@@ -16,30 +17,29 @@ export function CartIcon({ size = 20 }: { size?: number }) {
   );
 }
 
-/** A bag on a counter, nothing in it. */
 export function EmptyBagIcon() {
   return (
-    <CounterIcon>
-      <Bag />
+    <BagOnCounter>
       <path
         d="M68 42V28a12 12 0 0 1 24 0v14"
         stroke="var(--sf-accent)"
         strokeWidth="2.5"
         strokeLinecap="round"
       />
-    </CounterIcon>
+    </BagOnCounter>
   );
 }
 
-/** The same bag, filled. */
 export function FullBagIcon() {
   return (
-    <CounterIcon>
-      <g fill="var(--sf-accent)">
-        <rect x="62" y="16" width="14" height="24" rx="2" transform="rotate(-8 69 28)" />
-        <rect x="84" y="14" width="14" height="26" rx="2" transform="rotate(7 91 27)" />
-      </g>
-      <Bag />
+    <BagOnCounter
+      behind={
+        <g fill="var(--sf-accent)">
+          <rect x="62" y="16" width="14" height="24" rx="2" transform="rotate(-8 69 28)" />
+          <rect x="84" y="14" width="14" height="26" rx="2" transform="rotate(7 91 27)" />
+        </g>
+      }
+    >
       <path
         d="m69 57 8 8 15-17"
         stroke="var(--sf-best)"
@@ -47,27 +47,31 @@ export function FullBagIcon() {
         strokeLinecap="round"
         strokeLinejoin="round"
       />
-    </CounterIcon>
+    </BagOnCounter>
   );
 }
 
-function CounterIcon({ children }: { children: ReactNode }) {
+function BagOnCounter({ behind, children }: { behind?: ReactNode; children: ReactNode }) {
   return (
-    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+    <Illustration>
+      {behind}
+      <path
+        d="M56 34h48l5 44H51z"
+        fill="var(--sf-raised)"
+        stroke="var(--sf-line-strong)"
+        strokeWidth="2"
+        strokeLinejoin="round"
+      />
       {children}
       <path d="M14 80h132" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
-    </svg>
+    </Illustration>
   );
 }
 
-function Bag() {
+export function CheckIcon() {
   return (
-    <path
-      d="M56 34h48l5 44H51z"
-      fill="var(--sf-raised)"
-      stroke="var(--sf-line-strong)"
-      strokeWidth="2"
-      strokeLinejoin="round"
-    />
+    <svg viewBox="0 0 20 20" width="18" height="18" fill="none" aria-hidden="true">
+      <path d="m4 10.5 4 4 8-9" stroke="currentColor" strokeWidth="2.25" strokeLinecap="round" />
+    </svg>
   );
 }

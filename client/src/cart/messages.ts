@@ -1,11 +1,11 @@
 import { type ErrorKind, errorKind } from '../api/errors';
 import { type CartEvent, Refusal } from './operations';
 
-/** A sentence to the visitor that appears over the page. */
+/** A message to the visitor, shown at the bottom of the window. */
 export interface Message {
   readonly text: string;
   readonly tone: 'good' | 'bad' | 'plain';
-  /** Offers the way to the cart. */
+  /** Shows a link to the cart. */
   readonly toCart?: boolean;
 }
 
@@ -26,7 +26,7 @@ export const EVENT_MESSAGES: Record<CartEvent | 'paidInOtherTab', Message> = {
   },
 };
 
-const FAILURES: Record<ErrorKind, string> = {
+const ERROR_TEXTS: Record<ErrorKind, string> = {
   unreachable: 'The store cannot be reached at the moment.',
   missing: 'The store does not know this.',
   refused: 'The store did not take this.',
@@ -34,13 +34,13 @@ const FAILURES: Record<ErrorKind, string> = {
   malformed: 'The store gave an answer that this page cannot use.',
 };
 
-/** Why something that the visitor asked for did not happen, in a sentence or two. */
+/** Why an operation failed, in one or two sentences. */
 export function explainError(error: unknown): string {
   if (error instanceof Refusal) {
     if (error.reason === 'notForSale') return 'This game is no longer for sale.';
     return 'Your cart has changed meanwhile, perhaps in another tab. Please look at it again.';
   }
-  return FAILURES[errorKind(error)];
+  return ERROR_TEXTS[errorKind(error)];
 }
 
 export function added(name: string): Message {

@@ -3,16 +3,15 @@ import { errorKind } from '../api/errors';
 import type { VisitorStore } from './visitor';
 import { withLock } from './withLock';
 
-/** A line of which there is too little. */
+/** A line whose quantity exceeds the stock. */
 export interface Shortage extends Line {
-  /** How many there are. */
   readonly stock: number;
 }
 
 /**
- * The store is well and said no:
- * - `insufficient`: the order cannot be paid as it is: there is too little of some lines, or of credit;
- * - `changed`: it is not what the visitor saw, or is no more; they should look again;
+ * The store works but the operation was refused:
+ * - `insufficient`: not enough stock for some lines, or not enough credit;
+ * - `changed`: the order differs from the one displayed, or no longer exists;
  * - `notForSale`: there is no such item.
  */
 export class Refusal extends Error {
@@ -27,7 +26,7 @@ export class Refusal extends Error {
   }
 }
 
-/** What the visitor should hear of, though they did not ask. */
+/** Something to tell the visitor that they did not ask for. */
 export type CartEvent = 'storeReset' | 'cartLost' | 'alreadyPaid';
 
 interface Options {
@@ -37,12 +36,12 @@ interface Options {
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
-/** Pauses before a checkout is sent again. */
+/** Backoff between attempts to check out. */
 const RETRY_DELAYS_MS = [500, 1_000, 2_000];
 
 /**
- * What a visitor does. Each act may be repeated safely: it looks before it writes, and once more
- * when an answer was lost. They run one at a time, over all tabs where the browser can do that.
+ * The operations of the cart. Each can be repeated safely: it reads the state before it writes, and
+ * again when a response was lost, because the write may have happened. They run under a lock.
  */
 export class CartOperations {
   readonly #api: CartApi;
@@ -57,7 +56,7 @@ export class CartOperations {
     this.#sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
   }
 
-  /** Puts one more of an item into the order. */
+  /** Adds one copy of an item to the order. */
   add(item: string): Promise<Order> {
     return withLock(async () => {
       const order = await this.#ensureOpenOrder();
@@ -65,12 +64,12 @@ export class CartOperations {
     });
   }
 
-  /** Makes it so many of an item, none takes it off. */
+  /** Sets the quantity of an item; 0 removes it. */
   setQuantity(item: string, quantity: number): Promise<Order> {
     return withLock(async () => this.#reachQuantity(await this.#ensureOpenOrder(), item, quantity));
   }
 
-  /** Pays for the order, if it is what the visitor saw. One that is paid stays as it is. */
+  /** Pays for the order, unless it differs from the one displayed. A paid order is left as it is. */
   checkout(displayed: Order): Promise<Order> {
     return withLock(async () => {
       const order = await this.#api.order(displayed.id);
@@ -89,7 +88,7 @@ export class CartOperations {
     });
   }
 
-  /** Takes a paid order back: stock and credit return. */
+  /** Cancels a paid order, which returns its stock and credit. */
   cancel(order: string): Promise<void> {
     return withLock(async () => {
       const { user } = this.#visitors.read();
@@ -98,20 +97,21 @@ export class CartOperations {
         await this.#api.cancel(user, order);
       } catch (error) {
         const now = await this.#api.order(order).catch(() => undefined);
-        // The answer was lost, or another tab was faster.
+        // An order that is not paid any more was cancelled: the response was lost, or another tab did it.
         if (now === undefined || now?.paid) throw error;
       }
       this.#notifyChange();
     });
   }
 
-  /** Gives the visitor credit, as a demo shop does. */
+  /** Adds credit without payment: this is a demo store. */
   addFunds(amount: number): Promise<void> {
     return withLock(async () => {
       const { user, credit } = await this.#ensureUser();
       try {
         await this.#api.addFunds(user, amount);
       } catch (error) {
+        // If the credit has grown by the amount, only the response was lost.
         const now = await this.#api.credit(user).catch(() => null);
         if (now === null || now < credit + amount) throw error;
       }
@@ -119,7 +119,7 @@ export class CartOperations {
     });
   }
 
-  /** For who sees that the store does not know the visitor, or that the order is paid. */
+  /** Updates the visitor after the store has lost the user or the order, or the order was paid. */
   reconcile(): Promise<void> {
     return withLock(async () => {
       await this.#existingUser();
@@ -127,17 +127,17 @@ export class CartOperations {
     });
   }
 
-  /** Drops an order of the history that the store does not know. */
+  /** Removes an order that the store no longer has from the history. */
   removeFromHistory(order: string): Promise<void> {
     return withLock(async () => {
       await this.#existingUser();
       const { paid } = this.#visitors.read();
-      const left = paid.filter(({ id }) => id !== order);
-      if (left.length < paid.length) this.#visitors.change({ paid: left });
+      const remaining = paid.filter(({ id }) => id !== order);
+      if (remaining.length < paid.length) this.#visitors.change({ paid: remaining });
     });
   }
 
-  /** The present order, if there is one that is open. */
+  /** The current order if it is open; else updates the visitor and reports why it is not. */
   async #currentOrder(): Promise<Order | null> {
     const { order: id } = this.#visitors.read();
     if (id === null) return null;
@@ -165,14 +165,14 @@ export class CartOperations {
   }
 
   async #ensureUser(): Promise<{ user: string; credit: number }> {
-    const known = await this.#existingUser();
-    if (known) return known;
+    const existing = await this.#existingUser();
+    if (existing) return existing;
     const user = await this.#api.createUser();
     this.#visitors.change({ user });
     return { user, credit: 0 };
   }
 
-  /** The visitor's user; one that the store does not know is forgotten with all they did. */
+  /** The visitor's user. If the store no longer has it, the store was reset: clears the visitor. */
   async #existingUser(): Promise<{ user: string; credit: number } | null> {
     const { user } = this.#visitors.read();
     if (user === null) return null;
@@ -183,6 +183,7 @@ export class CartOperations {
     return null;
   }
 
+  /** Changes the quantity to the target, then reads the order, which shows what really happened. */
   async #reachQuantity(order: Order, item: string, quantity: number): Promise<Order> {
     const change = quantity - quantityOf(order, item);
     let failure: unknown = null;
@@ -201,7 +202,7 @@ export class CartOperations {
     throw errorKind(failure) === 'missing' ? new Refusal('notForSale') : failure;
   }
 
-  /** Sends the checkout until it is answered: the store charges an order once. */
+  /** Retries after a lost response, which is safe because the store charges an order only once. */
   async #checkoutWithRetry(order: Order): Promise<void> {
     try {
       for (const delay of RETRY_DELAYS_MS) {
@@ -216,7 +217,7 @@ export class CartOperations {
     }
   }
 
-  /** Whether there was an answer. */
+  /** False when the outcome is unknown. */
   async #tryCheckout(order: string): Promise<boolean> {
     try {
       await this.#api.checkout(order);
@@ -227,7 +228,7 @@ export class CartOperations {
     }
   }
 
-  /** Why a checkout was refused; the store's present numbers say it better than its sentence. */
+  /** Why a checkout was refused, worked out from current stock and credit to give exact numbers. */
   async #refusal(order: Order): Promise<Refusal> {
     this.#notifyChange();
     const [user, shortages] = [await this.#existingUser(), await this.#findShortages(order.lines)];
@@ -247,13 +248,14 @@ export class CartOperations {
 
   #recordPaid(order: string): void {
     const { order: current, paid } = this.#visitors.read();
-    const known = paid.some(({ id }) => id === order);
+    const recorded = paid.some(({ id }) => id === order);
     this.#visitors.change({
       order: current === order ? null : current,
-      paid: known ? paid : [{ id: order, at: Date.now() }, ...paid],
+      paid: recorded ? paid : [{ id: order, at: Date.now() }, ...paid],
     });
   }
 
+  /** Makes this and other tabs refetch: a change of nothing still raises the revision. */
   #notifyChange(): void {
     this.#visitors.change({});
   }

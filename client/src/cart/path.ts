@@ -1,7 +1,6 @@
-/** Where the cart is. */
 export const CART_PATH = '/cart';
 
-/** Whether a page at this path is the cart; the server ignores a trailing slash, so do we. */
+/** Whether `pathname` is the cart. The server ignores a trailing slash, so this does too. */
 export function isCartPath(pathname: string): boolean {
   return pathname.replace(/\/+$/, '') === CART_PATH;
 }

@@ -1,13 +1,13 @@
 import { isId } from '../api/cart';
 
-/** Who is shopping in this browser, as far as the store's routes need to know. */
+/** The visitor of this browser: the ids that the store's routes need. */
 export interface Visitor {
   readonly user: string | null;
-  /** The order that is being filled. */
+  /** The order that is open. */
   readonly order: string | null;
-  /** Orders that were paid here, latest first. */
+  /** Orders paid in this browser, latest first. */
   readonly paid: readonly PaidOrder[];
-  /** Moves on with everything this browser does, so that its other tabs look again. */
+  /** Raised by every change, because browsers send storage events only for a different value. */
   readonly revision: number;
 }
 
@@ -25,29 +25,29 @@ const MAX_PAID_ORDERS = 100;
 type Listener = (current: Visitor, previous: Visitor, fromOtherTab: boolean) => void;
 
 /**
- * The visitor, kept by the browser and shared by its tabs. Where the browser keeps nothing, or no
- * more, the visitor lasts as long as the page.
+ * The visitor in local storage, shared by all tabs. When storage is forbidden or full, the visitor
+ * is kept in memory and lost with the page.
  */
 export class VisitorStore {
   #storage: Storage | null;
   #text: string | null = null;
   #visitor = NO_VISITOR;
-  /** What the listeners know. */
+  /** The value that listeners have last seen. */
   #notified = NO_VISITOR;
   readonly #listeners = new Set<Listener>();
 
-  /** `storage` may throw, as `window.localStorage` does where a user forbids it. */
+  /** `storage` may throw, as `window.localStorage` does when the user has blocked it. */
   constructor(storage: () => Storage | null) {
     this.#storage = resultOrUndefined(storage) ?? null;
     this.#notified = this.read();
   }
 
-  /** Whether the browser keeps it beyond this page. */
+  /** Whether the visitor outlives this page. */
   get persistent(): boolean {
     return this.#storage !== null;
   }
 
-  /** The same object as long as nothing has changed. */
+  /** The same object until it changes, as `useSyncExternalStore` requires. */
   readonly read = (): Visitor => {
     const text = this.#load();
     if (text !== this.#text) {
@@ -75,9 +75,10 @@ export class VisitorStore {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Tells the listeners of this tab what the others do; returns how to stop. */
+  /** Notifies listeners of changes by other tabs, until the returned function is called. */
   watchTabs(window: Window): () => void {
     const changed = ({ key }: StorageEvent) => {
+      // The key is null when the whole storage was cleared.
       if (key !== KEY && key !== null) return;
       if (this.read() !== this.#notified) this.#notify(true);
     };
@@ -102,7 +103,7 @@ export class VisitorStore {
   }
 }
 
-/** Whatever was kept, by this release or by somebody's hand. */
+/** Drops what is malformed, because the value may come from another release or a manual edit. */
 function parseVisitor(text: string | null): Visitor {
   const stored = resultOrUndefined(() => JSON.parse(text ?? 'null') as unknown);
   if (typeof stored !== 'object' || stored === null) return NO_VISITOR;

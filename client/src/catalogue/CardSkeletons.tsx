@@ -1,6 +1,6 @@
 const CARDS = Array.from({ length: 12 }, (_, index) => index);
 
-/** The shelf's shape while the store is asked. */
+/** Placeholders for the cards while the catalogue loads. */
 export function CardSkeletons() {
   return (
     <div className="game-grid" aria-busy="true">

@@ -8,7 +8,7 @@ interface Props {
   previous: Cursors | null;
 }
 
-/** Leafing back and forth. */
+/** Links to the previous and the next page of the catalogue. */
 export function Pager({ after, next, previous }: Props) {
   const prefetch = usePrefetchCatalogue();
   if (after === null && next === null) return null;
@@ -23,7 +23,7 @@ export function Pager({ after, next, previous }: Props) {
         <span className="pager__last">The end</span>
       ) : (
         <Link
-          className="sf-button pager__next"
+          className="sf-button"
           rel="next"
           href={catalogueHref(next)}
           state={{ previousCursors: previous && [...previous, after] }}
@@ -39,13 +39,7 @@ export function Pager({ after, next, previous }: Props) {
 
 function BackLink({ after, previous }: Pick<Props, 'after' | 'previous'>) {
   if (after === null) return <span />;
-  if (previous === null) {
-    return (
-      <Link className="sf-button sf-button--secondary" href="/">
-        <span aria-hidden="true">⇤</span> First page
-      </Link>
-    );
-  }
+  if (previous === null) return <FirstPageLink />;
   return (
     <Link
       className="sf-button sf-button--secondary"
@@ -54,6 +48,14 @@ function BackLink({ after, previous }: Pick<Props, 'after' | 'previous'>) {
       state={{ previousCursors: previous.slice(0, -1) }}
     >
       <span aria-hidden="true">←</span> Previous
+    </Link>
+  );
+}
+
+export function FirstPageLink() {
+  return (
+    <Link className="sf-button sf-button--secondary" href="/">
+      <span aria-hidden="true">⇤</span> First page
     </Link>
   );
 }

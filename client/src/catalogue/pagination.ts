@@ -1,6 +1,4 @@
-/** Where in the catalogue the reader is. */
-
-/** The cursors of the pages before this one; null, the first page, comes first. */
+/** Cursors of the pages before the current one, in order; the first is null, for the first page. */
 export type Cursors = readonly (string | null)[];
 
 export function catalogueHref(after: string | null): string {
@@ -8,8 +6,8 @@ export function catalogueHref(after: string | null): string {
 }
 
 /**
- * The way here, as kept in the history entry: the store's cursors lead forward only. Null when the
- * page was opened by its address alone.
+ * The previous cursors, read from the history entry because the store's cursors lead forward only.
+ * Null when the page was opened by its URL alone.
  */
 export function previousCursors(historyState: unknown, after: string | null): Cursors | null {
   if (after === null) return [];

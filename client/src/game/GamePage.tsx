@@ -1,14 +1,14 @@
 import { useState } from 'react';
 import { useImage } from '../api/queries';
-import { GameOffer } from '../cart/Offer';
-import { CatalogueLink } from '../catalogue/CatalogueLink';
+import { GameOffer } from '../cart/offers';
 import { type Content, GameOverview } from '../overview/GameOverview';
 import { MissingGame } from '../overview/MissingGame';
-import { useDocumentTitle } from '../page/useDocumentTitle';
-import { useFocusAfterRetry } from '../page/useFocusAfterRetry';
+import { CatalogueLink } from '../router/CatalogueLink';
 import { Link } from '../router/Link';
+import { useDocumentTitle } from '../router/useDocumentTitle';
+import { useFocusAfterRetry } from '../router/useFocusAfterRetry';
 
-/** One game's own page. Key it by the id; null is an address that is no game number. */
+/** The page of one game. Key it by the id, which is null when the path holds no game number. */
 export function GamePage({ id }: { id: number | null }) {
   const [content, setContent] = useState<Content>(id === null ? 'missing' : 'loading');
   useDocumentTitle(titleOf(content));
@@ -46,7 +46,7 @@ function titleOf(content: Content): string {
   return content.name;
 }
 
-/** The banner once more, blurred, as the light the page stands in. */
+/** The banner again, blurred, as a background. */
 function Backdrop({ id }: { id: number }) {
   const { data } = useImage(id);
   return data === undefined ? null : (

@@ -3,15 +3,15 @@ import { useState } from 'react';
 interface Props {
   /** Null while unknown. */
   url: string | null;
-  /** The picture's service did not answer. */
+  /** The image service gave no URL. */
   failed: boolean;
   name: string;
-  /** Empty where the name stands beside it anyway. */
+  /** Empty where the name is shown beside the banner. */
   alt: string;
   lazy?: boolean;
 }
 
-/** A game's picture in a frame of fixed shape: nothing jumps when it arrives, or never does. */
+/** A game's image. The aspect ratio is fixed, so that nothing moves when the image loads or fails. */
 export function Banner({ url, failed, name, alt, lazy }: Props) {
   const [broken, setBroken] = useState<string | null>(null);
   if (failed || (url !== null && broken === url)) return <Placeholder name={name} alt={alt} />;
@@ -30,7 +30,7 @@ export function Banner({ url, failed, name, alt, lazy }: Props) {
   );
 }
 
-/** What stands in for a picture: the game's initials. */
+/** Shown in place of an image: the game's initials. */
 function Placeholder({ name, alt }: { name: string; alt: string }) {
   const label =
     alt === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': `${alt} (no picture)` };

@@ -19,7 +19,6 @@ const GAME: Overview = {
 };
 
 const store = {
-  base: 'http://store.example',
   overview: vi.fn<StoreApi['overview']>(),
   catalogue: vi.fn<StoreApi['catalogue']>(),
   image: vi.fn<StoreApi['image']>(),

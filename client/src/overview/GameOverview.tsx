@@ -8,20 +8,20 @@ import { MissingGame } from './MissingGame';
 import { OverviewSkeleton } from './OverviewSkeleton';
 import { OverviewView } from './OverviewView';
 
-/** What the overview currently shows, for whoever frames it (titles, breadcrumbs). */
+/** What the overview currently shows, for the page around it (document title, backdrop). */
 export type Content = Overview | 'loading' | 'missing' | 'error';
 
 interface Props {
   id: number;
   headingLevel: 1 | 2;
-  /** Ways on from a missing game. */
+  /** Next steps when there is no such game. */
   missingActions?: ReactNode;
-  onContentChange?: (shown: Content) => void;
-  /** What to show under the banner. */
+  onContentChange?: (content: Content) => void;
+  /** Shown under the banner. */
   offer?: ((overview: Overview) => ReactNode) | undefined;
 }
 
-/** The overview of one game, in whichever state it is. Key it by the id. */
+/** The overview of one game in any state: loading, missing, error or shown. Key it by the id. */
 export function GameOverview({ id, headingLevel, missingActions, onContentChange, offer }: Props) {
   const query = useOverview(id);
   const kind = useLastErrorKind(query);
@@ -31,21 +31,14 @@ export function GameOverview({ id, headingLevel, missingActions, onContentChange
     return <MissingGame id={id} headingLevel={headingLevel} actions={missingActions} />;
   }
   if (content === 'error') {
-    return (
-      <StoreError
-        kind={kind ?? 'failed'}
-        headingLevel={headingLevel}
-        onRetry={() => void query.refetch()}
-        busy={query.isFetching}
-      />
-    );
+    return <StoreError kind={kind ?? 'failed'} headingLevel={headingLevel} query={query} />;
   }
   if (content === 'loading') return <OverviewSkeleton headingLevel={headingLevel} />;
   return <OverviewView overview={content} headingLevel={headingLevel} offer={offer?.(content)} />;
 }
 
 function stateOf(data: Overview | undefined, kind: ErrorKind | null): Content {
-  // Once shown, a game stays when asking again fails, unless it is gone.
+  // A failed refetch keeps the game that is shown, unless the game no longer exists.
   if (kind === 'missing') return 'missing';
   if (data !== undefined) return data;
   return kind === null ? 'loading' : 'error';

@@ -1,4 +1,4 @@
-/** The overview's shape while the store is asked. */
+/** A placeholder in the overview's shape while it loads. */
 export function OverviewSkeleton({ headingLevel }: { headingLevel: 1 | 2 }) {
   const Heading = `h${headingLevel}` as const;
   return (

@@ -1,14 +1,14 @@
 import { useRef, useState } from 'react';
 import { useVisibleTagCount } from './useVisibleTagCount';
 
-/** The tags that fit, and a "+" that shows the rest. Key it by the tags: it measures them once. */
+/** The tags that fit, and a button that shows the rest. Key it by the tags: it measures them once. */
 export function Tags({ tags }: { tags: readonly string[] }) {
   const list = useRef<HTMLUListElement>(null);
   const [expanded, setExpanded] = useState(false);
   const visibleCount = useVisibleTagCount(list, tags.length);
   const hidden = tags.length - visibleCount;
   return (
-    <ul className="sf-tags" ref={list}>
+    <ul className="sf-list sf-tags" ref={list}>
       {tags.map((tag, index) => (
         <li key={index} className="sf-tag" hidden={!expanded && index >= visibleCount}>
           {tag}

@@ -2,12 +2,12 @@ import { type RefObject, useLayoutEffect, useState } from 'react';
 import { visibleTagCount } from './visibleTagCount';
 
 const ROWS = 2;
-/** The "+12" button. */
+/** Width of the "+12" button, in px. */
 const MORE_BUTTON_WIDTH = 56;
 
 /**
- * How many of the list's items fit, now and when the list is resized. The items must be rendered
- * visibly at first, which is when their widths are taken; `key` the component by its items.
+ * How many of the list's items fit into it, updated when it is resized. Widths are measured on the
+ * first render, so all items must be visible then; `key` the component by its items.
  */
 export function useVisibleTagCount(list: RefObject<HTMLElement | null>, total: number): number {
   const [count, setCount] = useState(total);

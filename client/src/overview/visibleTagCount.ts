@@ -1,16 +1,16 @@
-/** How chips of given widths fill rows, as a wrapping flex line does. All lengths in px. */
+/** The space for the tags, which wrap like a flex container. All lengths in px. */
 export interface Layout {
   readonly width: number;
   readonly gap: number;
   readonly rows: number;
-  /** Kept free at the end of the last row for the button that shows the rest. */
+  /** Reserved at the end of the last row for the button that shows the rest. */
   readonly buttonWidth: number;
 }
 
-/** How many of the first chips to show; all of them when they fit without the button. */
+/** How many tags to show, by their widths; all of them when they fit without the button. */
 export function visibleTagCount(widths: readonly number[], layout: Layout): number {
   const all = countThatFits(widths, layout, 0);
-  // One chip alone is always shown: a button that hides everything would help nobody.
+  // At least one tag, because a list that holds only the button says nothing about the game.
   return all === widths.length
     ? all
     : Math.max(1, countThatFits(widths, layout, layout.buttonWidth));
@@ -23,16 +23,16 @@ function countThatFits(
 ): number {
   let row = 1;
   let used = 0;
-  for (const [index, chip] of widths.entries()) {
+  for (const [index, tag] of widths.entries()) {
     const start = used === 0 ? 0 : used + gap;
-    const end = start + chip + (row === rows && buttonWidth > 0 ? gap + buttonWidth : 0);
+    const end = start + tag + (row === rows && buttonWidth > 0 ? gap + buttonWidth : 0);
     if (end > width && used > 0) {
       if (row === rows) return index;
       row += 1;
-      if (row === rows && chip + gap + buttonWidth > width && buttonWidth > 0) return index;
-      used = chip;
+      if (row === rows && tag + gap + buttonWidth > width && buttonWidth > 0) return index;
+      used = tag;
     } else {
-      used = start + chip;
+      used = start + tag;
     }
   }
   return widths.length;

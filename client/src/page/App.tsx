@@ -6,12 +6,12 @@ import { isCartPath } from '../cart/path';
 import { CataloguePage } from '../catalogue/CataloguePage';
 import { GamePage } from '../game/GamePage';
 import { usePathname, useQueryParam } from '../router/location';
+import { focusMain, MAIN_ID } from '../router/mainLandmark';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
 import { Footer } from './Footer';
 import { Header } from './Header';
-import { focusMain, MAIN_ID } from './mainLandmark';
 
-/** The frame around every page of the store. */
+/** The header, footer and messages around every page of the store. */
 export function App() {
   const pathname = usePathname();
   const after = useQueryParam('after');
@@ -40,7 +40,7 @@ function CurrentPage({ pathname, after }: { pathname: string; after: string | nu
   return <GamePage id={gameIdInPath(pathname)} />;
 }
 
-/** A page change within the document does what a document's load does: reading starts at its top. */
+/** Moves the focus to the new page's content, as a full page load would. */
 function useFocusOnNavigation(pageKey: string): void {
   const previous = useRef(pageKey);
   useEffect(() => {

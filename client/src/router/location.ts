@@ -1,10 +1,10 @@
 import { useSyncExternalStore } from 'react';
 
-/** The address bar as state. Small on purpose: two pages do not need a router library. */
+/** The browser's location as React state. Three routes do not justify a router library. */
 
 const NAVIGATED = 'storefront:navigated';
 
-/** Goes to `href` (path and query, same origin), remembering `state` with the history entry. */
+/** Goes to `href` (path and query, same origin) and stores `state` with the history entry. */
 export function navigate(href: string, state: unknown = null): void {
   window.history.pushState(state, '', href);
   window.scrollTo(0, 0);
@@ -21,7 +21,7 @@ export function useQueryParam(name: string): string | null {
   );
 }
 
-/** What `navigate` was given for this entry; survives reloads. */
+/** The `state` that `navigate` stored with the current entry; it survives reloads. */
 export function useHistoryState(): unknown {
   return useSyncExternalStore(subscribe, () => window.history.state);
 }

@@ -2,7 +2,7 @@ import { type FormEvent, useId, useRef, useState } from 'react';
 import { parseGameId } from '../api/gameId';
 import { navigate } from '../router/location';
 
-/** Goes to a game by its number. */
+/** A form that goes to the game with the number entered. */
 export function NumberSearch() {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);

@@ -6,7 +6,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** The last net: a mistake of ours while drawing becomes a notice instead of an empty page. */
+/** Without it, React removes the whole page when a component throws while rendering. */
 export class ErrorBoundary extends Component<Props, { failed: boolean }> {
   override state = { failed: false };
 
@@ -20,8 +20,7 @@ export class ErrorBoundary extends Component<Props, { failed: boolean }> {
       <StoreError
         kind="failed"
         headingLevel={this.props.headingLevel}
-        onRetry={() => this.setState({ failed: false })}
-        busy={false}
+        query={{ refetch: () => this.setState({ failed: false }), isFetching: false }}
       />
     );
   }

@@ -1,12 +1,12 @@
 interface Props {
   onRetry: () => void;
-  /** A try is under way. */
+  /** A retry is in progress. */
   busy: boolean;
 }
 
 export function RetryButton({ onRetry, busy }: Props) {
   return (
-    // Not `disabled` while busy: that would drop the keyboard's focus.
+    // Not `disabled` while busy, because a disabled button loses the keyboard focus.
     <button
       type="button"
       className="sf-button"

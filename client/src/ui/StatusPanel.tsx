@@ -6,13 +6,13 @@ interface Props {
   /** Level of the title in the page it appears on. */
   headingLevel: 1 | 2;
   children: ReactNode;
-  /** Ways on: links and buttons. */
+  /** Links and buttons for the next step. */
   actions?: ReactNode;
-  /** Read out at once: something went wrong that the reader did not ask for. */
+  /** Announced at once by screen readers, for a state that the visitor did not ask for. */
   urgent?: boolean;
 }
 
-/** A whole-page state: a picture, what happened in plain words, and a way on. */
+/** A state of a whole page (empty, missing, failed, done): icon, title, text and next steps. */
 export function StatusPanel({ icon, title, headingLevel, children, actions, urgent }: Props) {
   const Heading = `h${headingLevel}` as const;
   return (

@@ -31,14 +31,14 @@ const TEXTS: Record<ErrorKind, ErrorText> = {
 interface Props {
   kind: ErrorKind;
   headingLevel: 1 | 2;
-  onRetry: () => void;
-  busy: boolean;
-  /** Further ways on. */
+  /** What the retry button repeats. */
+  query: { refetch: () => unknown; isFetching: boolean };
+  /** Offered beside the retry. */
   actions?: ReactNode;
 }
 
-/** The store itself gave no usable answer. */
-export function StoreError({ kind, headingLevel, onRetry, busy, actions }: Props) {
+/** Replaces content that could not be loaded. */
+export function StoreError({ kind, headingLevel, query, actions }: Props) {
   return (
     <StatusPanel
       icon={<ClosedShopIcon />}
@@ -46,7 +46,7 @@ export function StoreError({ kind, headingLevel, onRetry, busy, actions }: Props
       headingLevel={headingLevel}
       actions={
         <>
-          <RetryButton onRetry={onRetry} busy={busy} />
+          <RetryButton onRetry={() => void query.refetch()} busy={query.isFetching} />
           {actions}
         </>
       }

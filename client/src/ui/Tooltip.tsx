@@ -1,16 +1,16 @@
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useId, useState } from 'react';
 
 interface Props {
-  /** The sentence that appears. */
+  /** Shown in the tooltip. */
   text: string;
   className?: string;
   children: ReactNode;
 }
 
 /**
- * Words with an explanation: on hover, on keyboard focus and on tap. It stays while the pointer is
- * on it, and Escape closes it. Its nearest positioned ancestor decides where it appears, so that a
- * narrow screen can give it the full width.
+ * Text with an explanation that opens on hover, focus and tap. It stays open while the pointer is
+ * over it, and Escape closes it (WCAG 1.4.13). It is placed by its nearest positioned ancestor, so
+ * that it can take the full width of a narrow screen.
  */
 export function Tooltip({ text, className = '', children }: Props) {
   const id = useId();
@@ -20,7 +20,7 @@ export function Tooltip({ text, className = '', children }: Props) {
     setHovered(false);
     setFocused(false);
   };
-  // A finger "leaves" when it lifts; its tap must not close what it opened.
+  // Touch sends pointerleave when the finger lifts, which would close what the tap has just opened.
   const onHover = (over: boolean) => (event: PointerEvent) => {
     if (event.pointerType === 'mouse') setHovered(over);
   };

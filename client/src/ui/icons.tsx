@@ -1,9 +1,18 @@
-/** Line drawings for the notices; decoration, hidden from assistive technology by their frame. */
+import type { ReactNode } from 'react';
 
-/** A shelf with one gap where a box should stand. */
-export function EmptyShelfIcon() {
+/** Line drawings for status panels. Decorative, hence hidden from assistive technology. */
+export function Illustration({ children }: { children: ReactNode }) {
   return (
     <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+      {children}
+    </svg>
+  );
+}
+
+/** A shelf with one gap where a box is missing. */
+export function EmptyShelfIcon() {
+  return (
+    <Illustration>
       <g fill="var(--sf-raised)" stroke="var(--sf-line-strong)" strokeWidth="2">
         <rect x="14" y="26" width="22" height="52" rx="3" />
         <rect x="38" y="32" width="18" height="46" rx="3" />
@@ -28,14 +37,14 @@ export function EmptyShelfIcon() {
       />
       <circle cx="80" cy="64" r="2" fill="var(--sf-accent)" />
       <path d="M4 80h152" stroke="var(--sf-line-strong)" strokeWidth="4" strokeLinecap="round" />
-    </svg>
+    </Illustration>
   );
 }
 
-/** A shop with its shutter down. */
+/** A closed shop with its shutter down. */
 export function ClosedShopIcon() {
   return (
-    <svg viewBox="0 0 160 96" width="160" height="96" fill="none" aria-hidden="true">
+    <Illustration>
       <path d="M30 34h100v50H30z" fill="var(--sf-raised)" />
       <path
         d="M38 44h84M38 53h84M38 62h84M38 71h84"
@@ -58,6 +67,6 @@ export function ClosedShopIcon() {
         strokeWidth="1.5"
       />
       <path d="M72 61.5h16" stroke="var(--sf-accent)" strokeWidth="2" strokeLinecap="round" />
-    </svg>
+    </Illustration>
   );
 }

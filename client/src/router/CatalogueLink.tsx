@@ -1,6 +1,6 @@
-import { Link } from '../router/Link';
+import { Link } from './Link';
 
-/** The way on from a page where there is nothing more to do. */
+/** The next step offered on a page where there is nothing left to do. */
 export function CatalogueLink() {
   return (
     <Link className="sf-button" href="/">

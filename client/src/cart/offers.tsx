@@ -1,22 +1,22 @@
 import { itemOfGame } from '../api/cart';
 import type { Overview } from '../api/overview';
-import { count } from '../overview/sentences';
 import { Link } from '../router/Link';
+import { formatNumber } from '../ui/format';
 import { AddToCart } from './AddToCart';
 import { credits } from './amounts';
 import { useCurrentOrder, useItem } from './hooks';
 import { quantityOf } from './operations';
 import { CART_PATH } from './path';
 
-/** From here down a visitor is told how many are left. */
+/** From this stock down, the exact number is shown. */
 const LOW_STOCK = 5;
 
-/** What a game costs, on its own page; nothing where it is not for sale. */
+/** Price, stock and button on a game's page; nothing if the game is not for sale. */
 export function GameOffer({ overview }: { overview: Overview }) {
   const itemId = itemOfGame(overview.id);
   const { data: item, isError } = useItem(itemId);
   const order = useCurrentOrder();
-  // Its place is kept: what is below must not jump when the price arrives.
+  // Reserves the height, so that the content below does not move when the price arrives.
   if (item === undefined && !isError) return <div className="offer offer--loading" />;
   if (!item) return null;
   const inCart = order.data ? quantityOf(order.data, itemId) : 0;
@@ -28,7 +28,7 @@ export function GameOffer({ overview }: { overview: Overview }) {
         <div className="offer__actions">
           {inCart > 0 && (
             <Link className="offer__in-cart" href={CART_PATH}>
-              {count(inCart)} in your cart
+              {formatNumber(inCart)} in your cart
             </Link>
           )}
           <AddToCart itemId={itemId} name={overview.name} item={item} />
@@ -38,7 +38,7 @@ export function GameOffer({ overview }: { overview: Overview }) {
   );
 }
 
-/** The same on a card of the catalogue. */
+/** The same on a catalogue card. */
 export function CardOffer({ overview, near }: { overview: Overview; near: boolean }) {
   const itemId = itemOfGame(overview.id);
   const { data: item, isError } = useItem(itemId, near);
@@ -56,5 +56,5 @@ export function CardOffer({ overview, near }: { overview: Overview; near: boolea
 
 function stockText(stock: number): string {
   if (stock === 0) return 'Sold out';
-  return stock <= LOW_STOCK ? `Only ${count(stock)} left` : 'In stock';
+  return stock <= LOW_STOCK ? `Only ${formatNumber(stock)} left` : 'In stock';
 }

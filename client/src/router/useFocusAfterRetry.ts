@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'react';
 import { focusMain } from './mainLandmark';
 
-/** When a retry succeeds its button vanishes; the keyboard goes on from the content that came. */
+/** A successful retry removes the focused button, so the focus moves to the new content. */
 export function useFocusAfterRetry(failed: boolean): void {
   const hadFailed = useRef(failed);
   useEffect(() => {
