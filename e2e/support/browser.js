@@ -1,4 +1,4 @@
-/** A real Chromium whose pages may talk to the store alone. */
+/** A real Chromium whose pages may send requests to allowed origins only. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -14,14 +14,14 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-/** A debug build on a busy machine is slow; nothing waits this long when all is well. */
+/** Generous, for a debug build on a busy machine. */
 export const TIMEOUT_MS = 15_000;
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 export async function launchBrowser() {
-  // Chromium also writes to its home and its own temporary folder.
+  // Chromium also writes to its home and temporary folders, so it gets its own.
   const home = temporaryFolder('browser');
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -38,8 +38,8 @@ export async function launchBrowser() {
 }
 
 /**
- * A browser for the tests of one file. Call it at the file's top. `open(url)` is a page in a profile
- * of its own; after each test its pages are closed and must have asked their own origins only.
+ * A browser for the tests of one file; call it at the top of the file. `open(url)` opens a page in a
+ * new profile. After each test all pages are closed, and must not have requested other origins.
  */
 export function useBrowser() {
   let browser;
@@ -56,7 +56,7 @@ export function useBrowser() {
   after(() => browser?.close());
 
   return {
-    /** `allowed`: further origins that the page may ask. */
+    /** `allowed`: further origins that the page may request. */
     async open(url, { viewport = DESKTOP, allowed = [], ...options } = {}) {
       const baseURL = new URL(url).origin;
       const context = await browser.newContext({ viewport, baseURL, ...options });

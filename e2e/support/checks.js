@@ -1,4 +1,4 @@
-/** Accessibility and layout checks that hold for every state of every page. */
+/** Accessibility and layout checks for every state of every page. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
-/** No violation of any axe rule; with `wcagOnly`, of WCAG A and AA. */
+/** No violation of any axe rule; with `wcagOnly`, of the WCAG A and AA rules. */
 export async function assertAccessible(page, { wcagOnly = false } = {}) {
   await page.evaluate(AXE);
   const violations = await page.evaluate(

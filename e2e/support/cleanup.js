@@ -1,4 +1,4 @@
-/** Whatever a run starts or makes is undone here, also when a test fails or the run is stopped. */
+/** Removes folders and ends processes of a run, even when a test fails or the run is interrupted. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const folders = new Set();
 const children = new Set();
 
-/** A fresh folder, gone by the end of the run. */
+/** A new folder that is removed at the end of the run. */
 export function temporaryFolder(purpose) {
   const folder = mkdtempSync(join(tmpdir(), `storefront-e2e-${purpose}-`));
   folders.add(folder);
@@ -14,12 +14,12 @@ export function temporaryFolder(purpose) {
 }
 
 export function removeFolder(folder) {
-  // A browser's last writes may race with the removal.
+  // Retries, because a browser's last writes may race with the removal.
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   folders.delete(folder);
 }
 
-/** Ends the child with the run, should nobody have done so before. */
+/** Kills the child at the end of the run if it is still running. */
 export function killAtExit(child) {
   children.add(child);
   child.once('exit', () => children.delete(child));

@@ -1,4 +1,4 @@
-/** Reading a page as its user does. */
+/** Finding and waiting for what a user sees on a page. */
 import assert from 'node:assert/strict';
 import { TIMEOUT_MS } from './browser.js';
 
@@ -6,12 +6,12 @@ export function heading(page, name) {
   return page.getByRole('heading', { level: 1, name });
 }
 
-/** Waits for the page's main heading; without a name, for that of a shown game. */
+/** Waits for the page's main heading; without a name, for that of a game. */
 export async function waitForHeading(page, name) {
   await (name ? heading(page, name) : page.locator('article h1')).waitFor();
 }
 
-/** The value beside a name in the facts list. */
+/** The value beside a name in the list of facts. */
 export function fact(page, name) {
   return page
     .locator('dl > div')
@@ -19,12 +19,12 @@ export function fact(page, name) {
     .locator('dd');
 }
 
-/** The text as a reader sees it: without what is hidden, with what CSS makes of it. */
+/** The rendered text: without hidden parts, and with CSS text transformations. */
 export async function visibleText(locator) {
   return (await locator.innerText()).trim();
 }
 
-/** Waits until the locator's visible text is exactly this; looks once a frame. */
+/** Waits until the locator's visible text is exactly `expected`; checks once per frame. */
 export async function waitForText(locator, expected) {
   await locator.waitFor();
   const deadline = Date.now() + TIMEOUT_MS;
@@ -45,7 +45,7 @@ export function waitForTitle(page, title) {
   return waitUntil(page, (expected) => document.title === expected, title);
 }
 
-/** Where the keyboard is: the accessible name, roughly, of the focused element. */
+/** The approximate accessible name of the focused element. */
 export function focusedName(page) {
   return page.evaluate(() => {
     const { activeElement: element } = document;

@@ -1,9 +1,9 @@
-/** What the tests of one file need: a running store and a browser. */
+/** A running store and a browser for the tests of one file. */
 import { after, before } from 'node:test';
 import { useBrowser } from './browser.js';
 import { startStorefront } from './storefront.js';
 
-/** Call it at the file's top. `flags` may be a function, for addresses known later. */
+/** Call it at the top of the file. `flags` may be a function, for addresses known only at run time. */
 export function useSite(flags = []) {
   const site = { store: undefined };
   before(async () => {

@@ -1,4 +1,4 @@
-/** The real program, in a fresh folder, on a free port. */
+/** Runs the real program in a new folder on a free port. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
@@ -8,11 +8,11 @@ import { killAtExit, removeFolder, temporaryFolder } from './cleanup.js';
 const BINARY = resolve(
   process.env.STOREFRONT_BIN ?? join(import.meta.dirname, '../../target/debug/storefront'),
 );
-/** The first start also makes the demo games. */
+/** The first start also installs the demo games. */
 const START_TIMEOUT_MS = 60_000;
 const READY = /^storefront is ready: open (http:\/\/[^/]+)\//;
 
-/** Starts a storefront with its demo games; `flags` are further ones of `serve`. */
+/** Starts a storefront with demo games; `flags` are further flags of `serve`. */
 export async function startStorefront(flags = []) {
   const folder = temporaryFolder('store');
   const store = new Storefront(folder, flags);
@@ -24,7 +24,7 @@ class Storefront {
   #folder;
   #flags;
   #child = null;
-  /** Such as `http://127.0.0.1:41234`; kept over restarts. */
+  /** For example `http://127.0.0.1:41234`; the same after a restart. */
   origin = '';
 
   constructor(folder, flags) {
@@ -48,7 +48,7 @@ class Storefront {
     return this.start(new URL(this.origin).host);
   }
 
-  /** As a power cut would. */
+  /** Kills it without a shutdown, like a crash. */
   kill() {
     return this.#end('SIGKILL');
   }
@@ -69,12 +69,12 @@ class Storefront {
     clearTimeout(killTimer);
   }
 
-  /** What the API answers, asked without the browser. */
+  /** A JSON response of the API, requested without the browser. */
   async get(path) {
     return (await this.#request(path)).json();
   }
 
-  /** Has the API do something, without the browser. */
+  /** Sends a POST to the API, without the browser. */
   async post(path) {
     await this.#request(path, { method: 'POST' });
   }
@@ -86,7 +86,7 @@ class Storefront {
   }
 }
 
-/** Settings of the machine must not leak into a test. */
+/** The environment without the program's settings, which would change the tests. */
 function withoutSettings(environment) {
   return Object.fromEntries(
     Object.entries(environment).filter(

@@ -1,8 +1,8 @@
-/** Small servers in the place of upstream services and of other teams' pages. */
+/** Small HTTP servers that act as upstreams or as another team's site. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
-/** Answers every request with `handler(request, response)`. */
+/** A server that handles each request with `handler(request, response)`. */
 export async function startServer(handler) {
   const server = createServer(handler);
   server.listen(0, '127.0.0.1');
@@ -17,7 +17,7 @@ export async function startServer(handler) {
   };
 }
 
-/** An address where nobody listens: a port that was free a moment ago. */
+/** An address that refuses connections: a port that was free a moment ago. */
 export async function unusedAddress() {
   const server = await startServer(() => {});
   await server.stop();
@@ -36,5 +36,5 @@ export function failing(_request, response) {
   response.end('broken');
 }
 
-/** Takes the request and never answers. */
+/** Accepts the request and never responds. */
 export function hanging() {}

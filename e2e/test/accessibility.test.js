@@ -8,7 +8,7 @@ import { hanging, startServer, unusedAddress } from '../support/upstream.js';
 
 const NARROW = { width: 320, height: 640 };
 
-/** Each state of the page: where it is and how to get there. */
+/** Each state of the page: its path and how to reach it. */
 const STATES = {
   'a game': ['/1', (page) => page.locator('[data-reviews=all] button').waitFor()],
   'a game with an open tooltip': [
@@ -26,7 +26,7 @@ const STATES = {
       await page.getByRole('link', { name: 'Previous' }).waitFor();
     },
   ],
-  'a complaint about a number': [
+  'an invalid game number': [
     '/1',
     async (page) => {
       await waitForHeading(page);
@@ -36,27 +36,27 @@ const STATES = {
     },
   ],
   'an empty cart': ['/cart', (page) => waitForHeading(page, 'Your cart is empty')],
-  'a cart that cannot be paid': ['/1', fillCart],
-  'an order paid and one refunded': ['/1', buyTwice],
-  'a missing game': ['/999999', (page) => waitForHeading(page, 'There is no game number 999999')],
-  'no game number': ['/portal', (page) => waitForHeading(page, 'That is no game number')],
+  'a cart without enough credit': ['/1', fillCart],
+  'a paid and a refunded order': ['/1', buyTwice],
+  'a missing game': ['/999999', (page) => waitForHeading(page, 'Game 999999 not found')],
+  'an unknown page': ['/portal', (page) => waitForHeading(page, 'Page not found')],
 };
 
 async function fillCart(page) {
   await page.getByRole('button', { name: 'Add to cart' }).click();
   await page.getByRole('link', { name: 'View cart' }).click();
   await page.getByRole('button', { name: 'Check out' }).click();
-  await page.getByText(/^You need/).waitFor();
+  await page.getByText(/^You still need \d/).waitFor();
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
 }
 
 async function buyTwice(page) {
   await fillCart(page);
   await page.getByRole('button', { name: 'Add 5,000 credits' }).click();
-  await page.getByText('Missing').waitFor({ state: 'hidden' });
+  await page.getByText('You still need', { exact: true }).waitFor({ state: 'hidden' });
   await page.getByRole('button', { name: 'Check out' }).click();
   await page.getByRole('button', { name: 'Cancel order' }).click();
-  await page.getByRole('button', { name: 'Yes, refund it' }).click();
+  await page.getByRole('button', { name: 'Yes, cancel it' }).click();
   await page.getByText('Cancelled and refunded').waitFor();
   await page.goto('/1');
   await page.getByRole('button', { name: 'Add to cart' }).click();
@@ -83,14 +83,14 @@ describe('the store', () => {
   for (const [name, [path, reachState]] of Object.entries(STATES))
     checkState(site, name, path, reachState);
 
-  test('a wide window', async () => {
+  test('a game in a wide window', async () => {
     const page = await site.openPage('/1', { viewport: { width: 1920, height: 1080 } });
     await STATES['a game'][1](page);
     await assertFitsWidth(page);
     await assertAccessible(page);
   });
 
-  test('nothing moves for those who do not want it', async () => {
+  test('nothing is animated with reduced motion', async () => {
     const page = await site.openPage('/', { reducedMotion: 'reduce' });
     await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
     const moving = await page.evaluate(() =>
@@ -105,7 +105,7 @@ describe('the store', () => {
   });
 });
 
-describe('upstream services down', () => {
+describe('upstreams down', () => {
   const site = useSite(async () => {
     const url = await unusedAddress();
     return ['--images-url', url, '--reviews-url', url];
@@ -114,18 +114,18 @@ describe('upstream services down', () => {
   checkState(site, 'the catalogue', '/', (page) => page.getByText('SV', { exact: true }).waitFor());
 });
 
-describe('waiting', () => {
+describe('loading', () => {
   let upstream;
   const site = useSite(async () => {
     upstream = await startServer(hanging);
     return ['--images-url', upstream.origin, '--reviews-url', upstream.origin];
   });
   after(() => upstream?.stop());
-  // The page's own skeletons are over at once: hold the answer back on its way.
+  // Responses are held back, because otherwise the skeletons disappear at once.
   for (const path of ['/', '/1']) {
     checkState(site, `the skeleton of ${path}`, '/portal', async (page) => {
       await page.route('**/api/overview**', () => {});
-      if (path === '/') await page.getByRole('link', { name: 'To the catalogue' }).click();
+      if (path === '/') await page.getByRole('link', { name: 'Browse all games' }).click();
       else {
         await page.getByLabel('Game number').fill('1');
         await page.getByLabel('Game number').press('Enter');
@@ -133,25 +133,25 @@ describe('waiting', () => {
       await page.getByRole('status').waitFor({ state: 'attached' });
     });
   }
-  checkState(site, 'a game whose reviews are late', '/1', (page) =>
+  checkState(site, 'a game whose reviews are loading', '/1', (page) =>
     waitForHeading(page, 'Stardew Valley'),
   );
 });
 
 describe('the store down', () => {
   const site = useSite();
-  checkState(site, 'the notice', '/1', async (page) => {
+  checkState(site, 'the error page', '/1', async (page) => {
     await waitForHeading(page);
     await page.route('**/api/overview**', (route) => route.abort());
     await page.getByLabel('Game number').fill('2');
     await page.getByLabel('Game number').press('Enter');
     await waitForHeading(page, 'The store cannot be reached');
   });
-  checkState(site, 'the notice of an answer without sense', '/1', async (page) => {
+  checkState(site, 'the error page for a malformed response', '/1', async (page) => {
     await waitForHeading(page);
     await page.route('**/api/overview**', (route) => route.fulfill({ json: [{ game_id: 'x' }] }));
     await page.getByLabel('Game number').fill('2');
     await page.getByLabel('Game number').press('Enter');
-    await waitForHeading(page, 'The store is out of order');
+    await waitForHeading(page, 'Something went wrong');
   });
 });

@@ -7,7 +7,7 @@ import { json, startServer } from '../support/upstream.js';
 
 const site = useSite();
 
-/** Another team's server: its pages, and what was requested of it besides. */
+/** Another team's server, and the URLs requested from it. */
 let hostServer;
 let html = '';
 const foreignRequests = [];
@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => hostServer?.stop());
 
-/** Styles that would wreck any guest that is not walled off. */
+/** Styles that would break an embedded component without style isolation. */
 const HOSTILE = `
   html { font-size: 62.5%; }
   body { margin: 0; color: #222; background: #fff; font: italic 700 9px/1 serif; letter-spacing: 2px;
@@ -30,7 +30,12 @@ const HOSTILE = `
   #overview { display: block !important; }
 `;
 
-function hostPage({ script, head = '', body = '<div id="overview">soon</div>', inHead = false }) {
+function hostPage({
+  script,
+  head = '',
+  body = '<div id="overview">Loading</div>',
+  inHead = false,
+}) {
   const tag = `<script src="${script}"></script>`;
   return `<!doctype html><html lang="en"><head><title>Another team</title><style>${HOSTILE}</style>
     ${head}${inHead ? tag : ''}</head><body><main><h1>Shop</h1>${body}</main>${inHead ? '' : tag}</body></html>`;
@@ -42,7 +47,7 @@ async function openHostPage(page, path = '/1') {
   return site.openUrl(`${hostServer.origin}${path}`, { allowed: [site.store.origin] });
 }
 
-// The skeleton has a heading too: "Loading the game …".
+// The skeleton has a heading too: "Loading game…".
 const overviewHeading = (page) =>
   page.locator('#overview').getByRole('heading', { level: 2, name: /^(?!Loading)/ });
 
@@ -72,7 +77,7 @@ for (const [how, options] of Object.entries({
   });
 }
 
-test('other teams’ pages get the overview alone, without the cart', async () => {
+test('other teams’ pages get only the overview, without the cart', async () => {
   const requested = [];
   const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` });
   page.on('request', (request) => requested.push(new URL(request.url()).pathname));
@@ -85,7 +90,7 @@ test('other teams’ pages get the overview alone, without the cart', async () =
   assert.equal(await page.getByRole('button', { name: /cart/i }).count(), 0);
 });
 
-test('the overview is of the game in the host page’s path', async () => {
+test('the overview shows the game in the host page’s path', async () => {
   const [game] = await site.store.get('/api/overview/42');
   const page = await openHostPage(
     { script: `${site.store.origin}/1/dist/bundle.js` },
@@ -94,7 +99,7 @@ test('the overview is of the game in the host page’s path', async () => {
   await waitForText(overviewHeading(page), game.game_name.replaceAll('_', ' '));
 });
 
-test('a host page can name the API itself', async () => {
+test('a host page can set the API’s URL', async () => {
   const [game] = await site.store.get('/api/overview/1');
   const api = await startServer((request, response) => {
     response.setHeader('access-control-allow-origin', '*');
@@ -115,7 +120,7 @@ test('a host page can name the API itself', async () => {
   }
 });
 
-test('neither side’s styles reach the other', async () => {
+test('styles of the host page and the overview do not affect each other', async () => {
   const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` });
   await overviewHeading(page).waitFor();
   const styles = await page.evaluate(() => {
@@ -146,7 +151,7 @@ test('neither side’s styles reach the other', async () => {
   });
 });
 
-test('the script adds no global name and needs no React of the page', async () => {
+test('the script adds no global and does not use the host page’s React', async () => {
   const globals = () => Object.getOwnPropertyNames(window).filter((name) => !/^\d+$/.test(name));
   html = hostPage({
     script: `${site.store.origin}/dist/bundle.js`,
@@ -169,8 +174,8 @@ test('the script adds no global name and needs no React of the page', async () =
   );
 });
 
-describe('a page that is not made for it', () => {
-  test('without the element nothing happens', async () => {
+describe('a host page with an error', () => {
+  test('without the element the script does nothing', async () => {
     const errors = [];
     const page = await openHostPage({
       script: `${site.store.origin}/dist/bundle.js`,
@@ -182,25 +187,25 @@ describe('a page that is not made for it', () => {
     assert.match(await visibleText(page.getByRole('main')), /^SHOP\s*HI$/);
   });
 
-  test('loaded twice it mounts once', async () => {
+  test('a script loaded twice mounts once', async () => {
     const script = `${site.store.origin}/dist/bundle.js`;
     const page = await openHostPage({ script, head: `<script src="${script}"></script>` });
     await overviewHeading(page).waitFor();
     assert.equal(await page.locator('#overview > div').count(), 1);
   });
 
-  test('a path without a game number is said in words', async () => {
+  test('a path without a game number shows a message', async () => {
     const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` }, '/shop');
-    await waitForText(overviewHeading(page), 'That is no game number');
+    await waitForText(overviewHeading(page), 'Game not found');
   });
 
-  test('a missing game is said in words', async () => {
+  test('a missing game shows a message', async () => {
     const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` }, '/999999');
-    await waitForText(overviewHeading(page), 'There is no game number 999999');
+    await waitForText(overviewHeading(page), 'Game 999999 not found');
   });
 });
 
-test('a strict content security policy does not undress it', async () => {
+test('the styles work under a strict content security policy', async () => {
   const policy = `default-src 'none'; script-src ${site.store.origin}; connect-src ${site.store.origin}; img-src ${site.store.origin}`;
   html = `<!doctype html><html lang="en"><head><title>Strict</title>
     <meta http-equiv="Content-Security-Policy" content="${policy}"></head>
@@ -215,7 +220,7 @@ test('a strict content security policy does not undress it', async () => {
   assert.equal(background, 'rgb(22, 18, 31)');
 });
 
-test('on a plain page it is accessible', async () => {
+test('the overview is accessible on a plain page', async () => {
   html = `<!doctype html><html lang="en"><head><title>Plain</title></head><body><main><h1>Shop</h1>
     <div id="overview"></div></main><script src="${site.store.origin}/dist/bundle.js"></script></body></html>`;
   const page = await site.openUrl(`${hostServer.origin}/1`, { allowed: [site.store.origin] });

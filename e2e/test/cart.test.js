@@ -11,7 +11,10 @@ const VISITOR_KEY = 'storefront.visitor';
 const button = (page, name) => page.getByRole('button', { name });
 const cartButton = (page) => page.getByRole('banner').getByRole('link', { name: /^Cart/ });
 const line = (page, name) =>
-  page.getByRole('region', { name: 'In the cart' }).getByRole('listitem').filter({ hasText: name });
+  page
+    .getByRole('region', { name: 'Games in your cart' })
+    .getByRole('listitem')
+    .filter({ hasText: name });
 const sum = (page, name) =>
   page
     .locator('.summary dl > div')
@@ -22,20 +25,20 @@ async function waitForCount(page, number) {
   await waitForText(cartButton(page), number === 0 ? '' : String(number));
 }
 
-/** Puts a game into the cart on its own page. */
+/** Adds a game to the cart on its own page. */
 async function add(page, id) {
   await page.goto(`/${id}`);
   await button(page, 'Add to cart').click();
-  await page.getByText('is in your cart.').waitFor();
+  await page.getByText('was added to your cart.').waitFor();
 }
 
-/** A page of the cart with a game in it and enough credit. */
+/** The cart page with one game and enough credit. */
 async function readyToPay(id = 1) {
   const page = await site.openPage(`/${id}`);
   await add(page, id);
   await page.getByRole('link', { name: 'View cart' }).click();
   await button(page, 'Add 20,000 credits').click();
-  await waitForText(sum(page, 'Your credit'), '20,000 credits');
+  await waitForText(sum(page, 'Your balance'), '20,000 credits');
   return page;
 }
 
@@ -52,22 +55,22 @@ async function creditOf(page) {
   return (await site.store.get(`/payment/find_user/${user}`)).credit;
 }
 
-test('nothing is made for a visitor who only looks', async () => {
+test('no user is created for a visitor who only browses', async () => {
   const page = await site.openPage('/');
-  await button(page, 'Add Stardew Valley to the cart').waitFor();
+  await button(page, 'Add Stardew Valley to cart').waitFor();
   await page.goto('/cart');
   await waitForHeading(page, 'Your cart is empty');
   assert.equal(await visitorOf(page), null);
 });
 
-test('games are put into the cart on their page and from the catalogue', async () => {
+test('games are added on their page and in the catalogue', async () => {
   const { price } = await site.store.get('/stock/find/1');
   const page = await site.openPage('/1');
   await waitForText(page.locator('.offer__price'), `${price.toLocaleString('en-US')} credits`);
   await add(page, 1);
   await waitForCount(page, 1);
   await page.goto('/');
-  await button(page, 'Add Stardew Valley to the cart').click();
+  await button(page, 'Add Stardew Valley to cart').click();
   await waitForCount(page, 2);
   assert.equal(new URL(page.url()).pathname, '/');
   await page.reload();
@@ -85,19 +88,19 @@ test('a double click adds one', async () => {
   assert.deepEqual((await site.store.get(`/orders/find/${order}`)).items, [['1', 1]]);
 });
 
-test('quantities are changed and games removed', async () => {
+test('quantities can be changed and games removed', async () => {
   const page = await site.openPage('/1');
   await add(page, 1);
   await add(page, 2);
   await page.getByRole('link', { name: 'View cart' }).click();
   const [one, two] = [await site.store.get('/stock/find/1'), await site.store.get('/stock/find/2')];
   const stardew = line(page, 'Stardew Valley');
-  for (let n = 0; n < 3; n += 1) await button(stardew, 'One more').click();
+  for (let n = 0; n < 3; n += 1) await button(stardew, 'Increase quantity').click();
   await waitForText(stardew.locator('output'), '4');
   await waitForCount(page, 5);
   const total = (4 * one.price + two.price).toLocaleString('en-US');
-  await waitForText(sum(page, 'Total of 5 games'), `${total} credits`);
-  await button(stardew, 'One less').click();
+  await waitForText(sum(page, 'Total (5 games)'), `${total} credits`);
+  await button(stardew, 'Decrease quantity').click();
   await waitForCount(page, 4);
   await button(stardew, 'Remove Stardew Valley').click();
   await waitForCount(page, 1);
@@ -106,36 +109,38 @@ test('quantities are changed and games removed', async () => {
   await waitUntil(page, () => document.activeElement.id === 'main');
 });
 
-test('a visitor without credit gets some, pays, and takes it back', async () => {
+test('a visitor adds credit, pays and gets a refund', async () => {
   const { price, stock } = await site.store.get('/stock/find/1');
   const page = await site.openPage('/1');
   await add(page, 1);
   await page.getByRole('link', { name: 'View cart' }).click();
-  await waitForText(sum(page, 'Your credit'), '0 credits');
+  await waitForText(sum(page, 'Your balance'), '0 credits');
   await button(page, 'Check out').click();
-  await page.getByText(`You need ${price.toLocaleString('en-US')} credits more.`).waitFor();
+  await page.getByText(`You still need ${price.toLocaleString('en-US')} credits.`).waitFor();
   assert.equal(await stockOf(1), stock);
 
   await button(page, 'Add 5,000 credits').dblclick();
-  await waitForText(sum(page, 'Your credit'), '5,000 credits');
-  await page.getByText(/^You need/).waitFor({ state: 'hidden' });
+  await waitForText(sum(page, 'Your balance'), '5,000 credits');
+  await page.getByText(/^You still need \d/).waitFor({ state: 'hidden' });
   await button(page, 'Check out').dblclick();
   await waitForHeading(page, 'Thank you!');
   await waitForCount(page, 0);
-  await page.getByText(`Your credit: ${(5_000 - price).toLocaleString('en-US')} credits`).waitFor();
+  await page
+    .getByText(`Your balance: ${(5_000 - price).toLocaleString('en-US')} credits`)
+    .waitFor();
   assert.equal(await stockOf(1), stock - 1);
   assert.equal(await creditOf(page), 5_000 - price);
 
   await page.reload();
   await waitForHeading(page, 'Your cart is empty');
   await button(page, 'Cancel order').click();
-  await button(page, 'Yes, refund it').click();
+  await button(page, 'Yes, cancel it').click();
   await page.getByText('Cancelled and refunded').waitFor();
   assert.equal(await stockOf(1), stock);
   assert.equal(await creditOf(page), 5_000);
 });
 
-test('what is sold out cannot be added, and is named when it happens late', async () => {
+test('a sold-out game cannot be added, and blocks a checkout by name', async () => {
   const { overviews } = await site.store.get('/api/overview?limit=24');
   const stocks = await Promise.all(overviews.map(({ game_id }) => stockOf(game_id)));
   const soldOut = overviews[stocks.indexOf(0)];
@@ -147,11 +152,11 @@ test('what is sold out cannot be added, and is named when it happens late', asyn
   const name = (await site.store.get('/api/overview/3'))[0].game_name.replaceAll('_', ' ');
   await page.getByRole('link', { name: 'View cart' }).click();
   await button(page, 'Add 20,000 credits').click();
-  await waitForText(sum(page, 'Your credit'), '20,000 credits');
+  await waitForText(sum(page, 'Your balance'), '20,000 credits');
   await site.store.post(`/stock/subtract/3/${await stockOf(3)}`);
   await button(page, 'Check out').click();
   await page.getByText(`${name} is sold out.`).waitFor();
-  await waitForText(sum(page, 'Your credit'), '20,000 credits');
+  await waitForText(sum(page, 'Your balance'), '20,000 credits');
   await assertAccessible(page);
 });
 
@@ -183,7 +188,7 @@ describe('two tabs', () => {
     await waitForCount(one, 2);
   });
 
-  test('an order that is paid in the other one is said', async () => {
+  test('an order paid in the other tab is reported', async () => {
     const one = await readyToPay();
     const other = await one.context().newPage();
     await other.goto('/cart');
@@ -194,32 +199,32 @@ describe('two tabs', () => {
     await button(one, 'Cancel order').waitFor();
   });
 
-  test('nobody pays for what they have not seen', async () => {
+  test('an order changed in the other tab is not paid before it is displayed', async () => {
     const one = await readyToPay();
     const { order } = await visitorOf(one);
     await site.store.post(`/orders/addItem/${order}/2/1`);
     await button(one, 'Check out').click();
-    await one.getByText('Nothing was paid. Your cart has changed meanwhile').waitFor();
+    await one.getByText('You were not charged. Your cart has changed').waitFor();
     await waitForCount(one, 2);
     await button(one, 'Check out').click();
     await waitForHeading(one, 'Thank you!');
   });
 });
 
-describe('the store goes away', () => {
-  test('and a checkout is repeated when it is back', async () => {
+describe('the store becomes unreachable', () => {
+  test('before a checkout, which succeeds after the restart', async () => {
     const { price } = await site.store.get('/stock/find/1');
     const page = await readyToPay();
     await site.store.kill();
     await button(page, 'Check out').click();
-    await page.getByText('The store does not answer').waitFor();
+    await page.getByText('The store is not responding').waitFor();
     await site.store.restart();
     await button(page, 'Check out').click();
     await waitForHeading(page, 'Thank you!');
     assert.equal(await creditOf(page), 20_000 - price);
   });
 
-  test('after it has paid, before it could say so', async () => {
+  test('after the payment, before the response: charged once', async () => {
     const { price } = await site.store.get('/stock/find/1');
     const page = await readyToPay();
     let attempts = 0;
@@ -241,14 +246,14 @@ describe('the store goes away', () => {
       route.fulfill({ status: 503, headers: { 'retry-after': '1' }, body: '{}' }),
     );
     await button(page, 'Add to cart').click();
-    await page.getByText('The store cannot be reached at the moment. Please try again.').waitFor();
+    await page.getByText('The store cannot be reached right now. Please try again.').waitFor();
     await assertAccessible(page);
     await page.unroute('**/orders/addItem/**');
     await button(page, 'Add to cart').click();
     await page.getByText('1 in your cart').waitFor();
   });
 
-  test('and the cart is asked for', async () => {
+  test('before the cart is loaded', async () => {
     const page = await readyToPay();
     await page.route('**/orders/find/**', (route) => route.abort());
     await page.reload();
@@ -259,8 +264,8 @@ describe('the store goes away', () => {
   });
 });
 
-describe('what the browser remembers', () => {
-  test('of a store that began anew is dropped, kindly', async () => {
+describe('the visitor in local storage', () => {
+  test('is cleared with a message after a reset of the store', async () => {
     const page = await site.openPage('/1');
     await waitForHeading(page);
     await page.evaluate(
@@ -268,14 +273,14 @@ describe('what the browser remembers', () => {
       [VISITOR_KEY, '{"user":"gone","order":"gone","paid":[{"id":"gone","at":1}],"revision":1}'],
     );
     await page.goto('/cart');
-    await page.getByText('The store has begun anew since your last visit').waitFor();
+    await page.getByText('The store was reset since your last visit').waitFor();
     await waitForHeading(page, 'Your cart is empty');
     await assertAccessible(page);
     await add(page, 1);
     await waitForCount(page, 1);
   });
 
-  test('is nothing where the user forbids it, and the cart works all the same', async () => {
+  test('is kept in memory when the user forbids storage', async () => {
     const page = await site.openPage('/portal');
     await page.addInitScript(() => {
       Object.defineProperty(window, 'localStorage', {
@@ -286,25 +291,25 @@ describe('what the browser remembers', () => {
     });
     await add(page, 1);
     await page.getByRole('link', { name: 'View cart' }).click();
-    await page.getByText(/last until you close or reload it/).waitFor();
+    await page.getByText(/will be lost when you close or reload it/).waitFor();
     await button(page, 'Add 5,000 credits').click();
-    await waitForText(sum(page, 'Your credit'), '5,000 credits');
+    await waitForText(sum(page, 'Your balance'), '5,000 credits');
     await button(page, 'Check out').click();
     await waitForHeading(page, 'Thank you!');
   });
 });
 
-test('all of it on a phone', async () => {
+test('the whole purchase on a phone', async () => {
   const page = await site.openPage('/', { viewport: PHONE, hasTouch: true });
-  await button(page, 'Add Stardew Valley to the cart').tap();
-  await page.getByText('Stardew Valley is in your cart.').waitFor();
+  await button(page, 'Add Stardew Valley to cart').tap();
+  await page.getByText('Stardew Valley was added to your cart.').waitFor();
   await assertFitsWidth(page);
   await page.getByRole('link', { name: 'View cart' }).tap();
   await waitForHeading(page, 'Cart');
-  await button(page, 'One more').tap();
+  await button(page, 'Increase quantity').tap();
   await waitForText(page.locator('output'), '2');
   await button(page, 'Add 5,000 credits').tap();
-  await waitForText(sum(page, 'Your credit'), '5,000 credits');
+  await waitForText(sum(page, 'Your balance'), '5,000 credits');
   await assertFitsWidth(page);
   await assertAccessible(page);
   await button(page, 'Check out').tap();

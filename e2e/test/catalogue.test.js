@@ -14,14 +14,14 @@ async function names(page) {
   return cards(page).allInnerTexts();
 }
 
-/** The names that the API has for this page of the catalogue. */
+/** The names on this page of the catalogue according to the API. */
 async function catalogueAt(after) {
   const query = after === null ? '' : `&after=${encodeURIComponent(after)}`;
   const { overviews, next: cursor } = await site.store.get(`/api/overview?limit=24${query}`);
   return { names: overviews.map((game) => game.game_name.replaceAll('_', ' ')), next: cursor };
 }
 
-test('the catalogue is leafed through, forward and back, and survives a reload', async () => {
+test('paging forward and back works, also after a reload', async () => {
   const first = await catalogueAt(null);
   const second = await catalogueAt(first.next);
   const third = await catalogueAt(second.next);
@@ -54,7 +54,7 @@ test('the catalogue is leafed through, forward and back, and survives a reload',
   assert.deepEqual(await names(page), first.names);
 });
 
-test('a page of the catalogue can be opened by its address', async () => {
+test('a page of the catalogue can be opened by its URL', async () => {
   const first = await catalogueAt(null);
   const page = await site.openPage(`/?after=${encodeURIComponent(first.next)}`);
   assert.deepEqual(await names(page), (await catalogueAt(first.next)).names);
@@ -63,10 +63,10 @@ test('a page of the catalogue can be opened by its address', async () => {
   assert.deepEqual(await names(page), first.names);
 });
 
-test('the last page says that it is the last', async () => {
+test('the last page is marked as the last', async () => {
   const page = await site.openPage(`/?after=${encodeURIComponent(await lastCursor())}`);
   await cards(page).first().waitFor();
-  await page.getByText('The end').waitFor();
+  await page.getByText('Last page').waitFor();
   assert.equal(await next(page).count(), 0);
 });
 
@@ -76,7 +76,7 @@ async function lastCursor() {
   return cursor;
 }
 
-test('a card leads to its game, and back leads to the shelf', async () => {
+test('a card leads to its game, and going back leads to the same page', async () => {
   const page = await site.openPage('/');
   await next(page).click();
   await waitForTitle(page, 'Catalogue, page 2 · Storefront');
@@ -88,7 +88,7 @@ test('a card leads to its game, and back leads to the shelf', async () => {
   await waitForTitle(page, 'Catalogue, page 2 · Storefront');
 });
 
-test('banners come as their cards come near', async () => {
+test('banners load when their cards are near the viewport', async () => {
   const page = await site.openPage('/');
   const last = page.getByRole('main').getByRole('listitem').last();
   assert.equal(await last.locator('img').count(), 0);
@@ -96,9 +96,9 @@ test('banners come as their cards come near', async () => {
   await last.locator('img').waitFor();
 });
 
-test('a cursor that the store does not know is no blank page', async () => {
+test('an invalid cursor shows an error page', async () => {
   const page = await site.openPage('/?after=no-such-cursor');
-  await waitForHeading(page, 'The store does not know this place');
+  await waitForHeading(page, 'Page not found');
   await page.getByRole('link', { name: 'First page' }).click();
   await cards(page).first().waitFor();
 });

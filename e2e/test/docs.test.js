@@ -29,7 +29,7 @@ test('the reference lists every route', async () => {
   assert.deepEqual(shown.toSorted(), listed.toSorted());
 });
 
-test('a route can be tried', async () => {
+test('a route can be tried out', async () => {
   const page = await site.openPage('/docs');
   const block = operations(page).filter({
     has: page.locator('[data-path="/api/overview/{game_id}"]'),
@@ -43,7 +43,7 @@ test('a route can be tried', async () => {
 });
 
 for (const viewport of [DESKTOP, PHONE]) {
-  // The viewer is not ours: held to WCAG, not to every good habit.
+  // A third-party viewer: only the WCAG rules apply, not all best practices.
   test(`the reference is accessible at ${viewport.width} px`, async () => {
     const page = await site.openPage('/docs', { viewport });
     await operations(page).first().waitFor();
@@ -56,7 +56,7 @@ for (const viewport of [DESKTOP, PHONE]) {
   });
 }
 
-test('the way back to the store', async () => {
+test('a link leads back to the store', async () => {
   const page = await site.openPage('/docs');
   await page.getByRole('link', { name: 'Catalogue' }).click();
   await waitForHeading(page, 'Catalogue');

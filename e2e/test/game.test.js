@@ -6,7 +6,7 @@ import { useSite } from '../support/site.js';
 
 const site = useSite();
 
-test('a game’s page shows all that the store knows', async () => {
+test('a game’s page shows all data of the store', async () => {
   const [game] = await site.store.get('/api/overview/1');
   const page = await site.openPage('/1');
   await waitForHeading(page, 'Stardew Valley');
@@ -19,16 +19,16 @@ test('a game’s page shows all that the store knows', async () => {
   await waitUntil(page, () => document.querySelector('article img').naturalWidth > 0);
 });
 
-test('a trailing slash is the same page', async () => {
+test('a trailing slash shows the same page', async () => {
   const page = await site.openPage('/1/');
   await waitForHeading(page, 'Stardew Valley');
 });
 
-test('every tag can be reached', async () => {
+test('every tag can be shown', async () => {
   const [game] = await site.store.get('/api/overview/1');
   const page = await site.openPage('/1', { viewport: { width: 320, height: 800 } });
   await waitForHeading(page);
-  const more = page.getByRole('button', { name: /more tags/ });
+  const more = page.getByRole('button', { name: /more tags?/ });
   if (game.tags.length > 6) await more.waitFor();
   if (await more.isVisible()) await more.click();
   const tags = page.locator('article ul li:not(:has(button))');
@@ -36,7 +36,7 @@ test('every tag can be reached', async () => {
   for (const tag of await tags.all()) assert.ok(await tag.isVisible());
 });
 
-test('a sentiment explains itself to mouse, keyboard and finger', async () => {
+test('the tooltip of a sentiment opens by mouse, keyboard and touch', async () => {
   const explained = /^(\d+% of the [\d,]+ user reviews .+ are positive\.|The only user review .+)$/;
   const page = await site.openPage('/1', { hasTouch: true });
   await waitForHeading(page);
@@ -67,7 +67,7 @@ test('an open tooltip stays inside a narrow window', async () => {
   assert.ok(box.x >= 0 && box.x + box.width <= 320, JSON.stringify(box));
 });
 
-test('a game that is changed is shown changed after a reload', async () => {
+test('a changed game is shown after a reload', async () => {
   const page = await site.openPage('/3');
   await waitForHeading(page);
   await fetch(`${site.store.origin}/api/overview/3`, {

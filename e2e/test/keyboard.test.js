@@ -5,7 +5,7 @@ import { useSite } from '../support/site.js';
 
 const site = useSite();
 
-/** Tabs on until the focus is on what `name` matches. */
+/** Presses Tab until the focused element's name matches. */
 async function tabTo(page, name) {
   const skipped = [];
   for (let presses = 0; presses < 60; presses += 1) {
@@ -17,7 +17,7 @@ async function tabTo(page, name) {
   assert.fail(`${name} is not reached; skipped ${skipped.join(' | ')}`);
 }
 
-/** The focus must be seen: an outline on the element, or on the card or field that it is part of. */
+/** The focus must be visible: an outline on the element, its card or its form. */
 async function assertVisibleFocus(page) {
   const outlined = await page.evaluate(() => {
     const hasOutline = (element) => {
@@ -30,11 +30,11 @@ async function assertVisibleFocus(page) {
   assert.ok(outlined, `no visible focus on ${await focusedName(page)}`);
 }
 
-test('the store is walked with the keyboard alone', async () => {
+test('the store can be browsed with the keyboard alone', async () => {
   const page = await site.openPage('/');
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
 
-  await tabTo(page, /^Skip to the content$/);
+  await tabTo(page, /^Skip to content$/);
   await page.keyboard.press('Enter');
   await tabTo(page, /^Stardew Valley$/);
   await page.keyboard.press('Enter');
@@ -48,7 +48,7 @@ test('the store is walked with the keyboard alone', async () => {
   await page.keyboard.press('Escape');
   await page.getByRole('tooltip').waitFor({ state: 'hidden' });
 
-  // Alt+Left belongs to the browser's frame, which a driven browser lacks.
+  // Not Alt+Left, which is handled by browser UI that a headless browser lacks.
   await page.goBack();
   await waitForHeading(page, 'Catalogue');
   await waitUntil(page, () => document.activeElement.id === 'main');
@@ -58,16 +58,16 @@ test('the store is walked with the keyboard alone', async () => {
   await tabTo(page, /^. Previous$/);
 });
 
-test('a game is bought with the keyboard alone', async () => {
+test('a game can be bought with the keyboard alone', async () => {
   const page = await site.openPage('/1');
   await page.getByRole('button', { name: 'Add to cart' }).waitFor();
   await tabTo(page, /^Add to cart$/);
   await page.keyboard.press('Enter');
-  await page.getByText('Stardew Valley is in your cart.').waitFor();
+  await page.getByText('Stardew Valley was added to your cart.').waitFor();
   await tabTo(page, /^1 in your cart$/);
   await page.keyboard.press('Enter');
   await waitForHeading(page, 'Cart');
-  await page.getByText('Total of 1 game').waitFor();
+  await page.getByText('Total (1 game)').waitFor();
   await tabTo(page, /^Add 5,000 credits$/);
   await page.keyboard.press('Enter');
   await page.getByText('5,000 credits', { exact: true }).waitFor();
@@ -77,12 +77,12 @@ test('a game is bought with the keyboard alone', async () => {
   await waitUntil(page, () => document.activeElement.id === 'main');
   await tabTo(page, /^Cancel order$/);
   await page.keyboard.press('Enter');
-  await waitUntil(page, () => document.activeElement.textContent === 'Yes, refund it');
+  await waitUntil(page, () => document.activeElement.textContent === 'Yes, cancel it');
   await page.keyboard.press('Enter');
   await page.getByText('Cancelled and refunded').waitFor();
 });
 
-test('the header is walked in the order it is read', async () => {
+test('the header’s focus order is its reading order', async () => {
   const page = await site.openPage('/1');
   await waitForHeading(page, 'Stardew Valley');
   const order = [
@@ -91,7 +91,7 @@ test('the header is walked in the order it is read', async () => {
     /^Catalogue$/,
     /^API$/,
     /^$/,
-    /^Go to the game$/,
+    /^Go to game$/,
     /^Cart$/,
     /^Catalogue$/,
   ];
@@ -102,7 +102,7 @@ test('the header is walked in the order it is read', async () => {
   }
 });
 
-test('hidden tags are opened and closed with the keyboard', async () => {
+test('hidden tags can be shown and hidden with the keyboard', async () => {
   await fetch(`${site.store.origin}/api/overview/2`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },

@@ -5,19 +5,19 @@ import { useSite } from '../support/site.js';
 
 const site = useSite();
 
-test('a number without a game', async () => {
+test('a number without a game shows a message', async () => {
   const page = await site.openPage('/999999');
-  await waitForHeading(page, 'There is no game number 999999');
-  assert.equal(await page.title(), 'No such game · Storefront');
-  await page.getByRole('link', { name: 'To the catalogue' }).click();
+  await waitForHeading(page, 'Game 999999 not found');
+  assert.equal(await page.title(), 'Game not found · Storefront');
+  await page.getByRole('link', { name: 'Browse all games' }).click();
   await waitForHeading(page, 'Catalogue');
 });
 
 for (const path of ['/portal', '/1.5', '/99999999999', '/%F0%9F%8E%AE']) {
-  test(`${path} is no game number, and nobody is asked for it`, async () => {
+  test(`${path} is not a page, and the API is not requested`, async () => {
     const page = await site.openPage(path);
-    await waitForHeading(page, 'That is no game number');
-    await waitForTitle(page, 'No such game · Storefront');
+    await waitForHeading(page, 'Page not found');
+    await waitForTitle(page, 'Page not found · Storefront');
     const requested = await page.evaluate(() =>
       performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname),
     );
@@ -28,10 +28,10 @@ for (const path of ['/portal', '/1.5', '/99999999999', '/%F0%9F%8E%AE']) {
   });
 }
 
-test('a game that is removed while it is shown is missing after a reload', async () => {
+test('a game removed while it is shown is missing after a reload', async () => {
   const page = await site.openPage('/9');
   await waitForHeading(page);
   await fetch(`${site.store.origin}/api/overview/9`, { method: 'DELETE' });
   await page.reload();
-  await waitForHeading(page, 'There is no game number 9');
+  await waitForHeading(page, 'Game 9 not found');
 });

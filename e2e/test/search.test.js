@@ -16,22 +16,22 @@ test('a game is found by its number', async () => {
   assert.equal(await field(page).inputValue(), '');
 });
 
-test('the button does the same', async () => {
+test('the button works like the Enter key', async () => {
   const page = await site.openPage('/7');
   await waitForHeading(page);
   await field(page).fill('1');
-  await page.getByRole('button', { name: 'Go to the game' }).click();
+  await page.getByRole('button', { name: 'Go to game' }).click();
   await waitForHeading(page, 'Stardew Valley');
 });
 
 for (const [input, message] of [
-  ['', /Type a game number/],
+  ['', /Enter a game number/],
   ['portal', /whole number/],
   ['4.2', /whole number/],
   ['1e3', /whole number/],
   ['99999999999', /2,147,483,647/],
 ]) {
-  test(`"${input}" is answered in words, without leaving the page`, async () => {
+  test(`"${input}" shows an error without leaving the page`, async () => {
     const page = await site.openPage('/1');
     await waitForHeading(page);
     await field(page).fill(input);
@@ -44,9 +44,9 @@ for (const [input, message] of [
   });
 }
 
-test('a number without a game leads to the page that says so', async () => {
+test('a number without a game leads to the "not found" page', async () => {
   const page = await site.openPage('/');
   await field(page).fill('2147483647');
   await field(page).press('Enter');
-  await waitForHeading(page, 'There is no game number 2147483647');
+  await waitForHeading(page, 'Game 2147483647 not found');
 });

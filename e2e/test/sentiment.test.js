@@ -5,7 +5,7 @@ import { json, startServer } from '../support/upstream.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Positive reviews and all reviews, recent ones and older ones, by game. */
+/** By game: the number of positive and of all reviews, for recent and for older ones. */
 const GAMES = {
   1: {
     recent: [75, 100],

@@ -5,7 +5,7 @@ import { useSite } from '../support/site.js';
 const site = useSite();
 const UNREACHABLE = 'The store cannot be reached';
 
-test('a store that goes away and comes back', async () => {
+test('the page recovers when the store is restarted', async () => {
   const page = await site.openPage('/');
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
 
@@ -23,13 +23,13 @@ test('a store that goes away and comes back', async () => {
   await site.store.restart();
   await page.keyboard.press('Enter');
   await waitForHeading(page);
-  // The button is gone; the keyboard goes on from the content.
+  // The button no longer exists, so the focus must be on the content.
   await waitUntil(page, () => document.activeElement.id === 'main');
   await page.goBack();
   await page.getByText('Page 2').waitFor();
 });
 
-test('the button keeps the keyboard while it tries', async () => {
+test('the retry button keeps the focus while it retries', async () => {
   const page = await site.openPage('/');
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
   await site.store.kill();

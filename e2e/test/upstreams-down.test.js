@@ -14,28 +14,28 @@ async function startUpstream(handler) {
 }
 
 for (const [failure, address] of Object.entries({
-  'nobody listens': unusedAddress,
-  'they fail': () => startUpstream(failing),
-  'they never answer': () => startUpstream(hanging),
-  'they answer nonsense': () => startUpstream(json({ nonsense: true })),
+  'connection refused': unusedAddress,
+  'status 500': () => startUpstream(failing),
+  'no response': () => startUpstream(hanging),
+  'malformed response': () => startUpstream(json({ nonsense: true })),
 })) {
-  describe(`with upstream services down (${failure})`, () => {
+  describe(`upstreams down: ${failure}`, () => {
     const site = useSite(async () => {
       const url = await address();
       return ['--images-url', url, '--reviews-url', url];
     });
 
-    test('the game’s page does without them', async () => {
+    test('the game’s page works without them', async () => {
       const [game] = await site.store.get('/api/overview/1');
       const page = await site.openPage('/1');
       await waitForHeading(page, 'Stardew Valley');
       await waitForText(fact(page, 'Publisher'), game.publisher);
-      await page.getByRole('img', { name: 'Banner of Stardew Valley (no picture)' }).waitFor();
+      await page.getByRole('img', { name: 'Banner of Stardew Valley (no image)' }).waitFor();
       await page.getByText('Not available right now.').waitFor();
       await page.getByRole('button', { name: 'Try again' }).waitFor();
     });
 
-    test('the catalogue does too', async () => {
+    test('the catalogue works without them', async () => {
       const page = await site.openPage('/');
       await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
       await page.locator('main li:first-child', { hasText: 'SV' }).waitFor();
@@ -45,27 +45,27 @@ for (const [failure, address] of Object.entries({
   });
 }
 
-describe('a picture that cannot be loaded', () => {
+describe('an image that cannot be loaded', () => {
   const site = useSite(async () => [
     '--images-url',
     await startUpstream(json('/no/such/picture.png')),
   ]);
 
-  test('is replaced too', async () => {
+  test('is replaced by a placeholder', async () => {
     const page = await site.openPage('/1');
-    await page.getByRole('img', { name: /no picture/ }).waitFor();
+    await page.getByRole('img', { name: /no image/ }).waitFor();
     await page.locator('[data-reviews=all]').waitFor();
   });
 });
 
-describe('reviews that come back', () => {
+describe('reviews that become available', () => {
   let broken = true;
   const site = useSite(async () => [
     '--reviews-url',
     await startUpstream((request, response) => (broken ? failing : json([]))(request, response)),
   ]);
 
-  test('are shown on the next try', async () => {
+  test('are shown after a retry', async () => {
     const page = await site.openPage('/1');
     await page.getByText('Not available right now.').waitFor();
     broken = false;

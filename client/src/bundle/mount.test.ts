@@ -27,7 +27,7 @@ function shown(): string | null | undefined {
 
 test('replaces the container’s children and requests the given API', async () => {
   mountOverview(container(), 'http://store.example', '/7/reviews');
-  await waitFor(() => expect(shown()).toContain('There is no game number 7'));
+  await waitFor(() => expect(shown()).toContain('Game 7 not found'));
   expect(container().textContent).toBe('');
   expect(vi.mocked(fetch).mock.calls[0]?.[0]).toBe('http://store.example/api/overview/7');
 });
@@ -42,5 +42,5 @@ test('a second script on the same page has no effect', async () => {
 
 test('a page whose path has no game number shows a message', async () => {
   mountOverview(container(), 'http://store.example', '/shop');
-  await waitFor(() => expect(shown()).toContain('That is no game number'));
+  await waitFor(() => expect(shown()).toContain('Game not found'));
 });

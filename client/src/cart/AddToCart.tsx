@@ -35,7 +35,7 @@ export function AddToCart({ itemId, name, item, compact = false }: Props) {
       type="button"
       className={`sf-button add ${compact ? 'add--compact' : ''}`}
       aria-disabled={!enabled}
-      aria-label={compact ? `Add ${name} to the cart` : undefined}
+      aria-label={compact ? `Add ${name} to cart` : undefined}
       data-added={done || undefined}
       onClick={enabled ? () => run() : undefined}
     >
@@ -47,7 +47,7 @@ export function AddToCart({ itemId, name, item, compact = false }: Props) {
 }
 
 function buttonLabel(busy: boolean, done: boolean, allInCart: boolean): string {
-  if (busy) return 'Adding …';
+  if (busy) return 'Adding…';
   if (done) return 'Added';
-  return allInCart ? 'All in your cart' : 'Add to cart';
+  return allInCart ? 'No more in stock' : 'Add to cart';
 }

@@ -14,7 +14,7 @@ const MAX_QUANTITY = 99;
 
 export function CartLines({ order }: { order: Order }) {
   return (
-    <section className="cart__lines" aria-label="In the cart">
+    <section className="cart__lines" aria-label="Games in your cart">
       <List>
         {order.lines.map((line) => (
           <CartLine key={line.item} line={line} />
@@ -41,7 +41,7 @@ function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
         {price !== undefined && <p className="line__price">{credits(price)} each</p>}
         {stock !== undefined && target > stock && (
           <p className="line__error">
-            {stock === 0 ? 'Sold out: please remove it.' : `Only ${formatNumber(stock)} left.`}
+            {stock === 0 ? 'Sold out. Please remove it.' : `Only ${formatNumber(stock)} left.`}
           </p>
         )}
         {error && (
@@ -51,11 +51,15 @@ function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
         )}
       </div>
       <fieldset className="stepper">
-        <legend className="sf-visually-hidden">How many of {name}</legend>
-        <Step label="One less" symbol="−" onStep={target > 1 ? () => set(target - 1) : undefined} />
+        <legend className="sf-visually-hidden">Quantity of {name}</legend>
+        <Step
+          label="Decrease quantity"
+          symbol="−"
+          onStep={target > 1 ? () => set(target - 1) : undefined}
+        />
         <output className="stepper__count">{formatNumber(target)}</output>
         <Step
-          label="One more"
+          label="Increase quantity"
           symbol="+"
           onStep={target < max ? () => set(target + 1) : undefined}
         />

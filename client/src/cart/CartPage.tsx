@@ -51,11 +51,11 @@ export function CartPage() {
       )}
       {!visitors.persistent && (
         <p className="cart__storage-note">
-          Your browser does not keep anything for this page: cart and orders last until you close or
-          reload it.
+          Your browser does not store data for this page. Your cart and orders will be lost when you
+          close or reload it.
         </p>
       )}
-      {paid.length > 0 && <OrderHistory orders={paid} hideCredit={filled} />}
+      {paid.length > 0 && <OrderHistory orders={paid} hideBalance={filled} />}
     </div>
   );
 }
@@ -68,7 +68,7 @@ function Empty() {
       headingLevel={1}
       actions={<CatalogueLink />}
     >
-      Games that you add to it wait here.
+      Games you add to your cart appear here.
     </StatusPanel>
   );
 }
@@ -92,7 +92,7 @@ function Loading() {
     <div aria-busy="true">
       <h1 className="page-title">Cart</h1>
       <p className="sf-visually-hidden" role="status">
-        Loading the cart …
+        Loading cart…
       </p>
       <div className="cart__columns">
         <div className="sf-skeleton cart__skeleton" />

@@ -27,7 +27,7 @@ export function MessageBar() {
             </Link>
           )}
           <button type="button" className="message__close" onClick={() => showMessage(null)}>
-            <span className="sf-visually-hidden">Close this message</span>
+            <span className="sf-visually-hidden">Dismiss message</span>
             <svg viewBox="0 0 20 20" width="16" height="16" fill="none" aria-hidden="true">
               <path
                 d="m5 5 10 10M15 5 5 15"

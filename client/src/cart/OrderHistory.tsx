@@ -20,17 +20,17 @@ const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 
 interface Props {
   orders: readonly PaidOrder[];
   /** True where the page already shows it. */
-  hideCredit: boolean;
+  hideBalance: boolean;
 }
 
-export function OrderHistory({ orders, hideCredit }: Props) {
+export function OrderHistory({ orders, hideBalance }: Props) {
   const [shown, setShown] = useState(PAGE_SIZE);
   const { data: credit } = useCredit(useVisitor().user);
   return (
     <section className="history" aria-labelledby="history">
       <header className="history__header">
         <h2 id="history">Your orders</h2>
-        {!hideCredit && typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
+        {!hideBalance && typeof credit === 'number' && <p>Your balance: {credits(credit)}</p>}
       </header>
       <List>
         {orders.slice(0, shown).map(({ id, at }) => (
@@ -43,7 +43,7 @@ export function OrderHistory({ orders, hideCredit }: Props) {
           className="sf-button sf-button--secondary"
           onClick={() => setShown(shown + PAGE_SIZE)}
         >
-          Older orders
+          Show older orders
         </button>
       )}
     </section>
@@ -111,7 +111,7 @@ function OrderStatus({ order }: { order: Order }) {
   const { run, busy, error } = useAction(async () => {
     await operations.cancel(order.id);
     showMessage({
-      text: `Refunded: ${credits(order.total)} are back in your credit.`,
+      text: `${credits(order.total)} ${order.total === 1 ? 'was' : 'were'} returned to your balance.`,
       tone: 'good',
     });
     refreshItems();
@@ -129,10 +129,10 @@ function OrderStatus({ order }: { order: Order }) {
             aria-disabled={busy}
             onClick={() => run()}
           >
-            {busy ? 'Refunding …' : 'Yes, refund it'}
+            {busy ? 'Cancelling…' : 'Yes, cancel it'}
           </button>
           <button type="button" className="sf-link" onClick={() => setConfirmation('kept')}>
-            Keep it
+            Keep order
           </button>
         </>
       ) : (
@@ -148,7 +148,7 @@ function OrderStatus({ order }: { order: Order }) {
           </button>
         </>
       )}
-      <ErrorBox>{error && `It was not cancelled. ${explainError(error)}`}</ErrorBox>
+      <ErrorBox>{error && `Your order was not cancelled. ${explainError(error)}`}</ErrorBox>
     </div>
   );
 }

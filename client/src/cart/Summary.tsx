@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import type { Order } from '../api/cart';
 import { errorKind } from '../api/errors';
-import { formatNumber } from '../ui/format';
+import { formatNumber, plural } from '../ui/format';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
 import { ErrorBox } from './ErrorBox';
@@ -13,7 +13,7 @@ import { quantityOf, Refusal, type Shortage } from './operations';
 /** Amounts that a visitor of the demo store can add. */
 const DEMO_CREDIT_AMOUNTS = [1_000, 5_000, 20_000];
 
-/** The total, the visitor's credit, and the buttons that add credit and check out. */
+/** The total, the visitor's balance, and the buttons that add credits and check out. */
 export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order) => void }) {
   const { operations } = useCart();
   const refreshItems = useRefreshItems();
@@ -32,13 +32,13 @@ export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order
   return (
     <section className="sf-panel summary" aria-label="Checkout">
       <dl className="summary__sums">
-        <Sum name={`Total of ${games(totalQuantity(order.lines))}`} amount={order.total} strong />
-        <Sum name="Your credit" amount={credit} />
-        {shortfall > 0 && <Sum name="Missing" amount={shortfall} shortfall />}
+        <Sum name={`Total (${games(totalQuantity(order.lines))})`} amount={order.total} strong />
+        <Sum name="Your balance" amount={credit} />
+        {shortfall > 0 && <Sum name="You still need" amount={shortfall} shortfall />}
       </dl>
       {currentCost !== null && currentCost !== order.total && (
         <p className="summary__note">
-          Prices have changed since you filled your cart. You pay those of then.
+          Some prices have changed since you filled your cart. You still pay the earlier prices.
         </p>
       )}
       <AddFunds />
@@ -48,7 +48,7 @@ export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order
         aria-disabled={checkout.busy}
         onClick={checkout.busy ? undefined : () => checkout.run(order)}
       >
-        {checkout.busy ? 'Paying …' : 'Check out'}
+        {checkout.busy ? 'Paying…' : 'Check out'}
       </button>
       <ErrorBox>
         {checkout.error &&
@@ -82,7 +82,7 @@ function AddFunds() {
   const funds = useAction((amount: number) => operations.addFunds(amount));
   return (
     <fieldset className="funds">
-      <legend>Add demo credit</legend>
+      <legend>Add demo credits</legend>
       <div className="funds__amounts">
         {DEMO_CREDIT_AMOUNTS.map((amount) => (
           <button
@@ -96,7 +96,7 @@ function AddFunds() {
           </button>
         ))}
       </div>
-      <ErrorBox>{funds.error && `No credit was added. ${explainError(funds.error)}`}</ErrorBox>
+      <ErrorBox>{funds.error && `No credits were added. ${explainError(funds.error)}`}</ErrorBox>
     </fieldset>
   );
 }
@@ -109,20 +109,20 @@ function describeCheckoutError(error: unknown, order: Order, shortfall: number):
     if (shortages.length === 0 && shortfall === 0) return null;
     return (
       <>
-        <p>Nothing was paid.</p>
+        <p>You were not charged.</p>
         <ul>
           {shortages.map((line) => (
             <ShortageLine key={line.item} {...line} />
           ))}
-          {shortfall > 0 && <li>You need {credits(shortfall)} more. Add some credit above.</li>}
+          {shortfall > 0 && <li>You still need {credits(shortfall)}. Add credits above.</li>}
         </ul>
       </>
     );
   }
   if (errorKind(error) === 'unreachable') {
-    return 'The store does not answer, so it is not known whether your order is paid. Check out again in a little while: you will be charged once.';
+    return 'The store is not responding, so we do not know whether your order was paid. Check out again in a moment; you will be charged only once.';
   }
-  return `Nothing was paid. ${explainError(error)}`;
+  return `You were not charged. ${explainError(error)}`;
 }
 
 function ShortageLine({ item, stock }: Shortage) {
@@ -131,7 +131,7 @@ function ShortageLine({ item, stock }: Shortage) {
     <li>
       {stock === 0
         ? `${name} is sold out.`
-        : `There are only ${formatNumber(stock)} of ${name} left.`}
+        : `Only ${plural(stock, 'copy', 'copies')} of ${name} left.`}
     </li>
   );
 }

@@ -52,7 +52,7 @@ async function refusalReasonOf(operation: Promise<unknown>) {
   return failure instanceof Refusal ? failure.reason : failure;
 }
 
-/** One of item 1 in the cart, and the credit for it. */
+/** One copy of item 1 in the cart, and enough credit. */
 async function readyToPay() {
   await operations.add('1');
   await operations.addFunds(500);
@@ -60,7 +60,7 @@ async function readyToPay() {
 }
 
 describe('adding', () => {
-  test('makes a user and an order on first need, and no others later', async () => {
+  test('creates a user and an order when first needed, and only once', async () => {
     await operations.add('1');
     await operations.add('1');
     const order = await operations.add('2');
@@ -71,30 +71,30 @@ describe('adding', () => {
     expect([store.users.size, store.orders.size]).toEqual([1, 1]);
   });
 
-  test('at once from two places makes one order', async () => {
+  test('concurrently from two tabs creates one order', async () => {
     const otherTab = newOperations();
     await Promise.all([operations.add('1'), otherTab.add('2'), operations.add('1')]);
     expect([store.users.size, store.orders.size]).toEqual([1, 1]);
     expect(current().total).toBe(230);
   });
 
-  test('whose answer is lost is seen to have happened', async () => {
+  test('succeeds if only the response was lost', async () => {
     store.failNext('addItem', 'after');
     expect(quantityOf(await operations.add('1'), '1')).toBe(1);
   });
 
-  test('that did not arrive is told, and adds nothing', async () => {
+  test('fails and adds nothing if the request was lost', async () => {
     await operations.add('1');
     store.failNext('addItem', 'before');
     expect(await errorOf(operations.add('1'))).toBeInstanceOf(ApiError);
     expect(quantityOf(current(), '1')).toBe(1);
   });
 
-  test('what is not for sale is refused', async () => {
+  test('is refused for an item that is not for sale', async () => {
     expect(await refusalReasonOf(operations.add('3'))).toBe('notForSale');
   });
 
-  test('after the order was paid elsewhere begins a new one', async () => {
+  test('creates a new order after the current one was paid elsewhere', async () => {
     const { id } = await readyToPay();
     await store.checkout(id);
     await operations.add('2');
@@ -103,7 +103,7 @@ describe('adding', () => {
     expect(events).toEqual(['alreadyPaid']);
   });
 
-  test('after the store has lost the order begins a new one', async () => {
+  test('creates a new order after the store has lost the current one', async () => {
     store.orders.delete((await readyToPay()).id);
     await operations.add('2');
     expect(current().lines).toEqual([{ item: '2', quantity: 1 }]);
@@ -111,7 +111,7 @@ describe('adding', () => {
     expect(events).toEqual(['cartLost']);
   });
 
-  test('in a store that has begun anew makes a new user, once', async () => {
+  test('creates one new user after a reset of the store', async () => {
     const displayed = await readyToPay();
     await operations.checkout(displayed);
     store.users.clear();
@@ -125,20 +125,20 @@ describe('adding', () => {
 });
 
 describe('quantities', () => {
-  test('are reached from wherever they are', async () => {
+  test('can be raised, lowered and set to zero', async () => {
     await operations.add('1');
     expect(quantityOf(await operations.setQuantity('1', 4), '1')).toBe(4);
     expect(quantityOf(await operations.setQuantity('1', 2), '1')).toBe(2);
     expect((await operations.setQuantity('1', 0)).lines).toEqual([]);
   });
 
-  test('asked for twice are reached once', async () => {
+  test('requested twice are set once', async () => {
     await operations.add('1');
     await Promise.all([operations.setQuantity('1', 3), operations.setQuantity('1', 3)]);
     expect(quantityOf(current(), '1')).toBe(3);
   });
 
-  test('half reached when the store goes away are told', async () => {
+  test('fail when the store becomes unreachable half way', async () => {
     await operations.setQuantity('1', 3);
     store.failNext('removeItem', 'before');
     expect(await errorOf(operations.setQuantity('1', 1))).toBeInstanceOf(ApiError);
@@ -147,7 +147,7 @@ describe('quantities', () => {
 });
 
 describe('a checkout', () => {
-  test('pays, empties the cart and enters the history', async () => {
+  test('pays, empties the cart and is added to the history', async () => {
     const displayed = await readyToPay();
     expect((await operations.checkout(displayed)).paid).toBe(true);
     expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: displayed.id }] });
@@ -155,14 +155,14 @@ describe('a checkout', () => {
     expect(store.items.get('1')?.stock).toBe(9);
   });
 
-  test('twice at once pays once', async () => {
+  test('sent twice concurrently pays once', async () => {
     const displayed = await readyToPay();
     await Promise.all([operations.checkout(displayed), operations.checkout(displayed)]);
     expect(credit()).toBe(400);
     expect(visitors.read().paid).toHaveLength(1);
   });
 
-  test.each(['before', 'after'] as const)('lost %s it was done is sent again', async (when) => {
+  test.each(['before', 'after'] as const)('lost %s it took effect is retried', async (when) => {
     const displayed = await readyToPay();
     store.failNext('checkout', when, 2);
     await operations.checkout(displayed);
@@ -170,7 +170,7 @@ describe('a checkout', () => {
     expect(sleep).toHaveBeenCalledTimes(2);
   });
 
-  test('that stays without an answer is left open, and may be repeated', async () => {
+  test('without any response leaves the order open and can be repeated', async () => {
     const displayed = await readyToPay();
     store.failNext('checkout', 'after', 4);
     expect(await errorOf(operations.checkout(displayed))).toMatchObject({ kind: 'unreachable' });
@@ -180,7 +180,7 @@ describe('a checkout', () => {
     expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: displayed.id }] });
   });
 
-  test('with too little credit is refused and changes nothing', async () => {
+  test('without enough credit is refused and changes nothing', async () => {
     await operations.add('1');
     expect(await errorOf(operations.checkout(current()))).toMatchObject({
       reason: 'insufficient',
@@ -189,7 +189,7 @@ describe('a checkout', () => {
     expect(current().paid).toBe(false);
   });
 
-  test('names every line of which there is too little', async () => {
+  test('names every line that exceeds the stock', async () => {
     await operations.setQuantity('2', 3);
     await operations.add('1');
     await operations.addFunds(1_000);
@@ -200,14 +200,14 @@ describe('a checkout', () => {
     expect(credit()).toBe(1_000);
   });
 
-  test('of a cart that another tab has changed is held back', async () => {
+  test('of an order changed by another tab is refused', async () => {
     const displayed = await readyToPay();
     await newOperations().add('2');
     expect(await refusalReasonOf(operations.checkout(displayed))).toBe('changed');
     expect(credit()).toBe(500);
   });
 
-  test('of an order that the store has lost is refused, and said', async () => {
+  test('of an order that the store has lost is refused and reported', async () => {
     const displayed = await readyToPay();
     store.orders.clear();
     expect(await refusalReasonOf(operations.checkout(displayed))).toBe('changed');
@@ -218,7 +218,7 @@ describe('a checkout', () => {
 
 describe('cancelling', () => {
   test.each([null, 'before', 'after'] as const)(
-    'returns the credit once, answer lost: %s',
+    'returns the credit once; response lost: %s',
     async (when) => {
       const displayed = await readyToPay();
       await operations.checkout(displayed);
@@ -249,7 +249,7 @@ describe('funds', () => {
   });
 });
 
-test('an order of the history that the store has lost is dropped; with its user, all are', async () => {
+test('an order that the store has lost is removed from the history; without its user, all are', async () => {
   for (let n = 0; n < 3; n += 1) await operations.checkout(await readyToPay());
   const [lost] = visitors.read().paid;
   await operations.removeFromHistory(lost?.id ?? '');
@@ -261,7 +261,7 @@ test('an order of the history that the store has lost is dropped; with its user,
   expect(events).toEqual(['storeReset']);
 });
 
-test('looking again settles an order that was paid and forgets a store that is gone', async () => {
+test('reconciling records a paid order, and clears the visitor after a reset of the store', async () => {
   const { id } = await readyToPay();
   await store.checkout(id);
   await operations.reconcile();

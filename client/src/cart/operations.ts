@@ -26,7 +26,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Something to tell the visitor that they did not ask for. */
+/** What an operation found out besides its result, to be shown to the visitor. */
 export type CartEvent = 'storeReset' | 'cartLost' | 'alreadyPaid';
 
 interface Options {
@@ -40,8 +40,8 @@ interface Options {
 const RETRY_DELAYS_MS = [500, 1_000, 2_000];
 
 /**
- * The operations of the cart. Each can be repeated safely: it reads the state before it writes, and
- * again when a response was lost, because the write may have happened. They run under a lock.
+ * The operations of the cart, one at a time. Each reads the state before it writes, and again after a
+ * lost response, because the write may have taken effect.
  */
 export class CartOperations {
   readonly #api: CartApi;

@@ -9,7 +9,7 @@ function stored(): VisitorStore {
   return new VisitorStore(() => localStorage);
 }
 
-test('is remembered by the next page', () => {
+test('is restored by the next page', () => {
   stored().change({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
   expect(stored().read()).toMatchObject({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
   expect(stored().persistent).toBe(true);
@@ -23,17 +23,17 @@ test('is the same object until it changes', () => {
 
 test.each([
   ['nothing', null],
-  ['no JSON', '{'],
+  ['malformed JSON', '{'],
   ['null', 'null'],
   ['a number', '7'],
-  ['a user that is no id', '{"user":"../x"}'],
-  ['a user that is no text', '{"user":7,"order":"o"}'],
-])('%s is nobody', (_, text) => {
+  ['a user that is not an id', '{"user":"../x"}'],
+  ['a user that is not a string', '{"user":7,"order":"o"}'],
+])('%s is no visitor', (_, text) => {
   if (text !== null) localStorage.setItem(KEY, text);
   expect(stored().read()).toBe(NO_VISITOR);
 });
 
-test('what is odd is left out, the rest stays', () => {
+test('malformed parts are dropped, the rest is kept', () => {
   const paid = [{ id: 'p', at: 1 }, { id: '/', at: 1 }, { id: 'q' }, null, 'r'];
   localStorage.setItem(KEY, JSON.stringify({ user: 'u', order: 7, paid, revision: 'x' }));
   expect(stored().read()).toEqual({
@@ -64,7 +64,7 @@ describe('without storage', () => {
     ['missing', () => null],
     ['closed', () => closed],
     ['full', () => full],
-  ])('%s: lasts as long as the page', (_, storage) => {
+  ])('%s: kept in memory', (_, storage) => {
     const visitors = new VisitorStore(storage);
     visitors.change({ user: 'u' });
     visitors.change({ order: 'o' });
@@ -79,7 +79,7 @@ describe('another tab', () => {
     window.dispatchEvent(new StorageEvent('storage', { key: KEY }));
   }
 
-  test('is heard once, with what was before, even if it was read already', () => {
+  test('notifies once, with the previous value, even if the new one was already read', () => {
     const visitors = stored();
     visitors.change({ user: 'u', order: 'o' });
     const listener = vi.fn();
@@ -96,7 +96,7 @@ describe('another tab', () => {
     expect(listener).toHaveBeenCalledTimes(1);
   });
 
-  test('that empties the storage makes the visitor nobody', () => {
+  test('that clears the storage clears the visitor', () => {
     const visitors = stored();
     visitors.change({ user: 'u' });
     const stop = visitors.watchTabs(window);

@@ -5,7 +5,7 @@ export function CardSkeletons() {
   return (
     <div className="game-grid" aria-busy="true">
       <p className="sf-visually-hidden" role="status">
-        Loading the catalogue …
+        Loading catalogue…
       </p>
       {CARDS.map((card) => (
         <div key={card} className="card">

@@ -24,7 +24,7 @@ export function CataloguePage({ after }: { after: string | null }) {
     <div className="catalogue">
       <header className="catalogue__header">
         <h1 className="page-title">Catalogue</h1>
-        <p>Every game in the store, shelf by shelf.</p>
+        <p>Browse all games.</p>
       </header>
       {query.data === undefined ? (
         <CardSkeletons />
@@ -41,8 +41,8 @@ export function CataloguePage({ after }: { after: string | null }) {
 function GameGrid({ overviews }: { overviews: readonly Overview[] }) {
   if (overviews.length === 0) {
     return (
-      <StatusPanel icon={<EmptyShelfIcon />} title="This shelf is empty" headingLevel={2}>
-        There are no games here yet.
+      <StatusPanel icon={<EmptyShelfIcon />} title="No games here" headingLevel={2}>
+        There are no games on this page of the catalogue.
       </StatusPanel>
     );
   }

@@ -16,11 +16,11 @@ export function Pager({ after, next, previous }: Props) {
     if (next !== null) prefetch(next);
   };
   return (
-    <nav className="pager" aria-label="Pages of the catalogue">
+    <nav className="pager" aria-label="Catalogue pages">
       <BackLink after={after} previous={previous} />
       {previous !== null && <span className="pager__page">Page {previous.length + 1}</span>}
       {next === null ? (
-        <span className="pager__last">The end</span>
+        <span className="pager__last">Last page</span>
       ) : (
         <Link
           className="sf-button"

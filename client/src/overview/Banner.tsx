@@ -33,7 +33,7 @@ export function Banner({ url, failed, name, alt, lazy }: Props) {
 /** Shown in place of an image: the game's initials. */
 function Placeholder({ name, alt }: { name: string; alt: string }) {
   const label =
-    alt === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': `${alt} (no picture)` };
+    alt === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': `${alt} (no image)` };
   return (
     <div className="sf-banner sf-banner--placeholder" {...label}>
       <span>{initials(name)}</span>

@@ -14,7 +14,7 @@ export type Content = Overview | 'loading' | 'missing' | 'error';
 interface Props {
   id: number;
   headingLevel: 1 | 2;
-  /** Next steps when there is no such game. */
+  /** Next steps if the game does not exist. */
   missingActions?: ReactNode;
   onContentChange?: (content: Content) => void;
   /** Shown under the banner. */

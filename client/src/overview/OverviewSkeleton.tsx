@@ -4,7 +4,7 @@ export function OverviewSkeleton({ headingLevel }: { headingLevel: 1 | 2 }) {
   return (
     <div className="sf-overview" aria-busy="true">
       <div role="status">
-        <Heading className="sf-visually-hidden">Loading the game …</Heading>
+        <Heading className="sf-visually-hidden">Loading game…</Heading>
       </div>
       <div className="sf-skeleton sf-skeleton--name" />
       <div className="sf-overview__columns">

@@ -44,7 +44,7 @@ export function OverviewView({ overview, headingLevel, offer }: Props) {
 function Facts({ overview, Subheading }: { overview: Overview; Subheading: 'h2' | 'h3' }) {
   return (
     <section className="sf-panel">
-      <Subheading className="sf-visually-hidden">At a glance</Subheading>
+      <Subheading className="sf-visually-hidden">Details</Subheading>
       <dl className="sf-facts">
         <ReviewLines id={overview.id} />
         <Fact name="Release date">

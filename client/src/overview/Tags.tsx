@@ -1,4 +1,5 @@
 import { useRef, useState } from 'react';
+import { plural } from '../ui/format';
 import { useVisibleTagCount } from './useVisibleTagCount';
 
 /** The tags that fit, and a button that shows the rest. Key it by the tags: it measures them once. */
@@ -20,7 +21,7 @@ export function Tags({ tags }: { tags: readonly string[] }) {
             type="button"
             className="sf-tag sf-tag--more"
             aria-expanded={expanded}
-            aria-label={expanded ? 'Show fewer tags' : `Show ${hidden} more tags`}
+            aria-label={expanded ? 'Show fewer tags' : `Show ${plural(hidden, 'more tag')}`}
             onClick={() => setExpanded(!expanded)}
           >
             {expanded ? '−' : `+${hidden}`}

@@ -10,6 +10,7 @@ import { focusMain, MAIN_ID } from '../router/mainLandmark';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
 import { Footer } from './Footer';
 import { Header } from './Header';
+import { NotFoundPage } from './NotFoundPage';
 
 /** The header, footer and messages around every page of the store. */
 export function App() {
@@ -20,7 +21,7 @@ export function App() {
   return (
     <>
       <a className="skip-link" href={`#${MAIN_ID}`}>
-        Skip to the content
+        Skip to content
       </a>
       <Header />
       <main id={MAIN_ID} className="main" tabIndex={-1}>
@@ -37,7 +38,8 @@ export function App() {
 function CurrentPage({ pathname, after }: { pathname: string; after: string | null }) {
   if (pathname === '/') return <CataloguePage after={after} />;
   if (isCartPath(pathname)) return <CartPage />;
-  return <GamePage id={gameIdInPath(pathname)} />;
+  const id = gameIdInPath(pathname);
+  return id === null ? <NotFoundPage /> : <GamePage id={id} />;
 }
 
 /** Moves the focus to the new page's content, as a full page load would. */

@@ -4,7 +4,7 @@ import { Link } from './Link';
 export function CatalogueLink() {
   return (
     <Link className="sf-button" href="/">
-      To the catalogue
+      Browse all games
     </Link>
   );
 }

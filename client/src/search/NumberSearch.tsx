@@ -42,7 +42,7 @@ export function NumberSearch() {
           }}
           onBlur={() => setError(null)}
         />
-        <button type="submit" className="search__submit" aria-label="Go to the game">
+        <button type="submit" className="search__submit" aria-label="Go to game">
           <svg viewBox="0 0 20 20" width="20" height="20" fill="none" aria-hidden="true">
             <circle cx="8.5" cy="8.5" r="5" stroke="currentColor" strokeWidth="2" />
             <path
@@ -62,7 +62,7 @@ export function NumberSearch() {
 }
 
 function describeError(text: string): string {
-  if (text === '') return 'Type a game number, such as 42.';
-  if (/^-?\d+$/.test(text)) return 'Game numbers end at 2,147,483,647.';
-  return 'A game number is a whole number, such as 42.';
+  if (text === '') return 'Enter a game number, such as 42.';
+  if (/^-?\d+$/.test(text)) return 'Game numbers go up to 2,147,483,647.';
+  return 'Enter a whole number, such as 42.';
 }

@@ -13,7 +13,7 @@ export function RetryButton({ onRetry, busy }: Props) {
       aria-disabled={busy}
       onClick={busy ? undefined : onRetry}
     >
-      {busy ? 'Trying …' : 'Try again'}
+      {busy ? 'Retrying…' : 'Try again'}
     </button>
   );
 }

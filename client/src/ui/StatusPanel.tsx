@@ -8,7 +8,7 @@ interface Props {
   children: ReactNode;
   /** Links and buttons for the next step. */
   actions?: ReactNode;
-  /** Announced at once by screen readers, for a state that the visitor did not ask for. */
+  /** Announced at once by screen readers: for errors and results. */
   urgent?: boolean;
 }
 

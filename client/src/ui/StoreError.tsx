@@ -10,18 +10,18 @@ interface ErrorText {
 }
 
 const UNEXPECTED: ErrorText = {
-  title: 'The store is out of order',
-  text: 'It gave an answer that this page cannot use. Trying again may help.',
+  title: 'Something went wrong',
+  text: 'An unexpected error occurred. Please try again.',
 };
 
 const TEXTS: Record<ErrorKind, ErrorText> = {
   unreachable: {
     title: 'The store cannot be reached',
-    text: 'It does not answer at the moment. Nothing is lost; please try again in a little while.',
+    text: 'It is not responding right now. Nothing has been lost; please try again in a moment.',
   },
   refused: {
-    title: 'The store does not know this place',
-    text: 'The address may be incomplete, or older than the catalogue.',
+    title: 'Page not found',
+    text: 'The address may be incomplete or out of date.',
   },
   missing: UNEXPECTED,
   failed: UNEXPECTED,

@@ -1,4 +1,4 @@
-/** Takes the place of a small part of the page whose data could not be loaded. */
+/** Replaces a small part of the page whose data could not be loaded. */
 export function Unavailable({ onRetry }: { onRetry: () => void }) {
   return (
     <>

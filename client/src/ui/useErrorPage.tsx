@@ -8,7 +8,7 @@ import { StoreError } from './StoreError';
 interface Options {
   /** Title of the document unless the query has failed. */
   title: string;
-  /** False while the page needs no answer to the query. */
+  /** False while the page does not depend on the query. */
   enabled?: boolean;
   /** Offered beside the retry. */
   actions?: ReactNode;
@@ -21,7 +21,7 @@ export function useErrorPage(
 ): ReactNode {
   const kind = useLastErrorKind(query);
   const failed = enabled && kind !== null && query.data === undefined;
-  useDocumentTitle(failed ? 'The store is not available' : title);
+  useDocumentTitle(failed ? 'Error' : title);
   useFocusAfterRetry(failed);
   return failed ? (
     <StoreError kind={kind} headingLevel={1} query={query} actions={actions} />
