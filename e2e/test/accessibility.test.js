@@ -38,7 +38,7 @@ const STATES = {
   'an empty cart': ['/cart', (page) => waitForHeading(page, 'Your cart is empty')],
   'a cart without enough credit': ['/1', fillCart],
   'a paid and a refunded order': ['/1', buyTwice],
-  'a missing game': ['/999999', (page) => waitForHeading(page, 'Game 999999 not found')],
+  'a missing game': ['/999999', (page) => waitForHeading(page, 'Game #999999 not found')],
   'an unknown page': ['/portal', (page) => waitForHeading(page, 'Page not found')],
 };
 

@@ -201,7 +201,7 @@ describe('a host page with an error', () => {
 
   test('a missing game shows a message', async () => {
     const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` }, '/999999');
-    await waitForText(overviewHeading(page), 'Game 999999 not found');
+    await waitForText(overviewHeading(page), 'Game #999999 not found');
   });
 });
 

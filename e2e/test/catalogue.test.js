@@ -99,6 +99,7 @@ test('banners load when their cards are near the viewport', async () => {
 test('an invalid cursor shows an error page', async () => {
   const page = await site.openPage('/?after=no-such-cursor');
   await waitForHeading(page, 'Page not found');
+  assert.equal(await page.getByRole('button', { name: 'Try again' }).count(), 0);
   await page.getByRole('link', { name: 'First page' }).click();
   await cards(page).first().waitFor();
 });

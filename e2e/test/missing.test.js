@@ -7,7 +7,7 @@ const site = useSite();
 
 test('a number without a game shows a message', async () => {
   const page = await site.openPage('/999999');
-  await waitForHeading(page, 'Game 999999 not found');
+  await waitForHeading(page, 'Game #999999 not found');
   assert.equal(await page.title(), 'Game not found · Storefront');
   await page.getByRole('link', { name: 'Browse all games' }).click();
   await waitForHeading(page, 'Catalogue');
@@ -33,5 +33,5 @@ test('a game removed while it is shown is missing after a reload', async () => {
   await waitForHeading(page);
   await fetch(`${site.store.origin}/api/overview/9`, { method: 'DELETE' });
   await page.reload();
-  await waitForHeading(page, 'Game 9 not found');
+  await waitForHeading(page, 'Game #9 not found');
 });

@@ -48,5 +48,5 @@ test('a number without a game leads to the "not found" page', async () => {
   const page = await site.openPage('/');
   await field(page).fill('2147483647');
   await field(page).press('Enter');
-  await waitForHeading(page, 'Game 2147483647 not found');
+  await waitForHeading(page, 'Game #2147483647 not found');
 });

@@ -27,7 +27,7 @@ function shown(): string | null | undefined {
 
 test('replaces the container’s children and requests the given API', async () => {
   mountOverview(container(), 'http://store.example', '/7/reviews');
-  await waitFor(() => expect(shown()).toContain('Game 7 not found'));
+  await waitFor(() => expect(shown()).toContain('Game #7 not found'));
   expect(container().textContent).toBe('');
   expect(vi.mocked(fetch).mock.calls[0]?.[0]).toBe('http://store.example/api/overview/7');
 });

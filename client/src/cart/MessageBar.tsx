@@ -22,7 +22,11 @@ export function MessageBar() {
         <div className={`message message--${message.tone}`}>
           <p>{message.text}</p>
           {message.toCart && !isCartPath(pathname) && (
-            <Link className="message__link" href={CART_PATH} onClick={() => showMessage(null)}>
+            <Link
+              className="sf-link message__link"
+              href={CART_PATH}
+              onClick={() => showMessage(null)}
+            >
               View cart
             </Link>
           )}

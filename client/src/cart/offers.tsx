@@ -27,7 +27,7 @@ export function GameOffer({ overview }: { overview: Overview }) {
       {item.stock > 0 && (
         <div className="offer__actions">
           {inCart > 0 && (
-            <Link className="offer__in-cart" href={CART_PATH}>
+            <Link className="sf-link" href={CART_PATH}>
               {formatNumber(inCart)} in your cart
             </Link>
           )}

@@ -18,7 +18,9 @@ export function GamePage({ id }: { id: number }) {
       <nav className="breadcrumb" aria-label="Breadcrumb">
         <ol>
           <li>
-            <Link href="/">Catalogue</Link>
+            <Link className="sf-link" href="/">
+              Catalogue
+            </Link>
           </li>
           <li aria-current="page">Game #{id}</li>
         </ol>

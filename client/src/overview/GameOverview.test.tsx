@@ -85,7 +85,7 @@ test('works without its upstreams, and retries the reviews on request', async ()
 test('a missing game shows a message and is not retried', async () => {
   store.overview.mockRejectedValue(new ApiError('missing', 'gone'));
   show();
-  expect(await screen.findByRole('heading', { name: 'Game 1 not found' })).toBeTruthy();
+  expect(await screen.findByRole('heading', { name: 'Game #1 not found' })).toBeTruthy();
   expect(store.overview).toHaveBeenCalledTimes(1);
 });
 

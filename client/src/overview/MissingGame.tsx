@@ -13,7 +13,7 @@ export function MissingGame({ id, headingLevel, actions }: Props) {
   return (
     <StatusPanel
       icon={<EmptyShelfIcon />}
-      title={id === null ? 'Game not found' : `Game ${id} not found`}
+      title={id === null ? 'Game not found' : `Game #${id} not found`}
       headingLevel={headingLevel}
       actions={actions}
     >

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import type { ErrorKind } from '../api/errors';
-import { ClosedShopIcon } from './icons';
+import { ClosedShopIcon, EmptyShelfIcon } from './icons';
 import { RetryButton } from './RetryButton';
 import { StatusPanel } from './StatusPanel';
 
@@ -39,14 +39,16 @@ interface Props {
 
 /** Replaces content that could not be loaded. */
 export function StoreError({ kind, headingLevel, query, actions }: Props) {
+  // The store would refuse a repeat, too.
+  const retry = kind !== 'refused';
   return (
     <StatusPanel
-      icon={<ClosedShopIcon />}
+      icon={retry ? <ClosedShopIcon /> : <EmptyShelfIcon />}
       title={TEXTS[kind].title}
       headingLevel={headingLevel}
       actions={
         <>
-          <RetryButton onRetry={() => void query.refetch()} busy={query.isFetching} />
+          {retry && <RetryButton onRetry={() => void query.refetch()} busy={query.isFetching} />}
           {actions}
         </>
       }
