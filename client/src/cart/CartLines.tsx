@@ -14,7 +14,7 @@ const MAX_QUANTITY = 99;
 
 export function CartLines({ order }: { order: Order }) {
   return (
-    <section className="cart__lines" aria-label="Games in your cart">
+    <section aria-label="Games in your cart">
       <List>
         {order.lines.map((line) => (
           <CartLine key={line.item} line={line} />

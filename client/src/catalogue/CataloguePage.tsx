@@ -21,7 +21,7 @@ export function CataloguePage({ after }: { after: string | null }) {
   });
   if (errorPage) return errorPage;
   return (
-    <div className="catalogue">
+    <div>
       <header className="catalogue__header">
         <h1 className="page-title">Catalogue</h1>
         <p>Browse all games.</p>

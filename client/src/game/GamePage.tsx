@@ -13,7 +13,7 @@ export function GamePage({ id }: { id: number }) {
   useDocumentTitle(titleOf(content));
   useFocusAfterRetry(content === 'error');
   return (
-    <div className="game">
+    <div>
       {typeof content === 'object' && <Backdrop id={id} />}
       <nav className="breadcrumb" aria-label="Breadcrumb">
         <ol>
