@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::telemetry::metrics::Metrics;
-use storage::{BulkStore, CartStore, Copies, OverviewStore, Replica, StorageError};
+use storage::{BulkStore, CartStore, OverviewStore, Replica, ReplicaCheck, StorageError};
 
 /// The open stores of one database, cheap to clone.
 #[derive(Clone)]
@@ -31,12 +31,12 @@ pub struct Stores {
     /// A copy that may answer reads.
     pub replica: Option<Arc<dyn Replica>>,
     /// The copies that the store is kept in, where they can be told apart.
-    pub copies: Option<Arc<dyn Copies>>,
+    pub copies: Option<Arc<dyn ReplicaCheck>>,
 }
 
 /// What [`connect`] does with a schema that is not the program's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schema {
+pub enum MigrationPolicy {
     /// Bring an empty or older one up to date, under a lock.
     Migrate,
     /// Refuse anything but the present version.
@@ -47,16 +47,16 @@ pub enum Schema {
 ///
 /// # Errors
 /// A [`StorageError`] whose text is one sentence for the operator: no such place, no permission,
-/// a newer schema, or an older one under [`Schema::Require`].
+/// a newer schema, or an older one under [`MigrationPolicy::Require`].
 pub async fn connect(
     database: &Database,
-    schema: Schema,
+    policy: MigrationPolicy,
     metrics: &Arc<Metrics>,
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
-        Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
-        Url::Postgres(postgres) => postgres::open(postgres, schema).await?,
-        Url::Cassandra(cassandra) => cassandra::open(cassandra, schema, metrics).await?,
+        Url::Embedded(path) => embedded::open(path.clone(), policy, metrics).await?,
+        Url::Postgres(postgres) => postgres::open(postgres, policy).await?,
+        Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, metrics).await?,
     };
     Ok(metered::stores(stores, metrics))
 }
@@ -65,14 +65,14 @@ pub async fn connect(
 /// has none.
 ///
 /// # Errors
-/// [`storage::Kind::Invalid`], a sentence for the operator, where there may be one that was not
+/// [`storage::ErrorKind::Invalid`], a sentence for the operator, where there may be one that was not
 /// named, or that cannot be mended.
 pub fn copies(
     database: &Database,
     stores: &Stores,
     repair: bool,
-) -> Result<Option<Arc<dyn Copies>>, StorageError> {
-    let refused = |why| Err(StorageError::new(storage::Kind::Invalid, why));
+) -> Result<Option<Arc<dyn ReplicaCheck>>, StorageError> {
+    let refused = |why| Err(StorageError::new(storage::ErrorKind::Invalid, why));
     match (&database.url, repair) {
         (Url::Embedded(_), true) => refused(
             "--repair mends copies on Cassandra, and an embedded database has none: leave it out, \
@@ -90,16 +90,16 @@ pub fn copies(
 /// from that keyspace of the same cluster.
 ///
 /// # Errors
-/// [`storage::Kind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
+/// [`storage::ErrorKind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
 /// for the operator as of [`connect`], and repeating it goes on.
-pub async fn carry_over(
+pub async fn import_legacy(
     database: &Database,
     old_keyspace: &str,
-) -> Result<cassandra::Carried, StorageError> {
+) -> Result<cassandra::ImportReport, StorageError> {
     match &database.url {
-        Url::Cassandra(cassandra) => cassandra::carry_over(cassandra, old_keyspace).await,
+        Url::Cassandra(cassandra) => cassandra::import_legacy(cassandra, old_keyspace).await,
         Url::Embedded(_) | Url::Postgres(_) => Err(StorageError::new(
-            storage::Kind::Invalid,
+            storage::ErrorKind::Invalid,
             "--from-node-schema is for Cassandra; a PostgreSQL database of the earlier service is \
              used in place by `storefront migrate`",
         )),

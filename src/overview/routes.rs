@@ -12,20 +12,20 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::copies::Copies;
-use super::form;
 use super::id::Id;
+use super::input;
 use super::model::{GameId, NewOverview, Overview};
+use super::read_routing::ReadRouting;
 use crate::db::storage::{Create, Cursor, Remove, Update};
-use crate::wire::body::{BodyLimits, Payload};
-use crate::wire::etag;
-use crate::wire::problem::{Problem, ProblemBody, Refusal, text};
+use crate::web::body::{BodyLimits, Payload};
+use crate::web::etag;
+use crate::web::problem::{Problem, ProblemBody, Refusal, text};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
 pub struct Overviews {
     /// The game pages.
-    pub copies: Copies,
+    pub routing: ReadRouting,
     /// Limits of request bodies.
     pub body: BodyLimits,
 }
@@ -103,11 +103,11 @@ struct UpdateBody {
     ),
 )]
 async fn find(
-    State(copies): State<Copies>,
+    State(routing): State<ReadRouting>,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let game = copies.find(id, &headers).await?.ok_or(Refusal::NotFound)?;
+    let game = routing.find(id, &headers).await?.ok_or(Refusal::NotFound)?;
     Ok(etag::json(&headers, &[game])?)
 }
 
@@ -124,14 +124,14 @@ async fn find(
     ),
 )]
 async fn list(
-    State(copies): State<Copies>,
+    State(routing): State<ReadRouting>,
     query: Result<Query<PageQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let page = copies.page(after, limit, &headers).await?;
+    let page = routing.page(after, limit, &headers).await?;
     let body = PageBody { overviews: page.games, next: page.next.map(encode) };
     etag::json(&headers, &body)
 }
@@ -151,13 +151,13 @@ async fn list(
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
-async fn create(State(copies): State<Copies>, payload: Payload) -> Result<Response, Refusal> {
-    let game: NewOverview = form::new_overview(&payload).map_err(Refusal::Malformed)?;
-    match copies.store.create(game).await? {
+async fn create(State(routing): State<ReadRouting>, payload: Payload) -> Result<Response, Refusal> {
+    let game: NewOverview = input::new_overview(&payload).map_err(Refusal::Malformed)?;
+    match routing.store.create(game).await? {
         Create::Created(id) => {
             let answer = text(StatusCode::CREATED, "Successfuly created game overview.");
             let answer = ([(LOCATION, format!("/api/overview/{id}"))], answer).into_response();
-            Ok(copies.written(answer).await)
+            Ok(routing.written(answer).await)
         }
         Create::Taken => Err(conflict("A game with this `game_id` exists; nothing was changed.")),
         Create::Exhausted => Err(conflict("No further id can be assigned; give a `game_id`.")),
@@ -182,13 +182,13 @@ async fn create(State(copies): State<Copies>, payload: Payload) -> Result<Respon
     ),
 )]
 async fn update(
-    State(copies): State<Copies>,
+    State(routing): State<ReadRouting>,
     Id(id): Id,
     payload: Payload,
 ) -> Result<Response, Refusal> {
-    let changes = form::changes(&payload, id).map_err(Refusal::Malformed)?;
-    match copies.store.update(id, changes).await? {
-        Update::Updated => Ok(copies.written(text(StatusCode::OK, "OK")).await),
+    let changes = input::changes(&payload, id).map_err(Refusal::Malformed)?;
+    match routing.store.update(id, changes).await? {
+        Update::Updated => Ok(routing.written(text(StatusCode::OK, "OK")).await),
         Update::Missing => Err(Refusal::NotFound),
     }
 }
@@ -203,9 +203,9 @@ async fn update(
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
-async fn remove(State(copies): State<Copies>, Id(id): Id) -> Result<Response, Refusal> {
-    match copies.store.remove(id).await? {
-        Remove::Removed => Ok(copies.written(text(StatusCode::OK, "OK")).await),
+async fn remove(State(routing): State<ReadRouting>, Id(id): Id) -> Result<Response, Refusal> {
+    match routing.store.remove(id).await? {
+        Remove::Removed => Ok(routing.written(text(StatusCode::OK, "OK")).await),
         Remove::Missing => Err(Refusal::NotFound),
     }
 }

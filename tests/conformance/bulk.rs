@@ -67,7 +67,7 @@ async fn digest(stores: &Stores) -> Digest {
 
 pub async fn a_load_fills_an_empty_store(world: World) {
     let bulk = world.stores.bulk.as_ref();
-    assert!(bulk.shape().chunk > 0 && bulk.shape().in_flight > 0);
+    assert!(bulk.load_params().chunk > 0 && bulk.load_params().in_flight > 0);
     assert_eq!(bulk.contents().await.unwrap(), Contents::Empty);
     assert_eq!(digest(&world.stores).await, Digest::default());
     load(bulk, 25, LoadMode::Fresh).await;
@@ -93,7 +93,7 @@ pub async fn a_store_with_games_refuses_a_fresh_load(world: World) {
 
 pub async fn demo_games_are_replaced_without_asking(world: World) {
     let (stores, bulk) = (&world.stores, world.stores.bulk.as_ref());
-    assert!(bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     assert_eq!(bulk.contents().await.unwrap(), Contents::Demo);
     assert_eq!(digest(stores).await.rows, 20);
     load(bulk, 5, LoadMode::Fresh).await;
@@ -123,7 +123,7 @@ pub async fn demo_games_are_games_after_a_removal(world: World) {
 
 /// Stocks the store with demo games; their digest.
 async fn stocked(world: &World) -> Digest {
-    assert!(world.stores.bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(world.stores.bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     digest(&world.stores).await
 }
 
@@ -132,7 +132,7 @@ async fn kept(world: &World, demo: Digest) {
     let bulk = world.stores.bulk.as_ref();
     assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
     assert_eq!(begin(bulk, 5, LoadMode::Fresh).await, Begin::NotEmpty);
-    assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(!bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     assert_ne!(digest(&world.stores).await, demo);
 }
 
@@ -141,7 +141,7 @@ pub async fn demo_games_never_get_ids_that_were_used(world: World) {
     assert_eq!(create(stores, None).await, Create::Created(GameId(1)));
     stores.overviews.remove(GameId(1)).await.unwrap();
     assert_eq!(bulk.contents().await.unwrap(), Contents::Empty);
-    assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(!bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     assert_eq!(digest(stores).await.rows, 0);
     assert_eq!(create(stores, None).await, Create::Created(GameId(2)));
 }

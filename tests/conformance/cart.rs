@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use storefront::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use storefront::db::Stores;
-use storefront::db::storage::{CartStore, Refused};
+use storefront::db::storage::{CartRefusal, CartStore};
 
 use crate::support::audit::at_rest;
 use crate::world::{World, at_once};
@@ -59,7 +59,7 @@ async fn is_paid(cart: &Cart, order: &OrderId) -> bool {
     found(cart, order).await.paid
 }
 
-async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), Refused> {
+async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), CartRefusal> {
     cart.checkout(order.clone()).await.unwrap()
 }
 
@@ -77,10 +77,10 @@ pub async fn a_new_order_is_empty_and_its_user_need_not_exist(world: World) {
     let expected = Order { id: id.clone(), user: user.clone(), paid: false, lines: vec![] };
     assert_eq!(cart.find_order(&id).await.unwrap(), Some(expected));
     assert_eq!(cart.find_order(&OrderId::new()).await.unwrap(), None);
-    assert_eq!(checkout(&cart, &id).await, Err(Refused::Empty));
+    assert_eq!(checkout(&cart, &id).await, Err(CartRefusal::Empty));
     let item = item(&cart, 1, 1).await;
     cart.add_item(id.clone(), item, n(1)).await.unwrap().unwrap();
-    assert_eq!(checkout(&cart, &id).await, Err(Refused::NoUser(user)));
+    assert_eq!(checkout(&cart, &id).await, Err(CartRefusal::NoUser(user)));
 }
 
 pub async fn what_is_not_there_is_refused(world: World) {
@@ -97,16 +97,16 @@ pub async fn what_is_not_there_is_refused(world: World) {
         cart.checkout(no_order.clone()).await.unwrap(),
         cart.cancel(user.clone(), no_order.clone()).await.unwrap(),
     ] {
-        assert_eq!(refused, Err(Refused::NoOrder));
+        assert_eq!(refused, Err(CartRefusal::NoOrder));
     }
-    let refused = Err(Refused::NoItem(no_item.clone()));
+    let refused = Err(CartRefusal::NoItem(no_item.clone()));
     assert_eq!(cart.add_item(order.clone(), no_item.clone(), n(1)).await.unwrap(), refused);
     assert_eq!(cart.add_stock(no_item.clone(), n(1)).await.unwrap(), refused);
     assert_eq!(cart.subtract_stock(no_item.clone(), n(0)).await.unwrap(), refused);
-    let refused = Err(Refused::NoUser(no_user.clone()));
+    let refused = Err(CartRefusal::NoUser(no_user.clone()));
     assert_eq!(cart.add_funds(no_user.clone(), n(1)).await.unwrap(), refused);
     assert_eq!(cart.pay(no_user.clone(), n(0)).await.unwrap(), refused);
-    assert_eq!(cart.remove_item(order, no_item).await.unwrap(), Err(Refused::NotInOrder));
+    assert_eq!(cart.remove_item(order, no_item).await.unwrap(), Err(CartRefusal::NotInOrder));
 }
 
 pub async fn the_same_item_twice_adds_up(world: World) {
@@ -133,7 +133,7 @@ pub async fn one_is_taken_off_at_a_time(world: World) {
     cart.remove_item(order.clone(), one.clone()).await.unwrap().unwrap();
     let lines = found(&cart, &order).await.lines;
     assert_eq!(lines, [Line { item: other, quantity: n(1), cost: n(5) }]);
-    assert_eq!(cart.remove_item(order, one).await.unwrap(), Err(Refused::NotInOrder));
+    assert_eq!(cart.remove_item(order, one).await.unwrap(), Err(CartRefusal::NotInOrder));
 }
 
 pub async fn a_checkout_takes_everything_once(world: World) {
@@ -155,9 +155,9 @@ pub async fn a_refused_checkout_changes_nothing(world: World) {
     let (poor, rich) = (user(&cart, 10).await, user(&cart, 1_000).await);
     let (plenty, scarce) = (item(&cart, 100, 6).await, item(&cart, 1, 1).await);
     let dear = order(&cart, &poor, &[(&plenty, 2)]).await;
-    assert_eq!(checkout(&cart, &dear).await, Err(Refused::NotEnoughCredit));
+    assert_eq!(checkout(&cart, &dear).await, Err(CartRefusal::NotEnoughCredit));
     let much = order(&cart, &rich, &[(&plenty, 2), (&scarce, 2)]).await;
-    assert_eq!(checkout(&cart, &much).await, Err(Refused::OutOfStock(scarce.clone())));
+    assert_eq!(checkout(&cart, &much).await, Err(CartRefusal::OutOfStock(scarce.clone())));
     for order in [&dear, &much] {
         assert!(!is_paid(&cart, order).await);
     }
@@ -176,7 +176,7 @@ pub async fn a_paid_order_is_not_changed(world: World) {
         cart.remove_item(order.clone(), item.clone()).await.unwrap(),
         cart.remove_order(order.clone()).await.unwrap(),
     ] {
-        assert_eq!(refused, Err(Refused::Paid));
+        assert_eq!(refused, Err(CartRefusal::Paid));
     }
     assert_eq!(found(&cart, &order).await.lines[0].quantity, n(2));
 }
@@ -187,8 +187,8 @@ pub async fn an_unpaid_order_can_be_removed(world: World) {
     let order = order(&cart, &user, &[(&item, 2)]).await;
     cart.remove_order(order.clone()).await.unwrap().unwrap();
     assert_eq!(cart.find_order(&order).await.unwrap(), None);
-    assert_eq!(checkout(&cart, &order).await, Err(Refused::NoOrder));
-    assert_eq!(cart.remove_order(order).await.unwrap(), Err(Refused::NoOrder));
+    assert_eq!(checkout(&cart, &order).await, Err(CartRefusal::NoOrder));
+    assert_eq!(cart.remove_order(order).await.unwrap(), Err(CartRefusal::NoOrder));
 }
 
 pub async fn a_cancelled_order_is_open_again(world: World) {
@@ -197,13 +197,13 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
     let item = item(&cart, 10, 2).await;
     let order = order(&cart, &user, &[(&item, 3)]).await;
     let cancel = async |by: &UserId| cart.cancel(by.clone(), order.clone()).await.unwrap();
-    assert_eq!(cancel(&user).await, Err(Refused::NotPaid));
+    assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid));
     checkout(&cart, &order).await.unwrap();
-    assert_eq!(cancel(&stranger).await, Err(Refused::AnothersOrder));
+    assert_eq!(cancel(&stranger).await, Err(CartRefusal::WrongUser));
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (7, 4));
     assert_eq!(cancel(&user).await, Ok(()));
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (10, 10));
-    assert_eq!(cancel(&user).await, Err(Refused::NotPaid), "it is refunded once");
+    assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid), "it is refunded once");
     agrees(&cart).await;
     cart.add_item(order.clone(), item.clone(), n(1)).await.unwrap().unwrap();
     checkout(&cart, &order).await.unwrap();
@@ -214,9 +214,9 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
 pub async fn stock_and_credit_never_fall_below_nothing(world: World) {
     let cart = cart(&world.stores);
     let (user, item) = (user(&cart, 5).await, item(&cart, 5, 1).await);
-    let refused = Err(Refused::OutOfStock(item.clone()));
+    let refused = Err(CartRefusal::OutOfStock(item.clone()));
     assert_eq!(cart.subtract_stock(item.clone(), n(6)).await.unwrap(), refused);
-    assert_eq!(cart.pay(user.clone(), n(6)).await.unwrap(), Err(Refused::NotEnoughCredit));
+    assert_eq!(cart.pay(user.clone(), n(6)).await.unwrap(), Err(CartRefusal::NotEnoughCredit));
     cart.subtract_stock(item.clone(), n(5)).await.unwrap().unwrap();
     cart.pay(user.clone(), n(5)).await.unwrap().unwrap();
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (0, 0));
@@ -235,7 +235,7 @@ pub async fn amounts_never_leave_their_range(world: World) {
         cart.add_item(order.clone(), dear.clone(), more).await.unwrap(),
         cart.add_item(order.clone(), cheap, n(1)).await.unwrap(),
     ] {
-        assert_eq!(refused, Err(Refused::TooMuch));
+        assert_eq!(refused, Err(CartRefusal::AmountOverflow));
     }
     assert_eq!((stock(&cart, &dear).await, credit(&cart, &user).await), (1, 1));
     assert_eq!(found(&cart, &order).await.total_cost(), Amount::MAX);
@@ -326,7 +326,7 @@ async fn rush(world: &World, items: &[ItemId], buyers: usize, servers: usize) ->
             let user = user(&cart, 1).await;
             let order = order(&cart, &user, &[(&item, 1)]).await;
             let outcome = checkout(&cart, &order).await;
-            let sold_out = Err(Refused::OutOfStock(item));
+            let sold_out = Err(CartRefusal::OutOfStock(item));
             assert!(outcome == Ok(()) || outcome == sold_out, "{outcome:?}");
             let left = credit(&cart, &user).await;
             assert_eq!(left, u64::from(outcome.is_err()));
@@ -398,7 +398,7 @@ pub async fn checkouts_and_cancels_at_once_leave_every_sum_right(world: World) {
                 checkout(&cart, &order).await.unwrap();
             } else {
                 let outcome = cart.cancel(user, order).await.unwrap();
-                assert!(matches!(outcome, Ok(()) | Err(Refused::NotPaid)));
+                assert!(matches!(outcome, Ok(()) | Err(CartRefusal::NotPaid)));
             }
         }
     }))

@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storefront::db::Schema;
+use storefront::db::MigrationPolicy;
 use storefront::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Create, Kind, Load, LoadMode, NewLoad, Remove, Update,
+    Begin, BulkStore, Chunk, Contents, Create, ErrorKind, Load, LoadMode, NewLoad, Remove, Update,
 };
 use storefront::overview::model::{Changes, GameId, Overview};
 use storefront_seed::Generator;
@@ -93,7 +93,7 @@ async fn a_load_that_was_replaced_writes_no_more() {
     let old = begin(world.stores.bulk.as_ref(), 10, LoadMode::Fresh).await;
     let new = begin(other.bulk.as_ref(), 4, LoadMode::Reset).await;
     let error = world.stores.bulk.write(&old, chunk(1..11)).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Conflict);
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(world.stores.bulk.finish(&old).await.is_err());
     assert_eq!(other.bulk.write(&new, chunk(1..5)).await.unwrap(), 4);
     other.bulk.finish(&new).await.unwrap();
@@ -108,7 +108,9 @@ async fn a_load_over_demo_games_is_the_load_alone() {
     for mode in [LoadMode::Fresh, LoadMode::Reset] {
         if mode == LoadMode::Fresh {
             let demo = Generator::new(1);
-            assert!(bulk.stock((1..=20).map(|id| demo.game(id).into()).collect()).await.unwrap());
+            assert!(
+                bulk.install_demo((1..=20).map(|id| demo.game(id).into()).collect()).await.unwrap()
+            );
         }
         let load = begin(bulk, 50, mode).await;
         for start in (1..51).step_by(10) {
@@ -127,7 +129,7 @@ async fn a_load_over_demo_games_loses_no_change() {
     let (store, bulk) = (shared(&world.stores), Arc::clone(&world.stores.bulk));
     let mut first = 1;
     for _ in 0..6 {
-        assert!(bulk.stock((first..first + 20).map(generated).collect()).await.unwrap());
+        assert!(bulk.install_demo((first..first + 20).map(generated).collect()).await.unwrap());
         let load = NewLoad { seed: 42, rows: 5, mode: LoadMode::Fresh };
         let ids = first as i32..first as i32 + 20;
         let updates = ids.map(|id| {
@@ -154,16 +156,16 @@ async fn a_load_over_demo_games_loses_no_change() {
 async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
     let keyspace = Keyspace::reserve().await;
     let games = || (1..=200).map(generated).collect::<Vec<_>>();
-    let stores = open(keyspace.settings(), Schema::Migrate).await.unwrap();
+    let stores = open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();
     for milliseconds in [5, 20, 60] {
         let (settings, games) = (keyspace.settings(), games());
         // A runtime that ends takes its tasks with it, as a crash does.
         let killed = move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let bulk = open(settings, Schema::Require).await.unwrap().bulk;
+                let bulk = open(settings, MigrationPolicy::Require).await.unwrap().bulk;
                 let time = Duration::from_millis(milliseconds);
-                let cut = tokio::time::timeout(time, bulk.stock(games)).await;
+                let cut = tokio::time::timeout(time, bulk.install_demo(games)).await;
                 println!("interrupted: {}", cut.is_err());
             });
             runtime.shutdown_background();
@@ -175,7 +177,7 @@ async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
         if stores.bulk.contents().await.unwrap() == Contents::Demo {
             break;
         }
-        stores.bulk.stock(games()).await.unwrap();
+        stores.bulk.install_demo(games()).await.unwrap();
     }
     assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
     assert_eq!(stores.bulk.digest().await.unwrap().rows, 200);

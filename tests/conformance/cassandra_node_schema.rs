@@ -7,7 +7,7 @@ use scylla::SerializeValue;
 use scylla::client::session::Session;
 use storefront::config::database::{Database, Url};
 use storefront::db::storage::{Begin, Chunk, LoadMode, NewLoad};
-use storefront::db::{Schema, carry_over};
+use storefront::db::{MigrationPolicy, import_legacy};
 use storefront::overview::model::{GameId, Overview};
 use storefront_seed::Generator;
 
@@ -79,7 +79,7 @@ async fn every_game_is_carried_over_however_often_it_is_interrupted() {
     iter(1..=GAMES).map(write).buffer_unordered(64).try_for_each(async |_| Ok(())).await.unwrap();
 
     let ours = Keyspace::reserve().await;
-    let stores = open(ours.settings(), Schema::Migrate).await.unwrap();
+    let stores = open(ours.settings(), MigrationPolicy::Migrate).await.unwrap();
     let kept = [5, 70];
     for id in kept {
         stores.overviews.create(game(Some(id))).await.unwrap();
@@ -90,7 +90,7 @@ async fn every_game_is_carried_over_however_often_it_is_interrupted() {
         interrupted(database(&ours), theirs.name.clone()).await;
     }
     for _ in 0..2 {
-        let carried = carry_over(&database(&ours), &theirs.name).await.unwrap();
+        let carried = import_legacy(&database(&ours), &theirs.name).await.unwrap();
         assert_eq!(carried.games, GAMES as u64);
     }
     for id in 1..=GAMES {
@@ -109,7 +109,7 @@ async fn every_game_is_carried_over_however_often_it_is_interrupted() {
 async fn interrupted(database: Database, old_keyspace: String) {
     let killed = move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let carried = async { carry_over(&database, &old_keyspace).await };
+        let carried = async { import_legacy(&database, &old_keyspace).await };
         let cut = runtime.block_on(tokio::time::timeout(Duration::from_millis(700), carried));
         println!("interrupted: {}", cut.is_err());
         runtime.shutdown_background();
@@ -131,9 +131,9 @@ async fn other_shapes_of_the_old_type_are_read() {
         execute(&session, &format!("INSERT INTO {table} VALUES {values}")).await;
     }
     let ours = Keyspace::reserve().await;
-    let carried = carry_over(&database(&ours), &theirs.name).await.unwrap();
+    let carried = import_legacy(&database(&ours), &theirs.name).await.unwrap();
     assert_eq!(carried.games, 3);
-    let stores = open(ours.settings(), Schema::Require).await.unwrap();
+    let stores = open(ours.settings(), MigrationPolicy::Require).await.unwrap();
     let first = stores.overviews.find(GameId(1)).await.unwrap().unwrap();
     assert_eq!((first.game_name.as_str(), first.developer.as_str()), ("a", "b"));
     assert_eq!((first.publisher.as_str(), first.tags), ("", vec!["x".to_owned(), "y".to_owned()]));
@@ -147,8 +147,8 @@ async fn a_load_after_it_leaves_carried_games_alone() {
     let (theirs, session) = old_table(FIELDS).await;
     let table = format!("{}.overview (game_id, game)", theirs.name);
     execute(&session, &format!("INSERT INTO {table} VALUES (4, {{game_name: 'old'}})")).await;
-    carry_over(&database(&theirs), &theirs.name).await.unwrap();
-    let stores = open(theirs.settings(), Schema::Require).await.unwrap();
+    import_legacy(&database(&theirs), &theirs.name).await.unwrap();
+    let stores = open(theirs.settings(), MigrationPolicy::Require).await.unwrap();
     let load = NewLoad { seed: 1, rows: 10, mode: LoadMode::Append };
     let Begin::Started(load) = stores.bulk.begin(load).await.unwrap() else { panic!() };
     let games = (1..11).map(|id| Generator::new(1).game(id).into()).collect();
@@ -161,6 +161,6 @@ async fn a_load_after_it_leaves_carried_games_alone() {
 #[tokio::test]
 async fn without_an_earlier_service_there_is_nothing_to_carry() {
     let ours = Keyspace::reserve().await;
-    let error = carry_over(&database(&ours), "no_such_keyspace").await.unwrap_err();
+    let error = import_legacy(&database(&ours), "no_such_keyspace").await.unwrap_err();
     assert!(error.to_string().contains("there is no table no_such_keyspace.overview"), "{error}");
 }

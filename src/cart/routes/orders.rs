@@ -15,10 +15,10 @@ use utoipa_axum::routes;
 
 use super::done;
 use super::params::{Count, Params};
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
-use crate::db::storage::{CartStore, Refused};
-use crate::wire::problem::{Problem, ProblemBody};
+use crate::db::storage::{CartRefusal, CartStore};
+use crate::web::problem::{Problem, ProblemBody};
 
 type Store = State<Arc<dyn CartStore>>;
 
@@ -105,7 +105,7 @@ async fn find(
     State(store): Store,
     Params((order,)): Params<(OrderId,)>,
 ) -> Result<Json<OrderBody>, Problem> {
-    let order = store.find_order(&order).await?.ok_or(Refused::NoOrder)?;
+    let order = store.find_order(&order).await?.ok_or(CartRefusal::NoOrder)?;
     Ok(Json(order.into()))
 }
 
@@ -209,8 +209,8 @@ async fn batch_init(
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let mut rng = StdRng::seed_from_u64(rand::random());
-    for numbers in batch::chunks(n) {
-        let orders = numbers.map(|n| batch::order(n, items, users, price, &mut rng)).collect();
+    for numbers in fixtures::chunks(n) {
+        let orders = numbers.map(|n| fixtures::order(n, items, users, price, &mut rng)).collect();
         store.put_orders(orders).await?;
     }
     Ok(Json(MessageBody { msg: "Batch init for orders successful" }))

@@ -13,10 +13,10 @@ use utoipa_axum::routes;
 use super::done;
 use super::orders::MessageBody;
 use super::params::{Count, Params};
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, OrderId, UserId};
-use crate::db::storage::{CartStore, Refused};
-use crate::wire::problem::{Problem, ProblemBody};
+use crate::db::storage::{CartRefusal, CartStore};
+use crate::web::problem::{Problem, ProblemBody};
 
 type Store = State<Arc<dyn CartStore>>;
 
@@ -83,7 +83,7 @@ async fn find_user(
 ) -> Result<Json<UserBody>, Problem> {
     match store.find_credit(&user_id).await? {
         Some(credit) => Ok(Json(UserBody { user_id, credit })),
-        None => Err(Refused::NoUser(user_id).into()),
+        None => Err(CartRefusal::NoUser(user_id).into()),
     }
 }
 
@@ -154,7 +154,7 @@ async fn status(
     Params((user, order)): Params<(UserId, OrderId)>,
 ) -> Result<Json<StatusBody>, Problem> {
     let order = store.find_order(&order).await?.filter(|order| order.user == user);
-    let paid = order.ok_or(Refused::NoOrder)?.paid;
+    let paid = order.ok_or(CartRefusal::NoOrder)?.paid;
     Ok(Json(StatusBody { paid }))
 }
 
@@ -184,7 +184,7 @@ async fn batch_init(
     State(store): Store,
     Params((n, credit)): Params<(Count, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
-    for numbers in batch::chunks(n.0) {
+    for numbers in fixtures::chunks(n.0) {
         store.put_users(numbers.map(UserId::numbered).collect(), credit).await?;
     }
     Ok(Json(MessageBody { msg: "Batch init for users successful" }))

@@ -13,10 +13,10 @@ use utoipa_axum::routes;
 use super::done;
 use super::orders::MessageBody;
 use super::params::{Count, Params};
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, Item, ItemId};
-use crate::db::storage::{CartStore, Refused};
-use crate::wire::problem::{Problem, ProblemBody};
+use crate::db::storage::{CartRefusal, CartStore};
+use crate::web::problem::{Problem, ProblemBody};
 
 type Store = State<Arc<dyn CartStore>>;
 
@@ -81,7 +81,7 @@ async fn find(
     Params((item,)): Params<(ItemId,)>,
 ) -> Result<Json<ItemBody>, Problem> {
     let found = store.find_item(&item).await?;
-    let Item { stock, price } = found.ok_or(Refused::NoItem(item))?;
+    let Item { stock, price } = found.ok_or(CartRefusal::NoItem(item))?;
     Ok(Json(ItemBody { stock, price }))
 }
 
@@ -129,7 +129,7 @@ async fn batch_init(
     State(store): Store,
     Params((n, stock, price)): Params<(Count, Amount, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
-    for numbers in batch::chunks(n.0) {
+    for numbers in fixtures::chunks(n.0) {
         let items = numbers.map(ItemId::numbered).collect();
         store.put_items(items, Item { stock, price }).await?;
     }

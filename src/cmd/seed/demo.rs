@@ -25,7 +25,7 @@ pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
     let generator = Generator::new(DEFAULT_SEED);
     stock(stores.cart.as_ref(), generator).await.context("cannot stock the demo shop")?;
     let games = (1..=GAMES).map(|id| generator.game(id).into()).collect();
-    if stores.bulk.stock(games).await.context("cannot store the demo games")? {
+    if stores.bulk.install_demo(games).await.context("cannot store the demo games")? {
         tracing::info!(games = GAMES, "demo games are in the store");
     }
     Ok(())
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::config::database::{Database, Url};
-    use crate::db::{self, Schema};
+    use crate::db::{self, MigrationPolicy};
     use crate::telemetry::metrics::Metrics;
 
     async fn new_store() -> (TempDir, Stores) {
@@ -76,7 +76,7 @@ mod tests {
         let url = Url::Embedded(folder.path().join("games.db"));
         let database = Database { url, named: true };
         let metrics = Arc::new(Metrics::new());
-        (folder, db::connect(&database, Schema::Migrate, &metrics).await.unwrap())
+        (folder, db::connect(&database, MigrationPolicy::Migrate, &metrics).await.unwrap())
     }
 
     async fn found(stores: &Stores, game_id: i32) -> Option<Item> {

@@ -67,7 +67,7 @@ impl<'a> Loader<'a> {
         progress: &Progress,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<bool, StorageError> {
-        let shape = self.bulk.shape();
+        let shape = self.bulk.load_params();
         let open = load.clone();
         let chunks = self.chunks(range, shape.chunk);
         let mut stopped = false;

@@ -4,9 +4,9 @@
 //! loading itself is in [`load`], its progress in [`progress`], the demo shop in [`mod@demo`].
 
 mod demo;
+mod dry_run;
 mod load;
 mod progress;
-mod rehearsal;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,8 +22,8 @@ use super::options::Common;
 use super::signals::Signals;
 use crate::config::Config;
 use crate::db::storage::{Begin, BulkStore, Contents, Load, LoadMode, NewLoad};
-use crate::db::{self, Schema};
-use crate::http::operations::Readiness;
+use crate::db::{self, MigrationPolicy};
+use crate::server::operations::Readiness;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
@@ -68,14 +68,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::read(args.common.flags())?;
     logs::start(&config.logs);
     if args.dry_run {
-        rehearsal::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
+        dry_run::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
         return Ok(());
     }
     super::runtime()?.block_on(seed(args, &config))
 }
 
 async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
-    let stores = db::connect(&config.database, Schema::Migrate, &Arc::new(Metrics::new())).await?;
+    let stores =
+        db::connect(&config.database, MigrationPolicy::Migrate, &Arc::new(Metrics::new())).await?;
     let bulk = stores.bulk.as_ref();
     let load = args.open(bulk).await?;
     let signals = Signals::watch(Readiness::new())?;

@@ -10,15 +10,15 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::audit::audit;
-use super::beds;
 use super::checkout::{cancel, checkout};
+use super::fixtures;
 use super::reader::Readers;
 use super::writer::Writer;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartStore, Done, Refused, StorageError};
+use crate::db::storage::{Audit, CartRefusal, CartResult, CartStore, StorageError};
 
 /// The outcome of an act's statements: outside what SQLite says, inside what the cart says.
-pub(super) type Acted<T = ()> = rusqlite::Result<Result<T, Refused>>;
+pub(super) type Acted<T = ()> = rusqlite::Result<Result<T, CartRefusal>>;
 
 const ORDER: &str = "SELECT user_id, paid FROM cart_orders WHERE order_id = ?1";
 const LINES: &str =
@@ -76,23 +76,23 @@ impl CartStore for EmbeddedCart {
         })
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
+    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> CartResult {
         self.writer.submit(move |c| add_item(c, &order, &item, quantity)).await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
+    async fn remove_item(&self, order: OrderId, item: ItemId) -> CartResult {
         self.writer.submit(move |c| remove_item(c, &order, &item)).await
     }
 
-    async fn remove_order(&self, order: OrderId) -> Done {
+    async fn remove_order(&self, order: OrderId) -> CartResult {
         self.writer.submit(move |c| remove_order(c, &order)).await
     }
 
-    async fn checkout(&self, order: OrderId) -> Done {
+    async fn checkout(&self, order: OrderId) -> CartResult {
         self.writer.submit(move |c| checkout(c, &order)).await
     }
 
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
+    async fn cancel(&self, user: UserId, order: OrderId) -> CartResult {
         self.writer.submit(move |c| cancel(c, &user, &order)).await
     }
 
@@ -106,11 +106,11 @@ impl CartStore for EmbeddedCart {
         self.readers.with(|c| find_item(c, item))
     }
 
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
+    async fn add_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
         self.writer.submit(move |c| add_stock(c, &item, quantity)).await
     }
 
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
+    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
         self.writer.submit(move |c| subtract_stock(c, &item, quantity)).await
     }
 
@@ -122,24 +122,24 @@ impl CartStore for EmbeddedCart {
         self.readers.with(|c| find_credit(c, user))
     }
 
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
+    async fn add_funds(&self, user: UserId, amount: Amount) -> CartResult {
         self.writer.submit(move |c| add_funds(c, &user, amount)).await
     }
 
-    async fn pay(&self, user: UserId, amount: Amount) -> Done {
+    async fn pay(&self, user: UserId, amount: Amount) -> CartResult {
         self.writer.submit(move |c| pay(c, &user, amount)).await
     }
 
     async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
-        self.writer.submit(move |c| beds::put_orders(c, &orders)).await
+        self.writer.submit(move |c| fixtures::put_orders(c, &orders)).await
     }
 
     async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
-        self.writer.submit(move |c| beds::put_items(c, &items, item)).await
+        self.writer.submit(move |c| fixtures::put_items(c, &items, item)).await
     }
 
     async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
-        self.writer.submit(move |c| beds::put_users(c, &users, credit)).await
+        self.writer.submit(move |c| fixtures::put_users(c, &users, credit)).await
     }
 
     async fn audit(&self) -> Result<Audit, StorageError> {
@@ -212,8 +212,8 @@ fn find_credit(c: &Connection, user: &UserId) -> rusqlite::Result<Option<Amount>
 /// Whether the order may be changed.
 fn open(c: &Connection, order: &OrderId) -> Acted {
     Ok(match order_state(c, order)? {
-        None => Err(Refused::NoOrder),
-        Some((_, true)) => Err(Refused::Paid),
+        None => Err(CartRefusal::NoOrder),
+        Some((_, true)) => Err(CartRefusal::Paid),
         Some((_, false)) => Ok(()),
     })
 }
@@ -236,14 +236,14 @@ fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) ->
         return Ok(Err(refused));
     }
     let Some(Item { price, .. }) = find_item(c, item)? else {
-        return Ok(Err(Refused::NoItem(item.clone())));
+        return Ok(Err(CartRefusal::NoItem(item.clone())));
     };
     let line = line(c, order, item)?.unwrap_or_else(|| Line::of(item.clone()));
     let others = c
         .prepare_cached(COST_OF_OTHERS)?
         .query_row([order.as_str(), item.as_str()], |row| amount(row, 0))?;
     let line = line.with(quantity, price).filter(|line| line.cost.plus(others).is_some());
-    let Some(line) = line else { return Ok(Err(Refused::TooMuch)) };
+    let Some(line) = line else { return Ok(Err(CartRefusal::AmountOverflow)) };
     set_line(c, order, &line).map(Ok)
 }
 
@@ -252,7 +252,7 @@ fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> Acted {
         return Ok(Err(refused));
     }
     let Some(line) = line(c, order, item)?.map(Line::without_one) else {
-        return Ok(Err(Refused::NotInOrder));
+        return Ok(Err(CartRefusal::NotInOrder));
     };
     if line.quantity == Amount::ZERO {
         execute(c, REMOVE_LINE, [order.as_str(), item.as_str()])?;
@@ -272,39 +272,39 @@ fn remove_order(c: &Connection, order: &OrderId) -> Acted {
 
 fn add_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
     if find_item(c, item)?.is_none() {
-        return Ok(Err(Refused::NoItem(item.clone())));
+        return Ok(Err(CartRefusal::NoItem(item.clone())));
     }
     add(c, ADD_STOCK, item.as_str(), quantity)
 }
 
 fn subtract_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
     let Some(found) = find_item(c, item)? else {
-        return Ok(Err(Refused::NoItem(item.clone())));
+        return Ok(Err(CartRefusal::NoItem(item.clone())));
     };
     if found.stock < quantity {
-        return Ok(Err(Refused::OutOfStock(item.clone())));
+        return Ok(Err(CartRefusal::OutOfStock(item.clone())));
     }
     execute(c, SUBTRACT_STOCK, params![item.as_str(), quantity.signed()]).map(Ok)
 }
 
 fn add_funds(c: &Connection, user: &UserId, amount: Amount) -> Acted {
     if find_credit(c, user)?.is_none() {
-        return Ok(Err(Refused::NoUser(user.clone())));
+        return Ok(Err(CartRefusal::NoUser(user.clone())));
     }
     add(c, ADD_FUNDS, user.as_str(), amount)
 }
 
 fn add(c: &Connection, sql: &str, id: &str, amount: Amount) -> Acted {
     let changed = c.prepare_cached(sql)?.execute(params![id, amount.signed()])?;
-    Ok(if changed == 0 { Err(Refused::TooMuch) } else { Ok(()) })
+    Ok(if changed == 0 { Err(CartRefusal::AmountOverflow) } else { Ok(()) })
 }
 
 fn pay(c: &Connection, user: &UserId, amount: Amount) -> Acted {
     let Some(credit) = find_credit(c, user)? else {
-        return Ok(Err(Refused::NoUser(user.clone())));
+        return Ok(Err(CartRefusal::NoUser(user.clone())));
     };
     if credit < amount {
-        return Ok(Err(Refused::NotEnoughCredit));
+        return Ok(Err(CartRefusal::NotEnoughCredit));
     }
     execute(c, PAY, params![user.as_str(), amount.signed()]).map(Ok)
 }

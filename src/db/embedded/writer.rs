@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::storage;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::storage::{ErrorKind, StorageError};
 use crate::telemetry::metrics::Metrics;
 
 /// Acts that may wait; more are refused at once, before memory grows.
@@ -41,7 +41,9 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("storefront-writer".to_owned())
             .spawn(move || thread.run())
-            .map_err(|e| StorageError::caused(Kind::Unavailable, "cannot start a thread", e))?;
+            .map_err(|e| {
+                StorageError::with_source(ErrorKind::Unavailable, "cannot start a thread", e)
+            })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics: Arc::clone(metrics) })
     }
 
@@ -65,7 +67,7 @@ impl Writer {
         let sent = self.queue.as_ref().ok_or_else(stopped).and_then(|queue| {
             queue.try_send(act).map_err(|e| match e {
                 TrySendError::Full(_) => {
-                    StorageError::new(Kind::Unavailable, "too many writes wait")
+                    StorageError::new(ErrorKind::Unavailable, "too many writes wait")
                 }
                 TrySendError::Disconnected(_) => stopped(),
             })
@@ -91,7 +93,7 @@ impl Drop for Writer {
 }
 
 fn stopped() -> StorageError {
-    StorageError::new(Kind::Unavailable, "the writer has stopped")
+    StorageError::new(ErrorKind::Unavailable, "the writer has stopped")
 }
 
 /// One act of a group, whatever its outcome's type.
@@ -111,7 +113,7 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Act for Wait
     fn run(&mut self, connection: &Connection) -> Result<(), StorageError> {
         let statements = self.statements.take().ok_or_else(stopped)?;
         let result = catch_unwind(AssertUnwindSafe(|| statements(connection)));
-        let panicked = |_| StorageError::new(Kind::Internal, "an act of the writer panicked");
+        let panicked = |_| StorageError::new(ErrorKind::Internal, "an act of the writer panicked");
         self.done = Some(result.map_err(panicked)?.map_err(storage)?);
         Ok(())
     }

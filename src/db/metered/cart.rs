@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::Meter;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartStore, Done, StorageError};
+use crate::db::storage::{Audit, CartResult, CartStore, StorageError};
 
 pub(super) struct MeteredCart {
     pub(super) inner: Arc<dyn CartStore>,
@@ -23,23 +23,23 @@ impl CartStore for MeteredCart {
         self.meter.time("order_find", self.inner.find_order(order)).await
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
+    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> CartResult {
         self.meter.time_act("order_add_item", self.inner.add_item(order, item, quantity)).await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
+    async fn remove_item(&self, order: OrderId, item: ItemId) -> CartResult {
         self.meter.time_act("order_remove_item", self.inner.remove_item(order, item)).await
     }
 
-    async fn remove_order(&self, order: OrderId) -> Done {
+    async fn remove_order(&self, order: OrderId) -> CartResult {
         self.meter.time_act("order_remove", self.inner.remove_order(order)).await
     }
 
-    async fn checkout(&self, order: OrderId) -> Done {
+    async fn checkout(&self, order: OrderId) -> CartResult {
         self.meter.time_act("checkout", self.inner.checkout(order)).await
     }
 
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
+    async fn cancel(&self, user: UserId, order: OrderId) -> CartResult {
         self.meter.time_act("cancel", self.inner.cancel(user, order)).await
     }
 
@@ -51,11 +51,11 @@ impl CartStore for MeteredCart {
         self.meter.time("item_find", self.inner.find_item(item)).await
     }
 
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
+    async fn add_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
         self.meter.time_act("add_stock", self.inner.add_stock(item, quantity)).await
     }
 
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
+    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
         self.meter.time_act("subtract_stock", self.inner.subtract_stock(item, quantity)).await
     }
 
@@ -67,11 +67,11 @@ impl CartStore for MeteredCart {
         self.meter.time("user_find", self.inner.find_credit(user)).await
     }
 
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
+    async fn add_funds(&self, user: UserId, amount: Amount) -> CartResult {
         self.meter.time_act("add_funds", self.inner.add_funds(user, amount)).await
     }
 
-    async fn pay(&self, user: UserId, amount: Amount) -> Done {
+    async fn pay(&self, user: UserId, amount: Amount) -> CartResult {
         self.meter.time_act("pay", self.inner.pay(user, amount)).await
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Stores;
-use super::storage::{Done, Kind, StorageError};
+use super::storage::{CartResult, ErrorKind, StorageError};
 use crate::telemetry::metrics::{Call, Metrics};
 
 /// The stores with each of their calls timed. Bulk loads report their own progress.
@@ -33,7 +33,11 @@ impl Meter {
     }
 
     /// The same of an act that may be refused.
-    async fn time_act(&self, call: &'static str, work: impl Future<Output = Done>) -> Done {
+    async fn time_act(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = CartResult>,
+    ) -> CartResult {
         let begun = Instant::now();
         let done = work.await;
         let refused = matches!(done, Ok(Err(_)));
@@ -51,10 +55,10 @@ impl Meter {
 fn outcome<R>(result: &Result<R, StorageError>) -> &'static str {
     match result.as_ref().map_err(StorageError::kind) {
         Ok(_) => "ok",
-        Err(Kind::Unavailable) => "unavailable",
-        Err(Kind::Timeout) => "timeout",
-        Err(Kind::Conflict) => "conflict",
-        Err(Kind::Invalid) => "invalid",
-        Err(Kind::Internal) => "internal",
+        Err(ErrorKind::Unavailable) => "unavailable",
+        Err(ErrorKind::Timeout) => "timeout",
+        Err(ErrorKind::Conflict) => "conflict",
+        Err(ErrorKind::Invalid) => "invalid",
+        Err(ErrorKind::Internal) => "internal",
     }
 }

@@ -11,10 +11,10 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::audit::audit;
 use super::batch::{Batch, Batcher};
-use super::beds;
 use super::connection::{Connector, act};
+use super::fixtures;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartStore, Done, Kind, Refused, StorageError};
+use crate::db::storage::{Audit, CartRefusal, CartResult, CartStore, ErrorKind, StorageError};
 
 const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)";
 const ORDER: &str =
@@ -75,7 +75,7 @@ impl PostgresCart {
     }
 
     /// Runs a statement that tells why it refused.
-    async fn act(&self, sql: &'static str, values: Values) -> Done {
+    async fn act(&self, sql: &'static str, values: Values) -> CartResult {
         let refused = self.look(sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
         outcome(refused.flatten().as_deref())
     }
@@ -100,24 +100,24 @@ fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
 }
 
 /// What the schema's functions spell.
-fn outcome(refused: Option<&str>) -> Done {
+fn outcome(refused: Option<&str>) -> CartResult {
     let Some(refused) = refused else { return Ok(Ok(())) };
     let (word, id) = refused.split_once(' ').unwrap_or((refused, ""));
     let refused = match (word, ItemId::parse(id), UserId::parse(id)) {
-        ("no-order", ..) => Refused::NoOrder,
-        ("paid", ..) => Refused::Paid,
-        ("not-paid", ..) => Refused::NotPaid,
-        ("anothers-order", ..) => Refused::AnothersOrder,
-        ("not-in-order", ..) => Refused::NotInOrder,
-        ("empty", ..) => Refused::Empty,
-        ("not-enough-credit", ..) => Refused::NotEnoughCredit,
-        ("too-much", ..) => Refused::TooMuch,
-        ("no-item", Some(item), _) => Refused::NoItem(item),
-        ("out-of-stock", Some(item), _) => Refused::OutOfStock(item),
-        ("no-user", _, Some(user)) => Refused::NoUser(user),
+        ("no-order", ..) => CartRefusal::NoOrder,
+        ("paid", ..) => CartRefusal::Paid,
+        ("not-paid", ..) => CartRefusal::NotPaid,
+        ("anothers-order", ..) => CartRefusal::WrongUser,
+        ("not-in-order", ..) => CartRefusal::NotInOrder,
+        ("empty", ..) => CartRefusal::Empty,
+        ("not-enough-credit", ..) => CartRefusal::NotEnoughCredit,
+        ("too-much", ..) => CartRefusal::AmountOverflow,
+        ("no-item", Some(item), _) => CartRefusal::NoItem(item),
+        ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
+        ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
         _ => {
             let text = format!("a function of the schema gave `{refused}`");
-            return Err(StorageError::new(Kind::Invalid, text));
+            return Err(StorageError::new(ErrorKind::Invalid, text));
         }
     };
     Ok(Err(refused))
@@ -134,24 +134,24 @@ impl CartStore for PostgresCart {
         found.map(|found| found.order(id.clone())).transpose()
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
+    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> CartResult {
         let ids = (text(order.as_str()), text(item.as_str()));
         self.act(ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
+    async fn remove_item(&self, order: OrderId, item: ItemId) -> CartResult {
         self.act(REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
     }
 
-    async fn remove_order(&self, order: OrderId) -> Done {
+    async fn remove_order(&self, order: OrderId) -> CartResult {
         self.act(REMOVE_ORDER, values([text(order.as_str())])).await
     }
 
-    async fn checkout(&self, order: OrderId) -> Done {
+    async fn checkout(&self, order: OrderId) -> CartResult {
         outcome(self.checkout.ask(order).await?.as_deref())
     }
 
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
+    async fn cancel(&self, user: UserId, order: OrderId) -> CartResult {
         self.act(CANCEL, values([text(user.as_str()), text(order.as_str())])).await
     }
 
@@ -167,11 +167,11 @@ impl CartStore for PostgresCart {
         }
     }
 
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
+    async fn add_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
         self.act(ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
     }
 
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
+    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
         self.act(SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
     }
 
@@ -185,24 +185,24 @@ impl CartStore for PostgresCart {
         credit.map(amount).transpose()
     }
 
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
+    async fn add_funds(&self, user: UserId, amount: Amount) -> CartResult {
         self.act(ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
     }
 
-    async fn pay(&self, user: UserId, amount: Amount) -> Done {
+    async fn pay(&self, user: UserId, amount: Amount) -> CartResult {
         self.act(PAY, values([text(user.as_str()), number(amount)])).await
     }
 
     async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
-        beds::put_orders(&self.pool, orders).await
+        fixtures::put_orders(&self.pool, orders).await
     }
 
     async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
-        beds::put_items(&self.pool, items, item).await
+        fixtures::put_items(&self.pool, items, item).await
     }
 
     async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
-        beds::put_users(&self.pool, users, credit).await
+        fixtures::put_users(&self.pool, users, credit).await
     }
 
     async fn audit(&self) -> Result<Audit, StorageError> {
@@ -246,7 +246,7 @@ fn amount(value: i64) -> Result<Amount, StorageError> {
 }
 
 fn damaged() -> StorageError {
-    StorageError::new(Kind::Invalid, "a row of the cart holds what this program never writes")
+    StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
 }
 
 /// Checkouts, many in one transaction. An answer is why the checkout was refused, if it was.

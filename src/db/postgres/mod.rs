@@ -7,7 +7,6 @@
 
 mod audit;
 mod batch;
-mod beds;
 mod bulk;
 mod cart;
 mod compare;
@@ -16,6 +15,7 @@ mod counter;
 mod create;
 mod error;
 mod find;
+mod fixtures;
 mod loads;
 mod migrate;
 mod overview;
@@ -30,17 +30,17 @@ use self::counter::Counter;
 use self::overview::PostgresOverviews;
 use self::replica::PostgresReplica;
 pub(super) use self::replica::cannot_be_mended;
-use super::storage::{Copies, Replica, StorageError};
-use super::{Schema, Stores};
+use super::storage::{Replica, ReplicaCheck, StorageError};
+use super::{MigrationPolicy, Stores};
 use crate::config::database::postgres::Postgres;
 
 /// Opens the database.
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
-pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, StorageError> {
+pub async fn open(postgres: &Postgres, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     let connector = Connector::new(postgres)?;
-    let counter = Counter::new(migrate::run(&connector, schema).await?);
+    let counter = Counter::new(migrate::run(&connector, policy).await?);
     let replica = match &postgres.replica {
         Some(replica) => {
             let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
@@ -48,7 +48,7 @@ pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, Storage
         }
         None => None,
     };
-    let copies = replica.clone().map(|replica| replica as Arc<dyn Copies>);
+    let copies = replica.clone().map(|replica| replica as Arc<dyn ReplicaCheck>);
     Ok(Stores {
         backend: "postgres",
         overviews: Arc::new(PostgresOverviews::new(&connector, counter.clone())?),

@@ -17,7 +17,7 @@ use crate::overview::model::Overview;
 #[async_trait]
 pub trait BulkStore: Send + Sync {
     /// How this backend wants to be fed.
-    fn shape(&self) -> LoadShape;
+    fn load_params(&self) -> LoadParams;
 
     /// What the store holds now.
     async fn contents(&self) -> Result<Contents, StorageError>;
@@ -48,7 +48,7 @@ pub trait BulkStore: Send + Sync {
     /// they are and no other it counts as [`Contents::Demo`], which [`LoadMode::Fresh`] may replace
     /// (a backend may end that with the first write, even one that is taken back). `false`: it
     /// was not empty or the ids were used before, and nothing changed.
-    async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError>;
+    async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError>;
 
     /// Reads every row. Games written meanwhile may be in it or not.
     async fn digest(&self) -> Result<Digest, StorageError>;
@@ -59,7 +59,7 @@ pub trait BulkStore: Send + Sync {
 
 /// How a backend wants to be fed.
 #[derive(Debug, Clone, Copy)]
-pub struct LoadShape {
+pub struct LoadParams {
     /// Games in one chunk.
     pub chunk: usize,
     /// Chunks that may be under way at once; with 1 they must come in order.

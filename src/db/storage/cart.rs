@@ -28,22 +28,22 @@ pub trait CartStore: Send + Sync {
 
     /// Puts some of an item into an unpaid order, at the item's present price; what was in it
     /// already adds up.
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done;
+    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> CartResult;
 
     /// Takes one of an item off an unpaid order; its share of the line's cost goes with it.
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done;
+    async fn remove_item(&self, order: OrderId, item: ItemId) -> CartResult;
 
     /// Removes an unpaid order.
-    async fn remove_order(&self, order: OrderId) -> Done;
+    async fn remove_order(&self, order: OrderId) -> CartResult;
 
     /// Takes all stock, charges all credit and marks the order paid, together or not at all. A paid
     /// order is left as it is, and that is no refusal.
-    async fn checkout(&self, order: OrderId) -> Done;
+    async fn checkout(&self, order: OrderId) -> CartResult;
 
     /// Takes back a checkout: the user's credit and the stock return and the order is open again. A
     /// part that [`put_users`](Self::put_users) or [`put_items`](Self::put_items) has begun anew
     /// since does not return.
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done;
+    async fn cancel(&self, user: UserId, order: OrderId) -> CartResult;
 
     /// Stores a new item of which there is none yet; its id must be a new one.
     async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError>;
@@ -52,10 +52,10 @@ pub trait CartStore: Send + Sync {
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError>;
 
     /// Adds to the stock.
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done;
+    async fn add_stock(&self, item: ItemId, quantity: Amount) -> CartResult;
 
     /// Takes off the stock, all or nothing.
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done;
+    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> CartResult;
 
     /// Stores a new user without credit; the id must be a new one.
     async fn create_user(&self, user: UserId) -> Result<(), StorageError>;
@@ -64,10 +64,10 @@ pub trait CartStore: Send + Sync {
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError>;
 
     /// Adds to the credit.
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done;
+    async fn add_funds(&self, user: UserId, amount: Amount) -> CartResult;
 
     /// Takes off the credit, all or nothing.
-    async fn pay(&self, user: UserId, amount: Amount) -> Done;
+    async fn pay(&self, user: UserId, amount: Amount) -> CartResult;
 
     /// Stores unpaid orders in place of any of the same ids, each by itself. A paid order that is
     /// replaced is gone: what it took does not return, and the audit reports it as reset.
@@ -84,11 +84,11 @@ pub trait CartStore: Send + Sync {
 }
 
 /// The outcome of an act that may be refused.
-pub type Done = Result<Result<(), Refused>, StorageError>;
+pub type CartResult = Result<Result<(), CartRefusal>, StorageError>;
 
 /// Why an act was refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CartRefusal {
     /// There is no such order.
     #[error("There is no such order: create it first.")]
     NoOrder,
@@ -109,7 +109,7 @@ pub enum Refused {
     NotPaid,
     /// The order is another user's.
     #[error("The order is another user's: name the user whose it is.")]
-    AnothersOrder,
+    WrongUser,
     /// There is nothing in the order.
     #[error("The order is empty: add an item first.")]
     Empty,
@@ -124,7 +124,7 @@ pub enum Refused {
     #[error(
         "The amount is too large, because with what is there it exceeds 9007199254740991: take less."
     )]
-    TooMuch,
+    AmountOverflow,
 }
 
 /// What an audit found.

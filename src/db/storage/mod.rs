@@ -7,16 +7,16 @@
 
 mod bulk;
 mod cart;
-mod copies;
 mod error;
 mod overview;
 mod replica;
+mod replica_check;
 
 pub use bulk::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, Load, LoadMode, LoadShape, NewLoad,
+    Begin, BulkStore, Chunk, Contents, Digest, Digester, Load, LoadMode, LoadParams, NewLoad,
 };
-pub use cart::{Audit, CartStore, Difference, Done, Refused};
-pub use copies::{Compared, Copies};
-pub use error::{Kind, StorageError};
+pub use cart::{Audit, CartRefusal, CartResult, CartStore, Difference};
+pub use error::{ErrorKind, StorageError};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update};
-pub use replica::{NoPosition, Position, Replica};
+pub use replica::{InvalidReadToken, ReadToken, Replica};
+pub use replica_check::{ReplicaCheck, ReplicaReport};
