@@ -1,14 +1,26 @@
-//! Test beds: many orders, items and users at once, named by their numbers.
+//! Fixtures: many orders, items and users at once, named by their numbers.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use std::time::Duration;
+
 use super::model::{Amount, ItemId, Line, Order, OrderId, UserId};
+use crate::db::storage::ActContext;
 
 /// The most that one request may make.
 pub const MOST: u64 = 10_000_000;
 /// How many go to the store at a time.
 pub const CHUNK: u64 = 2_000;
+
+/// How long the store may take over one chunk: it waits for checkouts on what it replaces.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The context of one chunk of a request.
+#[must_use]
+pub fn context(request: &ActContext) -> ActContext {
+    request.clone().with_timeout(CHUNK_TIMEOUT)
+}
 
 /// The numbers up to `count`, in chunks.
 pub fn chunks(count: u64) -> impl Iterator<Item = std::ops::Range<u64>> {

@@ -8,5 +8,4 @@
 pub(crate) mod id;
 pub mod input;
 pub mod model;
-pub mod read_routing;
 pub mod routes;

@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tower::{Layer, Service};
 
 use super::compress::compress;
+use crate::db::storage::Permit;
 use crate::telemetry::logs::LogRateLimiter;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::web::etag::hex;
@@ -64,7 +65,8 @@ impl RequestLayer {
 
     /// A permit among the requests being answered, or `None` if all are taken.
     fn enter(&self) -> Option<Permit> {
-        let permit = Permit(Arc::clone(&self.0));
+        // Made before the test, so that its drop takes the count back if all are taken.
+        let permit = Permit::new(Arc::new(InFlight(Arc::clone(&self.0))));
         self.0.metrics.in_flight.inc();
         (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.most).then_some(permit)
     }
@@ -85,9 +87,10 @@ impl RequestLayer {
     }
 }
 
-struct Permit(Arc<Shared>);
+/// One request that is counted as in flight; the writes that it began count on until they end.
+struct InFlight(Arc<Shared>);
 
-impl Drop for Permit {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.in_flight.dec();
@@ -103,7 +106,7 @@ impl<S> Layer<S> for RequestLayer {
     }
 }
 
-/// A route in its envelope.
+/// A route inside the layer.
 #[derive(Clone)]
 pub(super) struct RequestService<S> {
     layer: RequestLayer,
@@ -123,7 +126,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let context = RequestContext::of(&self.layer, &request);
         let layer = self.layer.clone();
         let Some(permit) = layer.enter() else {
@@ -136,10 +139,11 @@ where
             let response = preflight(request.headers());
             return Box::pin(async move { Ok(context.finish(&layer, response)) });
         }
+        request.extensions_mut().insert(permit.clone());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let _permit = permit;
-            // The panic itself has been shown, with its permit, by the panic hook.
+            // The panic hook has logged the panic and its place.
             let response = match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(Ok(response)) => response,
                 Err(_) => {

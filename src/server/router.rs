@@ -16,9 +16,7 @@ use super::request_layer::RequestLayer;
 use crate::cart;
 use crate::config::services::Services;
 use crate::db::Stores;
-use crate::db::storage::CartStore;
 use crate::overview;
-use crate::overview::read_routing::ReadRouting;
 use crate::overview::routes::Overviews;
 use crate::telemetry::metrics::Metrics;
 use crate::upstreams::routes::Upstreams;
@@ -58,8 +56,7 @@ struct Document;
 pub fn router(app: App) -> Router {
     let App { stores, services, upstreams, assets, metrics, readiness, body, in_flight } = app;
     let request_layer = RequestLayer::new(Arc::clone(&metrics), in_flight);
-    let routing = ReadRouting { store: Arc::clone(&stores.overviews), replica: stores.replica };
-    let overviews = Overviews { routing, body };
+    let overviews = Overviews { store: Arc::clone(&stores.overviews), body };
     let mut routes = OpenApiRouter::with_openapi(Document::openapi());
     let mut page = assets::reference(assets.clone());
     if services.overview {
@@ -67,7 +64,7 @@ pub fn router(app: App) -> Router {
         routes = routes.merge(crate::upstreams::routes::router(upstreams));
         page = page.merge(assets::page(assets));
     }
-    routes = routes.merge(shop(services, &stores.cart));
+    routes = routes.merge(cart_routes(services, &stores));
     let (api, mut document) =
         routes.merge(operations::router(stores.overviews, metrics, readiness)).split_for_parts();
     document_failures(&mut document);
@@ -87,16 +84,17 @@ pub fn router(app: App) -> Router {
 }
 
 /// Those of the cart's services that are served.
-fn shop(services: Services, store: &Arc<dyn CartStore>) -> OpenApiRouter {
+fn cart_routes(services: Services, stores: &Stores) -> OpenApiRouter {
     let mut routes = OpenApiRouter::new();
     if services.orders {
-        routes = routes.merge(cart::routes::orders(Arc::clone(store)));
+        routes = routes.merge(cart::routes::orders(stores.orders.clone(), stores.fixtures.clone()));
     }
     if services.stock {
-        routes = routes.merge(cart::routes::stock(Arc::clone(store)));
+        routes = routes.merge(cart::routes::stock(stores.stock.clone(), stores.fixtures.clone()));
     }
     if services.payment {
-        routes = routes.merge(cart::routes::payment(Arc::clone(store)));
+        routes =
+            routes.merge(cart::routes::payment(stores.payments.clone(), stores.fixtures.clone()));
     }
     routes
 }

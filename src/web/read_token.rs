@@ -1,17 +1,18 @@
-//! What a client has seen of the store's history, where reads may come from a copy.
+//! Read tokens: what a client has seen of the store's history, where reads may come from a replica.
 //!
-//! The answer to a write carries it as a header and as a cookie; browsers send the cookie back by
-//! themselves, programs may send the header.
+//! The answer to a write carries a token as a header and as a cookie; browsers send the cookie back
+//! by themselves, other clients may send the header.
 
 use axum::response::Response;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::db::storage::ReadToken;
+use crate::db::storage::{OverviewStore, ReadToken};
 
 const HEADER: HeaderName = HeaderName::from_static("storefront-position");
 
-/// The latest position that the request brings. One that cannot be read might be any.
+/// The latest token of the request. One that cannot be parsed counts as the latest of all, because
+/// it may stand for any.
 #[must_use]
 pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
     let header = request.get_all(&HEADER).iter().map(HeaderValue::to_str);
@@ -26,14 +27,21 @@ pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
         .max()
 }
 
-/// Puts the position into an answer.
-pub fn mark(response: &mut Response, position: ReadToken) {
+/// The answer to a write, with a token if the store's reads may come from a replica.
+pub async fn mark(store: &dyn OverviewStore, mut answer: Response) -> Response {
+    if let Some(token) = store.read_token().await {
+        set(&mut answer, token);
+    }
+    answer
+}
+
+fn set(response: &mut Response, token: ReadToken) {
     let headers = response.headers_mut();
     // Hexadecimal digits and a slash are sound in both.
-    if let Ok(value) = HeaderValue::try_from(position.to_string()) {
+    if let Ok(value) = HeaderValue::try_from(token.to_string()) {
         headers.insert(HEADER, value);
     }
-    let cookie = format!("{HEADER}={position}; Path=/; HttpOnly; SameSite=Lax");
+    let cookie = format!("{HEADER}={token}; Path=/; HttpOnly; SameSite=Lax");
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         headers.append(SET_COOKIE, cookie);
     }
@@ -68,7 +76,7 @@ mod tests {
     #[test]
     fn an_answer_has_it_as_header_and_cookie() {
         let mut response = Response::default();
-        mark(&mut response, ReadToken(17));
+        set(&mut response, ReadToken(17));
         assert_eq!(response.headers()[HEADER], "0/11");
         let cookie = "storefront-position=0/11; Path=/; HttpOnly; SameSite=Lax";
         assert_eq!(response.headers()[SET_COOKIE], cookie);

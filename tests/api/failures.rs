@@ -19,7 +19,7 @@ pub(crate) struct Broken(How);
 #[derive(Clone, Copy)]
 enum How {
     Panic,
-    Fail(Kind),
+    Fail(ErrorKind),
     Hang,
 }
 

@@ -71,3 +71,8 @@ pub async fn at_once<T: Send + 'static>(
 pub fn shared(stores: &Stores) -> Arc<dyn storefront::db::storage::OverviewStore> {
     Arc::clone(&stores.overviews)
 }
+
+/// The context of a write that has all the time it needs.
+pub fn act() -> ActContext {
+    ActContext::new().with_timeout(Duration::from_secs(60))
+}

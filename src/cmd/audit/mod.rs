@@ -55,7 +55,7 @@ async fn look(database: &Database, args: &Args) -> anyhow::Result<Report> {
         true => Some(compared(database, &stores, args.repair).await?),
         false => None,
     };
-    let audit = stores.cart.audit().await?;
+    let audit = stores.audit.audit().await?;
     Ok(Report::new(database.url.to_string(), audit, replica))
 }
 
@@ -64,9 +64,9 @@ async fn compared(
     stores: &Stores,
     repair: bool,
 ) -> Result<Option<ReplicaReport>, StorageError> {
-    match db::copies(database, stores, repair)? {
-        Some(copies) if repair => copies.repair().await.map(Some),
-        Some(copies) => copies.compare().await.map(Some),
+    match db::replica_check(database, stores, repair)? {
+        Some(check) if repair => check.repair().await.map(Some),
+        Some(check) => check.compare().await.map(Some),
         None => Ok(None),
     }
 }

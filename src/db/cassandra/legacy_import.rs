@@ -21,7 +21,7 @@ use super::row::{self, columns};
 use super::{act, migrate, token_ranges};
 use crate::config::database::cassandra::Cassandra;
 use crate::db::MigrationPolicy;
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 const OLD_TABLE: &str = "overview";
@@ -96,7 +96,7 @@ pub async fn import_legacy(
     }
     migrate::run(&cluster, MigrationPolicy::Migrate).await?;
     let move_ = Arc::new(Move::open(&cluster, old_keyspace).await?);
-    let part = |(after, to)| act(Arc::clone(&move_).part(after, to));
+    let part = |(after, to)| act(ActContext::new(), Arc::clone(&move_).part(after, to));
     let parts = stream::iter(token_ranges::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
     let games = parts.try_fold(0, |all, games| ready(Ok(all + games))).await?;
     Ok(ImportReport { games })

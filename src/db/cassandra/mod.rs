@@ -36,7 +36,7 @@ pub use self::legacy_import::{ImportReport, import_legacy};
 use self::metadata::Metadata;
 use self::overview::CassandraOverviews;
 use self::replica_check::CassandraReplicaCheck;
-use super::storage::{ErrorKind, StorageError};
+use super::storage::{ActContext, ErrorKind, StorageError};
 use super::{MigrationPolicy, Stores};
 use crate::config::database::cassandra::Cassandra;
 use crate::telemetry::metrics::Metrics;
@@ -52,23 +52,37 @@ pub async fn open(
 ) -> Result<Stores, StorageError> {
     let cluster = Cluster::connect(settings).await?;
     migrate::run(&cluster, policy).await?;
-    let store = Metadata::open(&cluster).await?;
+    let metadata = Metadata::open(&cluster).await?;
     let claims = Claims::open(&cluster).await?;
+    let cart = Arc::new(CassandraCart::open(&cluster, metrics).await?);
+    let overviews = CassandraOverviews::open(&cluster, &metadata, &claims).await?;
+    let loads = Arc::new(CassandraBulk::open(&cluster, metadata, claims).await?);
     Ok(Stores {
         backend: "cassandra",
-        overviews: Arc::new(CassandraOverviews::open(&cluster, &store, &claims).await?),
-        cart: Arc::new(CassandraCart::open(&cluster, metrics).await?),
-        bulk: Arc::new(CassandraBulk::open(&cluster, store, claims).await?),
-        replica: None,
-        copies: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),
+        overviews: Arc::new(overviews),
+        orders: cart.clone(),
+        stock: cart.clone(),
+        payments: cart.clone(),
+        fixtures: cart.clone(),
+        audit: cart,
+        loads: loads.clone(),
+        inspection: loads,
+        replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),
     })
 }
 
-/// Runs an act to its end even if nobody waits for it.
+/// Runs a write to its end even if its caller is gone. The context, and with it the permit, lives
+/// as long as the write does.
 async fn act<T: Send + 'static>(
+    context: ActContext,
     work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
 ) -> Result<T, StorageError> {
-    tokio::spawn(work).await.map_err(|e| {
+    let task = async move {
+        let outcome = work.await;
+        drop(context);
+        outcome
+    };
+    tokio::spawn(task).await.map_err(|e| {
         StorageError::with_source(ErrorKind::Internal, "a database task panicked", e)
     })?
 }

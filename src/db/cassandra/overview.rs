@@ -17,7 +17,8 @@ use super::lwt::applied;
 use super::metadata::Metadata;
 use super::row::{self, columns};
 use crate::db::storage::{
-    Create, Cursor, ErrorKind, OverviewStore, Page, Remove, StorageError, Update,
+    ActContext, Create, Cursor, ErrorKind, OverviewStore, Page, ReadToken, Remove, StorageError,
+    Update,
 };
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -88,11 +89,20 @@ impl CassandraOverviews {
 
 #[async_trait]
 impl OverviewStore for CassandraOverviews {
-    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
+    async fn find(
+        &self,
+        id: GameId,
+        _seen: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError> {
         row::one(self.games.cluster.execute(&self.games.find, (id.0,)).await?)
     }
 
-    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        _seen: Option<ReadToken>,
+    ) -> Result<Page, StorageError> {
         let mut games = self.games.run_of(after, limit.saturating_add(1)).await?;
         let more = games.len() > limit as usize;
         games.truncate(limit as usize);
@@ -100,21 +110,29 @@ impl OverviewStore for CassandraOverviews {
         Ok(Page { games, next: last.filter(|_| more) })
     }
 
-    async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
+    async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
         let games = Arc::clone(&self.games);
-        act(async move { games.create(game).await }).await
+        act(context, async move { games.create(game).await }).await
     }
 
-    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError> {
+    async fn update(
+        &self,
+        context: ActContext,
+        id: GameId,
+        changes: Changes,
+    ) -> Result<Update, StorageError> {
         let games = Arc::clone(&self.games);
-        let found = act(async move { games.update(id, changes).await }).await?;
+        let found = act(context, async move { games.update(id, changes).await }).await?;
         Ok(if found { Update::Updated } else { Update::Missing })
     }
 
-    async fn remove(&self, id: GameId) -> Result<Remove, StorageError> {
+    async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
         let games = Arc::clone(&self.games);
         let removed =
-            act(async move { applied(games.cluster.execute(&games.remove, (id.0,)).await?) });
+            act(
+                context,
+                async move { applied(games.cluster.execute(&games.remove, (id.0,)).await?) },
+            );
         Ok(if removed.await? { Remove::Removed } else { Remove::Missing })
     }
 

@@ -12,8 +12,8 @@ use super::overview::{ALL, INSERT, json, overview};
 use super::{blocking, connection};
 use crate::db::MigrationPolicy;
 use crate::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, ErrorKind, Load, LoadMode, LoadParams,
-    NewLoad, StorageError,
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
+    LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
@@ -96,7 +96,7 @@ fn gone() -> StorageError {
 }
 
 #[async_trait]
-impl BulkStore for EmbeddedBulk {
+impl LoadStore for EmbeddedBulk {
     fn load_params(&self) -> LoadParams {
         LOAD_PARAMS
     }
@@ -131,7 +131,10 @@ impl BulkStore for EmbeddedBulk {
     async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
         self.transaction(move |t| install_demo(t, &games)).await
     }
+}
 
+#[async_trait]
+impl Inspection for EmbeddedBulk {
     async fn digest(&self) -> Result<Digest, StorageError> {
         self.read(|c| digest(c, ALL)).await
     }

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cart::{Acted, amount, execute, lines, order_state};
+use super::cart::{ActResult, amount, execute, lines, order_state};
 use crate::cart::model::{Amount, Line, OrderId, UserId};
+use crate::cart::rules::total;
 use crate::db::storage::CartRefusal;
 
 const USER: &str = "SELECT credit, epoch FROM cart_users WHERE user_id = ?1";
@@ -26,7 +27,7 @@ const RETURN: &str = "UPDATE cart_items SET stock = stock + ?2, sold = sold - ?2
                       (SELECT item_epoch FROM cart_lines WHERE order_id = ?3 AND item_id = ?1)";
 
 /// Takes all stock, charges all credit and marks the order paid.
-pub(super) fn checkout(c: &Connection, order: &OrderId) -> Acted {
+pub(super) fn checkout(c: &Connection, order: &OrderId) -> ActResult {
     let user = match order_state(c, order)? {
         None => return Ok(Err(CartRefusal::NoOrder)),
         Some((_, true)) => return Ok(Ok(())),
@@ -58,7 +59,7 @@ pub(super) fn checkout(c: &Connection, order: &OrderId) -> Acted {
 }
 
 /// The present epoch of each line's item, if there is enough of all.
-fn in_stock(c: &Connection, lines: &[Line]) -> Acted<Vec<i64>> {
+fn in_stock(c: &Connection, lines: &[Line]) -> ActResult<Vec<i64>> {
     let mut epochs = Vec::with_capacity(lines.len());
     for line in lines {
         match look(c, STOCK, line.item.as_str())? {
@@ -73,7 +74,7 @@ fn in_stock(c: &Connection, lines: &[Line]) -> Acted<Vec<i64>> {
 }
 
 /// Gives back what a checkout took, and opens the order again.
-pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> Acted {
+pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> ActResult {
     match order_state(c, order)? {
         None => return Ok(Err(CartRefusal::NoOrder)),
         Some((owner, _)) if owner != *user => return Ok(Err(CartRefusal::WrongUser)),
@@ -87,11 +88,6 @@ pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> Acted {
     }
     execute(c, LINES_OPEN, [order.as_str()])?;
     execute(c, OPEN, [order.as_str()]).map(Ok)
-}
-
-fn total(lines: &[Line]) -> Amount {
-    // Every act that adds to an order keeps its cost an amount.
-    Amount::new(lines.iter().map(|line| line.cost.get()).sum()).unwrap_or(Amount::MAX)
 }
 
 /// An amount and an epoch.

@@ -47,13 +47,19 @@ pub async fn open(
         let connection = connection::tuned(connection)?;
         connection::begin_log(&connection);
         let writer = Arc::new(Writer::start(connection, &metrics)?);
+        let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
+        let loads = Arc::new(EmbeddedBulk::new(path));
         Ok(Stores {
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(Arc::clone(&writer), Arc::clone(&readers))),
-            cart: Arc::new(EmbeddedCart::new(writer, readers)),
-            bulk: Arc::new(EmbeddedBulk::new(path)),
-            replica: None,
-            copies: None,
+            orders: cart.clone(),
+            stock: cart.clone(),
+            payments: cart.clone(),
+            fixtures: cart.clone(),
+            audit: cart,
+            loads: loads.clone(),
+            inspection: loads,
+            replica_check: None,
         })
     })
     .await

@@ -10,17 +10,31 @@ use super::Stores;
 use super::storage::{CartResult, ErrorKind, StorageError};
 use crate::telemetry::metrics::{Call, Metrics};
 
-/// The stores with each of their calls timed. Bulk loads report their own progress.
+/// The stores with each of their calls timed. Loads report their own progress.
 pub(super) fn stores(stores: Stores, metrics: &Arc<Metrics>) -> Stores {
-    let meter = || Meter(Arc::clone(metrics));
-    let overviews = overview::MeteredOverviews::new(stores.overviews, meter());
-    let cart = cart::MeteredCart { inner: stores.cart, meter: meter() };
-    Stores { overviews: Arc::new(overviews), cart: Arc::new(cart), ..stores }
+    let overviews = overview::MeteredOverviews::new(stores.overviews, metrics);
+    Stores {
+        overviews: Arc::new(overviews),
+        orders: Arc::new(Metered::new(stores.orders, metrics)),
+        stock: Arc::new(Metered::new(stores.stock, metrics)),
+        payments: Arc::new(Metered::new(stores.payments, metrics)),
+        fixtures: Arc::new(Metered::new(stores.fixtures, metrics)),
+        audit: Arc::new(Metered::new(stores.audit, metrics)),
+        ..stores
+    }
 }
 
-struct Meter(Arc<Metrics>);
+/// A store whose calls are timed.
+struct Metered<S: ?Sized> {
+    inner: Arc<S>,
+    metrics: Arc<Metrics>,
+}
 
-impl Meter {
+impl<S: ?Sized> Metered<S> {
+    fn new(inner: Arc<S>, metrics: &Arc<Metrics>) -> Self {
+        Self { inner, metrics: Arc::clone(metrics) }
+    }
+
     async fn time<R>(
         &self,
         call: &'static str,
@@ -48,7 +62,7 @@ impl Meter {
     fn record(&self, call: &'static str, begun: Instant, outcome: &'static str) {
         let labels = Call { call, outcome };
         let seconds = begun.elapsed().as_secs_f64();
-        self.0.store_calls.get_or_create(&labels).observe(seconds);
+        self.metrics.store_calls.get_or_create(&labels).observe(seconds);
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Error};
 
 use super::connection::{Connector, PATIENCE};
 use super::error::{self, Failure};
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 use crate::telemetry::logs::LogRateLimiter;
 
 /// Who may wait; more are refused at once, before memory grows.
@@ -65,9 +65,13 @@ impl<B: Batch> Batcher<B> {
     }
 
     /// Waits for the answer. Once this was polled the question is asked, even if it is dropped.
-    pub(super) async fn ask(&self, ask: B::Ask) -> Result<B::Answer, StorageError> {
+    pub(super) async fn ask(
+        &self,
+        context: ActContext,
+        ask: B::Ask,
+    ) -> Result<B::Answer, StorageError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { ask, answer }).map_err(|_| {
+        self.queue.try_send(Waiting { ask, _context: context, answer }).map_err(|_| {
             StorageError::new(ErrorKind::Unavailable, "too many wait for PostgreSQL")
         })?;
         answered.await.unwrap_or_else(|_| {
@@ -78,6 +82,8 @@ impl<B: Batch> Batcher<B> {
 
 struct Waiting<B: Batch> {
     ask: B::Ask,
+    /// Held until the answer is given.
+    _context: ActContext,
     answer: oneshot::Sender<Result<B::Answer, StorageError>>,
 }
 

@@ -20,8 +20,8 @@ use super::error::storage;
 use super::loads::{self, Place};
 use super::overview::{ALL, overview};
 use crate::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, ErrorKind, Load, LoadMode, LoadParams,
-    NewLoad, StorageError,
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
+    LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
@@ -115,7 +115,7 @@ impl PostgresBulk {
 }
 
 #[async_trait]
-impl BulkStore for PostgresBulk {
+impl LoadStore for PostgresBulk {
     fn load_params(&self) -> LoadParams {
         LOAD_PARAMS
     }
@@ -151,7 +151,10 @@ impl BulkStore for PostgresBulk {
     async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
         self.transaction(async |t| install_demo(t, &self.counter, &games).await).await
     }
+}
 
+#[async_trait]
+impl Inspection for PostgresBulk {
     async fn digest(&self) -> Result<Digest, StorageError> {
         self.transaction(async |t| digest(t, ALL).await).await
     }

@@ -14,13 +14,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{self, Failure};
 use crate::config::database::postgres::{Postgres, Tls};
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
 /// How long an act may take before its caller is told that the outcome is unknown.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -101,6 +101,7 @@ impl Connector {
 /// deadline is for all of it, the wait for a connection included.
 pub(super) async fn act<T, F>(
     pool: &Pool,
+    context: ActContext,
     statements: impl FnOnce(Lent) -> F + Send + 'static,
 ) -> Result<T, StorageError>
 where
@@ -116,7 +117,8 @@ where
             let connection = Lent { connection: Some(connection), is_late: lent };
             statements(connection).await.map_err(error::storage)
         });
-        match timeout(PATIENCE, &mut running).await {
+        let deadline = context.deadline().min(Instant::now() + PATIENCE);
+        match timeout_at(deadline, &mut running).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 is_late.store(true, Ordering::Relaxed);
@@ -263,7 +265,7 @@ mod tests {
         let server = tokio::spawn(lets_in_and_goes(listener));
         let url = format!("postgres://u@127.0.0.1:{port}/d?sslmode=disable");
         let pool = Connector::new(&parse(&url).unwrap()).unwrap().pool().unwrap();
-        let error = act(&pool, |_| async { Ok(()) }).await.unwrap_err();
+        let error = act(&pool, ActContext::new(), |_| async { Ok(()) }).await.unwrap_err();
         server.await.unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     }

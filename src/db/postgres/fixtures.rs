@@ -7,7 +7,7 @@ use deadpool_postgres::Pool;
 
 use super::connection::act;
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
-use crate::db::storage::StorageError;
+use crate::db::storage::{ActContext, StorageError};
 
 const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
 const PUT_ITEMS: &str = "INSERT INTO cart_items (item_id, price, stock, added) \
@@ -26,8 +26,12 @@ fn array<T: ToString>(values: impl Iterator<Item = T>) -> String {
     format!("{{{}}}", values.map(|value| value.to_string()).collect::<Vec<_>>().join(","))
 }
 
-pub(super) async fn put_orders(pool: &Pool, orders: Vec<Order>) -> Result<(), StorageError> {
-    act(pool, move |connection| async move {
+pub(super) async fn put_orders(
+    pool: &Pool,
+    context: ActContext,
+    orders: Vec<Order>,
+) -> Result<(), StorageError> {
+    act(pool, context, move |connection| async move {
         let text = |of: fn(&Order) -> String| orders.iter().map(of).collect::<Vec<_>>();
         let statement = connection.prepare_cached(PUT_ORDERS).await?;
         connection
@@ -49,10 +53,11 @@ pub(super) async fn put_orders(pool: &Pool, orders: Vec<Order>) -> Result<(), St
 
 pub(super) async fn put_items(
     pool: &Pool,
+    context: ActContext,
     items: Vec<ItemId>,
     item: Item,
 ) -> Result<(), StorageError> {
-    act(pool, move |connection| async move {
+    act(pool, context, move |connection| async move {
         let ids: Vec<&str> = items.iter().map(ItemId::as_str).collect();
         let statement = connection.prepare_cached(PUT_ITEMS).await?;
         let (price, stock) = (item.price.signed(), item.stock.signed());
@@ -63,10 +68,11 @@ pub(super) async fn put_items(
 
 pub(super) async fn put_users(
     pool: &Pool,
+    context: ActContext,
     users: Vec<UserId>,
     credit: Amount,
 ) -> Result<(), StorageError> {
-    act(pool, move |connection| async move {
+    act(pool, context, move |connection| async move {
         let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
         let statement = connection.prepare_cached(PUT_USERS).await?;
         connection.execute(&statement, &[&ids, &credit.signed()]).await.map(drop)

@@ -14,7 +14,8 @@ use super::error;
 use super::find::Finder;
 use super::overview::page;
 use crate::db::storage::{
-    Cursor, ErrorKind, Page, ReadToken, Replica, ReplicaCheck, ReplicaReport, StorageError,
+    ActContext, Cursor, ErrorKind, Page, ReadToken, Replica, ReplicaCheck, ReplicaReport,
+    StorageError,
 };
 use crate::overview::model::{GameId, Overview};
 
@@ -64,7 +65,7 @@ impl PostgresReplica {
             return true;
         }
         // The read that follows sees at least what was replayed before it was sent.
-        let Ok(replayed) = self.replayed.ask(()).await else { return false };
+        let Ok(replayed) = self.replayed.ask(ActContext::new(), ()).await else { return false };
         self.known.fetch_max(replayed, Ordering::Relaxed);
         replayed >= position
     }
@@ -85,7 +86,7 @@ async fn check(replica: &Connector) -> Result<(), StorageError> {
 #[async_trait]
 impl Replica for PostgresReplica {
     async fn read_token(&self) -> Result<ReadToken, StorageError> {
-        self.written.ask(()).await.map(ReadToken)
+        self.written.ask(ActContext::new(), ()).await.map(ReadToken)
     }
 
     async fn find(&self, id: GameId, seen: Option<ReadToken>) -> Option<Option<Overview>> {
@@ -111,13 +112,13 @@ impl ReplicaCheck for PostgresReplica {
     }
 
     async fn repair(&self) -> Result<ReplicaReport, StorageError> {
-        Err(cannot_be_mended())
+        Err(cannot_be_repaired())
     }
 }
 
 /// A replica that differs takes no writes; whatever made it so may be in more than was compared.
-pub(in crate::db) fn cannot_be_mended() -> StorageError {
-    let text = "--repair mends copies on Cassandra; a PostgreSQL replica that differs is to be made \
+pub(in crate::db) fn cannot_be_repaired() -> StorageError {
+    let text = "--repair repairs replicas on Cassandra; a PostgreSQL replica that differs is to be made \
                 anew from its primary (pg_basebackup)";
     StorageError::new(ErrorKind::Invalid, text)
 }

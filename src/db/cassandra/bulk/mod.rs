@@ -23,8 +23,8 @@ use super::connection::Cluster;
 use super::id_claims::Claims;
 use super::metadata::{IDS, Metadata, Phase, StoreState, contended};
 use crate::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, ErrorKind, Load, LoadMode, LoadParams,
-    NewLoad, StorageError,
+    ActContext, Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode,
+    LoadParams, LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
@@ -78,12 +78,12 @@ impl CassandraBulk {
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        act(work(Arc::clone(&self.bulk))).await
+        act(ActContext::new(), work(Arc::clone(&self.bulk))).await
     }
 }
 
 #[async_trait]
-impl BulkStore for CassandraBulk {
+impl LoadStore for CassandraBulk {
     fn load_params(&self) -> LoadParams {
         LOAD_PARAMS
     }
@@ -114,7 +114,10 @@ impl BulkStore for CassandraBulk {
     async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
         self.act(|bulk| async move { bulk.install_demo(&games).await }).await
     }
+}
 
+#[async_trait]
+impl Inspection for CassandraBulk {
     async fn digest(&self) -> Result<Digest, StorageError> {
         Arc::clone(&self.bulk.scan).digest().await
     }

@@ -13,7 +13,7 @@ use crate::db::cassandra::error::{self, shape, storage};
 use crate::db::cassandra::retry::retry_transient;
 use crate::db::cassandra::row::{self, Row, columns};
 use crate::db::cassandra::{act, token_ranges};
-use crate::db::storage::{Digest, Digester, StorageError};
+use crate::db::storage::{ActContext, Digest, Digester, StorageError};
 use crate::overview::model::Overview;
 
 const FIRST: &str = concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
@@ -68,7 +68,7 @@ impl Scan {
     }
 
     pub(super) async fn digest(self: Arc<Self>) -> Result<Digest, StorageError> {
-        let part = |(after, to)| act(Arc::clone(&self).part(after, to));
+        let part = |(after, to)| act(ActContext::new(), Arc::clone(&self).part(after, to));
         let parts = stream::iter(token_ranges::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
         parts.try_fold(Digest::default(), |all, part| ready(Ok(added(all, part)))).await
     }

@@ -1,7 +1,7 @@
 //! Orders, stock and payment in Cassandra, which has no transaction over several rows: a checkout is
 //! a saga.
 //!
-//! In this room: what decides, all of it pure ([`balance`], [`order`], [`saga`], [`account_batch`], [`order_lines`]; checked by
+//! In this room: what decides, all of it pure ([`balance`], [`order`], [`saga`], [`account_batch`]; checked by
 //! `saga_model`); the tables ([`accounts_table`], [`orders_table`], [`pending_index`]); those who op_id ([`runner`] carries
 //! a saga out, [`account_batcher`] changes an account for many at once, [`keyed_lock`] lets op_ids on an order in one by
 //! one, [`recovery`] ends what others have left); and the op_ids ([`order_edits`], [`checkout`], [`fixtures`],
@@ -24,7 +24,6 @@ mod keyed_lock;
 mod model_check;
 mod order;
 mod order_edits;
-mod order_lines;
 mod orders_table;
 mod pending_index;
 mod recovery;
@@ -44,7 +43,10 @@ use self::fixtures::Fixtures;
 use super::act;
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartResult, CartStore, ErrorKind, StorageError};
+use crate::db::storage::{
+    ActContext, Audit, CartAudit, CartResult, ErrorKind, FixtureStore, OrderStore, PaymentStore,
+    StockStore, StorageError,
+};
 use crate::telemetry::metrics::Metrics;
 
 pub(super) struct CassandraCart {
@@ -73,30 +75,47 @@ impl CassandraCart {
     /// Runs an op_id that nobody can cancel.
     async fn act<T, F>(
         &self,
+        context: ActContext,
         work: impl FnOnce(Arc<CheckoutCoordinator>) -> F,
     ) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        act(work(Arc::clone(&self.coordinator))).await
+        act(context, work(Arc::clone(&self.coordinator))).await
     }
 
     /// Makes one move of one account.
-    async fn direct(&self, key: Key, wanted: AccountOp) -> CartResult {
-        self.act(move |coordinator| async move { coordinator.direct(key, wanted).await }).await
+    async fn direct(&self, context: ActContext, key: Key, wanted: AccountOp) -> CartResult {
+        self.act(context, move |coordinator| async move { coordinator.direct(key, wanted).await })
+            .await
     }
 
-    async fn begin(&self, keys: Vec<Key>, begin: AccountOp) -> Result<(), StorageError> {
+    async fn begin(
+        &self,
+        context: ActContext,
+        keys: Vec<Key>,
+        begin: AccountOp,
+    ) -> Result<(), StorageError> {
         let fixtures = Arc::clone(&self.fixtures);
-        self.act(|coordinator| async move { fixtures.begin(&coordinator, keys, begin).await }).await
+        self.act(
+            context,
+            |coordinator| async move { fixtures.begin(&coordinator, keys, begin).await },
+        )
+        .await
     }
 }
 
 #[async_trait]
-impl CartStore for CassandraCart {
-    async fn create_order(&self, order: OrderId, user: UserId) -> Result<(), StorageError> {
-        self.act(|coordinator| async move { coordinator.create_order(order, user).await }).await
+impl OrderStore for CassandraCart {
+    async fn create_order(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        user: UserId,
+    ) -> Result<(), StorageError> {
+        self.act(context, |coordinator| async move { coordinator.create_order(order, user).await })
+            .await
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
@@ -104,81 +123,131 @@ impl CartStore for CassandraCart {
         Ok(found.map(|row| row.order(id.clone())))
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> CartResult {
-        self.act(
-            move |coordinator| async move { coordinator.add_item(order, item, quantity).await },
-        )
+    async fn add_item(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.act(context, move |coordinator| async move {
+            coordinator.add_item(order, item, quantity).await
+        })
         .await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> CartResult {
-        self.act(|coordinator| async move { coordinator.remove_item(order, item).await }).await
+    async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.remove_item(order, item).await })
+            .await
     }
 
-    async fn remove_order(&self, order: OrderId) -> CartResult {
-        self.act(|coordinator| async move { coordinator.remove_order(order).await }).await
+    async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.remove_order(order).await }).await
     }
 
-    async fn checkout(&self, order: OrderId) -> CartResult {
-        self.act(|coordinator| async move { coordinator.checkout(order).await }).await
+    async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.checkout(order).await }).await
     }
+}
 
-    async fn cancel(&self, user: UserId, order: OrderId) -> CartResult {
-        self.act(|coordinator| async move { coordinator.cancel(user, order).await }).await
-    }
-
-    async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
+#[async_trait]
+impl StockStore for CassandraCart {
+    async fn create_item(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        price: Amount,
+    ) -> Result<(), StorageError> {
         let begin = AccountOp::Begin { available: 0, price: price.signed() };
-        self.direct(Key::Item(item), begin).await?.map_err(unexpected)
+        self.direct(context, Key::Item(item), begin).await?.map_err(unexpected)
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
         self.coordinator.find_item(item).await
     }
 
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
-        self.direct(Key::Item(item), AccountOp::Add(quantity.signed())).await
+    async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
+        self.direct(context, Key::Item(item), AccountOp::Add(quantity.signed())).await
     }
 
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> CartResult {
-        self.direct(Key::Item(item), AccountOp::Remove(quantity.signed())).await
+    async fn subtract_stock(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.direct(context, Key::Item(item), AccountOp::Remove(quantity.signed())).await
     }
+}
 
-    async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
+#[async_trait]
+impl PaymentStore for CassandraCart {
+    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
         let begin = AccountOp::Begin { available: 0, price: 0 };
-        self.direct(Key::User(user), begin).await?.map_err(unexpected)
+        self.direct(context, Key::User(user), begin).await?.map_err(unexpected)
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
         self.coordinator.find_credit(user).await
     }
 
-    async fn add_funds(&self, user: UserId, amount: Amount) -> CartResult {
-        self.direct(Key::User(user), AccountOp::Add(amount.signed())).await
+    async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.direct(context, Key::User(user), AccountOp::Add(amount.signed())).await
     }
 
-    async fn pay(&self, user: UserId, amount: Amount) -> CartResult {
-        self.direct(Key::User(user), AccountOp::Remove(amount.signed())).await
+    async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.direct(context, Key::User(user), AccountOp::Remove(amount.signed())).await
     }
 
-    async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
+    async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.cancel(user, order).await }).await
+    }
+
+    async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
+        let found = self.coordinator.orders.find(order, false).await?;
+        Ok(found.filter(|row| row.user == *user).map(|row| row.is_paid()))
+    }
+}
+
+#[async_trait]
+impl FixtureStore for CassandraCart {
+    async fn put_orders(
+        &self,
+        context: ActContext,
+        orders: Vec<Order>,
+    ) -> Result<(), StorageError> {
         let fixtures = Arc::clone(&self.fixtures);
-        self.act(|coordinator| async move { fixtures.put(&coordinator, orders).await }).await
+        self.act(context, |coordinator| async move { fixtures.put(&coordinator, orders).await })
+            .await
     }
 
-    async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
+    async fn put_items(
+        &self,
+        context: ActContext,
+        items: Vec<ItemId>,
+        item: Item,
+    ) -> Result<(), StorageError> {
         let begin = AccountOp::Begin { available: item.stock.signed(), price: item.price.signed() };
-        self.begin(items.into_iter().map(Key::Item).collect(), begin).await
+        self.begin(context, items.into_iter().map(Key::Item).collect(), begin).await
     }
 
-    async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
+    async fn put_users(
+        &self,
+        context: ActContext,
+        users: Vec<UserId>,
+        credit: Amount,
+    ) -> Result<(), StorageError> {
         let begin = AccountOp::Begin { available: credit.signed(), price: 0 };
-        self.begin(users.into_iter().map(Key::User).collect(), begin).await
+        self.begin(context, users.into_iter().map(Key::User).collect(), begin).await
     }
+}
 
+#[async_trait]
+impl CartAudit for CassandraCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let auditor = Arc::clone(&self.auditor);
-        self.act(|coordinator| async move { auditor.audit(&coordinator).await }).await
+        self.act(ActContext::new(), |coordinator| async move { auditor.audit(&coordinator).await })
+            .await
     }
 }
 

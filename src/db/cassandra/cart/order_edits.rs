@@ -8,10 +8,10 @@ use super::accounts_table::Key;
 use super::backoff::{Backoff, deadline};
 use super::balance::{AccountOp, Expected};
 use super::coordinator::{CheckoutCoordinator, again, busy};
-use super::order_lines;
-use super::orders_table::OrderRow;
+use super::orders_table::{OrderRow, amount};
 use super::saga::{OpOutcome, RefusalReason};
 use crate::cart::model::{Amount, Item, ItemId, OrderId, UserId};
+use crate::cart::rules;
 use crate::db::storage::{CartRefusal, CartResult, ErrorKind, StorageError};
 
 /// What becomes of an order.
@@ -104,7 +104,7 @@ impl CheckoutCoordinator {
         self.edit(&id, |row| {
             let row = unpaid(row)?;
             let price = price.ok_or_else(|| CartRefusal::NoItem(item.clone()))?;
-            let lines = order_lines::with(&row.lines, &item, quantity, price)?;
+            let lines = rules::with_item(&row.lines, &item, quantity, price)?;
             Ok(Edit::To(OrderRow { lines, ..row.next() }))
         })
         .await
@@ -113,7 +113,7 @@ impl CheckoutCoordinator {
     pub(super) async fn remove_item(&self, id: OrderId, item: ItemId) -> CartResult {
         self.edit(&id, |row| {
             let row = unpaid(row)?;
-            let lines = order_lines::without_one(&row.lines, &item)?;
+            let lines = rules::without_one(&row.lines, &item)?;
             Ok(Edit::To(OrderRow { lines, ..row.next() }))
         })
         .await
@@ -127,17 +127,14 @@ impl CheckoutCoordinator {
         let balance = self.batchers.accounts().balance(&Key::Item(item.clone())).await?;
         balance
             .map(|balance| {
-                Ok(Item {
-                    stock: order_lines::amount(balance.available)?,
-                    price: order_lines::amount(balance.price)?,
-                })
+                Ok(Item { stock: amount(balance.available)?, price: amount(balance.price)? })
             })
             .transpose()
     }
 
     pub(super) async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
         let balance = self.batchers.accounts().balance(&Key::User(user.clone())).await?;
-        balance.map(|balance| order_lines::amount(balance.available)).transpose()
+        balance.map(|balance| amount(balance.available)).transpose()
     }
 
     /// Makes one move of an account, under an id of its own.

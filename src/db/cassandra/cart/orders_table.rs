@@ -215,6 +215,11 @@ fn state_of(name: &str, attempt: Uuid, epochs: Vec<i64>) -> Result<State, Storag
     })
 }
 
+/// An amount as it is stored.
+pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
+    Amount::stored(value).ok_or_else(damaged)
+}
+
 pub(super) fn damaged() -> StorageError {
     StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
 }

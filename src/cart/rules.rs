@@ -1,11 +1,17 @@
-//! The lines of an order. Pure.
+//! The rules of an order's lines, once for every backend that decides in Rust. Pure.
+//!
+//! PostgreSQL decides in functions of its schema (docs/decisions/0024); the conformance suite holds
+//! both to the same cases.
 
-use super::orders_table::damaged;
-use crate::cart::model::{Amount, ItemId, Line};
-use crate::db::storage::{CartRefusal, StorageError};
+use super::model::{Amount, ItemId, Line};
+use crate::db::storage::CartRefusal;
 
-/// The lines with more of an item.
-pub(super) fn with(
+/// The lines with more of an item, at its present price; lines stay ascending by item.
+///
+/// # Errors
+/// [`CartRefusal::AmountOverflow`] if a quantity, a cost or the total would leave the range of an
+/// [`Amount`].
+pub fn with_item(
     lines: &[Line],
     item: &ItemId,
     quantity: Amount,
@@ -21,8 +27,11 @@ pub(super) fn with(
     total.map(|_| lines).ok_or(CartRefusal::AmountOverflow)
 }
 
-/// The lines without one of an item and its share of the cost.
-pub(super) fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, CartRefusal> {
+/// The lines without one of an item and its share of the line's cost.
+///
+/// # Errors
+/// [`CartRefusal::NotInOrder`] if no line has the item.
+pub fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, CartRefusal> {
     let mut lines = lines.to_vec();
     let at =
         lines.binary_search_by(|line| line.item.cmp(item)).map_err(|_| CartRefusal::NotInOrder)?;
@@ -33,9 +42,11 @@ pub(super) fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, Ca
     Ok(lines)
 }
 
-/// An amount as it is kept.
-pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
-    Amount::stored(value).ok_or_else(damaged)
+/// What the lines cost together. [`with_item`] keeps this within an [`Amount`].
+#[must_use]
+pub fn total(lines: &[Line]) -> Amount {
+    let sum = lines.iter().map(|line| line.cost.get()).sum();
+    Amount::new(sum).unwrap_or(Amount::MAX)
 }
 
 #[cfg(test)]
@@ -51,14 +62,16 @@ mod tests {
         let item = |id: &str| ItemId::parse(id).unwrap();
         let mut lines = Vec::new();
         for (id, quantity, price) in [("b", 1, 3), ("a", 2, 5), ("b", 2, 4)] {
-            lines = with(&lines, &item(id), n(quantity), n(price)).unwrap();
+            lines = with_item(&lines, &item(id), n(quantity), n(price)).unwrap();
         }
         let line =
             |id, quantity, cost| Line { item: item(id), quantity: n(quantity), cost: n(cost) };
         assert_eq!(lines, [line("a", 2, 10), line("b", 3, 11)]);
         lines = without_one(&lines, &item("b")).unwrap();
         assert_eq!(lines[1], line("b", 2, 8));
+        assert_eq!(total(&lines), n(18));
         assert_eq!(without_one(&lines, &item("c")), Err(CartRefusal::NotInOrder));
-        assert_eq!(with(&lines, &item("c"), Amount::MAX, n(1)), Err(CartRefusal::AmountOverflow));
+        let overflow = with_item(&lines, &item("c"), Amount::MAX, n(1));
+        assert_eq!(overflow, Err(CartRefusal::AmountOverflow));
     }
 }

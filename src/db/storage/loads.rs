@@ -1,22 +1,20 @@
-//! The promises about loading and checking whole tables.
+//! The promises about loading many games at once.
 
-use std::fmt;
 use std::ops::Range;
 
 use async_trait::async_trait;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::StorageError;
 use crate::overview::model::Overview;
 
-/// Loading many games at once, and looking at all of them.
+/// Loading many games at once.
 ///
 /// A load reserves its ids before its first row, so that games created meanwhile get others. It is
-/// recorded in the store itself: whoever finds it open can go on where it stopped, and the result
-/// is the same, row for row, as if it had never been interrupted. One load at a time.
+/// recorded in the store itself: any process that finds it open can continue it, and the result is
+/// the same, row for row, as if it had never been interrupted. One load at a time.
 #[async_trait]
-pub trait BulkStore: Send + Sync {
-    /// How this backend wants to be fed.
+pub trait LoadStore: Send + Sync {
+    /// The chunk size and concurrency that load this backend fastest.
     fn load_params(&self) -> LoadParams;
 
     /// What the store holds now.
@@ -49,15 +47,9 @@ pub trait BulkStore: Send + Sync {
     /// (a backend may end that with the first write, even one that is taken back). `false`: it
     /// was not empty or the ids were used before, and nothing changed.
     async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError>;
-
-    /// Reads every row. Games written meanwhile may be in it or not.
-    async fn digest(&self) -> Result<Digest, StorageError>;
-
-    /// Bytes that the data takes up, as far as the backend can tell.
-    async fn bytes(&self) -> Result<u64, StorageError>;
 }
 
-/// How a backend wants to be fed.
+/// How games are handed to a backend.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadParams {
     /// Games in one chunk.
@@ -101,7 +93,7 @@ pub struct NewLoad {
     pub mode: LoadMode,
 }
 
-/// Outcome of [`BulkStore::begin`].
+/// Outcome of [`LoadStore::begin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
     /// The load is open.
@@ -136,54 +128,4 @@ pub struct Chunk {
     pub range: Range<i64>,
     /// The games, ascending.
     pub games: Vec<Overview>,
-}
-
-/// A checksum of a set of games: equal for equal sets, in whatever order they were read and on
-/// whatever backend they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Digest {
-    /// Number of games.
-    pub rows: u64,
-    /// Sum, modulo 2^128, of the 128-bit XXH3 of each game.
-    pub sum: u128,
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.sum)
-    }
-}
-
-/// Adds games to a [`Digest`]; keeps its buffer between them.
-#[derive(Debug, Default)]
-pub struct Digester {
-    digest: Digest,
-    buffer: Vec<u8>,
-}
-
-impl Digester {
-    /// Adds one game.
-    pub fn add(&mut self, game: &Overview) {
-        self.buffer.clear();
-        self.buffer.extend(game.game_id.0.to_le_bytes());
-        let texts = [
-            &game.game_name,
-            &game.description,
-            &game.release_date,
-            &game.developer,
-            &game.publisher,
-        ];
-        for text in texts.into_iter().chain(&game.tags) {
-            self.buffer.extend((text.len() as u64).to_le_bytes());
-            self.buffer.extend(text.as_bytes());
-        }
-        self.digest.sum = self.digest.sum.wrapping_add(xxh3_128(&self.buffer));
-        self.digest.rows += 1;
-    }
-
-    /// The digest of all games added.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        self.digest
-    }
 }
