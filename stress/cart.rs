@@ -61,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
     }
     report["settled_seconds"] = begun.elapsed().as_secs_f64().into();
     if args.audit {
-        let audit = stores.store.audit.audit().await?;
+        let audit = stores.audit.audit().await?;
         report["paid_orders"] = audit.paid_orders.into();
         report["different"] = audit.different.into();
     }
