@@ -13,6 +13,7 @@ mod first_minute;
 mod older_table;
 mod opening;
 mod process;
+mod refusals;
 mod replica;
 mod seeding;
 mod shared_database;
