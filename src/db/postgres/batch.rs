@@ -41,7 +41,7 @@ pub(super) trait Batch: Send + Sync + 'static {
     async fn prepare(&self, client: &Client) -> Result<Self::Statements, Error>;
 
     /// Carries the requests out. Each response is put into its place once the database has
-    /// committed what it tells; an error is the outcome of the requests without a response, and
+    /// committed what it says; an error is the outcome of the requests without a response, and
     /// nothing is stored for them unless the connection broke. So what is stored is never run twice.
     async fn run(
         &self,
@@ -65,7 +65,7 @@ pub(super) fn start<B: Batch>(connector: &Connector, batch: B) -> Batcher<B> {
     queue
 }
 
-/// Gives all responses of a batch at once.
+/// Puts all responses of a batch into their places.
 pub(super) fn fill<T>(responses: &mut [Option<T>], all: impl IntoIterator<Item = T>) {
     responses.iter_mut().zip(all).for_each(|(response, one)| *response = Some(one));
 }
@@ -162,7 +162,7 @@ impl<B: Batch> BatchWorker<B> {
         true
     }
 
-    /// Runs requests together and answers those that have a response; gives the others back.
+    /// Runs requests together and answers those that have a response; returns the others.
     async fn attempt(
         &self,
         session: &Session<B>,

@@ -120,8 +120,8 @@ impl ReplicaCheck for PostgresReplica {
 
 /// A replica accepts no writes, and what made it differ may be in more than was compared.
 pub(in crate::db) fn cannot_be_repaired() -> StorageError {
-    let text = "--repair repairs replicas on Cassandra; a PostgreSQL replica that differs is to be made \
-                anew from its primary (pg_basebackup)";
+    let text = "--repair repairs replicas on Cassandra; a PostgreSQL replica that differs must be made \
+                again from its primary (pg_basebackup)";
     StorageError::new(ErrorKind::Invalid, text)
 }
 

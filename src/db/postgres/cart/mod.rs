@@ -98,10 +98,6 @@ impl PostgresCart {
 
 type Values = Vec<Box<dyn ToSql + Sync + Send>>;
 
-fn values<const N: usize>(values: [Box<dyn ToSql + Sync + Send>; N]) -> Values {
-    values.into()
-}
-
 fn text(id: &str) -> Box<dyn ToSql + Sync + Send> {
     Box::new(id.to_owned())
 }
@@ -146,13 +142,12 @@ impl OrderStore for PostgresCart {
         order: OrderId,
         user: UserId,
     ) -> Result<(), StorageError> {
-        self.execute(context, CREATE_ORDER, values([text(order.as_str()), text(user.as_str())]))
-            .await
+        self.execute(context, CREATE_ORDER, vec![text(order.as_str()), text(user.as_str())]).await
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
         let found =
-            self.query(ActContext::new(), ORDER, values([text(id.as_str())]), order_row).await?;
+            self.query(ActContext::new(), ORDER, vec![text(id.as_str())], order_row).await?;
         found.map(|found| found.order(id.clone())).transpose()
     }
 
@@ -164,15 +159,15 @@ impl OrderStore for PostgresCart {
         quantity: Amount,
     ) -> CartResult {
         let ids = (text(order.as_str()), text(item.as_str()));
-        self.call(context, ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
+        self.call(context, ADD_ITEM, vec![ids.0, ids.1, number(quantity)]).await
     }
 
     async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        self.call(context, REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
+        self.call(context, REMOVE_ITEM, vec![text(order.as_str()), text(item.as_str())]).await
     }
 
     async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.call(context, REMOVE_ORDER, values([text(order.as_str())])).await
+        self.call(context, REMOVE_ORDER, vec![text(order.as_str())]).await
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
@@ -188,19 +183,19 @@ impl StockStore for PostgresCart {
         item: ItemId,
         price: Amount,
     ) -> Result<(), StorageError> {
-        self.execute(context, CREATE_ITEM, values([text(item.as_str()), number(price)])).await
+        self.execute(context, CREATE_ITEM, vec![text(item.as_str()), number(price)]).await
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
         let found = |row: &Row| Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?));
-        match self.query(ActContext::new(), ITEM, values([text(item.as_str())]), found).await? {
+        match self.query(ActContext::new(), ITEM, vec![text(item.as_str())], found).await? {
             Some((stock, price)) => Ok(Some(Item { stock: amount(stock)?, price: amount(price)? })),
             None => Ok(None),
         }
     }
 
     async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
-        self.call(context, ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
+        self.call(context, ADD_STOCK, vec![text(item.as_str()), number(quantity)]).await
     }
 
     async fn subtract_stock(
@@ -209,37 +204,37 @@ impl StockStore for PostgresCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        self.call(context, SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
+        self.call(context, SUBTRACT_STOCK, vec![text(item.as_str()), number(quantity)]).await
     }
 }
 
 #[async_trait]
 impl PaymentStore for PostgresCart {
     async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
-        self.execute(context, CREATE_USER, values([text(user.as_str())])).await
+        self.execute(context, CREATE_USER, vec![text(user.as_str())]).await
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
         let found = |row: &Row| row.try_get::<_, i64>(0);
         let credit =
-            self.query(ActContext::new(), CREDIT, values([text(user.as_str())]), found).await?;
+            self.query(ActContext::new(), CREDIT, vec![text(user.as_str())], found).await?;
         credit.map(amount).transpose()
     }
 
     async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.call(context, ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
+        self.call(context, ADD_FUNDS, vec![text(user.as_str()), number(amount)]).await
     }
 
     async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.call(context, PAY, values([text(user.as_str()), number(amount)])).await
+        self.call(context, PAY, vec![text(user.as_str()), number(amount)]).await
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.call(context, CANCEL, values([text(user.as_str()), text(order.as_str())])).await
+        self.call(context, CANCEL, vec![text(user.as_str()), text(order.as_str())]).await
     }
 
     async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
-        let values = values([text(order.as_str()), text(user.as_str())]);
+        let values = vec![text(order.as_str()), text(user.as_str())];
         self.query(ActContext::new(), IS_PAID, values, |row| row.try_get(0)).await
     }
 }
@@ -280,7 +275,7 @@ impl CartAudit for PostgresCart {
     }
 }
 
-/// An order's row as the driver gives it.
+/// An order's row as the driver decodes it.
 struct OrderRow {
     user: String,
     paid: bool,
