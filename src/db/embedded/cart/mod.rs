@@ -4,14 +4,19 @@
 //! refusal has written nothing. There is one writer at a time, in this process by its thread and
 //! among processes by the file's lock: what was read has not changed when the write happens.
 
+mod audit;
+mod checkout;
+mod fixtures;
+mod rows;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::audit::audit;
-use super::checkout::{cancel, checkout};
-use super::fixtures;
+use self::audit::audit;
+use self::checkout::{cancel, checkout};
+use self::rows::{ActResult, REMOVE_LINES, amount, execute, lines, order_state};
 use super::reader::Readers;
 use super::writer::Writer;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
@@ -21,17 +26,10 @@ use crate::db::storage::{
     StockStore, StorageError,
 };
 
-/// The outcome of a write's statements: the outer result is SQLite's, the inner one the cart's.
-pub(super) type ActResult<T = ()> = rusqlite::Result<Result<T, CartRefusal>>;
-
-const ORDER: &str = "SELECT user_id, paid FROM cart_orders WHERE order_id = ?1";
-const LINES: &str =
-    "SELECT item_id, quantity, cost FROM cart_lines WHERE order_id = ?1 ORDER BY item_id";
 const SET_LINE: &str = "INSERT INTO cart_lines (order_id, item_id, quantity, cost) \
                         VALUES (?1, ?2, ?3, ?4) \
                         ON CONFLICT DO UPDATE SET quantity = ?3, cost = ?4";
 const REMOVE_LINE: &str = "DELETE FROM cart_lines WHERE order_id = ?1 AND item_id = ?2";
-pub(super) const REMOVE_LINES: &str = "DELETE FROM cart_lines WHERE order_id = ?1";
 const REMOVE_ORDER: &str = "DELETE FROM cart_orders WHERE order_id = ?1";
 const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2)";
 const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = ?1";
@@ -199,55 +197,8 @@ impl FixtureStore for EmbeddedCart {
 impl CartAudit for EmbeddedCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let readers = Arc::clone(&self.readers);
-        super::blocking(move || readers.with(audit)).await
+        crate::db::embedded::blocking(move || readers.with(audit)).await
     }
-}
-
-/// Runs one statement that gives nothing back.
-pub(super) fn execute(
-    c: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> rusqlite::Result<()> {
-    c.prepare_cached(sql)?.execute(params).map(drop)
-}
-
-/// An amount in a column.
-pub(super) fn amount(row: &Row<'_>, column: usize) -> rusqlite::Result<Amount> {
-    let value: i64 = row.get(column)?;
-    Amount::stored(value).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, value))
-}
-
-/// An id in a column.
-pub(super) fn id<T>(
-    row: &Row<'_>,
-    column: usize,
-    parse: fn(&str) -> Option<T>,
-) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    parse(text).ok_or(rusqlite::Error::InvalidColumnType(
-        column,
-        "an id".to_owned(),
-        rusqlite::types::Type::Text,
-    ))
-}
-
-/// The order's user, and whether it is paid.
-pub(super) fn order_state(
-    c: &Connection,
-    order: &OrderId,
-) -> rusqlite::Result<Option<(UserId, bool)>> {
-    let state = |row: &Row<'_>| Ok((id(row, 0, UserId::parse)?, row.get(1)?));
-    c.prepare_cached(ORDER)?.query_row([order.as_str()], state).optional()
-}
-
-/// What is in the order, ascending by item.
-pub(super) fn lines(c: &Connection, order: &OrderId) -> rusqlite::Result<Vec<Line>> {
-    let line = |row: &Row<'_>| {
-        let item = id(row, 0, ItemId::parse)?;
-        Ok(Line { item, quantity: amount(row, 1)?, cost: amount(row, 2)? })
-    };
-    c.prepare_cached(LINES)?.query_map([order.as_str()], line)?.collect()
 }
 
 fn find_order(c: &Connection, id: &OrderId) -> rusqlite::Result<Option<Order>> {

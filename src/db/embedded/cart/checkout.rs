@@ -2,9 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cart::{ActResult, amount, execute, lines, order_state};
-use crate::cart::model::{Amount, Line, OrderId, UserId};
-use crate::cart::rules::total;
+use super::rows::{ActResult, amount, execute, lines, order_state};
+use crate::cart::model::{Amount, Line, OrderId, UserId, total};
 use crate::db::storage::CartRefusal;
 
 const USER: &str = "SELECT credit, epoch FROM cart_users WHERE user_id = ?1";

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::cart::{REMOVE_LINES, execute};
+use super::rows::{REMOVE_LINES, execute};
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 
 const FORMER: &str = "SELECT user_id, user_epoch, paid FROM cart_orders WHERE order_id = ?1";
