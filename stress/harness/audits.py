@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from . import clients, processes, tools
-from .talk import Refusal
+from .console import Failure
 
 _SECONDS = 900.0
 
@@ -29,7 +29,7 @@ def of(url: str) -> Audit:
         if found := parse(output):
             return found
         if time.monotonic() > end:
-            raise Refusal(f"something in the store is unfinished after {_SECONDS:.0f} s")
+            raise Failure(f"something in the store is unfinished after {_SECONDS:.0f} s")
         time.sleep(0.2)
 
 

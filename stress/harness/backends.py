@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from . import cassandra, postgres, site, store
-from .places import shown
+from .console import Failure
+from .paths import shown
 from .seeds import Games, kept
 from .site import Site
-from .talk import Refusal
 
 NAMES = ("embedded", "postgres", "cassandra")
 
@@ -118,7 +118,7 @@ def chosen(text: str) -> list[str]:
     words = NAMES if text == "all" else tuple(text.split(","))
     unknown = [word for word in words if word not in NAMES]
     if unknown:
-        raise Refusal(f"--backend {unknown[0]} is none of {', '.join(NAMES)} and all")
+        raise Failure(f"--backend {unknown[0]} is none of {', '.join(NAMES)} and all")
     return [name for name in NAMES if name in words]
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import ModuleType
 
 from . import seeds, store
-from .places import ROOT
+from .console import Failure, say
+from .paths import ROOT
 from .seeds import Games, Stamp
 from .site import Site
-from .talk import Refusal, say
 
 _KEYSPACE = "storefront"
 _STAMP = "stamp.json"
@@ -88,7 +88,7 @@ class Server:
         end, quiet_since = time.monotonic() + _COMPACTION_SECONDS, time.monotonic()
         while time.monotonic() - quiet_since < _QUIET_SECONDS:
             if time.monotonic() > end:
-                raise Refusal("Cassandra still compacts after an hour: look at its logs in "
+                raise Failure("Cassandra still compacts after an hour: look at its logs in "
                               f"{self.home / 'logs'}")
             if self._busy():
                 quiet_since = time.monotonic()

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import processes, tools
+from .console import Failure
 from .machine import Quietness
-from .places import STRESS
+from .paths import STRESS
 from .processes import Child
 from .servers import Server
-from .talk import Refusal
 
 CONNECTIONS = 64
 LATENCIES = ("mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms")
@@ -59,7 +59,7 @@ def report_of(name: str, output: str) -> dict[str, Any]:
     """What a client prints: its last line that is a JSON object."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if not lines:
-        raise Refusal(f"{name} printed no result")
+        raise Failure(f"{name} printed no result")
     found: dict[str, Any] = json.loads(lines[-1])
     return found
 

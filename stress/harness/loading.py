@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass
 
 from . import cassandra, postgres, seeds, store
+from .console import say
 from .seeds import Games
-from .talk import say
 
 # As the store itself sets it for its key, so that the two differ by their work alone.
 _MEMORY = "SET maintenance_work_mem = '512MB'"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from .places import ROOT, ensure
+from .paths import ROOT, ensure
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _VERSION = {"wrk": "-v", "pgbench": "--version"}

@@ -6,9 +6,9 @@ import time
 from urllib.parse import urlsplit
 
 from . import processes, tools
-from .places import CACHE, ROOT, ensure, shown
+from .console import Failure
+from .paths import CACHE, ROOT, ensure, shown
 from .servers import READY_SECONDS, Server
-from .talk import Refusal
 
 SHIPPED = ROOT / "deploy" / "nginx"
 # Where the repository ships none.
@@ -85,7 +85,7 @@ def _wait(listen: str, child: processes.Child) -> None:
             return
         except OSError:
             time.sleep(0.02)
-    raise Refusal(child.complaint("did not answer"))
+    raise Failure(child.complaint("did not answer"))
 
 
 def _free_port() -> int:

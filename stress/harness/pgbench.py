@@ -6,9 +6,9 @@ from pathlib import Path
 
 from . import processes, tools
 from .clients import SLACK, Sample
-from .places import CACHE, STRESS, ensure
+from .console import Failure
+from .paths import CACHE, STRESS, ensure
 from .postgres import quoted
-from .talk import Refusal
 
 # As in the goals; two threads, one for each core that pgbench itself may need.
 CLIENTS, THREADS = 16, 2
@@ -64,7 +64,7 @@ def parse(output: str, seconds: float) -> Sample:
         ("done", r"^number of transactions actually processed: (\d+)"),
         ("failed", r"^number of failed transactions: (\d+)"))}
     if not found["tps"] or not found["done"]:
-        raise Refusal("pgbench printed no result")
+        raise Failure("pgbench printed no result")
     failed = int(found["failed"][1]) if found["failed"] else 0
     done = int(found["done"][1])
     return Sample("pgbench", seconds, float(found["tps"][1]), done + failed, done, 0,

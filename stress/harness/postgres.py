@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import processes, seeds, store, tools
-from .places import STORES, ensure
+from .paths import STORES, ensure
 from .seeds import Games, Stamp
 from .site import Site
 

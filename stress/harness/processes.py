@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .places import LOGS, ensure
-from .talk import Refusal, say
+from .console import Failure, say
+from .paths import LOGS, ensure
 
 _children: dict[int, "Child"] = {}
 # What was stopped while it ran, for the last words after an interrupt.
@@ -42,15 +42,15 @@ class Child:
         return self.process.pid
 
     def finish(self, timeout: float, good: Collection[int] = (0,)) -> str:
-        """Waits for its end and returns its standard output; a bad exit code is a Refusal."""
+        """Waits for its end and returns its standard output; a bad exit code is a Failure."""
         try:
             stdout, _ = self.process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.stop()
-            raise Refusal(f"{self.name} was stopped: not done after {timeout:.0f} s") from None
+            raise Failure(f"{self.name} was stopped: not done after {timeout:.0f} s") from None
         _children.pop(self.pid, None)
         if self.process.returncode not in good:
-            raise Refusal(self.complaint(f"ended with code {self.process.returncode}"))
+            raise Failure(self.complaint(f"ended with code {self.process.returncode}"))
         return stdout
 
     def complaint(self, what: str) -> str:
@@ -73,7 +73,7 @@ class Child:
             timer.cancel()
         self.process.wait()
         _children.pop(self.pid, None)
-        raise Refusal(self.complaint(f"was not ready within {timeout:.0f} s or ended before"))
+        raise Failure(self.complaint(f"was not ready within {timeout:.0f} s or ended before"))
 
     def _drain(self) -> None:
         # Nothing later in its output matters, but a full pipe would block it.
@@ -213,7 +213,7 @@ def guarded(main: Callable[[], int | None]) -> None:
     code = 0
     try:
         code = main() or 0
-    except Refusal as refusal:
+    except Failure as refusal:
         say(f"{name}: {refusal}")
         code = 1
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import backends, places, tables
+from . import backends, paths, tables
 
 
 def add_flags(parser: argparse.ArgumentParser, quick: bool = True) -> None:
@@ -25,7 +25,7 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def folder(args: argparse.Namespace) -> Path:
     """Where the flags want them."""
     out: Path | None = args.out
-    return out or (places.TRIALS if args.quick else places.RESULTS)
+    return out or (paths.TRIALS if args.quick else paths.RESULTS)
 
 
 def name(recipe: dict[str, object], what: str, wanted: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from . import clients
 from .clients import Sample
+from .console import Failure, Progress, say
 from .machine import Quietness
 from .processes import Child
 from .servers import Server
-from .talk import Progress, Refusal, say
 
 # Up to this rate k6 offers the load; above it, it would be k6 that is measured.
 K6_LIMIT = 1_000
@@ -175,7 +175,7 @@ class Measurement:
                                    f"{server.name}, round {number + 1}", seconds)
                 pair.append(self._full_speed(server, routes, seconds))
             if routes == ("delete",) and self.next_delete > self.plan.rows:
-                raise Refusal("DELETE ran out of rows: use a larger --rows or fewer --seconds")
+                raise Failure("DELETE ran out of rows: use a larger --rows or fewer --seconds")
             for route in routes:
                 seen[route].append((pair[0][route], pair[1][route]))
         return [self._row(route, routes, pairs) for route, pairs in seen.items()]

@@ -5,8 +5,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import machine, places, processes, tools
-from .talk import Refusal, say
+from . import machine, paths, processes, tools
+from .console import Failure, say
 
 # The slowest speed at which a load is still waited for, in rows a second.
 SLOWEST = 2_000
@@ -64,17 +64,17 @@ def parse(output: str, games: Games) -> Stamp:
     stored = re.search(r"^(\d+) games in ([\d.]+) s", output, re.MULTILINE)
     found = re.search(r"^checksum (\w+) of (\d+) games", output, re.MULTILINE)
     if not stored or not found:
-        raise Refusal("storefront seed did not say how many games it stored and their checksum")
+        raise Failure("storefront seed did not say how many games it stored and their checksum")
     if (int(stored[1]), int(found[2])) != (games.rows, games.rows):
-        raise Refusal(f"of {games.rows} games {stored[1]} were stored and {found[2]} read back")
+        raise Failure(f"of {games.rows} games {stored[1]} were stored and {found[2]} read back")
     return Stamp(games.rows, games.seed, found[1], float(stored[2]), machine.commit())
 
 
 def agree(games: Games, stamp: Stamp) -> None:
     """Refuses games other than those that the other backends have under the same name."""
-    path = places.ensure(places.STORES) / f"{games.name}.checksum"
+    path = paths.ensure(paths.STORES) / f"{games.name}.checksum"
     if path.exists() and path.read_text().strip() != stamp.checksum and not games.reseed:
-        raise Refusal(f"{games.name} has the checksum {stamp.checksum}, but another backend's has "
+        raise Failure(f"{games.name} has the checksum {stamp.checksum}, but another backend's has "
                       f"{path.read_text().strip()}: one is of an older generator, use --reseed")
     path.write_text(stamp.checksum + "\n")
 

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from . import places, processes, tools
+from . import paths, processes, tools
+from .console import Failure
 from .processes import Child
-from .talk import Refusal
 
 READY_SECONDS = 120
 
@@ -42,7 +42,7 @@ class Server:
             answer = connection.getresponse()
             return answer.status, answer.read()
         except OSError as error:
-            raise Refusal(f"{self.base} does not answer: {error}") from None
+            raise Failure(f"{self.base} does not answer: {error}") from None
         finally:
             connection.close()
 
@@ -52,7 +52,7 @@ class Server:
         answers = [self.get(f"/api/overview/{game_id}") for game_id in ids]
         sizes = [size for status, size in answers if status == 200]
         if len(sizes) < len(ids):
-            raise Refusal(f"{self.base} has not all games from 1 to {rows}: seed it, or name "
+            raise Failure(f"{self.base} has not all games from 1 to {rows}: seed it, or name "
                           "the number that it has by --rows")
         return round(statistics.mean(sizes))
 
@@ -80,7 +80,7 @@ def product(database_url: str, helpers: Collection[int] = (), name: str = "store
 
 def running(name: str, base: str, flag: str = "--base") -> Server:
     """A server that somebody else started, on this machine."""
-    base = places.loopback(base, flag)
+    base = paths.loopback(base, flag)
     return Server(name, base, processes.listener(urlsplit(base).port or 0))
 
 
@@ -91,5 +91,5 @@ def start_seconds(database_url: str) -> tuple[float, Server]:
     status, _ = server.get("/api/overview/1")
     seconds = time.perf_counter() - began
     if status != 200:
-        raise Refusal(f"GET /api/overview/1 answered {status}: the database must have game 1")
+        raise Failure(f"GET /api/overview/1 answered {status}: the database must have game 1")
     return seconds, server

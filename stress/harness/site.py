@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TextIO
 
 from . import processes
-from .places import CACHE, ROOT, ensure
-from .talk import Refusal, say
+from .console import Failure, say
+from .paths import CACHE, ROOT, ensure
 
 SCRIPT = ROOT / "scripts" / "servers"
 FOLDER = CACHE / "servers"
@@ -90,6 +90,6 @@ def _hold(folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Refusal("another measurement uses the servers of this folder: wait for its end, or "
+        raise Failure("another measurement uses the servers of this folder: wait for its end, or "
                       "name others by --servers and --port-base") from None
     _held[path] = handle

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import seeds
-from .places import STORES, ensure, shown
+from .console import Failure
+from .paths import STORES, ensure, shown
 from .seeds import Games
-from .talk import Refusal
 
 # With indexes, rounded up; a check of free space only.
 BYTES_A_ROW = 800
@@ -55,7 +55,7 @@ def working_copy(template: Path) -> Iterator[Path]:
     """A copy that may be written to, gone afterwards."""
     size = template.stat().st_size
     if size > shutil.disk_usage(ensure(STORES)).free * 0.5:
-        raise Refusal(f"too little disk for a copy of {shown(template)}: use a smaller --rows")
+        raise Failure(f"too little disk for a copy of {shown(template)}: use a smaller --rows")
     with scratch() as path:
         for suffix in _SUFFIXES[:2]:
             if Path(f"{template}{suffix}").exists():
@@ -74,7 +74,7 @@ def need_space(folder: Path, rows: int) -> None:
     """Refuses if the disk has no room for so many rows."""
     free = shutil.disk_usage(folder).free
     if rows * BYTES_A_ROW > free:
-        raise Refusal(f"{rows:,} rows need {rows * BYTES_A_ROW / 1e9:.0f} GB and "
+        raise Failure(f"{rows:,} rows need {rows * BYTES_A_ROW / 1e9:.0f} GB and "
                       f"{free / 1e9:.0f} GB are free: use a smaller --rows")
 
 

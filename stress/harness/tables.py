@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .clients import Sample
-from .places import ensure
+from .paths import ensure
 from .rounds import BARE_FLOOR, Part, Row
 
 HEAD = ("DBMS", "ROUTE", "RPS offered", "achieved", "dropped", "mean", "p50", "p95", "p99",

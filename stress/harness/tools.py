@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from . import processes
-from .places import ROOT, TOOLS, ensure, shown, target
-from .talk import Refusal, say
+from .console import Failure, say
+from .paths import ROOT, TOOLS, ensure, shown, target
 
 K6_VERSION = "v1.8.1"
 K6_MODULE = f"go.k6.io/k6@{K6_VERSION}"
@@ -26,7 +26,7 @@ def k6() -> Path:
         return Path(other)
     go = shutil.which("go")
     if not go:
-        raise Refusal(f"k6 is missing: install Go and run this again, or `go install {K6_MODULE}`")
+        raise Failure(f"k6 is missing: install Go and run this again, or `go install {K6_MODULE}`")
     say(f"installing k6 {K6_VERSION} into {shown(TOOLS)}, once; takes some minutes")
     processes.run("go install k6", [go, "install", K6_MODULE], 1800,
                   {"GOBIN": str(ensure(TOOLS))})
@@ -37,7 +37,7 @@ def found(name: str, package: str) -> Path:
     """A program of the system."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if not path:
-        raise Refusal(f"{name} is missing: install it with `apt-get install {package}`")
+        raise Failure(f"{name} is missing: install it with `apt-get install {package}`")
     return Path(path)
 
 
@@ -55,13 +55,13 @@ def build(binaries: list[str], examples: list[str], skip: bool) -> None:
         wanted += [part for name in examples for part in ("--example", name)]
         cargo = shutil.which("cargo")
         if not cargo:
-            raise Refusal("cargo is missing: install Rust from https://rustup.rs")
+            raise Failure("cargo is missing: install Rust from https://rustup.rs")
         say("building release binaries; the first time takes some minutes")
         processes.run("cargo build", [cargo, "build", "--release", "--manifest-path",
                                       ROOT / "Cargo.toml", *wanted], 7200)
     for path in [binary(name) for name in binaries] + [example(name) for name in examples]:
         if not os.access(path, os.X_OK):
-            raise Refusal(f"{shown(path)} is not built: leave --no-build out")
+            raise Failure(f"{shown(path)} is not built: leave --no-build out")
 
 
 def binary(name: str) -> Path:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from . import clients
-from .clients import Sample
 from .backends import Database
+from .clients import Sample
+from .console import say
 from .servers import Server
-from .talk import say
 
 # Of each step, after which the rate is said: it stops rising when the JVM is warm.
 STEP_SECONDS = 10.0

@@ -6,13 +6,13 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from unittest import mock
 
-from harness import backends, bounds, cassandra, contests, nginx, pgbench, plot, postgres, seeds
-from harness import site, tables
-from harness.contests import Contestant, Goal
+from harness import (backends, baselines, cassandra, comparison, nginx, pgbench, plot, postgres,
+                     seeds, site, tables)
+from harness.comparison import Goal, Variant
+from harness.console import Failure
 from harness.loading import Loads
 from harness.rounds import Part, Row
 from harness.seeds import Games, Stamp
-from harness.talk import Refusal
 from tests.test_harness import sample
 
 GAMES = Games(20_000, 1)
@@ -39,17 +39,17 @@ class Seeds(unittest.TestCase):
     def test_a_load_that_lost_games_is_no_load(self) -> None:
         for wrong in (SAID.replace("checksum 0123abc of 20000", "checksum 0123abc of 19999"),
                       SAID.replace("20000 games in", "19999 games in"), "", SAID.split("\n")[0]):
-            with self.assertRaises(Refusal, msg=wrong):
+            with self.assertRaises(Failure, msg=wrong):
                 seeds.parse(wrong, GAMES)
 
     def test_all_backends_must_have_the_same_games(self) -> None:
         stamp = seeds.parse(SAID, GAMES)
         other = Stamp(stamp.rows, stamp.seed, "another", 1.0, "x")
         with tempfile.TemporaryDirectory() as folder, \
-                mock.patch.object(seeds.places, "STORES", Path(folder)):
+                mock.patch.object(seeds.paths, "STORES", Path(folder)):
             seeds.agree(GAMES, stamp)
             seeds.agree(GAMES, stamp)
-            with self.assertRaises(Refusal):
+            with self.assertRaises(Failure):
                 seeds.agree(GAMES, other)
             seeds.agree(Games(20_000, 1, reseed=True), other)
 
@@ -64,7 +64,7 @@ class Programs(unittest.TestCase):
         self.assertEqual((seen.achieved, seen.ok, seen.sent, seen.mean_ms),
                          (52340.812, 52_339, 52_342, 0.306))
         self.assertEqual(seen.errors, {"failed": 3})
-        with self.assertRaises(Refusal):
+        with self.assertRaises(Failure):
             pgbench.parse("connection refused", 1.0)
 
     def test_pgbench_does_the_work_of_the_store(self) -> None:
@@ -81,7 +81,7 @@ class Programs(unittest.TestCase):
     def test_backends_come_in_the_order_of_the_table(self) -> None:
         self.assertEqual(backends.chosen("all"), ["embedded", "postgres", "cassandra"])
         self.assertEqual(backends.chosen("cassandra,embedded"), ["embedded", "cassandra"])
-        with self.assertRaises(Refusal):
+        with self.assertRaises(Failure):
             backends.chosen("oracle")
 
 
@@ -127,37 +127,38 @@ class KeptNodes(unittest.TestCase):
             self.assertEqual((kept / "data/t/bti-1-Data.db").read_text(), "data/t/bti-1-Data.db")
 
 
-def contestant(name: str, rates: list[float], beside: str = "") -> Contestant:
+def variant(name: str, rates: list[float], reference: str = "") -> Variant:
     shares = {"store": 0.4, "database": 0.3, "clients": 0.2, "others": 0.0, "idle": 0.1}
-    return Contestant(name, lambda _seconds: sample(0), beside,
+    return Variant(name, lambda _seconds: sample(0), reference,
                       samples=[sample(rate) for rate in rates], shares=[shares] * len(rates))
 
 
 class Goals(unittest.TestCase):
     def test_a_ratio_is_the_median_of_the_rounds(self) -> None:
-        store, bench = contestant("store", [120, 60, 130]), contestant("bench", [100, 30, 100])
-        self.assertEqual(contests.round_ratio(store, bench), 1.3)
+        store, bench = variant("store", [120, 60, 130]), variant("bench", [100, 30, 100])
+        self.assertEqual(comparison.round_ratio(store, bench), 1.3)
 
     def test_goals_have_two_directions(self) -> None:
         self.assertTrue(Goal("fast", 8_000, 8_000).met)
         self.assertFalse(Goal("fast", 7_999, 8_000).met)
         self.assertTrue(Goal("short", 1.5, 1.5, at_most=True).met)
         self.assertFalse(Goal("short", 1.6, 1.5, at_most=True).met)
-        self.assertIn("| NO |", contests.goals_table([Goal("fast", 1, 2)]))
+        self.assertIn("| NO |", comparison.goals_table([Goal("fast", 1, 2)]))
 
-    def test_fewer_games_are_reckoned_up_and_said(self) -> None:
-        goal = bounds.ten_million(Loads("seed", 1_000_000, [61.0]))
+    def test_fewer_games_are_extrapolated_and_the_note_says_so(self) -> None:
+        goal = baselines.ten_million(Loads("seed", 1_000_000, [61.0]))
         self.assertEqual((goal.value, goal.met), (610, False))
-        self.assertIn("reckoned from 1,000,000 games", goal.note)
-        self.assertNotIn("reckoned", bounds.ten_million(Loads("seed", 10_000_000, [1.0])).note)
+        self.assertIn("extrapolated from 1,000,000 games", goal.note)
+        whole = baselines.ten_million(Loads("seed", 10_000_000, [1.0]))
+        self.assertNotIn("extrapolated", whole.note)
 
     def test_every_line_has_every_column(self) -> None:
-        lines = contests.lines("x", [contestant("a", [100]), contestant("b", [50], "a")])
-        self.assertEqual({len(line) for line in lines}, {len(contests.HEAD)})
+        lines = comparison.lines("x", [variant("a", [100]), variant("b", [50], "a")])
+        self.assertEqual({len(line) for line in lines}, {len(comparison.HEAD)})
         self.assertEqual([line[4] for line in lines], ["", "50%"])
 
-    def test_the_largest_share_is_named(self) -> None:
-        self.assertEqual(bounds.bound_by(contestant("a", [1])),
+    def test_the_largest_share_is_the_bottleneck(self) -> None:
+        self.assertEqual(baselines.bottleneck(variant("a", [1])),
                          "most of the machine: store, 40%; idle 10%")
 
 

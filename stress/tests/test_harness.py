@@ -9,11 +9,11 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from harness import clients, places, plot, tables
+from harness import clients, paths, plot, tables
 from harness.clients import Sample
+from harness.console import Failure
 from harness.machine import Quietness
 from harness.rounds import Part, Plan, Row
-from harness.talk import Refusal
 
 
 def sample(achieved: float, **more: object) -> Sample:
@@ -51,7 +51,7 @@ class Conclusions(unittest.TestCase):
                 '"p99_ms":1,"max_ms":1}')
         parsed = clients.parse("wrk", f"Running 2s test\n{line}\n")
         self.assertEqual((parsed.errors, parsed.last_id), ({"status": 1}, 7))
-        with self.assertRaises(Refusal):
+        with self.assertRaises(Failure):
             clients.parse("wrk", "unable to connect")
 
     def test_reading_alone_is_planned_where_writes_are_not_allowed(self) -> None:
@@ -75,11 +75,11 @@ class Quiet(unittest.TestCase):
 class Addresses(unittest.TestCase):
     def test_load_leaves_this_machine_never(self) -> None:
         for good in ("http://127.0.0.1:3000/", "http://localhost:1", "http://[::1]:80"):
-            places.loopback(good)
+            paths.loopback(good)
         for bad in ("http://192.0.2.1:3000", "http://example.org:80", "http://127.0.0.1",
                     "https://127.0.0.1:443", "127.0.0.1:3000", "http://127.0.0.1:x"):
-            with self.assertRaises(Refusal, msg=bad):
-                places.loopback(bad)
+            with self.assertRaises(Failure, msg=bad):
+                paths.loopback(bad)
 
 
 class Pages(unittest.TestCase):
@@ -114,7 +114,7 @@ class Ending(unittest.TestCase):
     def test_an_interrupt_leaves_nothing_running_and_says_so(self) -> None:
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)):
             with self.subTest(number.name):
-                script = subprocess.Popen([sys.executable, "-c", CHILD], cwd=places.STRESS,
+                script = subprocess.Popen([sys.executable, "-c", CHILD], cwd=paths.STRESS,
                                           text=True, stdout=subprocess.PIPE,
                                           stderr=subprocess.PIPE)
                 assert script.stdout

@@ -1,4 +1,4 @@
-"""The plot of several backends side by side: a line of dots for each figure, logarithmic axes."""
+"""A dot plot of several backends side by side: a row for each figure, logarithmic axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from .svg import Scale, circle, is_power, line, picture, step_down, step_up, text, ticks
 
 WIDTH, ROW, HEAD = 520, 22, 62
-# Beside the axis, for the names; above and below it.
+# Margins beside the axis, for the names; above and below it.
 LEFT, RIGHT, ABOVE, BELOW = 250, 62, 30, 40
 STORE, OTHERS, GOAL = "#154360", "#9a9a9a", "#c0392b"
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A figure with what it was at least and at most."""
+    """A figure with its minimum and maximum."""
 
     name: str
     low: float
     middle: float
     high: float
     goal: float | None = None
-    # Whether it is the store's own.
+    # Whether it is the store's own figure.
     own: bool = True
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Figures of one unit: of each backend the same kind, on the same axis."""
+    """Figures of one unit, the same kind for each backend, on the same axis."""
 
     unit: str
     # By backend.

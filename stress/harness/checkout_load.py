@@ -1,4 +1,4 @@
-"""Those who take turns at checking out the orders of a bed, each order once."""
+"""The clients that check out the orders of the fixtures, each order once, in interleaved runs."""
 
 import re
 import time
@@ -7,17 +7,17 @@ from typing import Any
 
 from . import clients, pgbench, postgres, processes, tools
 from .backends import Database
-from .beds import Bed
 from .clients import SLACK, Sample
-from .contests import Contestant
+from .comparison import Variant
+from .console import Failure
+from .fixtures import Fixtures
 from .servers import Server
-from .talk import Refusal
 
-# Orders that are kept ready for a turn, by what the fastest turn so far would need.
+# Orders kept ready for a run: what the fastest run so far would need, times this.
 MARGIN = 1.5
 _UNFINISHED = re.compile(rb"^storefront_cart_unfinished_attempts (\d+)$", re.MULTILINE)
 _SETTLE_SECONDS = 600.0
-# As the store's connection for checkouts has it.
+# The same planner settings as the store's connection for checkouts.
 _PLANS = "&options=-c%20plan_cache_mode%3Dforce_generic_plan%20-c%20enable_seqscan%3Doff"
 _LAST_PAID = "SELECT max(order_id::bigint) FROM cart_orders WHERE paid AND order_id ~ '^[0-9]+$'"
 
@@ -25,33 +25,33 @@ _LAST_PAID = "SELECT max(order_id::bigint) FROM cart_orders WHERE paid AND order
 Checkouts = Callable[[int, int, float], Sample]
 
 
-class Walk:
-    """A client's way through the orders of a bed."""
+class CheckoutLoad:
+    """One client, and how many of the orders it needs for a run."""
 
-    def __init__(self, bed: Bed, seconds: float, checkouts: Checkouts) -> None:
-        self.bed, self.seconds, self.checkouts = bed, seconds, checkouts
+    def __init__(self, fixtures: Fixtures, seconds: float, checkouts: Checkouts) -> None:
+        self.fixtures, self.seconds, self.checkouts = fixtures, seconds, checkouts
         self.rate = 0.0
 
     def probe(self) -> None:
-        """A second that only tells how many orders a turn needs."""
-        self.ready()
-        self.turn(1.0)
+        """Runs for a second, only to learn how many orders a run needs."""
+        self.prepare()
+        self.run(1.0)
 
-    def ready(self) -> None:
-        """Orders for the next turn."""
-        wanted = self.rate * self.seconds * MARGIN if self.rate else self.bed.size / 2
-        self.bed.need(round(wanted))
+    def prepare(self) -> None:
+        """Makes sure that there are enough orders for the next run."""
+        wanted = self.rate * self.seconds * MARGIN if self.rate else self.fixtures.size / 2
+        self.fixtures.ensure_orders(round(wanted))
 
-    def turn(self, seconds: float) -> Sample:
-        """Checks out from where the last one stopped; for less time where the orders are few."""
-        first, last = self.bed.next, self.bed.size - 1
+    def run(self, seconds: float) -> Sample:
+        """Checks out from where the last run stopped; for less time if there are few orders."""
+        first, last = self.fixtures.next, self.fixtures.size - 1
         if self.rate:
             seconds = max(1.0, min(seconds, (last - first) / (self.rate * MARGIN) // 1))
         sample = self.checkouts(first, last, seconds)
         if sample.last_id >= last:
-            raise Refusal(f"{self.bed.size:,} orders were used up within {seconds:g} s: use a "
-                          "larger --bed")
-        self.bed.next = sample.last_id + 1
+            raise Failure(f"{self.fixtures.size:,} orders were used up within {seconds:g} s: use "
+                          "a larger --bed")
+        self.fixtures.next = sample.last_id + 1
         self.rate = max(self.rate, sample.achieved)
         return sample
 
@@ -78,44 +78,45 @@ def plain_sql(url: str) -> Checkouts:
     def run(first: int, _last: int, seconds: float) -> Sample:
         sample = pgbench.run("checkout", url + _PLANS, pgbench.checkout(first), seconds, 1,
                              "-D", "turn=-1")
-        # Each of its clients walks at its own speed.
+        # Its clients progress at different speeds, so the database is asked for the last order.
         sample.last_id = int(postgres.sql(url, _LAST_PAID))
         return sample
     return run
 
 
-def contestants(what: str, database: Database, server: Server, bed: Bed, seconds: float,
-                settled: list[float]) -> list[Contestant]:
+def variants(what: str, database: Database, server: Server, fixtures: Fixtures, seconds: float,
+             settled: list[float]) -> list[Variant]:
     """The store first; then what it is measured against, where its database can be reached."""
-    def one(name: str, walk: Walk, **more: Any) -> Contestant:
-        walk.probe()
-        return Contestant(f"{name}, {what}", walk.turn, ready=walk.ready, **more)
+    def variant(name: str, checkouts: Checkouts, **more: Any) -> Variant:
+        load = CheckoutLoad(fixtures, seconds, checkouts)
+        load.probe()
+        return Variant(f"{name}, {what}", load.run, prepare=load.prepare, **more)
 
-    http = one(f"store, {clients.CONNECTIONS} connections", Walk(bed, seconds, store(server)),
-               settle=lambda: settled.append(seconds_until_settled(server)))
+    http = variant(f"store, {clients.CONNECTIONS} connections", store(server),
+                   settle=lambda: settled.append(seconds_until_settled(server)))
     every = [http]
     if database.url:
-        every.append(one(f"trait alone, {clients.CONNECTIONS} at once",
-                         Walk(bed, seconds, trait_alone(database.url)), beside=http.name))
+        every.append(variant(f"trait alone, {clients.CONNECTIONS} at once",
+                             trait_alone(database.url), reference=http.name))
     if database.url and database.name == "postgres":
-        every.append(one("pgbench, one order a call",
-                         Walk(bed, seconds, plain_sql(database.url)), beside=http.name))
+        every.append(variant("pgbench, one order a call", plain_sql(database.url),
+                             reference=http.name))
     return every
 
 
 def seconds_until_settled(server: Server) -> float:
-    """How long the store still has checkouts under way that it has answered."""
+    """Seconds until the store has finished all checkouts that it has answered."""
     began = time.monotonic()
     while unfinished(server.ask("GET", "/metrics")[1]):
         if time.monotonic() - began > _SETTLE_SECONDS:
-            raise Refusal(f"{server.base} has unfinished checkouts after {_SETTLE_SECONDS:.0f} s")
+            raise Failure(f"{server.base} has unfinished checkouts after {_SETTLE_SECONDS:.0f} s")
         time.sleep(0.02)
     return time.monotonic() - began
 
 
 def unfinished(metrics: bytes) -> int:
-    """The gauge in the words of /metrics."""
+    """The gauge's value in the text of /metrics."""
     found = _UNFINISHED.search(metrics)
     if not found:
-        raise Refusal("/metrics has no storefront_cart_unfinished_attempts: this is another server")
+        raise Failure("/metrics has no storefront_cart_unfinished_attempts: this is another server")
     return int(found[1])

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .talk import Refusal
+from .console import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 STRESS = ROOT / "stress"
@@ -45,5 +45,5 @@ def loopback(base: str, flag: str = "--base") -> str:
     except ValueError:
         local, port = False, None
     if parts.scheme != "http" or not local or port is None:
-        raise Refusal(f"{flag} {base} is not on this machine: write it as http://127.0.0.1:PORT")
+        raise Failure(f"{flag} {base} is not on this machine: write it as http://127.0.0.1:PORT")
     return base.rstrip("/")

@@ -1,70 +1,70 @@
-"""Users of the shop, many at once: stress/shoppers.rs."""
+"""Simulated users, many at once: stress/shoppers.rs."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from . import clients, processes, tables, tools
 from .clients import SLACK, Sample
-from .contests import Shares
+from .comparison import Shares
 from .servers import Server
 
-HEAD = ("DBMS", "users", "act", "a second", "answered", "refused", "failures", "mean ms", "p50 ms",
-        "p95 ms", "p99 ms", "max ms")
+HEAD = ("DBMS", "users", "operation", "a second", "answered", "refused", "failures", "mean ms",
+        "p50 ms", "p95 ms", "p99 ms", "max ms")
 
 
 @dataclass
-class Visit:
-    """What many users saw."""
+class Simulation:
+    """What a simulation measured."""
 
     users: int
-    # Seconds between two acts of a user.
+    # Seconds between two operations of a user.
     pause: float
     sample: Sample
-    # Answers that say no for a reason the route documents, by status; no failures.
+    # Refusals that the route documents, by status; they are not failures.
     refused: dict[str, int]
-    # Latencies of each act.
+    # Latencies of each operation.
     acts: dict[str, dict[str, float]]
-    # Until each user's first act was answered.
+    # Until each user's first operation was answered.
     first_wave_seconds: float | None
     shares: dict[str, float]
 
     @property
     def failures(self) -> int:
-        """Whatever is neither success nor a documented refusal."""
+        """All that is neither success nor a documented refusal."""
         return sum(self.sample.errors.values())
 
     @property
     def who(self) -> str:
-        """The users, as people say it."""
-        pause = f"an act every {self.pause:g} s" if self.pause else "without a pause"
+        """The users in words."""
+        pause = f"an operation every {self.pause:g} s" if self.pause else "without a pause"
         return f"{self.users:,}, {pause}"
 
     def lines(self, dbms: str) -> list[list[str]]:
-        """Its lines in the table: all acts, then each."""
+        """Its lines in the table: all operations, then each."""
         whole = [dbms, self.who, "all", tables.number(self.sample.achieved),
                  f"{self.sample.ok + sum(self.refused.values()):,}",
                  f"{sum(self.refused.values()):,}", f"{self.failures:,}",
                  *_times(vars(self.sample))]
-        one_by_one = self.acts.items() if len(self.acts) > 1 else ()
+        each = self.acts.items() if len(self.acts) > 1 else ()
         return [whole, *[[dbms, self.who, name, "", f"{act['answered']:,}", "", "", *_times(act)]
-                         for name, act in one_by_one]]
+                         for name, act in each]]
 
     def waiting(self) -> str:
-        """How long a checkout takes beside what the throughput alone would make it."""
-        each = f"{self.users / self.sample.achieved:.3f} s" if self.sample.achieved else "unknown"
+        """How long a checkout takes, and how long it would by the throughput alone."""
+        rate = self.sample.achieved
+        expected = f"{self.users / rate:.3f} s" if rate else "unknown"
         first = f"{self.first_wave_seconds:.3f} s" if self.first_wave_seconds else "unknown"
         return (f"each waited {self.sample.mean_ms / 1e3:.3f} s in the mean, {self.users:,} / "
-                f"throughput is {each}; the first of all {self.users:,} were done after {first}")
+                f"throughput is {expected}; the first {self.users:,} were done after {first}")
 
 
 def _times(figures: dict[str, Any]) -> list[str]:
     return [tables.number(figures[key]) for key in clients.LATENCIES]
 
 
-def visit(server: Server, users: int, pause: float, seconds: float, items: int, seed: int,
-          orders: tuple[int, int] | None = None) -> Visit:
-    """Users who act for so long. With orders, the first and the last, they check those out and do
-    nothing else."""
+def simulate(server: Server, users: int, pause: float, seconds: float, items: int, seed: int,
+          orders: tuple[int, int] | None = None) -> Simulation:
+    """Runs users for so long. With orders, the first and the last, they only check those out."""
     shares = Shares(server)
     chosen = ["--orders", f"{orders[0]}..{orders[1]}"] if orders else []
     output = processes.run("shoppers", [
@@ -74,8 +74,8 @@ def visit(server: Server, users: int, pause: float, seconds: float, items: int, 
     return parse(output, shares.seen())
 
 
-def parse(output: str, shares: dict[str, float]) -> Visit:
+def parse(output: str, shares: dict[str, float]) -> Simulation:
     """What the client prints."""
     report = clients.report_of("shoppers", output)
-    return Visit(report["users"], report["pause"], clients.parse("shoppers", output),
+    return Simulation(report["users"], report["pause"], clients.parse("shoppers", output),
                  report["refused"], report["acts"], report["first_wave_seconds"], shares)

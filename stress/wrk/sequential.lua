@@ -1,6 +1,6 @@
--- What scripts share that walk over ids, each once. Arguments behind the script's: FIRST LAST
--- [THREADS]. Each thread walks its own share and stops at its end; the JSON line says how far they
--- came (last_id), so that a next run can begin behind it.
+-- Shared by the scripts that use ids in ascending order, each once. Arguments behind the script's:
+-- FIRST LAST [THREADS]. Each thread uses its own part of the range and stops at its end; the JSON line
+-- has the last id that was used (last_id), so that the next run can begin behind it.
 dofile((debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "report.lua")
 
 function init(args)
@@ -12,11 +12,11 @@ function init(args)
 end
 
 -- The request for the next id.
-function walk(method, path)
+function next_request(method, path)
   local id = next_id
   if id > last_of_share then
     wrk.thread:stop()
-    -- wrk insists on a request; nothing is read of its answer any more.
+    -- wrk requires a request; its answer is not read any more.
     id = 2147483647
   else
     last_id = id

@@ -3,7 +3,7 @@
 import sys
 
 
-class Refusal(Exception):
+class Failure(Exception):
     """Something the user can put right; the text names the flag or the command that does."""
 
 

@@ -1,4 +1,4 @@
-"""Contestants that take turns in one run, who used the machine meanwhile, and goals."""
+"""Interleaved runs of several variants, the processor time each process group used, and goals."""
 
 import os
 import statistics
@@ -8,26 +8,26 @@ from dataclasses import asdict, dataclass, field
 
 from . import clients, processes, tables
 from .clients import Sample
+from .console import Progress, say
 from .machine import Quietness
 from .servers import Server
-from .talk import Progress, say
 
 HEAD = ("DBMS", "what", "median /s", "min to max", "of the store's", "mean ms", "p50 ms", "p99 ms",
         "errors", "store", "database", "clients", "others", "idle")
 
 
 @dataclass
-class Contestant:
-    """One load that takes its turn in every round."""
+class Variant:
+    """One load, run once in every round."""
 
     name: str
     run: Callable[[float], Sample]
-    # Whose rate the ratio of this one is taken from: the store's own line has none.
-    beside: str = ""
-    # Where it is not the store that answers.
+    # The variant that its ratio is relative to; empty for the store itself.
+    reference: str = ""
+    # The server under load, if that is not the store.
     server: Server | None = None
-    # What comes before and after each of its turns, and is no part of it.
-    ready: Callable[[], object] | None = None
+    # Called before and after each of its runs, outside of the measured time.
+    prepare: Callable[[], object] | None = None
     settle: Callable[[], object] | None = None
     samples: list[Sample] = field(default_factory=list)
     shares: list[dict[str, float]] = field(default_factory=list)
@@ -39,14 +39,14 @@ class Contestant:
 
 
 class Shares:
-    """Who used the machine from now on, as shares of all cores: what is short shows here."""
+    """Processor time used from now on, as shares of all cores: shows which part is the limit."""
 
     def __init__(self, server: Server) -> None:
         self.server, self.quiet = server, Quietness(server.helpers)
         self.began, self.before = time.monotonic(), self._used()
 
     def seen(self) -> dict[str, float]:
-        """Shares until now; `clients` are those that have ended."""
+        """Shares until now; `clients` are the client processes that have ended."""
         all_of_it = max(0.01, time.monotonic() - self.began) * len(os.sched_getaffinity(0))
         shares = {name: (used - self.before[name]) / all_of_it
                   for name, used in self._used().items()}
@@ -61,15 +61,15 @@ class Shares:
                 "clients": times.children_user + times.children_system}
 
 
-def take_turns(contestants: Sequence[Contestant], server: Server, rounds: int, seconds: float
+def interleave(variants: Sequence[Variant], server: Server, rounds: int, seconds: float
                ) -> None:
-    """Every contestant once in every round."""
-    progress = Progress(rounds * len(contestants), seconds + 0.4)
+    """Runs every variant once in every round, so that a disturbance hits all of them."""
+    progress = Progress(rounds * len(variants), seconds + 0.4)
     for number in range(rounds):
-        for one in contestants:
+        for one in variants:
             progress.step(f"{one.name}, round {number + 1}", seconds)
-            if one.ready:
-                one.ready()
+            if one.prepare:
+                one.prepare()
             shares = Shares(one.server or server)
             one.samples.append(one.run(seconds))
             one.shares.append(shares.seen())
@@ -78,17 +78,17 @@ def take_turns(contestants: Sequence[Contestant], server: Server, rounds: int, s
             say(f"    {one.samples[-1].achieved:,.0f}/s")
 
 
-def lines(dbms: str, contestants: Sequence[Contestant]) -> list[list[str]]:
-    """The table of a contest."""
-    rates = {one.name: one.rate for one in contestants}
-    return [_line(dbms, one, rates) for one in contestants]
+def lines(dbms: str, variants: Sequence[Variant]) -> list[list[str]]:
+    """The lines of a comparison's table."""
+    rates = {one.name: one.rate for one in variants}
+    return [_line(dbms, one, rates) for one in variants]
 
 
-def _line(dbms: str, one: Contestant, rates: dict[str, float]) -> list[str]:
+def _line(dbms: str, one: Variant, rates: dict[str, float]) -> list[str]:
     middle, all_rates = clients.middle(one.samples), [s.achieved for s in one.samples]
     shares = {name: statistics.median(share[name] for share in one.shares)
               for name in one.shares[0]}
-    ratio = f"{one.rate / rates[one.beside]:.0%}" if one.beside in rates else ""
+    ratio = f"{one.rate / rates[one.reference]:.0%}" if one.reference in rates else ""
     return [dbms, one.name, tables.number(one.rate),
             f"{tables.number(min(all_rates))} to {tables.number(max(all_rates))}", ratio,
             tables.number(middle.mean_ms), *[tables.number(value) if value else ""
@@ -98,10 +98,10 @@ def _line(dbms: str, one: Contestant, rates: dict[str, float]) -> list[str]:
                                                  "idle")]]
 
 
-def data(contestants: Sequence[Contestant]) -> list[dict[str, object]]:
+def data(variants: Sequence[Variant]) -> list[dict[str, object]]:
     """The same for the JSON."""
-    return [{"name": one.name, "beside": one.beside, "rate": one.rate, "shares": one.shares,
-             "samples": [asdict(sample) for sample in one.samples]} for one in contestants]
+    return [{"name": one.name, "beside": one.reference, "rate": one.rate, "shares": one.shares,
+             "samples": [asdict(sample) for sample in one.samples]} for one in variants]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def goals_table(goals: Sequence[Goal]) -> str:
     return tables.table(("goal", "measured", "wanted", "met", ""), [goal.line() for goal in goals])
 
 
-def round_ratio(upper: Contestant, lower: Contestant) -> float:
+def round_ratio(upper: Variant, lower: Variant) -> float:
     """Median of the ratios of the rounds: a round that others disturbed disturbs both."""
     return statistics.median(a.achieved / b.achieved
                              for a, b in zip(upper.samples, lower.samples, strict=True))
