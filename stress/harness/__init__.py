@@ -35,3 +35,9 @@ The modules, each using those above it:
     cart_benchmark   all that is measured of a backend's cart, and its goals
     contention       1,000 checkouts at once of too few things, and whether all agree
 """
+
+import sys
+from pathlib import Path
+
+# For the package `tools`, which lies at the root of the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

@@ -3,17 +3,16 @@
 Files of tables never change once they are written, so a copy of them is a hard link.
 """
 
-import importlib.util
 import json
 import os
 import shutil
 import time
 from pathlib import Path
-from types import ModuleType
+
+from tools.servers.cql import Session
 
 from . import seeds, store
 from .console import Failure, say
-from .paths import ROOT
 from .seeds import Games, Stamp
 from .site import Site
 
@@ -79,9 +78,8 @@ class Server:
 
     def ask(self, query: str) -> list[bytes]:
         """The values of a query of one column."""
-        cql = _cql()
-        with cql.Session(self.address, self.port, 30.0) as session:
-            return list(session.column(query))
+        with Session(self.address, self.port, 30.0) as session:
+            return session.column(query)
 
     def wait_until_quiet(self) -> None:
         """Returns once nothing has been compacted or flushed for a while."""
@@ -145,13 +143,3 @@ def _link_or_copy(source: str, copy: str) -> None:
         os.link(source, copy)
     else:
         shutil.copy2(source, copy)
-
-
-def _cql() -> ModuleType:
-    """The little client that scripts/servers asks its nodes with."""
-    path = ROOT / "scripts" / "servers.d" / "cql.py"
-    spec = importlib.util.spec_from_file_location("servers_cql", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

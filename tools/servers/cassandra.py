@@ -10,12 +10,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import places
-from cql import PASSWORD, USER, NotWell, Session
-from places import DEPLOY, Site
-from processes import Process, until
-from talk import Failure, Usage, say, tail
-from tools import copy_dependencies, downloaded, java
+from .console import Failure, Usage, say, tail
+from .cql import PASSWORD, USER, NotWell, Session
+from .downloads import copy_dependencies, downloaded, java
+from .process import Process, until
+from .site import DEPLOY, Site, claim, remove
 
 VERSION = "5.0.6"
 _CONFIGURATION = DEPLOY / "cassandra"
@@ -66,8 +65,8 @@ class Node:
         if self.process.pid() is not None:
             return
         for port in (self.port, self.storage_port):
-            places.claim(self.address, port, self.name)
-        places.claim("127.0.0.1", self.jmx_port, self.name)
+            claim(self.address, port, self.name)
+        claim("127.0.0.1", self.jmx_port, self.name)
         self._configure(settings)
         say(f"starting {self.name}")
         with open(self.logs()[1], "w") as output:
@@ -232,7 +231,7 @@ class Cassandra:
         for node in self.nodes:
             node.stop(kill=not keep)
         if not keep:
-            places.remove(self.folder)
+            remove(self.folder)
             self.site.remember("cassandra", None)
 
     def _launch(self, wanted: list[Node]) -> None:

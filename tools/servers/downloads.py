@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from places import Account, locked
-from talk import Failure, Missing, say
+from .console import Failure, Missing, say
+from .site import Account, locked
 
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 # The newest Java whose security manager Cassandra 5.0 can still switch on is 23.

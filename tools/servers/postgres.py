@@ -9,12 +9,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import places
-from certificates import certificates
-from places import DEPLOY, Account, Site
-from processes import Process, until
-from talk import Failure, Missing, say, tail
-from tools import copy_artifact, downloaded, need, readable_copy, run
+from .console import Failure, Missing, say, tail
+from .downloads import copy_artifact, downloaded, need, readable_copy, run
+from .process import Process, until
+from .site import DEPLOY, Account, Site, account, claim, own_folder, remove
+from .tls import certificates
 
 VERSION = "18.6.0"
 _GROUP = "io.zonky.test.postgres:embedded-postgres-binaries-linux"
@@ -113,8 +112,8 @@ class Postgres:
 
     def create(self) -> None:
         """Makes the data folder."""
-        owner = places.account()
-        places.own_folder(self.link, owner, _LONGEST)
+        owner = account()
+        own_folder(self.link, owner, _LONGEST)
         password = self.home / "password"
         password.write_text("postgres\n")
         password.chmod(0o644)
@@ -148,7 +147,7 @@ class Postgres:
         if self.link.exists():
             self.stop(kill=not keep)
         if not keep:
-            places.remove(self.link)
+            remove(self.link)
             self.site.remember(self.name, None)
 
     def query(self, statements: str, database: str = "postgres") -> str:
@@ -165,7 +164,7 @@ class Postgres:
             "ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'"))
 
     def _launch(self) -> None:
-        places.claim("127.0.0.1", self.port, self.name)
+        claim("127.0.0.1", self.port, self.name)
         self._configure()
         # What a crash of the machine left may name a process that is another program's now.
         self.process.pid_file.unlink(missing_ok=True)
@@ -178,7 +177,7 @@ class Postgres:
 
     def _configure(self) -> None:
         """Writes the configuration anew, so that a start uses what the repository has."""
-        owner = places.account()
+        owner = account()
         tls = certificates(self.site.folder / "tls")
         shutil.copyfile(DEPLOY / "postgres" / "postgresql.conf", self.data / "storefront.conf")
         (self.data / "local.conf").write_text(self.settings())
@@ -190,7 +189,7 @@ class Postgres:
                 os.chown(self.data / name, owner.uid, owner.gid)
 
     def _program(self, name: str, *arguments: str | Path) -> None:
-        owner = places.account()
+        owner = account()
         program = self.binaries(self.site, owner) / name
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith(("PG", "LC_"))}
@@ -222,11 +221,11 @@ class Replica(Postgres):
 
     def create(self) -> None:
         """Stops the primary, copies its data and starts it again."""
-        owner = places.account()
+        owner = account()
         self.primary.up()
         say(f"stopping {self.primary.name} for a moment, to copy its data")
         self.primary.stop()
-        places.own_folder(self.link, owner, _LONGEST)
+        own_folder(self.link, owner, _LONGEST)
         run(["cp", "-a", "--reflink=auto", self.primary.data, self.data],
             f"Copying the data of {self.primary.name}")
         (self.data / "standby.signal").touch()

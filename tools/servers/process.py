@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from talk import Failure
+from .console import Failure
 
 
 @dataclass

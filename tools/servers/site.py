@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processes import until
-from talk import Failure, Usage, say
+from .console import Failure, Usage, say
+from .process import until
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "servers"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools import need, run
+from .downloads import need, run
 
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 _SERVER = """\
