@@ -5,15 +5,15 @@ The modules, each using those above it:
     console          progress lines and failures
     paths            folders, and the addresses that load may go to
     processes        every child process: started, watched and stopped here, after Ctrl-C too
-    tools            wrk, k6, and the binaries that cargo builds
+    programs         wrk, k6, and the binaries that cargo builds
     machine          the recipe of a measurement: machine, versions, disk, other load
-    site             database servers by scripts/servers, one at a time
+    database_servers database servers by scripts/servers, one at a time
     seeds            what `storefront seed` stored, and the stamp that describes it
-    store            the embedded database file that a measurement runs on
-    postgres         seeded databases and their copies
-    cassandra        a seeded node's folder and its copies
+    embedded_data    the embedded database file that a measurement runs on
+    postgres_data    seeded databases and their copies
+    cassandra_data   a seeded node's folder and its copies
     backends         a database of any backend, seeded or empty
-    servers          the product and the floor, running
+    targets          the product and the floor, running
     nginx            a proxy in front of the product
     clients          wrk, k6 and openloop, all with one kind of sample
     pgbench          PostgreSQL without the product, with the same kind of sample

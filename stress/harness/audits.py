@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from . import clients, processes, tools
+from . import clients, processes, programs
 from .console import Failure
 
 _SECONDS = 900.0
@@ -24,7 +24,7 @@ def of(url: str) -> Audit:
     end = time.monotonic() + _SECONDS
     while True:
         output = processes.run("storefront audit", [
-            tools.binary("storefront"), "audit", "--format", "json", "--database-url", url],
+            programs.binary("storefront"), "audit", "--format", "json", "--database-url", url],
             _SECONDS, good=(0, 1))
         if found := parse(output):
             return found

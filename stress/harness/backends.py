@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from . import cassandra, postgres, site, store
+from . import cassandra_data, database_servers, embedded_data, postgres_data
 from .console import Failure
+from .database_servers import DatabaseServers
 from .paths import shown
 from .seeds import Games, kept
-from .site import Site
 
 NAMES = ("embedded", "postgres", "cassandra")
 
@@ -28,32 +28,33 @@ class Database:
     admin: str = ""
 
 
-def working(name: str, where: Site, games: Games | None) -> AbstractContextManager[Database]:
+def working(name: str, where: DatabaseServers, games: Games | None
+            ) -> AbstractContextManager[Database]:
     """The database of a backend with these games, else an empty one, with only that backend's
     server running."""
     return _WAYS[name](where, games)
 
 
 @contextmanager
-def _embedded(where: Site, games: Games | None) -> Iterator[Database]:
+def _embedded(where: DatabaseServers, games: Games | None) -> Iterator[Database]:
     where.stop_all_but()
     recipe: dict[str, object] = {
         "version": "SQLite in the program", "writes": "on disk before they are answered"}
     if games is None:
-        with store.scratch() as path:
+        with embedded_data.scratch() as path:
             yield Database("embedded", f"embedded:{path}", recipe | _EMPTY)
         return
-    template = store.seeded(games)
+    template = embedded_data.seeded(games)
     recipe["data"] = f"a copy of {shown(template)}"
     if stamp := kept(template.with_suffix(".json")):
         recipe["seeded"] = f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"
-    with store.working_copy(template) as path:
+    with embedded_data.working_copy(template) as path:
         yield Database("embedded", f"embedded:{path}", recipe)
 
 
 @contextmanager
-def _postgres(where: Site, games: Games | None) -> Iterator[Database]:
-    server = postgres.Server(where)
+def _postgres(where: DatabaseServers, games: Games | None) -> Iterator[Database]:
+    server = postgres_data.Server(where)
 
     def database(url: str, more: dict[str, object]) -> Database:
         return Database("postgres", url, server.recipe() | more, where.pids("postgres"),
@@ -73,8 +74,8 @@ def _postgres(where: Site, games: Games | None) -> Iterator[Database]:
 
 
 @contextmanager
-def _cassandra(where: Site, games: Games | None) -> Iterator[Database]:
-    server = cassandra.Server(where)
+def _cassandra(where: DatabaseServers, games: Games | None) -> Iterator[Database]:
+    server = cassandra_data.Server(where)
 
     def database(more: dict[str, object]) -> Database:
         return Database("cassandra", server.url, server.recipe() | more, where.pids("cassandra"))
@@ -96,7 +97,7 @@ def _cassandra(where: Site, games: Games | None) -> Iterator[Database]:
 
 
 _EMPTY: dict[str, object] = {"data": "empty at first, removed afterwards"}
-_WAYS: dict[str, Callable[[Site, Games | None], AbstractContextManager[Database]]] = {
+_WAYS: dict[str, Callable[[DatabaseServers, Games | None], AbstractContextManager[Database]]] = {
     "embedded": _embedded, "postgres": _postgres, "cassandra": _cassandra}
 
 
@@ -110,7 +111,7 @@ def add_flags(parser: argparse.ArgumentParser, default: str | None = None, warm:
         parser.add_argument("--warm", type=float, metavar="S",
                             help="load a Cassandra for so long first, its JVM starts cold [60; 5 "
                             "with --quick]")
-    site.add_flags(parser)
+    database_servers.add_flags(parser)
 
 
 def chosen(text: str) -> list[str]:

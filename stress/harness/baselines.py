@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import cassandra, clients, comparison, drivers, loading, pgbench, postgres
+from . import cassandra_data, clients, comparison, drivers, loading, pgbench, postgres_data
 from .backends import Database
 from .clients import Sample
 from .comparison import Goal, Variant
+from .database_servers import DatabaseServers
 from .loading import Loads
 from .seeds import Games
-from .servers import Server
-from .site import Site
+from .targets import Server
 
 # How many reads a database has in flight at once, and how many inserts Cassandra has.
 READS, INSERTS = (64, 256), (64, 256, 1024)
@@ -22,7 +22,7 @@ _TEN_MILLION = 10_000_000
 class Bench:
     """What the comparison of one backend runs on."""
 
-    where: Site
+    where: DatabaseServers
     database: Database
     store: Server
     floor: Server
@@ -100,7 +100,7 @@ def _postgres(bench: Bench) -> Result:
     loads: list[Loads] = []
     if bench.loads:
         source = url.rsplit("/", 1)[1].partition("?")[0]
-        loads = loading.in_postgres(postgres.Server(bench.where), source, games, bench.loads)
+        loads = loading.in_postgres(postgres_data.Server(bench.where), source, games, bench.loads)
         goals.append(Goal("seeding, of COPY plus key", loads[0].middle / loads[1].middle, 1.5,
                           at_most=True, note=f"{games.rows:,} rows, all read back"))
     return Result("postgres", [*reading, *writing], loads, goals)
@@ -130,7 +130,7 @@ def _cassandra(bench: Bench) -> Result:
                   note=bench.database.recipe.get("writes", ""))]
     loads: list[Loads] = []
     if bench.loads:
-        loads = loading.in_cassandra(cassandra.Server(bench.where), games)
+        loads = loading.in_cassandra(cassandra_data.Server(bench.where), games)
         goals.append(ten_million(loads[0]))
     return Result("cassandra", [*reading, *writing], loads, goals)
 

@@ -13,7 +13,7 @@ from .comparison import Goal, Variant
 from .console import say
 from .dot_plot import Dot, Panel
 from .fixtures import Fixtures, Init
-from .servers import Server
+from .targets import Server
 from .user_simulation import Simulation
 
 TWO_ITEMS, HOT_ITEM = "two items", "the hot item"

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import clients, pgbench, postgres, processes, tools
+from . import clients, pgbench, postgres_data, processes, programs
 from .backends import Database
 from .clients import SLACK, Sample
 from .comparison import Variant
 from .console import Failure
 from .fixtures import Fixtures
-from .servers import Server
+from .targets import Server
 
 # Orders kept ready for a run: what the fastest run so far would need, times this.
 MARGIN = 1.5
@@ -68,7 +68,7 @@ def trait_alone(url: str) -> Checkouts:
     """By stress/cart.rs: the same code on the same database in another process, without HTTP."""
     def run(first: int, last: int, seconds: float) -> Sample:
         return clients.parse("cart", processes.run("cart", [
-            tools.example("cart"), "--url", url, "--first", str(first), "--rows", str(last + 1),
+            programs.example("cart"), "--url", url, "--first", str(first), "--rows", str(last + 1),
             "--seconds", str(seconds), "--in-flight", str(clients.CONNECTIONS)], seconds + SLACK))
     return run
 
@@ -79,7 +79,7 @@ def plain_sql(url: str) -> Checkouts:
         sample = pgbench.run("checkout", url + _PLANS, pgbench.checkout(first), seconds, 1,
                              "-D", "turn=-1")
         # Its clients progress at different speeds, so the database is asked for the last order.
-        sample.last_id = int(postgres.sql(url, _LAST_PAID))
+        sample.last_id = int(postgres_data.sql(url, _LAST_PAID))
         return sample
     return run
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import processes, tools
+from . import processes, programs
 from .console import Failure
 from .machine import Quietness
 from .paths import STRESS
 from .processes import Child
-from .servers import Server
+from .targets import Server
 
 CONNECTIONS = 64
 LATENCIES = ("mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms")
@@ -76,7 +76,7 @@ def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
         connections: int = CONNECTIONS) -> Child:
     """Full speed over kept-alive connections, each with one request under way."""
     return processes.start(f"wrk {route}", [
-        tools.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
+        programs.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
         "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
         "--", *[str(argument) for argument in arguments]])
 
@@ -88,7 +88,7 @@ def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: i
     named = [part for key, value in settings.items() for part in ("-e", f"{key}={value}")]
     # No report to anybody, no control port, no look for extensions: its traffic is the load.
     return processes.start(f"k6 {route}", [
-        tools.k6(), "run", "--quiet", "--no-usage-report", "--address", "", *named,
+        programs.k6(), "run", "--quiet", "--no-usage-report", "--address", "", *named,
         STRESS / "k6" / "overview.js"], {"K6_AUTO_EXTENSION_RESOLUTION": "false"})
 
 
@@ -96,7 +96,7 @@ def openloop(server: Server, route: str, rate: int, seconds: float, rows: int,
              seed: int, warmup: float = 1.0) -> Child:
     """A fixed rate, offered by the repository's own open loop."""
     return processes.start(f"openloop {route}", [
-        tools.example("openloop"), "--base", server.base, "--route", route,
+        programs.example("openloop"), "--base", server.base, "--route", route,
         "--rate", str(rate), "--seconds", str(seconds), "--warmup", str(warmup),
         "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)])
 

@@ -10,7 +10,7 @@ from . import clients, processes, tables
 from .clients import Sample
 from .console import Progress, say
 from .machine import Quietness
-from .servers import Server
+from .targets import Server
 
 HEAD = ("DBMS", "what", "median /s", "min to max", "of the store's", "mean ms", "p50 ms", "p99 ms",
         "errors", "store", "database", "clients", "others", "idle")

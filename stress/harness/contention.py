@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import audits, clients, processes, tools
+from . import audits, clients, processes, programs
 from .audits import Audit
 from .clients import SLACK
-from .servers import Server
+from .targets import Server
 
 THINGS, USERS, ORDERS = 100, 1_000, 1_000
 # Over how many different items the things are spread.
@@ -60,7 +60,7 @@ def run(servers: Sequence[Server], url: str, items: int, seed: int, paid_before:
     """One run against programs that share a store, and the audit of that store."""
     bases = [word for server in servers for word in ("--base", server.base)]
     output = processes.run("rush", [
-        tools.example("rush"), *bases, "--items", str(items), "--things", str(THINGS),
+        programs.example("rush"), *bases, "--items", str(items), "--things", str(THINGS),
         "--users", str(USERS), "--orders", str(ORDERS), "--seed", str(seed)], _SECONDS + SLACK)
     return evaluate(clients.report_of("rush", output), audits.of(url), paid_before)
 

@@ -1,6 +1,6 @@
 """The databases' drivers without HTTP: stress/driver_postgres.rs and stress/driver_cassandra.rs."""
 
-from . import processes, tools
+from . import processes, programs
 from .clients import SLACK, Sample, parse
 
 # As many connections to a node as the store has.
@@ -35,6 +35,6 @@ class Inserts:
 def _run(name: str, url: str, rows: int, seconds: float, in_flight: int, seed: int,
          connections: int, *more: str) -> Sample:
     return parse(name, processes.run(name, [
-        tools.example(name), "--url", url, "--rows", str(rows), "--seconds", str(seconds),
+        programs.example(name), "--url", url, "--rows", str(rows), "--seconds", str(seconds),
         "--in-flight", str(in_flight), "--connections", str(connections), "--seed", str(seed),
         *more], seconds + SLACK))

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from .console import Failure, say
-from .servers import Server
+from .targets import Server
 
 # Credit of each user and stock of each item, at price 1: never used up by a measurement.
 AMPLE = 1_000_000_000

@@ -5,10 +5,10 @@ import socket
 import time
 from urllib.parse import urlsplit
 
-from . import processes, tools
+from . import processes, programs
 from .console import Failure
 from .paths import CACHE, ROOT, ensure, shown
-from .servers import READY_SECONDS, Server
+from .targets import READY_SECONDS, Server
 
 SHIPPED = ROOT / "deploy" / "nginx"
 # Where the repository ships none.
@@ -61,7 +61,7 @@ def start(store: Server) -> tuple[Server, dict[str, object]]:
     shipped = sorted(SHIPPED.glob("*.conf"))
     text = "\n".join(path.read_text() for path in shipped) or _PLAIN
     upstream = urlsplit(store.base).netloc
-    program = tools.unpacked("nginx", "nginx")
+    program = programs.unpacked("nginx", "nginx")
     # It answers on standard error, so by way of a shell.
     built = processes.run("nginx -V", ["sh", "-c", '"$0" -V 2>&1', program], 10)
     configuration = folder / "nginx.conf"

@@ -4,11 +4,11 @@ import json
 import re
 from pathlib import Path
 
-from . import processes, tools
+from . import processes, programs
 from .clients import SLACK, Sample
 from .console import Failure
 from .paths import CACHE, STRESS, ensure
-from .postgres import quoted
+from .postgres_data import quoted
 
 # As in the goals; two threads, one for each core that pgbench itself may need.
 CLIENTS, THREADS = 16, 2
@@ -54,7 +54,7 @@ def run(name: str, url: str, script: str, seconds: float, seed: int, *more: str)
 
 def program() -> Path:
     """Debian's: it talks to any version."""
-    return tools.found("pgbench", "postgresql-contrib")
+    return programs.found("pgbench", "postgresql-contrib")
 
 
 def parse(output: str, seconds: float) -> Sample:

@@ -8,7 +8,7 @@ from .clients import Sample
 from .console import Failure, Progress, say
 from .machine import Quietness
 from .processes import Child
-from .servers import Server
+from .targets import Server
 
 # Up to this rate k6 offers the load; above it, it would be k6 that is measured.
 K6_LIMIT = 1_000

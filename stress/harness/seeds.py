@@ -5,7 +5,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import machine, paths, processes, tools
+from . import machine, paths, processes, programs
 from .console import Failure, say
 
 # The slowest speed at which a load is still waited for, in rows a second.
@@ -52,7 +52,7 @@ class Stamp:
 def fill(url: str, games: Games) -> Stamp:
     """Loads an empty store, reads all of it back, and refuses unless every game is there."""
     output = processes.run("storefront seed", [
-        tools.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
+        programs.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
         "--checksum", "--database-url", url], 120 + 2 * games.rows / SLOWEST)
     stamp = parse(output, games)
     agree(games, stamp)

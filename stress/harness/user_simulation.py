@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from . import clients, processes, tables, tools
+from . import clients, processes, programs, tables
 from .clients import SLACK, Sample
 from .comparison import Shares
-from .servers import Server
+from .targets import Server
 
 HEAD = ("DBMS", "users", "operation", "a second", "answered", "refused", "failures", "mean ms",
         "p50 ms", "p95 ms", "p99 ms", "max ms")
@@ -68,7 +68,7 @@ def simulate(server: Server, users: int, pause: float, seconds: float, items: in
     shares = Shares(server)
     chosen = ["--orders", f"{orders[0]}..{orders[1]}"] if orders else []
     output = processes.run("shoppers", [
-        tools.example("shoppers"), "--base", server.base, "--users", str(users),
+        programs.example("shoppers"), "--base", server.base, "--users", str(users),
         "--pause", str(pause), "--seconds", str(seconds), "--items", str(items),
         "--seed", str(seed), *chosen], seconds + SLACK)
     return parse(output, shares.seen())

@@ -6,7 +6,7 @@ from . import clients
 from .backends import Database
 from .clients import Sample
 from .console import say
-from .servers import Server
+from .targets import Server
 
 # Of each step, after which the rate is said: it stops rising when the JVM is warm.
 STEP_SECONDS = 10.0

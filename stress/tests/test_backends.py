@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from unittest import mock
 
-from harness import (backends, baselines, cassandra, comparison, nginx, pgbench, plot, postgres,
-                     seeds, site, tables)
+from harness import (backends, baselines, cassandra_data, comparison, database_servers, nginx,
+                     pgbench, plot, postgres_data, seeds, tables)
 from harness.comparison import Goal, Variant
 from harness.console import Failure
 from harness.loading import Loads
@@ -57,7 +57,7 @@ class Seeds(unittest.TestCase):
 class Programs(unittest.TestCase):
     def test_servers_are_running_or_stopped(self) -> None:
         said = "state postgres running 42\nstate cassandra:1 stopped\npostgres postgres://u:p@h/d\n"
-        self.assertEqual(site.parse_states(said), {"postgres": 42, "cassandra:1": None})
+        self.assertEqual(database_servers.parse_states(said), {"postgres": 42, "cassandra:1": None})
 
     def test_pgbench_is_a_client_like_others(self) -> None:
         seen = pgbench.parse(PGBENCH, 1.0)
@@ -75,8 +75,8 @@ class Programs(unittest.TestCase):
         self.assertNotIn("game_id", pgbench.insert())
 
     def test_sql_texts_are_quoted(self) -> None:
-        self.assertEqual(postgres.quoted("it's"), "'it''s'")
-        self.assertEqual(postgres.database(GAMES), "games_20000_seed_1")
+        self.assertEqual(postgres_data.quoted("it's"), "'it''s'")
+        self.assertEqual(postgres_data.database(GAMES), "games_20000_seed_1")
 
     def test_backends_come_in_the_order_of_the_table(self) -> None:
         self.assertEqual(backends.chosen("all"), ["embedded", "postgres", "cassandra"])
@@ -117,12 +117,12 @@ class KeptNodes(unittest.TestCase):
                 (node / name).parent.mkdir(parents=True, exist_ok=True)
                 (node / name).write_text(name)
             (node / "pid").write_text("1")
-            cassandra.linked(node, kept)
+            cassandra_data.linked(node, kept)
             self.assertTrue((kept / "data/t/bti-1-Data.db").samefile(node / "data/t/bti-1-Data.db"))
             for name in ("data/t/bti-1-Statistics.db", "commitlog/1.log"):
                 self.assertFalse((kept / name).samefile(node / name))
             self.assertFalse((kept / "conf").exists())
-            cassandra.clear(node)
+            cassandra_data.clear(node)
             self.assertEqual([path.name for path in node.iterdir()], ["conf"])
             self.assertEqual((kept / "data/t/bti-1-Data.db").read_text(), "data/t/bti-1-Data.db")
 

@@ -15,7 +15,7 @@ from harness.clients import Sample
 from harness.console import Failure
 from harness.dot_plot import Dot, Panel
 from harness.fixtures import Fixtures, Init
-from harness.servers import Server
+from harness.targets import Server
 from tests.test_backends import variant
 from tests.test_harness import sample
 

@@ -9,7 +9,7 @@ import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from harness import tools
+from harness import programs
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CLOSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
@@ -54,7 +54,7 @@ def serving(answer: Answer, asked: list[str] | None = None) -> Iterator[str]:
 
 
 def openloop(base: str, *flags: str) -> dict[str, float | dict[str, int]]:
-    done = subprocess.run([tools.example("openloop"), "--base", base, *flags],
+    done = subprocess.run([programs.example("openloop"), "--base", base, *flags],
                           capture_output=True, text=True, timeout=60, check=True)
     return json.loads(done.stdout)
 
@@ -108,7 +108,7 @@ class OpenLoop(unittest.TestCase):
         self.assertEqual((seen["ok"], seen["unmeasured"]), (100, 50))
 
     def test_load_leaves_this_machine_never(self) -> None:
-        done = subprocess.run([tools.example("openloop"), "--base", "http://192.0.2.1:80",
+        done = subprocess.run([programs.example("openloop"), "--base", "http://192.0.2.1:80",
                                "--rate", "1"], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("not on this machine", done.stderr)

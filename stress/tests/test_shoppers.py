@@ -6,7 +6,7 @@ import time
 import unittest
 from typing import Any
 
-from harness import tools
+from harness import programs
 from tests.test_openloop import BUSY, serving
 
 ORDER = b'HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{"order_id":"o1"}'
@@ -14,7 +14,7 @@ SOLD_OUT = b"HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n"
 
 
 def shoppers(base: str, *flags: str) -> dict[str, Any]:
-    done = subprocess.run([tools.example("shoppers"), "--base", base, *flags],
+    done = subprocess.run([programs.example("shoppers"), "--base", base, *flags],
                           capture_output=True, text=True, timeout=60, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -67,7 +67,7 @@ class Shoppers(unittest.TestCase):
 
     def test_load_leaves_this_machine_never(self) -> None:
         for name in ("shoppers", "rush"):
-            done = subprocess.run([tools.example(name), "--base", "http://192.0.2.1:80"],
+            done = subprocess.run([programs.example(name), "--base", "http://192.0.2.1:80"],
                                   capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertIn("not on this machine", done.stderr)

@@ -19,7 +19,7 @@ _held: dict[Path, TextIO] = {}
 
 
 @dataclass(frozen=True)
-class Site:
+class DatabaseServers:
     """A folder of servers, kept between runs with their data, and its ports."""
 
     folder: Path
@@ -75,9 +75,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help=f"of scripts/servers [{PORT_BASE}]")
 
 
-def of(args: argparse.Namespace) -> Site:
+def of(args: argparse.Namespace) -> DatabaseServers:
     """The place that the flags name, held until this script ends: it stops servers there."""
-    site = Site(args.servers.resolve(), args.port_base)
+    site = DatabaseServers(args.servers.resolve(), args.port_base)
     _hold(site.folder)
     return site
 

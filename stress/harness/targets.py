@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from . import paths, processes, tools
+from . import paths, processes, programs
 from .console import Failure
 from .processes import Child
 
@@ -64,7 +64,7 @@ class Server:
 
 def floor(size: int = 450) -> Server:
     """The bare handler that answers a constant."""
-    child = processes.start("floor", [tools.example("floor"), "--bytes", str(size)])
+    child = processes.start("floor", [programs.example("floor"), "--bytes", str(size)])
     base = child.wait_for(r"floor is ready: (\S+)", READY_SECONDS)
     return Server("floor", base, child.pid, child)
 
@@ -72,7 +72,7 @@ def floor(size: int = 450) -> Server:
 def product(database_url: str, helpers: Collection[int] = (), name: str = "storefront") -> Server:
     """`storefront serve` on a database: its defaults, a free port."""
     child = processes.start(name, [
-        tools.binary("storefront"), "serve", "--listen", "127.0.0.1:0",
+        programs.binary("storefront"), "serve", "--listen", "127.0.0.1:0",
         "--database-url", database_url])
     base = child.wait_for(r"storefront is ready: open (http://[^/\s]+)", READY_SECONDS)
     return Server(name, base, child.pid, child, frozenset(helpers))

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import processes, seeds, store, tools
+from . import embedded_data, processes, programs, seeds
+from .database_servers import DatabaseServers
 from .paths import STORES, ensure
 from .seeds import Games, Stamp
-from .site import Site
 
 _RUN = "stress_run"
 # What decides how fast it is, and what "stored" means.
@@ -18,7 +18,7 @@ _SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers"
 class Server:
     """The server, running."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: DatabaseServers) -> None:
         found = site.alone("postgres")
         self.admin = f"{found['postgres-admin']}?sslmode=disable"
         self.user = found["postgres"]
@@ -76,7 +76,7 @@ class Server:
                    f"WHERE datname = '{name}' AND NOT datallowconn")
         if said:
             return Stamp.of(said)
-        store.need_space(ensure(STORES), games.rows * 2)
+        embedded_data.need_space(ensure(STORES), games.rows * 2)
         part = f"{name}_part"
         seeds.announce(games, f"PostgreSQL's {name}")
         self.drop(name)
@@ -107,5 +107,5 @@ def quoted(text: str) -> str:
 def sql(url: str, *statements: str, seconds: float = 3600) -> str:
     """What psql prints for some statements, each a transaction of its own."""
     commands: list[str | Path] = [part for one in statements for part in ("-c", one)]
-    return processes.run("psql", [tools.found("psql", "postgresql-client"), "-X", "-q", "-A", "-t",
+    return processes.run("psql", [programs.found("psql", "postgresql-client"), "-X", "-q", "-A", "-t",
                                   "-v", "ON_ERROR_STOP=1", url, *commands], seconds).strip()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tools.servers.cql import Session
 
-from . import seeds, store
+from . import embedded_data, seeds
 from .console import Failure, say
+from .database_servers import DatabaseServers
 from .seeds import Games, Stamp
-from .site import Site
 
 _KEYSPACE = "storefront"
 _STAMP = "stamp.json"
@@ -30,7 +30,7 @@ _COMPACTION_SECONDS = 3600.0
 class Server:
     """The node. It runs after `working`."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: DatabaseServers) -> None:
         self.site = site
         self.home = site.folder / "cassandra" / "1"
         # Beside the servers' own folder, on the same disk, so that links are possible.
@@ -106,7 +106,7 @@ class Server:
         part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         self.remove()
-        store.need_space(self.site.folder.parent, games.rows * 2)
+        embedded_data.need_space(self.site.folder.parent, games.rows * 2)
         self._start()
         seeds.announce(games, f"Cassandra's {_KEYSPACE}")
         stamp = seeds.fill(self.url, games)
