@@ -3,8 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from . import clients, processes, programs
-from .console import Failure
+from tools.servers.console import Failure
+from tools.servers.process import run
+
+from . import clients, programs
 
 _SECONDS = 900.0
 
@@ -23,7 +25,7 @@ def of(url: str) -> Audit:
     """Asks until what was answered is settled."""
     end = time.monotonic() + _SECONDS
     while True:
-        output = processes.run("storefront audit", [
+        output = run("storefront audit", [
             programs.binary("storefront"), "audit", "--format", "json", "--database-url", url],
             _SECONDS, good=(0, 1))
         if found := parse(output):

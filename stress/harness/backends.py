@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from tools.servers.console import Failure
+
 from . import cassandra_data, database_servers, embedded_data, postgres_data
-from .console import Failure
 from .database_servers import DatabaseServers
 from .paths import shown
 from .seeds import Games, kept
@@ -54,7 +55,7 @@ def _embedded(where: DatabaseServers, games: Games | None) -> Iterator[Database]
 
 @contextmanager
 def _postgres(where: DatabaseServers, games: Games | None) -> Iterator[Database]:
-    server = postgres_data.Server(where)
+    server = postgres_data.Databases(where)
 
     def database(url: str, more: dict[str, object]) -> Database:
         return Database("postgres", url, server.recipe() | more, where.pids("postgres"),
@@ -75,7 +76,7 @@ def _postgres(where: DatabaseServers, games: Games | None) -> Iterator[Database]
 
 @contextmanager
 def _cassandra(where: DatabaseServers, games: Games | None) -> Iterator[Database]:
-    server = cassandra_data.Server(where)
+    server = cassandra_data.SeededNode(where)
 
     def database(more: dict[str, object]) -> Database:
         return Database("cassandra", server.url, server.recipe() | more, where.pids("cassandra"))

@@ -100,7 +100,8 @@ def _postgres(bench: Bench) -> Result:
     loads: list[Loads] = []
     if bench.loads:
         source = url.rsplit("/", 1)[1].partition("?")[0]
-        loads = loading.in_postgres(postgres_data.Server(bench.where), source, games, bench.loads)
+        databases = postgres_data.Databases(bench.where)
+        loads = loading.in_postgres(databases, source, games, bench.loads)
         goals.append(Goal("seeding, of COPY plus key", loads[0].middle / loads[1].middle, 1.5,
                           at_most=True, note=f"{games.rows:,} rows, all read back"))
     return Result("postgres", [*reading, *writing], loads, goals)
@@ -127,10 +128,10 @@ def _cassandra(bench: Bench) -> Result:
                   note=f"{get.name}; {select.name}"),
              Goal("GET, the aim", get.rate, 10_000, " /s", note=bottleneck(get)),
              Goal("POST, the aim", max(post.rate for post in posts), 10_000, " /s",
-                  note=bench.database.recipe.get("writes", ""))]
+                  note=str(bench.database.recipe.get("writes", "")))]
     loads: list[Loads] = []
     if bench.loads:
-        loads = loading.in_cassandra(cassandra_data.Server(bench.where), games)
+        loads = loading.in_cassandra(cassandra_data.SeededNode(bench.where), games)
         goals.append(ten_million(loads[0]))
     return Result("cassandra", [*reading, *writing], loads, goals)
 

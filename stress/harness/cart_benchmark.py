@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from tools.servers.console import say
+
 from . import checkout_load, comparison, tables, user_simulation, warm
 from .audits import Audit
 from .backends import Database
@@ -10,7 +12,6 @@ from .baselines import bottleneck
 from .checkout_load import CheckoutLoad
 from .clients import Sample, middle
 from .comparison import Goal, Variant
-from .console import say
 from .dot_plot import Dot, Panel
 from .fixtures import Fixtures, Init
 from .targets import Server
@@ -196,8 +197,9 @@ def _rates(found: CartResult) -> list[Dot]:
 
 
 def _latencies(found: CartResult) -> list[Dot]:
-    named = [(one.name.replace(" connections", ""), middle(one.samples), None)
-             for one in (found.two_items[0], found.hot_item[0])]
+    named: list[tuple[str, Sample, float | None]] = [
+        (one.name.replace(" connections", ""), middle(one.samples), None)
+        for one in (found.two_items[0], found.hot_item[0])]
     named += [(f"users: {one.who}", one.sample, P99_MS.get(found.dbms) if one.pause else None)
               for one in found.simulations]
     return [Dot(name, sample.p50_ms, sample.p99_ms, sample.p99_ms, goal)

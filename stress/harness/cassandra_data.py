@@ -1,18 +1,19 @@
-"""A Cassandra node of scripts/servers: its folder after seeding is kept, and put back for each run.
+"""A Cassandra node: the data of its folder after seeding are kept, and restored for each run.
 
-Files of tables never change once they are written, so a copy of them is a hard link.
+The files of a table never change once they are written, so hard links are a sufficient copy.
 """
 
-import json
 import os
 import shutil
 import time
 from pathlib import Path
 
+from tools.servers.cassandra import Cassandra, Node
+from tools.servers.console import Failure, say
 from tools.servers.cql import Session
+from tools.servers.site import DOWNLOADS, Site
 
 from . import embedded_data, seeds
-from .console import Failure, say
 from .database_servers import DatabaseServers
 from .seeds import Games, Stamp
 
@@ -22,28 +23,28 @@ _STAMP = "stamp.json"
 _NOT_DATA = ("conf", "logs", "tmp")
 _SETTINGS = ("commitlog_sync", "commitlog_sync_period", "memtable_allocation_type",
              "disk_access_mode", "paxos_variant", "concurrent_reads", "concurrent_writes")
-# Compactions follow each other with pauses: quiet is when nothing was under way for so long.
+# There are pauses between compactions: quiet means that none ran for so long.
 _QUIET_SECONDS = 5.0
 _COMPACTION_SECONDS = 3600.0
 
 
-class Server:
-    """The node. It runs after `working`."""
+class SeededNode:
+    """The node. It runs after `working` and `empty`."""
 
-    def __init__(self, site: DatabaseServers) -> None:
-        self.site = site
-        self.home = site.folder / "cassandra" / "1"
-        # Beside the servers' own folder, on the same disk, so that links are possible.
-        self.kept = site.folder.with_name(f"{site.folder.name}-kept")
-        self.address, self.port = "127.0.0.1", site.port_base + 42
+    def __init__(self, servers: DatabaseServers) -> None:
+        self.servers = servers
+        self.node = Node(Site(servers.folder, DOWNLOADS, servers.port_base, {}), 1)
+        self.home = self.node.home
+        # Next to the servers' own folder: hard links need the same file system.
+        self.kept = servers.folder.with_name(f"{servers.folder.name}-kept")
 
     @property
     def url(self) -> str:
-        """For the product."""
-        return f"cassandra://{self.address}:{self.port}/{_KEYSPACE}?replication=1"
+        """The address for the product."""
+        return f"cassandra://{self.node.address}:{self.node.port}/{_KEYSPACE}?replication=1"
 
     def working(self, games: Games) -> Stamp:
-        """Starts the node with the seeded games and nothing else; how they were seeded."""
+        """Starts the node with only the seeded games; returns how they were seeded."""
         folder = self.kept / f"cassandra-{games.name}"
         if games.reseed:
             shutil.rmtree(folder, ignore_errors=True)
@@ -61,8 +62,8 @@ class Server:
 
     def remove(self) -> None:
         """Stops the node, if it runs, and removes its data."""
-        if self.site.pids("cassandra"):
-            self.site.stop("cassandra")
+        if self.servers.pids("cassandra"):
+            self.servers.stop("cassandra")
         clear(self.home)
 
     def recipe(self) -> dict[str, object]:
@@ -71,18 +72,20 @@ class Server:
                                     f"WHERE name = '{name}'")) for name in _SETTINGS]
         shown = ", ".join(f"{name} {value[0].decode()}" for name, value in settings if value)
         version = self.ask("SELECT release_version FROM system.local")[0].decode()
-        heap = json.loads((self.site.folder / "servers.json").read_text())["cassandra"]["heap"]
+        with self.servers.by_name() as found:
+            assert isinstance(cassandra := found["cassandra"], Cassandra)
+            heap = cassandra.settings["heap"]
         return {"version": f"Cassandra {version}, one node, heap {heap}, deploy/cassandra",
                 "settings": shown,
                 "writes": "answered before they are on disk (commitlog_sync periodic, 10 s)"}
 
     def ask(self, query: str) -> list[bytes]:
         """The values of a query of one column."""
-        with Session(self.address, self.port, 30.0) as session:
+        with Session(self.node.address, self.node.port, 30.0) as session:
             return session.column(query)
 
     def wait_until_quiet(self) -> None:
-        """Returns once nothing has been compacted or flushed for a while."""
+        """Returns once no compaction or flush has run for a while."""
         end, quiet_since = time.monotonic() + _COMPACTION_SECONDS, time.monotonic()
         while time.monotonic() - quiet_since < _QUIET_SECONDS:
             if time.monotonic() > end:
@@ -99,21 +102,21 @@ class Server:
         return sum(int.from_bytes(values[0]) for values in counts if values)
 
     def _start(self) -> None:
-        self.site.alone("cassandra", "--nodes", "1")
+        self.servers.alone("cassandra")
 
     def _seed(self, games: Games, folder: Path) -> None:
-        """Seeds an empty node. The folder has its name only when it is complete."""
+        """Seeds an empty node. The folder gets its name only when it is complete."""
         part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         self.remove()
-        embedded_data.need_space(self.site.folder.parent, games.rows * 2)
+        embedded_data.need_space(self.servers.folder.parent, games.rows * 2)
         self._start()
         seeds.announce(games, f"Cassandra's {_KEYSPACE}")
         stamp = seeds.fill(self.url, games)
-        say("waiting until Cassandra has compacted what it wants to")
+        say("waiting until Cassandra has finished its compactions")
         self.wait_until_quiet()
-        # A stop by a signal writes what is in memory to tables.
-        self.site.stop("cassandra")
+        # On SIGTERM it flushes its memory to tables.
+        self.servers.stop("cassandra")
         linked(self.home, part)
         (part / _STAMP).write_text(stamp.text() + "\n")
         os.replace(part, folder)
@@ -131,14 +134,14 @@ def clear(home: Path) -> None:
 
 
 def linked(source: Path, copy: Path) -> None:
-    """Copies a stopped node's data: links to the large files of tables, the rest byte by byte."""
+    """Copies a stopped node's data: hard links to the large files of tables, copies of the rest."""
     for path in source.iterdir():
         if path.is_dir() and path.name not in _NOT_DATA:
             shutil.copytree(path, copy / path.name, copy_function=_link_or_copy)
 
 
 def _link_or_copy(source: str, copy: str) -> None:
-    # Statistics are rewritten under their name, all else of a table stays as it is.
+    # Only the statistics of a table are ever rewritten in place.
     if source.endswith(".db") and not source.endswith("Statistics.db"):
         os.link(source, copy)
     else:

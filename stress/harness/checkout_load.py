@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import clients, pgbench, postgres_data, processes, programs
+from tools.servers import process
+from tools.servers.console import Failure
+from tools.servers.postgres import sql
+
+from . import clients, pgbench, programs
 from .backends import Database
 from .clients import SLACK, Sample
 from .comparison import Variant
-from .console import Failure
 from .fixtures import Fixtures
 from .targets import Server
 
@@ -67,7 +70,7 @@ def store(server: Server) -> Checkouts:
 def trait_alone(url: str) -> Checkouts:
     """By stress/cart.rs: the same code on the same database in another process, without HTTP."""
     def run(first: int, last: int, seconds: float) -> Sample:
-        return clients.parse("cart", processes.run("cart", [
+        return clients.parse("cart", process.run("cart", [
             programs.example("cart"), "--url", url, "--first", str(first), "--rows", str(last + 1),
             "--seconds", str(seconds), "--in-flight", str(clients.CONNECTIONS)], seconds + SLACK))
     return run
@@ -79,7 +82,7 @@ def plain_sql(url: str) -> Checkouts:
         sample = pgbench.run("checkout", url + _PLANS, pgbench.checkout(first), seconds, 1,
                              "-D", "turn=-1")
         # Its clients progress at different speeds, so the database is asked for the last order.
-        sample.last_id = int(postgres_data.sql(url, _LAST_PAID))
+        sample.last_id = int(sql(url, _LAST_PAID))
         return sample
     return run
 

@@ -1,16 +1,18 @@
 """wrk, k6 and openloop behind one kind of sample."""
 
 import json
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import processes, programs
-from .console import Failure
+from tools.servers.console import Failure
+from tools.servers.process import Child, start
+
+from . import programs, usage
 from .machine import Quietness
-from .paths import STRESS
-from .processes import Child
+from .paths import LOGS, STRESS
 from .targets import Server
 
 CONNECTIONS = 64
@@ -75,10 +77,10 @@ def parse(name: str, output: str) -> Sample:
 def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
         connections: int = CONNECTIONS) -> Child:
     """Full speed over kept-alive connections, each with one request under way."""
-    return processes.start(f"wrk {route}", [
+    return start(f"wrk {route}", [
         programs.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
         "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
-        "--", *[str(argument) for argument in arguments]])
+        "--", *[str(argument) for argument in arguments]], LOGS)
 
 
 def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: int) -> Child:
@@ -86,19 +88,20 @@ def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: i
     settings = {"BASE": server.base, "ROUTE": route, "RATE": rate, "SECONDS": seconds,
                 "ROWS": rows, "SEED": seed, "USERS": CONNECTIONS}
     named = [part for key, value in settings.items() for part in ("-e", f"{key}={value}")]
-    # No report to anybody, no control port, no look for extensions: its traffic is the load.
-    return processes.start(f"k6 {route}", [
+    # No usage report, no control port, no search for extensions: its only traffic is the load.
+    return start(f"k6 {route}", [
         programs.k6(), "run", "--quiet", "--no-usage-report", "--address", "", *named,
-        STRESS / "k6" / "overview.js"], {"K6_AUTO_EXTENSION_RESOLUTION": "false"})
+        STRESS / "k6" / "overview.js"], LOGS,
+        {**os.environ, "K6_AUTO_EXTENSION_RESOLUTION": "false"})
 
 
 def openloop(server: Server, route: str, rate: int, seconds: float, rows: int,
              seed: int, warmup: float = 1.0) -> Child:
     """A fixed rate, offered by the repository's own open loop."""
-    return processes.start(f"openloop {route}", [
+    return start(f"openloop {route}", [
         programs.example("openloop"), "--base", server.base, "--route", route,
         "--rate", str(rate), "--seconds", str(seconds), "--warmup", str(warmup),
-        "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)])
+        "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)], LOGS)
 
 
 def finish(server: Server, running: dict[str, Child], seconds: float,
@@ -108,8 +111,8 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
     The server's figures cover the whole of the clients' runs, warm-up included, so where several
     clients ran at once each sample has the mean over all of their requests.
     """
-    before = processes.cpu_seconds(server.pid) if server.pid else 0.0
-    helped = processes.family_seconds(server.helpers)
+    before = usage.cpu_seconds(server.pid) if server.pid else 0.0
+    helped = usage.family_seconds(server.helpers)
     samples = {name: parse(name, child.finish(seconds + SLACK))
                for name, child in running.items()}
     requests = sum(sample.sent + sample.unmeasured for sample in samples.values())
@@ -117,11 +120,11 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
     for sample in samples.values():
         sample.others_busy = others
         if server.pid:
-            used = processes.cpu_seconds(server.pid) - before
+            used = usage.cpu_seconds(server.pid) - before
             sample.cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
-            sample.rss_mb = round(processes.memory_mb(server.pid) or 0.0, 1)
+            sample.rss_mb = round(usage.memory_mb(server.pid) or 0.0, 1)
         if server.helpers:
-            used = processes.family_seconds(server.helpers) - helped
+            used = usage.family_seconds(server.helpers) - helped
             sample.database_cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
     return samples
 

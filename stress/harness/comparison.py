@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from . import clients, processes, tables
+from tools.servers.console import say
+
+from . import clients, tables, usage
 from .clients import Sample
-from .console import Progress, say
 from .machine import Quietness
+from .progress import Progress
 from .targets import Server
 
 HEAD = ("DBMS", "what", "median /s", "min to max", "of the store's", "mean ms", "p50 ms", "p99 ms",
@@ -56,8 +58,8 @@ class Shares:
 
     def _used(self) -> dict[str, float]:
         times = os.times()
-        return {"store": processes.cpu_seconds(self.server.pid) if self.server.pid else 0.0,
-                "database": processes.family_seconds(self.server.helpers),
+        return {"store": usage.cpu_seconds(self.server.pid) if self.server.pid else 0.0,
+                "database": usage.family_seconds(self.server.helpers),
                 "clients": times.children_user + times.children_system}
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import audits, clients, processes, programs
+from tools.servers import process
+
+from . import audits, clients, programs
 from .audits import Audit
 from .clients import SLACK
 from .targets import Server
@@ -59,7 +61,7 @@ def run(servers: Sequence[Server], url: str, items: int, seed: int, paid_before:
         ) -> ContentionRun:
     """One run against programs that share a store, and the audit of that store."""
     bases = [word for server in servers for word in ("--base", server.base)]
-    output = processes.run("rush", [
+    output = process.run("rush", [
         programs.example("rush"), *bases, "--items", str(items), "--things", str(THINGS),
         "--users", str(USERS), "--orders", str(ORDERS), "--seed", str(seed)], _SECONDS + SLACK)
     return evaluate(clients.report_of("rush", output), audits.of(url), paid_before)

@@ -1,6 +1,8 @@
 """The databases' drivers without HTTP: stress/driver_postgres.rs and stress/driver_cassandra.rs."""
 
-from . import processes, programs
+from tools.servers.process import run
+
+from . import programs
 from .clients import SLACK, Sample, parse
 
 # As many connections to a node as the store has.
@@ -34,7 +36,7 @@ class Inserts:
 
 def _run(name: str, url: str, rows: int, seconds: float, in_flight: int, seed: int,
          connections: int, *more: str) -> Sample:
-    return parse(name, processes.run(name, [
+    return parse(name, run(name, [
         programs.example(name), "--url", url, "--rows", str(rows), "--seconds", str(seconds),
         "--in-flight", str(in_flight), "--connections", str(connections), "--seed", str(seed),
         *more], seconds + SLACK))

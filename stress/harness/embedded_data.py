@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.servers.console import Failure
+
 from . import seeds
-from .console import Failure
 from .paths import STORES, ensure, shown
 from .seeds import Games
 

@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from .console import Failure, say
+from tools.servers.console import Failure, say
+
 from .targets import Server
 
 # Credit of each user and stock of each item, at price 1: never used up by a measurement.

@@ -1,15 +1,17 @@
-"""How long a database takes for the same rows: by `storefront seed`, and by its own means."""
+"""How long a database takes to load the same rows: by `storefront seed`, and by its own tools."""
 
 import statistics
 import time
 from dataclasses import dataclass
 
+from tools.servers.console import say
+from tools.servers.postgres import sql
+
 from . import cassandra_data, embedded_data, postgres_data, seeds
-from .postgres_data import quoted, sql
-from .console import say
+from .postgres_data import quoted
 from .seeds import Games
 
-# As the store itself sets it for its key, so that the two differ by their work alone.
+# The store's own setting when it creates the key, so that both have the same memory.
 _MEMORY = "SET maintenance_work_mem = '512MB'"
 _COLUMNS = "game_id, game_name, description, release_date, developer, publisher, tags"
 _TABLE = ("CREATE TABLE overviews (game_id integer NOT NULL, game_name text NOT NULL, "
@@ -39,11 +41,11 @@ class Loads:
 HEAD = ("DBMS", "load", "median seconds", "min to max", "rows/s")
 
 
-def in_postgres(server: postgres_data.Server, source: str, games: Games, rounds: int
+def in_postgres(server: postgres_data.Databases, source: str, games: Games, rounds: int
                 ) -> list[Loads]:
-    """`storefront seed` and server-side COPY plus key, in turn, into databases of their own.
+    """`storefront seed` and server-side COPY plus key, in turn, each into its own database.
 
-    `source` has the games; the file is made once, by the server, and is gone afterwards.
+    `source` has the games; the server writes the file once, and it is removed afterwards.
     """
     embedded_data.need_space(server.home, 3 * games.rows)
     file = server.home / "limits.copy"
@@ -52,8 +54,8 @@ def in_postgres(server: postgres_data.Server, source: str, games: Games, rounds:
         "of which the key"))
     try:
         say("writing the rows into a file, by COPY TO")
-        sql(server.admin_of(source), f"COPY (SELECT {_COLUMNS} FROM overviews WHERE "
-                     f"game_id <= {games.rows}) TO {quoted(str(file))} (FORMAT binary)")
+        sql(server.admin_of(source), f"COPY (SELECT {_COLUMNS} FROM overviews WHERE game_id <= "
+            f"{games.rows}) TO {quoted(str(file))} (FORMAT binary)")
         for number in range(rounds):
             with server.scratch("stress_seed") as url:
                 whole.seconds.append(seeds.fill(url, games).seconds)
@@ -78,9 +80,9 @@ def _copy(url: str, file: str) -> tuple[float, float]:
     return middle - began, time.monotonic() - middle
 
 
-def in_cassandra(server: cassandra_data.Server, games: Games) -> list[Loads]:
-    """`storefront seed` into a keyspace of its own, once; all rows are read back. What it leaves
-    is gone with the copy of the node's folder."""
+def in_cassandra(server: cassandra_data.SeededNode, games: Games) -> list[Loads]:
+    """`storefront seed` into another keyspace, once; all rows are read back. The keyspace is
+    removed together with the copy of the node's folder."""
     server.wait_until_quiet()
     say("seeding into another keyspace, timed")
     url = server.url.replace("/storefront?", "/stress_seed?")

@@ -12,7 +12,9 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from .paths import ROOT, ensure
+from tools.servers.site import ROOT
+
+from .paths import ensure
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _VERSION = {"wrk": "-v", "pgbench": "--version"}

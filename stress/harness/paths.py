@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .console import Failure
+from tools.servers.console import Failure
+from tools.servers.site import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 STRESS = ROOT / "stress"
 RESULTS = STRESS / "results"
-# Git-ignored, as the whole of .cache is.
+# Git-ignored, as all of .cache is.
 CACHE = ROOT / ".cache" / "stress"
 TOOLS = CACHE / "bin"
 STORES = CACHE / "stores"
@@ -24,19 +24,19 @@ def target() -> Path:
 
 
 def ensure(folder: Path) -> Path:
-    """The folder, made if it is not there."""
+    """The folder, created if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def shown(path: Path) -> str:
-    """The path as it may stand in a result: within the repository, or its last part."""
+    """The path as written in a result: relative to the repository, else its last part."""
     path = path.resolve()
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def loopback(base: str, flag: str = "--base") -> str:
-    """The base address without a trailing slash; refused unless it is on this machine."""
+    """The base address without a trailing slash; fails unless it is on this machine."""
     parts = urlsplit(base)
     host = parts.hostname or ""
     try:

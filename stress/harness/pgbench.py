@@ -4,9 +4,11 @@ import json
 import re
 from pathlib import Path
 
-from . import processes, programs
+from tools.servers import process
+from tools.servers.console import Failure
+from tools.servers.downloads import need
+
 from .clients import SLACK, Sample
-from .console import Failure
 from .paths import CACHE, STRESS, ensure
 from .postgres_data import quoted
 
@@ -46,15 +48,15 @@ def run(name: str, url: str, script: str, seconds: float, seed: int, *more: str)
     path = ensure(CACHE / "pgbench") / f"{name}.sql"
     path.write_text(script)
     length = max(1, round(seconds))
-    output = processes.run(f"pgbench {name}", [
+    output = process.run(f"pgbench {name}", [
         program(), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(THREADS),
         "-T", str(length), f"--random-seed={seed}", *more, "-f", path, url], length + SLACK)
     return parse(output, length)
 
 
 def program() -> Path:
-    """Debian's: it talks to any version."""
-    return programs.found("pgbench", "postgresql-contrib")
+    """Debian's, which works with servers of any version."""
+    return Path(need("pgbench", "postgresql-contrib"))
 
 
 def parse(output: str, seconds: float) -> Sample:

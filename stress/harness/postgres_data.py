@@ -1,41 +1,42 @@
-"""A PostgreSQL of scripts/servers: seeded databases that are templates, and copies of them."""
+"""PostgreSQL: seeded databases as templates, and a copy of one for each run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from . import embedded_data, processes, programs, seeds
+from tools.servers.postgres import sql
+
+from . import embedded_data, seeds
 from .database_servers import DatabaseServers
 from .paths import STORES, ensure
 from .seeds import Games, Stamp
 
 _RUN = "stress_run"
-# What decides how fast it is, and what "stored" means.
+# The settings that determine its speed, and when a write counts as stored.
 _SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size",
              "wal_compression", "checkpoint_timeout", "jit")
 
 
-class Server:
-    """The server, running."""
+class Databases:
+    """The databases of the running server."""
 
-    def __init__(self, site: DatabaseServers) -> None:
-        found = site.alone("postgres")
+    def __init__(self, servers: DatabaseServers) -> None:
+        found = servers.alone("postgres")
         self.admin = f"{found['postgres-admin']}?sslmode=disable"
         self.user = found["postgres"]
-        # Where the server itself can write files.
-        self.home = (site.folder / "postgres").resolve()
+        # Here the server itself can write files.
+        self.home = (servers.folder / "postgres").resolve()
 
     def url(self, database: str) -> str:
-        """For the product. Without TLS, as all others connect too."""
+        """The address for the product. Without TLS, like that of all other clients."""
         return f"{self.user.rsplit('/', 1)[0]}/{database}?sslmode=disable"
 
     @contextmanager
     def working(self, games: Games) -> Iterator[tuple[str, Stamp]]:
-        """A copy that may be written to, gone afterwards; and how its original was seeded."""
+        """A copy to write to, dropped afterwards; and how its original was seeded."""
         stamp = self._seeded(games)
         template = database(games)
         self.drop(_RUN)
-        # File by file, synced at its end: nothing of it is written back during a measurement.
+        # Copied file by file and synced, so that nothing is written back during a measurement.
         sql(self.admin, f"CREATE DATABASE {_RUN} TEMPLATE {template} STRATEGY file_copy "
             "OWNER storefront", "CHECKPOINT")
         try:
@@ -45,7 +46,7 @@ class Server:
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[str]:
-        """An empty database, gone afterwards; its address."""
+        """The address of an empty database, dropped afterwards."""
         self.drop(name)
         sql(self.admin, f"CREATE DATABASE {name} OWNER storefront", "CHECKPOINT")
         try:
@@ -63,12 +64,12 @@ class Server:
                 "writes": "on disk (fsync and synchronous_commit on) before they are answered"}
 
     def drop(self, name: str) -> None:
-        """Removes a database, whoever uses it."""
+        """Drops a database, also while it is in use."""
         sql(self.admin, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _seeded(self, games: Games) -> Stamp:
-        """A template that nobody can connect to, so nobody can have written to it. It has its
-        name and its stamp only since it was complete."""
+        """Creates the template, which refuses connections, so that its content never changes. It
+        gets its name and its stamp only when it is complete."""
         name = database(games)
         if games.reseed:
             self.drop(name)
@@ -82,7 +83,7 @@ class Server:
         self.drop(name)
         with self.scratch(part) as url:
             stamp = seeds.fill(url, games)
-            # Done now, or it would be done during a measurement.
+            # Now, or it would happen during a measurement.
             sql(self.admin_of(part), "VACUUM (FREEZE, ANALYZE)", "CHECKPOINT")
             sql(self.admin, f"COMMENT ON DATABASE {part} IS {quoted(stamp.text())}",
                 f"ALTER DATABASE {part} ALLOW_CONNECTIONS false",
@@ -90,22 +91,15 @@ class Server:
         return stamp
 
     def admin_of(self, name: str) -> str:
-        """Another database, for those who may do everything."""
+        """The superuser's address of another database."""
         return self.admin.replace("/postgres?", f"/{name}?")
 
 
 def database(games: Games) -> str:
-    """Name of the database that has them."""
+    """Name of the template with these games."""
     return games.name.replace("-", "_")
 
 
 def quoted(text: str) -> str:
-    """A text as SQL writes it."""
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def sql(url: str, *statements: str, seconds: float = 3600) -> str:
-    """What psql prints for some statements, each a transaction of its own."""
-    commands: list[str | Path] = [part for one in statements for part in ("-c", one)]
-    return processes.run("psql", [programs.found("psql", "postgresql-client"), "-X", "-q", "-A", "-t",
-                                  "-v", "ON_ERROR_STOP=1", url, *commands], seconds).strip()

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tools.servers.console import Failure, say
+from tools.servers.process import Child
+
 from . import clients
 from .clients import Sample
-from .console import Failure, Progress, say
 from .machine import Quietness
-from .processes import Child
+from .progress import Progress
 from .targets import Server
 
 # Up to this rate k6 offers the load; above it, it would be k6 that is measured.

@@ -5,8 +5,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import machine, paths, processes, programs
-from .console import Failure, say
+from tools.servers.console import Failure, say
+from tools.servers.process import run
+
+from . import machine, paths, programs
 
 # The slowest speed at which a load is still waited for, in rows a second.
 SLOWEST = 2_000
@@ -51,7 +53,7 @@ class Stamp:
 
 def fill(url: str, games: Games) -> Stamp:
     """Loads an empty store, reads all of it back, and refuses unless every game is there."""
-    output = processes.run("storefront seed", [
+    output = run("storefront seed", [
         programs.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
         "--checksum", "--database-url", url], 120 + 2 * games.rows / SLOWEST)
     stamp = parse(output, games)

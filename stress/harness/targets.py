@@ -1,4 +1,4 @@
-"""The product and the floor, running."""
+"""The servers under load: the product, the floor, a proxy, or one that was running already."""
 
 import http.client
 import random
@@ -8,11 +8,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from . import paths, processes, programs
-from .console import Failure
-from .processes import Child
+from tools.servers import nginx, process, storefront
+from tools.servers.console import Failure
+from tools.servers.downloads import unpacked
+from tools.servers.process import Child
+from tools.servers.site import free_port
 
-READY_SECONDS = 120
+from . import paths, programs, usage
 
 
 @dataclass
@@ -21,11 +23,11 @@ class Server:
 
     name: str
     base: str
-    # None where it cannot be seen, as for another user's process.
+    # None where it cannot be seen, for example because it is another user's process.
     pid: int | None
     # None for one that was running before.
     child: Child | None = None
-    # Processes that work for it: its database's.
+    # Processes that work for it, such as those of its database.
     helpers: frozenset[int] = frozenset()
 
     def get(self, path: str) -> tuple[int, int]:
@@ -47,41 +49,52 @@ class Server:
             connection.close()
 
     def typical_size(self, rows: int, seed: int) -> int:
-        """Mean size of fifty games' answers."""
+        """Mean size of the answers for fifty games."""
         ids = random.Random(seed).sample(range(1, rows + 1), min(rows, 50))
         answers = [self.get(f"/api/overview/{game_id}") for game_id in ids]
         sizes = [size for status, size in answers if status == 200]
         if len(sizes) < len(ids):
-            raise Failure(f"{self.base} has not all games from 1 to {rows}: seed it, or name "
+            raise Failure(f"{self.base} does not have all games from 1 to {rows}: seed it, or name "
                           "the number that it has by --rows")
         return round(statistics.mean(sizes))
 
     def stop(self) -> None:
-        """Ends it, if this run started it."""
+        """Stops it, if this run started it."""
         if self.child:
             self.child.stop()
 
 
 def floor(size: int = 450) -> Server:
     """The bare handler that answers a constant."""
-    child = processes.start("floor", [programs.example("floor"), "--bytes", str(size)])
-    base = child.wait_for(r"floor is ready: (\S+)", READY_SECONDS)
+    child = process.start("floor", [programs.example("floor"), "--bytes", str(size)], paths.LOGS)
+    base = child.wait_for(r"floor is ready: (\S+)", storefront.READY_SECONDS)
     return Server("floor", base, child.pid, child)
 
 
 def product(database_url: str, helpers: Collection[int] = (), name: str = "storefront") -> Server:
     """`storefront serve` on a database: its defaults, a free port."""
-    child = processes.start(name, [
-        programs.binary("storefront"), "serve", "--listen", "127.0.0.1:0",
-        "--database-url", database_url])
-    base = child.wait_for(r"storefront is ready: open (http://[^/\s]+)", READY_SECONDS)
+    child, base = storefront.serve(programs.binary("storefront"), database_url, name=name,
+                                   logs=paths.LOGS, inherit=True)
     return Server(name, base, child.pid, child, frozenset(helpers))
 
 
+def proxy(store: Server) -> tuple[Server, dict[str, object]]:
+    """nginx before the product, with the configuration that the repository ships; its recipe."""
+    program, listen = unpacked("nginx", "nginx"), f"127.0.0.1:{free_port()}"
+    command = nginx.configure(program, paths.ensure(paths.CACHE / "nginx"), listen,
+                              [urlsplit(store.base).netloc])
+    child = nginx.serve(command, listen, paths.LOGS)
+    # Its workers are children of its master process, so the master counts as a helper.
+    server = Server("nginx", f"http://{listen}", None, child, store.helpers | {child.pid})
+    source = ", ".join(map(paths.shown, nginx.SHIPPED))
+    return server, {"nginx": nginx.version(program).splitlines()[0].strip(),
+                    "configuration": f"{source}; one server behind it, no access log"}
+
+
 def running(name: str, base: str, flag: str = "--base") -> Server:
-    """A server that somebody else started, on this machine."""
+    """A server on this machine that was started by others."""
     base = paths.loopback(base, flag)
-    return Server(name, base, processes.listener(urlsplit(base).port or 0))
+    return Server(name, base, usage.listener(urlsplit(base).port or 0))
 
 
 def start_seconds(database_url: str) -> tuple[float, Server]:

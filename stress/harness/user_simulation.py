@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from . import clients, processes, programs, tables
+from tools.servers.process import run
+
+from . import clients, programs, tables
 from .clients import SLACK, Sample
 from .comparison import Shares
 from .targets import Server
@@ -67,7 +69,7 @@ def simulate(server: Server, users: int, pause: float, seconds: float, items: in
     """Runs users for so long. With orders, the first and the last, they only check those out."""
     shares = Shares(server)
     chosen = ["--orders", f"{orders[0]}..{orders[1]}"] if orders else []
-    output = processes.run("shoppers", [
+    output = run("shoppers", [
         programs.example("shoppers"), "--base", server.base, "--users", str(users),
         "--pause", str(pause), "--seconds", str(seconds), "--items", str(items),
         "--seed", str(seed), *chosen], seconds + SLACK)

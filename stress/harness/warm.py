@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from tools.servers.console import say
+
 from . import clients
 from .backends import Database
 from .clients import Sample
-from .console import say
 from .targets import Server
 
 # Of each step, after which the rate is said: it stops rising when the JVM is warm.

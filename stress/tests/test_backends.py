@@ -6,14 +6,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from unittest import mock
 
-from harness import (backends, baselines, cassandra_data, comparison, database_servers, nginx,
-                     pgbench, plot, postgres_data, seeds, tables)
+from harness import (backends, baselines, cassandra_data, comparison, pgbench, plot, postgres_data,
+                     seeds, tables)
 from harness.comparison import Goal, Variant
-from harness.console import Failure
 from harness.loading import Loads
 from harness.rounds import Part, Row
 from harness.seeds import Games, Stamp
 from tests.test_harness import sample
+from tools.servers.console import Failure
 
 GAMES = Games(20_000, 1)
 SAID = """\
@@ -55,10 +55,6 @@ class Seeds(unittest.TestCase):
 
 
 class Programs(unittest.TestCase):
-    def test_servers_are_running_or_stopped(self) -> None:
-        said = "state postgres running 42\nstate cassandra:1 stopped\npostgres postgres://u:p@h/d\n"
-        self.assertEqual(database_servers.parse_states(said), {"postgres": 42, "cassandra:1": None})
-
     def test_pgbench_is_a_client_like_others(self) -> None:
         seen = pgbench.parse(PGBENCH, 1.0)
         self.assertEqual((seen.achieved, seen.ok, seen.sent, seen.mean_ms),
@@ -83,29 +79,6 @@ class Programs(unittest.TestCase):
         self.assertEqual(backends.chosen("cassandra,embedded"), ["embedded", "cassandra"])
         with self.assertRaises(Failure):
             backends.chosen("oracle")
-
-
-class Nginx(unittest.TestCase):
-    def test_the_shipped_configuration_is_moved_to_one_server_and_port(self) -> None:
-        text = ("upstream storefront {\n  server 127.0.0.1:3001 max_fails=1;\n"
-                "  server shop.internal:3002;\n}\nserver {\n  listen 80 default_server;\n"
-                "  listen [::]:80;\n  server_name _;\n}")
-        placed = nginx.placed(text, "127.0.0.1:9", "127.0.0.1:8")
-        self.assertIn("server 127.0.0.1:8 max_fails=1;", placed)
-        self.assertIn("listen 127.0.0.1:9;", placed)
-        self.assertIn("server_name _;", placed)
-        for gone in ("3001", "3002", "listen 80", "[::]"):
-            self.assertNotIn(gone, placed)
-
-    def test_what_is_shipped_has_both(self) -> None:
-        text = "\n".join(path.read_text() for path in sorted(nginx.SHIPPED.glob("*.conf")))
-        placed = nginx.placed(text or nginx._PLAIN, "127.0.0.1:9", "127.0.0.1:8")
-        self.assertEqual((placed.count("listen 127.0.0.1:9;"), placed.count("127.0.0.1:8")), (1, 1))
-
-    def test_only_parts_that_are_built_in_have_folders(self) -> None:
-        built = "nginx/1.22.1\n--http-client-body-temp-path=/a --http-proxy-temp-path=/b"
-        self.assertEqual(nginx.temporary(built),
-                         "client_body_temp_path client_body;\nproxy_temp_path proxy;")
 
 
 class KeptNodes(unittest.TestCase):

@@ -12,12 +12,12 @@ from harness.backends import Database
 from harness.cart_benchmark import CartResult, Sizes
 from harness.checkout_load import CheckoutLoad
 from harness.clients import Sample
-from harness.console import Failure
 from harness.dot_plot import Dot, Panel
 from harness.fixtures import Fixtures, Init
 from harness.targets import Server
 from tests.test_backends import variant
 from tests.test_harness import sample
+from tools.servers.console import Failure
 
 SHARES = {"store": 0.4, "database": 0.3, "clients": 0.2, "others": 0.0, "idle": 0.1}
 

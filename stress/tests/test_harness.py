@@ -1,19 +1,17 @@
 """What the harness concludes, and that it leaves nothing behind."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 import unittest
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 from harness import clients, paths, plot, tables
 from harness.clients import Sample
-from harness.console import Failure
 from harness.machine import Quietness
 from harness.rounds import Part, Plan, Row
+from tools.servers.console import Failure
 
 
 def sample(achieved: float, **more: object) -> Sample:
@@ -98,46 +96,6 @@ class Pages(unittest.TestCase):
         curves = root.findall(".//{http://www.w3.org/2000/svg}polyline")
         self.assertEqual(len(curves), len(plot.SERIES) + len(plot.FLOOR_SERIES))
         self.assertEqual(plot.latency("", "", []), "")
-
-
-CHILD = """
-import sys
-from harness import processes
-def main():
-    print(processes.start("sleeper", ["sleep", "60"]).pid, flush=True)
-    processes.run("other", ["sleep", "60"], 60)
-processes.guarded(main)
-"""
-
-
-class Ending(unittest.TestCase):
-    def test_an_interrupt_leaves_nothing_running_and_says_so(self) -> None:
-        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)):
-            with self.subTest(number.name):
-                script = subprocess.Popen([sys.executable, "-c", CHILD], cwd=paths.STRESS,
-                                          text=True, stdout=subprocess.PIPE,
-                                          stderr=subprocess.PIPE)
-                assert script.stdout
-                sleeper = int(script.stdout.readline())
-                script.send_signal(number)
-                _, said = script.communicate(timeout=30)
-                self.assertEqual(script.returncode, code)
-                self.assertTrue(gone(sleeper))
-                if code == 130:
-                    self.assertIn(f"sleeper ({sleeper})", said)
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends within seconds; one that is dead and unclaimed has ended."""
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-            if " Z " in Path(f"/proc/{pid}/stat").read_text():
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .console import Failure, Usage, say, tail
-from .cql import PASSWORD, USER, NotWell, Session
+from .cql import PASSWORD, USER, NodeError, Session
 from .downloads import copy_dependencies, downloaded, java
-from .process import Process, until
+from .process import Daemon, until
 from .site import DEPLOY, Site, claim, remove
 
 VERSION = "5.0.6"
@@ -21,14 +21,14 @@ _CONFIGURATION = DEPLOY / "cassandra"
 _HEAPS = {1: "3G", 3: "512M"}
 _START_SECONDS = 180
 _STOP_SECONDS = 60
-# Its replicas are on three nodes whichever they are, so that reading it tells who sees whom.
+# Replicated to three nodes, so that a read at TWO or THREE needs that many live nodes.
 _REPLICATED = "SELECT view_name FROM system_distributed.view_build_status"
 
 
 def heap_size(text: str) -> str:
-    """A heap as Java wants it: 512M, 3G."""
+    """A heap size in Java's format: 512M, 3G."""
     if not re.fullmatch(r"[1-9][0-9]*[MG]", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size like 512M or 3G")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512M or 3G")
     return text
 
 
@@ -36,7 +36,7 @@ def yaml_setting(text: str) -> tuple[str, str]:
     """A line of cassandra.yaml as KEY=VALUE."""
     key, equals, value = text.partition("=")
     if not (equals and re.fullmatch("[a-z_]+", key)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE of cassandra.yaml")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a KEY=VALUE of cassandra.yaml")
     return key, value
 
 
@@ -51,13 +51,13 @@ class Node:
         self.jmx_port = site.port(80 + number)
         self.home = site.folder / "cassandra" / str(number)
         self.yaml = self.home / "conf" / "cassandra.yaml"
-        self.process = Process(self.name, self.home / "pid", self._mark())
+        self.process = Daemon(self.name, self.home / "pid", self._mark())
 
     def _mark(self) -> str:
         return f"-Dcassandra.config=file://{self.yaml}"
 
     def logs(self) -> list[Path]:
-        """What it wrote: its own log, and what came out of Java."""
+        """Its own log, and the output of Java."""
         return [self.home / "logs" / "system.log", self.home / "logs" / "output.log"]
 
     def launch(self, settings: dict[str, Any]) -> None:
@@ -74,15 +74,15 @@ class Node:
                                        stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                                        start_new_session=True)
         self.process.pid_file.write_text(f"{started.pid}\n")
-        # For a moment after its start a process has no command line to be known by.
+        # Right after its start a process has no command line yet, by which it is recognised.
         until(lambda: self.process.pid() is not None or started.poll() is not None, 5, pause=0.001)
 
     def stop(self, kill: bool) -> None:
-        """Ends its process: by a signal that lets it drain, or at once."""
+        """Ends its process: by SIGTERM, on which it drains, or by SIGKILL."""
         self.process.end(signal.SIGKILL if kill else signal.SIGTERM, _STOP_SECONDS)
 
     def sees(self, running: int) -> bool:
-        """Whether it answers, and sees that many nodes up that have the same schema as it has."""
+        """Whether it answers, and sees that many live nodes that have the same schema."""
         try:
             with Session(self.address, self.port) as session:
                 schema = session.column("SELECT schema_version FROM system.local")
@@ -92,11 +92,11 @@ class Node:
                                        f"{uuid.UUID(bytes=schema[0])} ALLOW FILTERING")
                 session.column(_REPLICATED, replicas=running)
                 return len(peers) >= running - 1
-        except NotWell:
+        except NodeError:
             return False
 
     def _seeds(self, nodes: int) -> str:
-        # All of them: a node that starts must find another, whichever of them are stopped.
+        # All nodes are seeds: a node that starts must find another, whichever of them are stopped.
         return ",".join(f"127.0.0.{1 + index}:{self.storage_port}" for index in range(nodes))
 
     def _configure(self, settings: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ class Node:
         self.yaml.write_text(text)
 
     def _command(self, settings: dict[str, Any]) -> list[str]:
-        jars = downloaded(self.site.dist, f"cassandra-{VERSION}", fetch)
+        jars = downloaded(self.site.downloads, f"cassandra-{VERSION}", fetch)
         options = string.Template((_CONFIGURATION / "jvm.options").read_text())
         lines = options.substitute(HEAP=settings["heap"]).splitlines()
         return [
@@ -124,7 +124,7 @@ class Node:
             self._mark(), f"-Dcassandra.storagedir={self.home}",
             f"-Dcassandra.logdir={self.home / 'logs'}",
             f"-Dcassandra.jmx.local.port={self.jmx_port}",
-            # Nodes that start together need no time to find each other, and have nothing to copy.
+            # Nodes that start together need no waiting time and have no data to stream.
             "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=1000",
             "-Dcassandra.shutdown_announce_in_ms=200", "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.auto_bootstrap=false",
@@ -135,7 +135,7 @@ class Node:
 
 
 def token(number: int, nodes: int) -> int:
-    """Where a node's range ends: all nodes have the same share of the ring."""
+    """The token of a node: all nodes have ranges of the same size."""
     return -2**63 + number * 2**64 // nodes - 1
 
 
@@ -163,8 +163,9 @@ class Cassandra:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was decided when it first came up: nodes, heap, fast_ddl, yaml."""
-        return self.site.settings.get("cassandra", {})
+        """The settings of its first start: nodes, heap, fast_ddl, yaml."""
+        found: dict[str, Any] = self.site.settings.get("cassandra", {})
+        return found
 
     @property
     def nodes(self) -> list[Node]:
@@ -172,11 +173,11 @@ class Cassandra:
         return [Node(self.site, number) for number in range(1, self.settings.get("nodes", 0) + 1)]
 
     def running(self) -> list[Node]:
-        """Its nodes that run."""
+        """Its running nodes."""
         return [node for node in self.nodes if node.process.pid() is not None]
 
     def known(self) -> bool:
-        """Whether this set has it, running or stopped."""
+        """Whether it exists in this set, running or stopped."""
         return bool(self.settings)
 
     def parts(self) -> list[str]:
@@ -184,19 +185,19 @@ class Cassandra:
         return [str(node.number) for node in self.nodes]
 
     def states(self) -> list[tuple[str, int | None]]:
-        """Its nodes and their processes."""
+        """Its nodes and their process ids."""
         return [(node.name, node.process.pid()) for node in self.nodes]
 
     def lines(self) -> list[tuple[str, str]]:
-        """How to reach it."""
+        """How to reach it: a name and a value."""
         addresses = ",".join(node.address for node in self.nodes)
-        asks = "authenticator" in self.settings.get("yaml", {})
-        user = f"{USER}:{PASSWORD}@" if asks else ""
+        secured = "authenticator" in self.settings.get("yaml", {})
+        user = f"{USER}:{PASSWORD}@" if secured else ""
         return [("cassandra", f"cassandra://{user}{addresses}:{self.site.port(42)}/storefront")]
 
-    def configure(self, nodes: int | None, heap: str | None, fast_ddl: bool | None,
-                  yaml: dict[str, str] | None) -> None:
-        """Decides what a first `up` makes. A later one may say the same, or nothing."""
+    def configure(self, nodes: int | None, heap: str | None = None, fast_ddl: bool | None = None,
+                  yaml: dict[str, str] | None = None) -> None:
+        """Sets what the first `up` creates. A later call may give the same values, or None."""
         asked = {"nodes": nodes, "heap": heap, "fast_ddl": fast_ddl, "yaml": yaml}
         for name, value in asked.items():
             if self.known() and value not in (None, self.settings.get(name)):
@@ -209,13 +210,13 @@ class Cassandra:
                                              "yaml": yaml or {}})
 
     def up(self) -> None:
-        """Makes and starts what is not there."""
+        """Starts what does not run."""
         self.start()
 
     def start(self, *numbers: int) -> None:
-        """Starts some nodes, or all, and returns once all that run see each other."""
+        """Starts some nodes, or all, and returns once all running nodes see each other."""
         wanted = [node for node in self.nodes if node.number in numbers or not numbers]
-        # The others find the ring through a node that is there before them.
+        # The other nodes join the ring through a node that is running already.
         if not self.running():
             self._launch(wanted[:1])
         self._launch(wanted)
@@ -235,7 +236,7 @@ class Cassandra:
             self.site.remember("cassandra", None)
 
     def _launch(self, wanted: list[Node]) -> None:
-        """Starts nodes and waits until all that run see each other."""
+        """Starts nodes and waits until all running nodes see each other."""
         for node in wanted:
             node.launch(self.settings)
         expected = [node for node in self.nodes
@@ -250,6 +251,6 @@ class Cassandra:
         if not until(lambda: bool(ended()) or not blind(), _START_SECONDS, pause=0.1):
             node = next(iter(blind()), wanted[0])
             raise Failure(f"{node.name} did not answer within {_START_SECONDS} s, or does not "
-                          f"see all that run.\n{tail(*node.logs())}")
+                          f"see all running nodes.\n{tail(*node.logs())}")
         for node in ended():
             raise Failure(f"{node.name} ended while starting.\n{tail(*node.logs())}")

@@ -1,50 +1,48 @@
-"""Programs of this machine that the servers need, and what is downloaded from Maven Central."""
+"""Programs of this machine that are needed, and archives from Maven Central."""
 
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from .console import Failure, Missing, say
-from .site import Account, locked
+from .process import run
+from .site import ROOT, locked
 
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
-# The newest Java whose security manager Cassandra 5.0 can still switch on is 23.
+# Java 23 is the newest in which Cassandra 5.0 can still enable its security manager.
 _JAVA = range(17, 24)
 
 
-def run(command: Sequence[str | Path], what: str, told: str = "", cwd: Path | None = None,
-        env: dict[str, str] | None = None) -> str:
-    """Runs a program to its end, tells it something on its standard input, and returns its output.
-
-    A failure says that `what` failed, with the program's last words.
-    """
-    done = subprocess.run([str(part) for part in command], input=told, text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd, env=env)
-    if done.returncode != 0:
-        words = "\n".join(done.stdout.strip().splitlines()[-15:])
-        raise Failure(f"{what} failed, {Path(str(command[0])).name} said:\n{words}")
-    return done.stdout
-
-
 def need(command: str, package: str) -> str:
-    """The path of a program. As root it is installed if it is missing, else that is the end."""
+    """The path of a program. If it is missing, root installs its package; others get a failure."""
     found = shutil.which(command)
-    if not found and os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"installing {package}")
+    if not found and _can_install():
         _install(package)
         found = shutil.which(command)
     if not found:
-        raise Missing(f"scripts/servers needs {Path(command).name}: "
-                      f"install the package {package} and run it again.")
+        raise Missing(f"{Path(command).name} is missing: install the package {package} and run "
+                      "this again.")
     return found
 
 
+def unpacked(command: str, package: str) -> Path:
+    """The path of a program, by its Debian package if it is missing: unpacked, not installed, so
+    that no service of the package starts."""
+    script = ROOT / "scripts" / "debian"
+    return Path(run(f"scripts/debian {command}", [script, command, package]).strip())
+
+
+def _can_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
 def _install(package: str) -> None:
-    # Debian's PostgreSQL would make a cluster of its own and start it.
+    say(f"installing {package}")
+    # Debian's PostgreSQL would create and start a cluster.
     cluster = Path("/etc/postgresql-common/createcluster.conf")
     if package.startswith("postgresql") and not cluster.exists():
         cluster.parent.mkdir(exist_ok=True)
@@ -53,10 +51,10 @@ def _install(package: str) -> None:
                "-o", "Dpkg::Options::=--force-confold", package]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        run(install, f"Installing {package}", env=environment)
+        run(f"installing {package}", install, env=environment)
     except Failure:
-        run(["apt-get", "update"], "Updating the package lists", env=environment)
-        run(install, f"Installing {package}", env=environment)
+        run("apt-get update", ["apt-get", "update"], env=environment)
+        run(f"installing {package}", install, env=environment)
 
 
 def java() -> str:
@@ -67,13 +65,12 @@ def java() -> str:
     for name in names:
         if (found := shutil.which(name)) and _java_version(found) in _JAVA:
             return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        say("installing openjdk-17-jre-headless")
+    if _can_install():
         _install("openjdk-17-jre-headless")
         for path in Path("/usr/lib/jvm").glob("java-17-*/bin/java"):
             return str(path)
-    raise Missing("scripts/servers needs Java 17: install the package openjdk-17-jre-headless "
-                  "and run it again.")
+    raise Missing("Java 17 is missing: install the package openjdk-17-jre-headless and run this "
+                  "again.")
 
 
 def _java_version(path: str) -> int:
@@ -82,32 +79,18 @@ def _java_version(path: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def downloaded(dist: Path, name: str, fetch: Callable[[Path], None]) -> Path:
-    """The folder `name` of the downloads. `fetch` fills it once, and it is there whole or not."""
-    wanted = dist / name
+def downloaded(downloads: Path, name: str, fetch: Callable[[Path], None]) -> Path:
+    """The folder `name` of the downloads. `fetch` fills it once; it never exists incomplete."""
+    wanted = downloads / name
     if wanted.exists():
         return wanted
-    with locked(dist):
+    with locked(downloads):
         if not wanted.exists():
-            say(f"downloading {name} into {dist}, once")
-            with tempfile.TemporaryDirectory(dir=dist, prefix=".unfinished-") as folder:
+            say(f"downloading {name} into {downloads}, once")
+            with tempfile.TemporaryDirectory(dir=downloads, prefix=".unfinished-") as folder:
                 fetch(Path(folder) / name)
                 (Path(folder) / name).rename(wanted)
     return wanted
-
-
-def readable_copy(folder: Path, reader: Account, probe: str) -> Path:
-    """The folder itself if the account can read it, else a copy under $TMPDIR that it can."""
-    if reader.can("r", folder / probe):
-        return folder
-    link = folder.with_name(f"{folder.name}-copy")
-    if not link.exists():
-        link.unlink(missing_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="storefront-servers-"))
-        place.chmod(0o755)
-        shutil.copytree(folder, place / folder.name, symlinks=True)
-        link.symlink_to(place / folder.name)
-    return link.resolve()
 
 
 def copy_artifact(artifact: str, target: Path) -> None:
@@ -116,10 +99,11 @@ def copy_artifact(artifact: str, target: Path) -> None:
 
 
 def copy_dependencies(pom: Path, target: Path) -> None:
-    """Fetches what a pom depends on into a folder."""
+    """Fetches the dependencies of a pom into a folder."""
     _maven(f"{_COPY}:copy-dependencies", target, "-f", str(pom), "-DincludeScope=runtime")
 
 
 def _maven(goal: str, target: Path, *arguments: str) -> None:
-    run([need("mvn", "maven"), "-q", "-B", goal, f"-DoutputDirectory={target}", *arguments],
-        "Downloading from Maven Central", cwd=target.parent)
+    run("downloading from Maven Central",
+        [need("mvn", "maven"), "-q", "-B", goal, f"-DoutputDirectory={target}", *arguments],
+        cwd=target.parent)

@@ -8,28 +8,28 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
+from .accounts import Account, own_folder, readable_copy, unprivileged
 from .console import Failure, Missing, say, tail
-from .downloads import copy_artifact, downloaded, need, readable_copy, run
-from .process import Process, until
-from .site import DEPLOY, Account, Site, account, claim, own_folder, remove
+from .downloads import copy_artifact, downloaded, need
+from .process import Daemon, run, until
+from .site import DEPLOY, Site, claim, remove
 from .tls import certificates
 
 VERSION = "18.6.0"
 _GROUP = "io.zonky.test.postgres:embedded-postgres-binaries-linux"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64v8"}
 _DEBIAN = Path("/usr/lib/postgresql/15/bin")
-# A Unix socket's path may have 107 bytes; `/.s.PGSQL.12345.lock` follows the folder's.
+# The path of a Unix socket has at most 107 bytes, of which `/.s.PGSQL.12345.lock` takes a part.
 _LONGEST = 85
 _START_SECONDS = 60
-_ROLES = """\
-CREATE ROLE storefront LOGIN CREATEDB PASSWORD 'storefront';
-CREATE DATABASE storefront OWNER storefront;
-"""
+_ROLE = "CREATE ROLE storefront LOGIN CREATEDB PASSWORD 'storefront'"
+_DATABASE = "CREATE DATABASE storefront OWNER storefront"
 
 
 def binaries_18(site: Site, owner: Account) -> Path:
-    """The programs of PostgreSQL 18, where the account can run them."""
+    """The programs of PostgreSQL 18, in a folder where the account can run them."""
     machine = _MACHINES.get(platform.machine())
     if not machine:
         raise Missing(f"Maven Central has no PostgreSQL {VERSION} for {platform.machine()}.")
@@ -42,7 +42,7 @@ def binaries_18(site: Site, owner: Account) -> Path:
                 archive.extractall(target)
         target.chmod(0o755)
 
-    folder = downloaded(site.dist, f"postgresql-{VERSION}", fetch)
+    folder = downloaded(site.downloads, f"postgresql-{VERSION}", fetch)
     return readable_copy(folder, owner, "bin/postgres") / "bin"
 
 
@@ -50,6 +50,13 @@ def binaries_15(_site: Site, _owner: Account) -> Path:
     """The programs of Debian's PostgreSQL 15."""
     need(str(_DEBIAN / "postgres"), "postgresql-15")
     return _DEBIAN
+
+
+def sql(url: str, *statements: str, seconds: float = 3600) -> str:
+    """What psql prints for some statements, each in its own transaction."""
+    commands = [part for one in statements for part in ("-c", one)]
+    return run("psql", [need("psql", "postgresql-client"), "-X", "-q", "-A", "-t",
+                        "-v", "ON_ERROR_STOP=1", url, *commands], seconds).strip()
 
 
 class Postgres:
@@ -77,43 +84,41 @@ class Postgres:
         return self.home / "log"
 
     @property
-    def process(self) -> Process:
-        """The postmaster, which keeps its own pid file."""
-        return Process(self.name, self.data / "postmaster.pid", str(self.data))
+    def process(self) -> Daemon:
+        """The postmaster, which writes its own pid file."""
+        return Daemon(self.name, self.data / "postmaster.pid", str(self.data))
 
     def known(self) -> bool:
-        """Whether this set has it, running or stopped."""
+        """Whether it exists in this set, running or stopped."""
         return self.name in self.site.settings
 
     def parts(self) -> list[str]:
-        """It is one process, with no parts to be named."""
+        """Names of its parts: none, it is one process."""
         return []
 
     def states(self) -> list[tuple[str, int | None]]:
-        """Its name and its process."""
+        """Its name and its process id."""
         return [(self.name, self.process.pid())]
 
     def lines(self) -> list[tuple[str, str]]:
-        """How to reach it."""
+        """How to reach it: names and values."""
         at = f"127.0.0.1:{self.port}"
         return [(self.name, f"postgres://storefront:storefront@{at}/storefront"),
                 (f"{self.name}-admin", f"postgres://postgres:postgres@{at}/postgres"),
                 (f"{self.name}-ca", str(self.site.folder / "tls" / "ca.pem"))]
 
     def up(self) -> None:
-        """Makes it if it is not there, and starts it if it does not run."""
-        need("psql", "postgresql")
+        """Creates it if it does not exist, and starts it if it does not run."""
         if not self.known():
-            # What a call that did not come to its end may have left.
+            # Removes what an interrupted call may have left.
             self.down(keep=False)
             self.create()
             self.site.remember(self.name, {})
         self.start()
 
     def create(self) -> None:
-        """Makes the data folder."""
-        owner = account()
-        own_folder(self.link, owner, _LONGEST)
+        """Creates the data folder."""
+        own_folder(self.link, unprivileged(), _LONGEST)
         password = self.home / "password"
         password.write_text("postgres\n")
         password.chmod(0o644)
@@ -124,7 +129,7 @@ class Postgres:
         with (self.data / "postgresql.conf").open("a") as file:
             file.write("include 'storefront.conf'\ninclude 'local.conf'\n")
         self._launch()
-        self.query(_ROLES)
+        self.query(_ROLE, _DATABASE)
 
     def start(self, *_parts: int) -> None:
         """Starts it and returns once it answers; does nothing if it runs."""
@@ -150,14 +155,14 @@ class Postgres:
             remove(self.link)
             self.site.remember(self.name, None)
 
-    def query(self, statements: str, database: str = "postgres") -> str:
-        """What psql prints for some statements."""
-        return run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.home,
-                    "-p", str(self.port), "-U", "postgres", "-d", database],
-                   f"A statement on {self.name}", statements)
+    def query(self, *statements: str) -> str:
+        """What psql prints for statements of the superuser, over the Unix socket."""
+        host = quote(str(self.home), safe="")
+        return sql(f"postgresql:///postgres?host={host}&port={self.port}&user=postgres",
+                   *statements)
 
     def settings(self) -> str:
-        """What only this server has in its configuration."""
+        """The configuration that is specific to this server."""
         return "".join(f"{line}\n" for line in (
             "listen_addresses = '127.0.0.1'", f"port = {self.port}",
             f"unix_socket_directories = '{self.home}'", f"cluster_name = '{self.name}'",
@@ -166,7 +171,8 @@ class Postgres:
     def _launch(self) -> None:
         claim("127.0.0.1", self.port, self.name)
         self._configure()
-        # What a crash of the machine left may name a process that is another program's now.
+        # After a crash of the machine its process id may belong to another program, and PostgreSQL
+        # would refuse to start.
         self.process.pid_file.unlink(missing_ok=True)
         say(f"starting {self.name}")
         try:
@@ -176,8 +182,8 @@ class Postgres:
             raise self._failure() from None
 
     def _configure(self) -> None:
-        """Writes the configuration anew, so that a start uses what the repository has."""
-        owner = account()
+        """Writes the configuration again, so that a start uses that of the repository."""
+        owner = unprivileged()
         tls = certificates(self.site.folder / "tls")
         shutil.copyfile(DEPLOY / "postgres" / "postgresql.conf", self.data / "storefront.conf")
         (self.data / "local.conf").write_text(self.settings())
@@ -185,15 +191,14 @@ class Postgres:
             shutil.copyfile(tls / name, self.data / name)
         for name in ("storefront.conf", "local.conf", "server.pem", "server.key"):
             (self.data / name).chmod(0o600)
-            if os.geteuid() == 0:
-                os.chown(self.data / name, owner.uid, owner.gid)
+            owner.own(self.data / name)
 
     def _program(self, name: str, *arguments: str | Path) -> None:
-        owner = account()
+        owner = unprivileged()
         program = self.binaries(self.site, owner) / name
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith(("PG", "LC_"))}
-        # A file, not a pipe: the server inherits it from pg_ctl and would keep a pipe open.
+        # A file, not a pipe: the server inherits the pipe from pg_ctl and would keep it open.
         with open(self.home / f"{name}.log", "w+") as output:
             code = subprocess.run([str(program), *map(str, arguments)], cwd=self.home, check=False,
                                   env={**environment, "HOME": str(self.home)},
@@ -204,7 +209,7 @@ class Postgres:
 
     def _answers(self) -> bool:
         try:
-            return self.query("SELECT 1").strip() == "1"
+            return self.query("SELECT 1") == "1"
         except Failure:
             return False
 
@@ -213,7 +218,7 @@ class Postgres:
 
 
 class Replica(Postgres):
-    """A streaming replica of a primary, made by copying the primary's data folder at rest."""
+    """A streaming replica, created from the data folder of the stopped primary."""
 
     def __init__(self, primary: Postgres, name: str, port: int) -> None:
         super().__init__(primary.site, name, port, primary.binaries)
@@ -221,31 +226,30 @@ class Replica(Postgres):
 
     def create(self) -> None:
         """Stops the primary, copies its data and starts it again."""
-        owner = account()
         self.primary.up()
-        say(f"stopping {self.primary.name} for a moment, to copy its data")
+        say(f"stopping {self.primary.name} while its data are copied")
         self.primary.stop()
-        own_folder(self.link, owner, _LONGEST)
-        run(["cp", "-a", "--reflink=auto", self.primary.data, self.data],
-            f"Copying the data of {self.primary.name}")
+        own_folder(self.link, unprivileged(), _LONGEST)
+        run(f"copying the data of {self.primary.name}",
+            ["cp", "-a", "--reflink=auto", self.primary.data, self.data])
         (self.data / "standby.signal").touch()
         self.primary.start()
 
     def up(self) -> None:
-        """A replica's primary runs too."""
+        """Starts the primary too."""
         self.primary.up()
         super().up()
 
     def settings(self) -> str:
-        """It follows the primary over TCP, as one on another machine would."""
+        """It follows the primary over TCP, like a replica on another machine."""
         source = (f"host=127.0.0.1 port={self.primary.port} user=postgres password=postgres "
                   f"sslmode=require application_name={self.name}")
         return super().settings() + f"primary_conninfo = '{source}'\n"
 
     def _answers(self) -> bool:
-        """Where the primary runs, a replica is ready once it streams."""
+        """While the primary runs, a replica is ready once it streams."""
         if not super()._answers():
             return False
         if self.primary.process.pid() is None:
             return True
-        return self.query("SELECT status FROM pg_stat_wal_receiver").strip() == "streaming"
+        return self.query("SELECT status FROM pg_stat_wal_receiver") == "streaming"

@@ -1,8 +1,9 @@
-"""A certificate authority of a set's own, and a server certificate for this machine's addresses."""
+"""A certificate authority for a set of servers, and a certificate for this machine's addresses."""
 
 from pathlib import Path
 
-from .downloads import need, run
+from .downloads import need
+from .process import run
 
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 _SERVER = """\
@@ -14,7 +15,7 @@ subjectAltName = DNS:localhost, IP:127.0.0.1, IP:::1
 
 
 def certificates(folder: Path) -> Path:
-    """The folder with `ca.pem`, `server.pem` and `server.key`, made if it is not there."""
+    """The folder with `ca.pem`, `server.pem` and `server.key`, created if it is not there."""
     if (folder / "server.pem").exists():
         return folder
     folder.mkdir(exist_ok=True)
@@ -28,5 +29,5 @@ def certificates(folder: Path) -> Path:
         ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
          "-CAcreateserial", "-days", "3650", "-extfile", "server.ext", "-out", "server.pem"],
     ):
-        run([openssl, *arguments], "Making the TLS certificates", cwd=folder)
+        run("creating the TLS certificates", [openssl, *arguments], cwd=folder)
     return folder

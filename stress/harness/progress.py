@@ -1,24 +1,15 @@
-"""What a script says while it works: progress lines and refusals."""
+"""Progress lines of a measurement."""
 
-import sys
-
-
-class Failure(Exception):
-    """Something the user can put right; the text names the flag or the command that does."""
-
-
-def say(line: str) -> None:
-    """A line about the work; results alone go to standard output."""
-    print(line, file=sys.stderr, flush=True)
+from tools.servers.console import say
 
 
 def clock(seconds: float) -> str:
-    """A duration as people say it: `40 s`, `about 3 min`."""
+    """A duration in words: `40 s`, `about 3 min`."""
     return f"{seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
 
 
 class Progress:
-    """Counts steps and says before each what it does and how long all of it still takes."""
+    """Counts steps; announces each, with the time that all the remaining ones take."""
 
     def __init__(self, steps: int, seconds_each: float) -> None:
         self.steps, self.seconds_each, self.done = steps, seconds_each, 0
