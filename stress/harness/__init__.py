@@ -2,19 +2,18 @@
 
 The modules, each using those above it:
 
-    console          progress lines and failures
+    progress         progress lines
     paths            folders, and the addresses that load may go to
-    processes        every child process: started, watched and stopped here, after Ctrl-C too
+    usage            processor time and memory of processes
     programs         wrk, k6, and the binaries that cargo builds
     machine          the recipe of a measurement: machine, versions, disk, other load
-    database_servers database servers by scripts/servers, one at a time
+    database_servers the database servers, one at a time
     seeds            what `storefront seed` stored, and the stamp that describes it
     embedded_data    the embedded database file that a measurement runs on
     postgres_data    seeded databases and their copies
     cassandra_data   a seeded node's folder and its copies
     backends         a database of any backend, seeded or empty
-    targets          the product and the floor, running
-    nginx            a proxy in front of the product
+    targets          the servers under load: the product, the floor, nginx
     clients          wrk, k6 and openloop, all with one kind of sample
     pgbench          PostgreSQL without the product, with the same kind of sample
     drivers          the databases' drivers without HTTP, likewise
@@ -39,5 +38,5 @@ The modules, each using those above it:
 import sys
 from pathlib import Path
 
-# For the package `tools`, which lies at the root of the repository.
+# For the package `tools`, which is at the root of the repository: it starts and stops all servers.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

@@ -1,4 +1,4 @@
-"""`storefront audit`: whether stock and credit in a store follow from its paid orders."""
+"""`storefront audit`: whether stock, credit and paid orders of a store agree."""
 
 import time
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Audit:
-    """What it found, nothing being under way."""
+    """The result, once no checkout is unfinished."""
 
     paid_orders: int
-    # Users and items whose sums differ.
+    # Items and users whose balances differ.
     stock: int
     credit: int
 
 
 def of(url: str) -> Audit:
-    """Asks until what was answered is settled."""
+    """Repeats the audit until no checkout is unfinished."""
     end = time.monotonic() + _SECONDS
     while True:
         output = run("storefront audit", [
@@ -31,15 +31,15 @@ def of(url: str) -> Audit:
         if found := parse(output):
             return found
         if time.monotonic() > end:
-            raise Failure(f"something in the store is unfinished after {_SECONDS:.0f} s")
+            raise Failure(f"checkouts in the store are unfinished after {_SECONDS:.0f} s")
         time.sleep(0.2)
 
 
 def parse(output: str) -> Audit | None:
-    """What it prints as JSON; None while something is unfinished."""
+    """The result in its JSON; None while a checkout is unfinished."""
     report = clients.report_of("storefront audit", output)
     if report["unfinished"]:
         return None
     stock = sum(" of item " in one["what"] for one in report["differences"])
-    # Users come first in the list, so where it was cut off the rest is not known to be items.
+    # The list may be cut off. Items are last, so the missing entries count as users.
     return Audit(report["paid_orders"], stock, report["different"] - stock)

@@ -1,4 +1,4 @@
-"""A database of each backend that a measurement may write to: a copy of a seeded one, or empty."""
+"""A database of each backend to write to: a copy of a seeded one, or an empty one."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -17,23 +17,23 @@ NAMES = ("embedded", "postgres", "cassandra")
 
 @dataclass(frozen=True)
 class Database:
-    """A database in use; gone, or as it was, afterwards."""
+    """A database in use; removed or restored afterwards."""
 
     name: str
     url: str
     # Version, settings, how it was seeded: for the recipe.
     recipe: dict[str, object] = field(default_factory=dict)
-    # Its processes.
+    # Process ids of its server.
     helpers: frozenset[int] = frozenset()
-    # Where statements can be sent to it by those who may do everything.
+    # The superuser's address of it.
     admin: str = ""
 
 
 def working(name: str, where: DatabaseServers, games: Games | None
             ) -> AbstractContextManager[Database]:
-    """The database of a backend with these games, else an empty one, with only that backend's
-    server running."""
-    return _WAYS[name](where, games)
+    """The database of a backend with these games, or an empty one. Only that backend's server
+    runs."""
+    return _BACKENDS[name](where, games)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _cassandra(where: DatabaseServers, games: Games | None) -> Iterator[Database
             return
         stamp = server.working(games)
         yield database({
-            "data": "a copy of the node's folder after seeding, compacted as it wanted to be",
+            "data": "a copy of the node's data after seeding and compaction",
             "seeded": f"{stamp.seconds:.1f} s, checksum {stamp.checksum}"})
     finally:
         if games is None:
@@ -98,20 +98,21 @@ def _cassandra(where: DatabaseServers, games: Games | None) -> Iterator[Database
 
 
 _EMPTY: dict[str, object] = {"data": "empty at first, removed afterwards"}
-_WAYS: dict[str, Callable[[DatabaseServers, Games | None], AbstractContextManager[Database]]] = {
+_Open = Callable[[DatabaseServers, Games | None], AbstractContextManager[Database]]
+_BACKENDS: dict[str, _Open] = {
     "embedded": _embedded, "postgres": _postgres, "cassandra": _cassandra}
 
 
 def add_flags(parser: argparse.ArgumentParser, default: str | None = None, warm: bool = True
               ) -> None:
-    """Which backends, and where their servers are."""
+    """The flags for backends and for their servers."""
     parser.add_argument("--backend", default=default, metavar="NAME",
                         help="embedded, postgres, cassandra, several with commas, or all: each on "
-                        f"a server of its own, one after the other [{default or 'embedded'}]")
+                        f"its own server, one after the other [{default or 'embedded'}]")
     if warm:
         parser.add_argument("--warm", type=float, metavar="S",
-                            help="load a Cassandra for so long first, its JVM starts cold [60; 5 "
-                            "with --quick]")
+                            help="load Cassandra for so long first, because its JVM starts cold "
+                            "[60; 5 with --quick]")
     database_servers.add_flags(parser)
 
 
@@ -120,12 +121,12 @@ def chosen(text: str) -> list[str]:
     words = NAMES if text == "all" else tuple(text.split(","))
     unknown = [word for word in words if word not in NAMES]
     if unknown:
-        raise Failure(f"--backend {unknown[0]} is none of {', '.join(NAMES)} and all")
+        raise Failure(f"--backend {unknown[0]} is not one of {', '.join(NAMES)} and all")
     return [name for name in NAMES if name in words]
 
 
 def named(args: argparse.Namespace) -> list[str]:
-    """The same; what is behind `--base` is one that only its user knows."""
+    """The same; the backend behind `--base` is unknown, so any name is valid."""
     if not args.base:
         return chosen(args.backend)
     return ["base"] if args.backend == "all" else [args.backend]

@@ -1,4 +1,4 @@
-"""wrk, k6 and openloop behind one kind of sample."""
+"""wrk, k6 and openloop, all with one kind of sample."""
 
 import json
 import os
@@ -37,18 +37,18 @@ class Sample:
     p95_ms: float
     p99_ms: float
     max_ms: float
-    # Last id that a walk over ids came to.
+    # Last id that was used, of clients that use ids in ascending order.
     last_id: int = 0
-    # Answered in a warm-up, in no other figure.
+    # Answers in a warm-up, which no other figure includes.
     unmeasured: int = 0
     client_late_p99_ms: float | None = None
-    # Of the server's process, and None where it cannot be seen.
+    # Of the server's process; None if that is unknown.
     cpu_us_per_request: float | None = None
     rss_mb: float | None = None
-    # Of the database's processes, None for a server without one of its own.
+    # Of the database's processes; None if there are none.
     database_cpu_us_per_request: float | None = None
-    # Share of the machine that went to processes of others; None where those may be at work for
-    # the server, as an unknown database is.
+    # Share of the machine that other processes used; None if some of them may work for the server,
+    # such as an unknown database.
     others_busy: float | None = None
 
     @property
@@ -58,7 +58,7 @@ class Sample:
 
 
 def report_of(name: str, output: str) -> dict[str, Any]:
-    """What a client prints: its last line that is a JSON object."""
+    """The last line of a client's output that is a JSON object."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if not lines:
         raise Failure(f"{name} printed no result")
@@ -76,7 +76,7 @@ def parse(name: str, output: str) -> Sample:
 
 def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
         connections: int = CONNECTIONS) -> Child:
-    """Full speed over kept-alive connections, each with one request under way."""
+    """Full speed over persistent connections, each with one request in flight."""
     return start(f"wrk {route}", [
         programs.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
         "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
@@ -130,7 +130,7 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
 
 
 def middle(samples: Sequence[Sample]) -> Sample:
-    """The medians of several runs; counts and errors are their sums, the worst is the worst."""
+    """The medians of several runs; the sums of counts and errors; the maximum of all maxima."""
     median = {key: statistics.median(getattr(sample, key) for sample in samples)
               for key in ("achieved", *LATENCIES)}
     median["max_ms"] = max(sample.max_ms for sample in samples)

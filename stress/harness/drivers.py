@@ -5,7 +5,7 @@ from tools.servers.process import run
 from . import programs
 from .clients import SLACK, Sample, parse
 
-# As many connections to a node as the store has.
+# The store's number of connections to a node.
 CASSANDRA_CONNECTIONS = 2
 
 
@@ -21,13 +21,13 @@ def cassandra(url: str, rows: int, seconds: float, in_flight: int, seed: int) ->
 
 
 class Inserts:
-    """Inserts into a table of their own in Cassandra, each game under a new id."""
+    """Inserts into a separate table in Cassandra, each game under a new id."""
 
     def __init__(self, url: str, seed: int) -> None:
         self.url, self.seed, self.next = url, seed, 1
 
     def run(self, seconds: float, in_flight: int) -> Sample:
-        """So many under way at once."""
+        """Inserts with so many in flight."""
         sample = _run("driver_cassandra", self.url, 1, seconds, in_flight, self.seed,
                       CASSANDRA_CONNECTIONS, "--act", "insert", "--first", str(self.next))
         self.next += sample.sent

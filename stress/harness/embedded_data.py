@@ -18,14 +18,14 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def seeded(games: Games) -> Path:
-    """A file with these games that no measurement writes to; its stamp is beside it."""
+    """A file with these games that no measurement writes to; its stamp is next to it."""
     path = ensure(STORES) / f"{games.name}.db"
     if games.reseed:
         remove(path)
     if not path.exists():
         need_space(STORES, games.rows * 2)
         seeds.announce(games, shown(path))
-        # Under another name until it is complete.
+        # It has another name until it is complete.
         part = path.with_suffix(".part")
         remove(part)
         try:
@@ -42,7 +42,7 @@ def seeded(games: Games) -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A place for a file, which is gone afterwards."""
+    """The path of a file that is removed afterwards."""
     path = ensure(STORES) / f"run-{os.getpid()}.db"
     remove(path)
     try:
@@ -53,7 +53,7 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def working_copy(template: Path) -> Iterator[Path]:
-    """A copy that may be written to, gone afterwards."""
+    """A copy to write to, removed afterwards."""
     size = template.stat().st_size
     if size > shutil.disk_usage(ensure(STORES)).free * 0.5:
         raise Failure(f"too little disk for a copy of {shown(template)}: use a smaller --rows")
@@ -67,12 +67,12 @@ def working_copy(template: Path) -> Iterator[Path]:
 def _copy(source: Path, copy: Path) -> None:
     shutil.copyfile(source, copy)
     with copy.open("rb") as file:
-        # Or its writing back would fall into the first measurement.
+        # Or it would be written back during the first measurement.
         os.fsync(file.fileno())
 
 
 def need_space(folder: Path, rows: int) -> None:
-    """Refuses if the disk has no room for so many rows."""
+    """Fails if the disk has too little space for so many rows."""
     free = shutil.disk_usage(folder).free
     if rows * BYTES_A_ROW > free:
         raise Failure(f"{rows:,} rows need {rows * BYTES_A_ROW / 1e9:.0f} GB and "
@@ -80,6 +80,6 @@ def need_space(folder: Path, rows: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a database file and what SQLite keeps beside it."""
+    """Removes a database file and SQLite's files next to it."""
     for suffix in _SUFFIXES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What `storefront seed` was asked for and says that it stored."""
+"""What `storefront seed` is to store, and the stamp of what it stored."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tools.servers.process import run
 
 from . import machine, paths, programs
 
-# The slowest speed at which a load is still waited for, in rows a second.
+# The lowest speed for which the timeout of a load allows, in rows a second.
 SLOWEST = 2_000
 
 
@@ -20,24 +20,24 @@ class Games:
 
     rows: int
     seed: int
-    # Make them anew even where they are kept.
+    # Create them again even if they exist.
     reseed: bool = False
 
     @property
     def name(self) -> str:
-        """Of files and databases that hold them."""
+        """Name of the files and databases with these games."""
         return f"games-{self.rows}-seed-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a load ended with. It is kept together with the data, so it cannot outlive them."""
+    """The result of a load. It is stored together with the data, so it is removed with them."""
 
     rows: int
     seed: int
-    # Of all games as they were read back: equal on all backends.
+    # Of all games as they were read back: the same on all backends.
     checksum: str
-    # From the first game to the load's durable end, as the program counts them.
+    # From the first game to the durable end of the load, by the program's clock.
     seconds: float
     commit: str
 
@@ -52,7 +52,7 @@ class Stamp:
 
 
 def fill(url: str, games: Games) -> Stamp:
-    """Loads an empty store, reads all of it back, and refuses unless every game is there."""
+    """Loads an empty store, reads all of it back, and fails unless every game is there."""
     output = run("storefront seed", [
         programs.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
         "--checksum", "--database-url", url], 120 + 2 * games.rows / SLOWEST)
@@ -62,18 +62,18 @@ def fill(url: str, games: Games) -> Stamp:
 
 
 def parse(output: str, games: Games) -> Stamp:
-    """The stamp in the words of `storefront seed --checksum`."""
+    """The stamp in the output of `storefront seed --checksum`."""
     stored = re.search(r"^(\d+) games in ([\d.]+) s", output, re.MULTILINE)
     found = re.search(r"^checksum (\w+) of (\d+) games", output, re.MULTILINE)
     if not stored or not found:
-        raise Failure("storefront seed did not say how many games it stored and their checksum")
+        raise Failure("storefront seed did not print the number of games and their checksum")
     if (int(stored[1]), int(found[2])) != (games.rows, games.rows):
         raise Failure(f"of {games.rows} games {stored[1]} were stored and {found[2]} read back")
     return Stamp(games.rows, games.seed, found[1], float(stored[2]), machine.commit())
 
 
 def agree(games: Games, stamp: Stamp) -> None:
-    """Refuses games other than those that the other backends have under the same name."""
+    """Fails if another backend has other games under the same name."""
     path = paths.ensure(paths.STORES) / f"{games.name}.checksum"
     if path.exists() and path.read_text().strip() != stamp.checksum and not games.reseed:
         raise Failure(f"{games.name} has the checksum {stamp.checksum}, but another backend's has "
@@ -82,7 +82,7 @@ def agree(games: Games, stamp: Stamp) -> None:
 
 
 def announce(games: Games, where: str) -> None:
-    """Says that something will take a while."""
+    """Announces a load, which takes a while."""
     say(f"seeding {games.rows:,} games into {where}, once")
 
 
