@@ -108,7 +108,7 @@ def data(variants: Sequence[Variant]) -> list[dict[str, object]]:
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that was asked for, beside what was measured."""
+    """A required figure, and what was measured."""
 
     what: str
     value: float

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .svg import Scale, circle, is_power, line, picture, step_down, step_up, text, ticks
 
 WIDTH, ROW, HEAD = 520, 22, 62
-# Margins beside the axis, for the names; above and below it.
+# Margins left and right of the axis, for the names; above and below it.
 LEFT, RIGHT, ABOVE, BELOW = 250, 62, 30, 40
 STORE, OTHERS, GOAL = "#154360", "#9a9a9a", "#c0392b"
 

@@ -38,13 +38,13 @@ class Fixtures:
     next: int = 0
 
     def create(self) -> Init:
-        """Creates all of them anew."""
+        """Creates all of them, replacing existing ones."""
         return Init(self._timed("users", f"/payment/batch_init/{self.size}/{AMPLE}"),
                     self._timed("items", f"/stock/batch_init/{self.size}/{AMPLE}/1"),
                     self.create_orders())
 
     def create_orders(self) -> float:
-        """Creates the orders anew, none of them paid; returns the seconds it took."""
+        """Creates the orders again, none of them paid; returns the seconds it took."""
         self.next = 0
         return self._timed("orders", f"/orders/batch_init/{self.size}/{self.items}/{self.size}/1")
 

@@ -1,4 +1,4 @@
-"""What the harness reads from the programs of the databases, and what it concludes from them."""
+"""What the harness reads from the databases' programs, and what it concludes from it."""
 
 import tempfile
 import unittest
@@ -36,7 +36,7 @@ class Seeds(unittest.TestCase):
         self.assertEqual((stamp.rows, stamp.checksum, stamp.seconds), (20_000, "0123abc", 0.4))
         self.assertEqual(Stamp.of(stamp.text()), stamp)
 
-    def test_a_load_that_lost_games_is_no_load(self) -> None:
+    def test_a_load_that_lost_games_fails(self) -> None:
         for wrong in (SAID.replace("checksum 0123abc of 20000", "checksum 0123abc of 19999"),
                       SAID.replace("20000 games in", "19999 games in"), "", SAID.split("\n")[0]):
             with self.assertRaises(Failure, msg=wrong):
@@ -150,12 +150,12 @@ class SideBySide(unittest.TestCase):
         one = ElementTree.fromstring(plot.latency("title", "subtitle", self.parts()[:1]))
         self.assertEqual(one.get("height"), str(plot.HEIGHT))
 
-    def test_what_a_write_means_stands_beside_the_figures(self) -> None:
+    def test_the_durability_of_writes_is_noted_with_the_figures(self) -> None:
         page = tables.markdown("t", {"rows": 1}, self.parts(), "p.svg")
         self.assertIn("Writes on cassandra: as cassandra does.", page)
         self.assertEqual(page.count("| cassandra | GET |"), 2)
 
-    def test_a_proxy_stands_beside_the_store(self) -> None:
+    def test_a_proxy_is_compared_with_the_store(self) -> None:
         part = Part("nginx", [Row("GET", None, sample(50), sample(100))], under="store directly")
         lines = tables.both(part, part.rows[0])
         self.assertEqual((lines[0][-1], lines[1][0]), ("50% of store directly", "store directly"))

@@ -23,7 +23,7 @@ SHARES = {"store": 0.4, "database": 0.3, "clients": 0.2, "others": 0.0, "idle": 
 
 
 class Asked(Server):
-    """A server that takes everything and remembers it."""
+    """A server that accepts all requests and records them."""
 
     def __init__(self, status: int = 200) -> None:
         super().__init__("server", "http://127.0.0.1:1", None)
@@ -42,7 +42,7 @@ class FixturesOfTheCart(unittest.TestCase):
                                         "POST /stock/batch_init/100/1000000000/1",
                                         "POST /orders/batch_init/100/1/100/1"])
 
-    def test_orders_are_created_anew_only_when_too_few_are_left(self) -> None:
+    def test_orders_are_created_again_only_when_too_few_are_left(self) -> None:
         server = Asked()
         fixtures = Fixtures(server, 100, 100, next=40)
         fixtures.ensure_orders(60)
@@ -74,7 +74,7 @@ class Loads(unittest.TestCase):
         self.assertEqual([(first, seconds) for first, _, seconds in calls],
                          [(0, 1.0), (100, 2.0), (300, 2.0)])
 
-    def test_with_few_orders_runs_are_short_and_orders_are_created_anew(self) -> None:
+    def test_with_few_orders_runs_are_short_and_orders_are_created_again(self) -> None:
         calls: list[tuple[int, int, float]] = []
         server = Asked()
         load = CheckoutLoad(Fixtures(server, 1_000, 1_000), 10.0, client(200, calls))
@@ -120,7 +120,7 @@ class Simulations(unittest.TestCase):
         self.assertEqual([line[2] for line in lines], ["all", "create", "find"])
         self.assertEqual({len(line) for line in lines}, {len(user_simulation.HEAD)})
 
-    def test_waiting_is_compared_with_what_throughput_alone_would_make_it(self) -> None:
+    def test_waiting_times_are_compared_with_the_throughput(self) -> None:
         self.assertIn("100 / throughput is 0.500 s", simulation(0.0).waiting())
 
 
@@ -131,7 +131,7 @@ AGREES = Audit(100, 0, 0)
 
 
 class Contention(unittest.TestCase):
-    def test_all_is_right_where_answers_store_and_orders_agree(self) -> None:
+    def test_a_run_is_right_if_answers_store_and_orders_agree(self) -> None:
         found = contention.evaluate(RUSH, AGREES, 0)
         self.assertTrue(found.right)
         self.assertEqual((found.succeeded, found.refused, found.others), (100, 900, 0))
@@ -157,7 +157,7 @@ class Contention(unittest.TestCase):
         report = RUSH | {"orders": orders, "stock": [1], "credit": [0] * 99 + [1] * 901}
         self.assertFalse(contention.evaluate(report, Audit(99, 0, 0), 0).right)
 
-    def test_an_audit_counts_items_and_users_apart(self) -> None:
+    def test_an_audit_counts_items_and_users_separately(self) -> None:
         said = {"unfinished": 0, "paid_orders": 7, "different": 3, "differences": [
             {"what": "credit of user 5"}, {"what": "stock of item 0"}, {"what": "sold of item 0"}]}
         self.assertEqual(audits.parse(json.dumps(said)), Audit(7, 2, 1))
@@ -172,19 +172,19 @@ def found(dbms: str) -> CartResult:
 
 
 class Goals(unittest.TestCase):
-    def test_cassandra_is_measured_by_what_the_trait_alone_does(self) -> None:
+    def test_the_goal_on_cassandra_is_a_ratio_to_the_trait_alone(self) -> None:
         goals = {goal.what: goal for goal in found("cassandra").goals()}
         self.assertEqual(goals["cassandra: checkouts, of the trait alone"].value, 0.8)
         self.assertFalse(goals["cassandra: settled after the last checkout"].met)
         self.assertEqual(goals["cassandra: batch_init, after traffic"].value, 70)
 
-    def test_others_are_measured_by_their_rates(self) -> None:
+    def test_the_goals_on_other_backends_are_rates(self) -> None:
         goals = {goal.what: goal for goal in found("embedded").goals()}
         self.assertEqual(goals["embedded: checkouts, two items"].wanted, 12_000)
         self.assertNotIn("embedded: checkouts, of the trait alone", goals)
         self.assertTrue(goals["embedded: users, 100, an operation every 5 s: p99"].met)
 
-    def test_an_unknown_server_has_none_but_that_nothing_fails(self) -> None:
+    def test_the_only_goal_of_an_unknown_server_is_that_nothing_fails(self) -> None:
         self.assertTrue(all("failures" in goal.what or "audit" in goal.what
                             for goal in found("base").goals()))
 
@@ -194,20 +194,20 @@ class Goals(unittest.TestCase):
             self.assertIn("| " + " | ".join(head) + " |", page)
         json.dumps(found("postgres").data())
 
-    def test_what_runs_already_has_the_name_its_user_gives_it(self) -> None:
+    def test_a_running_server_has_the_name_that_its_user_gives_it(self) -> None:
         for backend, names in (("all", ["base"]), ("postgres", ["postgres"])):
             self.assertEqual(backends.named(Namespace(base="http://x", backend=backend)), names)
         self.assertEqual(backends.named(Namespace(base=None, backend="all")), list(backends.NAMES))
 
 
 class DotPlots(unittest.TestCase):
-    def test_backends_stand_side_by_side(self) -> None:
+    def test_backends_are_side_by_side(self) -> None:
         panels = cart_benchmark.panels([found("embedded"), found("cassandra")])
         root = ElementTree.fromstring(dot_plot.side_by_side("title <&>", "subtitle", panels))
         self.assertEqual(root.get("width"), str(2 * dot_plot.WIDTH))
         self.assertEqual(len(root.findall("{http://www.w3.org/2000/svg}circle")), 16)
 
-    def test_a_goal_is_drawn_where_nothing_was_reached(self) -> None:
+    def test_a_goal_is_drawn_even_without_a_figure(self) -> None:
         panel = Panel("a second", {"x": [Dot("store", 0, 0, 0, 400)]})
         self.assertIn(dot_plot.GOAL, dot_plot.side_by_side("t", "s", [panel]))
 

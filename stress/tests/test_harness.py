@@ -1,4 +1,4 @@
-"""What the harness concludes, and that it leaves nothing behind."""
+"""What the harness concludes from samples."""
 
 import os
 import subprocess
@@ -25,11 +25,11 @@ class Conclusions(unittest.TestCase):
         row = Row("GET", 10_000, sample(7_600), sample(7_700))
         self.assertEqual(row.notes(), ["client-bound: the floor was not reached either"])
 
-    def test_a_rate_that_only_the_product_misses_is_the_products(self) -> None:
+    def test_a_rate_that_only_the_product_misses_is_its_own_limit(self) -> None:
         row = Row("GET", 10_000, sample(7_600), sample(10_000))
         self.assertEqual(row.notes(), ["short of the rate"])
 
-    def test_a_busy_machine_is_said(self) -> None:
+    def test_other_load_on_the_machine_is_noted(self) -> None:
         row = Row("GET", 100, sample(100, others_busy=0.4), sample(100))
         self.assertEqual(row.notes(), ["noisy: others used 40% of the machine"])
 
@@ -62,16 +62,16 @@ SPIN = "import time; end = time.time() + 1\nwhile time.time() < end: pass"
 
 
 class Quiet(unittest.TestCase):
-    def test_a_process_that_is_not_ours_is_noise(self) -> None:
+    def test_a_process_that_is_not_a_child_counts_as_other_load(self) -> None:
         quiet = Quietness()
-        # Its parent ends at once, so it is nobody's child here.
+        # Its parent ends at once, so it is not a descendant of this process.
         subprocess.run(["sh", "-c", '"$0" -c "$1" & exit 0', sys.executable, SPIN], check=True)
         time.sleep(1.3)
         self.assertGreater(quiet.others() * len(os.sched_getaffinity(0)), 0.4)
 
 
 class Addresses(unittest.TestCase):
-    def test_load_leaves_this_machine_never(self) -> None:
+    def test_load_never_leaves_this_machine(self) -> None:
         for good in ("http://127.0.0.1:3000/", "http://localhost:1", "http://[::1]:80"):
             paths.loopback(good)
         for bad in ("http://192.0.2.1:3000", "http://example.org:80", "http://127.0.0.1",

@@ -53,6 +53,7 @@ def _install(package: str) -> None:
     try:
         run(f"installing {package}", install, env=environment)
     except Failure:
+        # The package lists may be missing or outdated.
         run("apt-get update", ["apt-get", "update"], env=environment)
         run(f"installing {package}", install, env=environment)
 
