@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tools.servers.site import ROOT
 
+from . import usage
 from .paths import ensure
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _VERSION = {"wrk": "-v", "pgbench": "--version"}
 
 
@@ -108,25 +108,10 @@ class Quietness:
 
     def __init__(self, helpers: Collection[int] = ()) -> None:
         self.ours = {os.getpid(), *helpers}
-        self.began, self.before = time.monotonic(), _others_seconds(self.ours)
+        self.began, self.before = time.monotonic(), usage.others_seconds(self.ours)
 
     def others(self) -> float:
         """Share of all cores since the beginning, 0 to 1."""
         elapsed = time.monotonic() - self.began
         cores = len(os.sched_getaffinity(0))
-        return max(0.0, _others_seconds(self.ours) - self.before) / max(0.01, elapsed * cores)
-
-
-def _others_seconds(ours: set[int]) -> float:
-    """Processor time of all other processes and of their children that have ended, and of the
-    virtual machine's host (steal)."""
-    ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, fields = int(path.parts[2]), path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if not ours & {pid, int(fields[1])}:
-            ticks += sum(map(int, fields[11:15]))
-    ticks += int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
-    return ticks / _TICKS
+        return max(0.0, usage.others_seconds(self.ours) - self.before) / max(0.01, elapsed * cores)

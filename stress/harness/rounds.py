@@ -1,5 +1,6 @@
 """What is measured in `stress/run`, in which order, and the notes on each row."""
 
+import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,23 @@ FLAT_OUT: tuple[tuple[str, ...], ...] = (
     ("get",), ("post",), ("get", "post"), ("put",), ("delete",))
 _LAST_ID = 2_000_000_000
 BARE_FLOOR = "bare floor"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flag for the rates."""
+    parser.add_argument("--rates", default="1,10,100,1000,10000", metavar="R,R,...",
+                        help="requests a second to offer [1,10,100,1000,10000]")
+
+
+def rates(args: argparse.Namespace) -> list[int]:
+    """The rates of the flag, in ascending order."""
+    try:
+        found = sorted({int(rate) for rate in args.rates.split(",")})
+    except ValueError:
+        raise Failure("--rates must be a list of whole numbers such as 1,10,100") from None
+    if not all(1 <= rate <= 1_000_000 for rate in found):
+        raise Failure("--rates must be from 1 to 1000000")
+    return found
 
 
 @dataclass

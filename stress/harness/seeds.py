@@ -1,5 +1,6 @@
 """What `storefront seed` is to store, and the stamp of what it stored."""
 
+import argparse
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -12,6 +13,12 @@ from . import machine, paths, programs
 
 # The lowest speed for which the timeout of a load allows, in rows a second.
 SLOWEST = 2_000
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags for the games of the stores, except their number."""
+    parser.add_argument("--seed", type=int, default=1, help="of the games and the random ids [1]")
+    parser.add_argument("--reseed", action="store_true", help="seed the stores again")
 
 
 @dataclass(frozen=True)

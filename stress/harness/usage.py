@@ -4,7 +4,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tools.servers import process
@@ -16,23 +17,38 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid: int) -> float:
     """Processor time that a process has used so far, by all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return sum(map(int, _stat(pid)[11:13])) / _TICKS
 
 
 def family_seconds(pids: Collection[int]) -> float:
     """Processor time of processes and all their children, including those that have ended."""
     ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat") if pids else ():
-        try:
-            pid, fields = int(path.parts[2]), path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
+    for pid, fields in _all_stats() if pids else ():
         if pid in pids:
             ticks += sum(map(int, fields[11:15]))
         elif int(fields[1]) in pids:
             ticks += sum(map(int, fields[11:13]))
     return ticks / _TICKS
+
+
+def others_seconds(ours: Collection[int]) -> float:
+    """Processor time of all processes except ours and our children, including their children that
+    have ended, and of the virtual machine's host (steal)."""
+    ticks = sum(sum(map(int, fields[11:15])) for pid, fields in _all_stats()
+                if pid not in ours and int(fields[1]) not in ours)
+    ticks += int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
+    return ticks / _TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
+def _all_stats() -> Iterator[tuple[int, list[str]]]:
+    for path in Path("/proc").glob("[0-9]*"):
+        # A process may end between the listing and the reading.
+        with suppress(OSError):
+            yield int(path.name), _stat(int(path.name))
 
 
 def memory_mb(pid: int, what: str = "VmRSS") -> float | None:
