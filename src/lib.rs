@@ -1,26 +1,28 @@
 //! `storefront`, the back end of a game store on any database.
 //!
-//! The map, in the direction of imports: each room may use those below it, never those above.
+//! The modules, in the direction of imports: each may use those below it, never those above.
 //!
-//! | room | what is in it |
+//! | module | contents |
 //! |---|---|
 //! | [`cmd`] | one file for each subcommand: its arguments and `run` |
-//! | [`http`] | the router on one screen, the layers around it, the page, listener and shutdown |
-//! | [`overview`] | the game pages: model, routes, the services beside them |
-//! | [`cart`] | orders, stock and payment: model, routes |
-//! | [`wire`] | what all routes share: problem answers, request bodies, entity tags |
-//! | [`db`] | the storage traits, and one room for each backend that keeps them |
-//! | [`config`] | every setting, where it comes from and what it may be |
-//! | [`telemetry`] | metrics and logs |
+//! | [`server`] | the router, the layer around every request, the page's files, listener, shutdown |
+//! | [`overview`] | the game pages: model, body parsing, routes |
+//! | [`cart`] | orders, stock and payment: model, rules, routes |
+//! | [`upstreams`] | the image and review services, and placeholders for them |
+//! | [`web`] | what all routes share: problem answers, request bodies, entity tags, read tokens |
+//! | [`db`] | the storage traits, the algorithms that backends share, one module per backend |
+//! | [`config`] | every setting: its sources, default and allowed values |
+//! | [`telemetry`] | the metric registry and the log |
 //!
-//! A domain room never names a backend and a backend room never names axum; `scripts/check`
-//! holds that.
+//! A domain module never names a backend and a backend never names axum; `scripts/check` tests
+//! that.
 
 pub mod cart;
 pub mod cmd;
 pub mod config;
 pub mod db;
-pub mod http;
 pub mod overview;
+pub mod server;
 pub mod telemetry;
-pub mod wire;
+pub mod upstreams;
+pub mod web;

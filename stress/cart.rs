@@ -17,12 +17,12 @@ use clap::Parser;
 use closed_loop::{ClosedLoop, Operation};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use storefront::cart::batch;
+use storefront::cart::fixtures;
 use storefront::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use storefront::config::database::{Database, Url};
-use storefront::config::{Reader, Sources};
+use storefront::config::{SettingsLoader, Sources};
 use storefront::db::storage::CartStore;
-use storefront::db::{Schema, connect};
+use storefront::db::{MigrationPolicy, connect};
 use storefront::telemetry::metrics::Metrics;
 
 #[global_allocator]
@@ -48,7 +48,7 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let metrics = Arc::new(Metrics::new());
-    let stores = connect(&database(&args.url)?, Schema::Migrate, &metrics).await?;
+    let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &metrics).await?;
     if let Some(items) = args.bed {
         create_fixtures(&stores.cart, u64::from(args.load.rows.cast_unsigned()), items).await?;
     }
@@ -71,9 +71,9 @@ async fn main() -> anyhow::Result<()> {
 
 fn database(url: &str) -> anyhow::Result<Database> {
     let flags = BTreeMap::from([("database_url", url.to_owned())]);
-    let mut reader = Reader::of(Sources { flags, ..Sources::default() });
-    let database = Database::read(&mut reader);
-    let database = reader.finish(database)?;
+    let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
+    let database = Database::read(&mut loader);
+    let database = loader.finish(database)?;
     let local = matches!(database.url, Url::Embedded(_)) || url.contains("127.0.0.");
     ensure!(local, "load goes to 127.0.0.1 only");
     Ok(database)
@@ -82,16 +82,17 @@ fn database(url: &str) -> anyhow::Result<Database> {
 /// Fixtures with enough stock and credit for every order.
 async fn create_fixtures(cart: &Arc<dyn CartStore>, orders: u64, items: u64) -> anyhow::Result<()> {
     let (one, much) = (Amount::ONE, Amount::new(1 << 40).context("an amount")?);
-    for numbers in batch::chunks(orders) {
+    for numbers in fixtures::chunks(orders) {
         cart.put_users(numbers.map(UserId::numbered).collect(), much).await?;
     }
-    for numbers in batch::chunks(items) {
+    for numbers in fixtures::chunks(items) {
         let item = Item { stock: much, price: one };
         cart.put_items(numbers.map(ItemId::numbered).collect(), item).await?;
     }
     let rng = &mut StdRng::seed_from_u64(1);
-    for numbers in batch::chunks(orders) {
-        let chunk: Vec<Order> = numbers.map(|n| batch::order(n, items, orders, one, rng)).collect();
+    for numbers in fixtures::chunks(orders) {
+        let chunk: Vec<Order> =
+            numbers.map(|n| fixtures::order(n, items, orders, one, rng)).collect();
         cart.put_orders(chunk).await?;
     }
     Ok(())

@@ -2,9 +2,9 @@
 -- store has the same, they are all there is.
 ALTER TABLE marks ADD COLUMN value TEXT NOT NULL DEFAULT '';
 
--- The cart. At any moment, of every user: credit = funded - paid - charged - erased, and of every
--- item: stock = added - subtracted - sold - erased. charged and sold are what follows from the paid
--- orders; erased is what paid orders took that were replaced since. A test bed begins a user or an
+-- The cart. At any moment, of every user: credit = funded - paid - charged - written_off, and of every
+-- item: stock = added - subtracted - sold - written_off. charged and sold are what follows from the paid
+-- orders; written_off is what paid orders took that were replaced since. A test bed begins a user or an
 -- item anew: its epoch moves on, and what older paid orders took of it counts no more.
 CREATE TABLE cart_users (
     user_id TEXT PRIMARY KEY,
@@ -12,7 +12,7 @@ CREATE TABLE cart_users (
     funded  INTEGER NOT NULL,
     paid    INTEGER NOT NULL DEFAULT 0,
     charged INTEGER NOT NULL DEFAULT 0,
-    erased  INTEGER NOT NULL DEFAULT 0,
+    written_off  INTEGER NOT NULL DEFAULT 0,
     epoch   INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
@@ -23,7 +23,7 @@ CREATE TABLE cart_items (
     added      INTEGER NOT NULL,
     subtracted INTEGER NOT NULL DEFAULT 0,
     sold       INTEGER NOT NULL DEFAULT 0,
-    erased     INTEGER NOT NULL DEFAULT 0,
+    written_off     INTEGER NOT NULL DEFAULT 0,
     epoch      INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 

@@ -1,6 +1,6 @@
--- The cart. At any moment, of every user: credit = funded - paid - charged - erased, and of every
--- item: stock = added - subtracted - sold - erased. charged and sold are what follows from the paid
--- orders; erased is what paid orders took that were replaced since. A test bed begins a user or an
+-- The cart. At any moment, of every user: credit = funded - paid - charged - written_off, and of every
+-- item: stock = added - subtracted - sold - written_off. charged and sold are what follows from the paid
+-- orders; written_off is what paid orders took that were replaced since. A test bed begins a user or an
 -- item anew: its epoch moves on, and what older paid orders took of it counts no more.
 CREATE TABLE cart_users (
     user_id text COLLATE "C" PRIMARY KEY,
@@ -8,7 +8,7 @@ CREATE TABLE cart_users (
     funded  bigint NOT NULL,
     paid    bigint NOT NULL DEFAULT 0,
     charged bigint NOT NULL DEFAULT 0,
-    erased  bigint NOT NULL DEFAULT 0,
+    written_off  bigint NOT NULL DEFAULT 0,
     epoch   bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80);
 
@@ -19,7 +19,7 @@ CREATE TABLE cart_items (
     added      bigint NOT NULL,
     subtracted bigint NOT NULL DEFAULT 0,
     sold       bigint NOT NULL DEFAULT 0,
-    erased     bigint NOT NULL DEFAULT 0,
+    written_off     bigint NOT NULL DEFAULT 0,
     epoch      bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80);
 
@@ -283,11 +283,11 @@ BEGIN
     PERFORM FROM cart_items WHERE item_id IN (
         SELECT unnest(t.items) FROM cart_orders t WHERE t.order_id = ANY (rest) AND t.paid)
     ORDER BY item_id FOR UPDATE;
-    UPDATE cart_users SET charged = charged - t.cost, erased = erased + t.cost
+    UPDATE cart_users SET charged = charged - t.cost, written_off = written_off + t.cost
     FROM (SELECT o.user_id, o.user_epoch, sum(c) AS cost FROM cart_orders o, unnest(o.costs) c
           WHERE o.order_id = ANY (rest) AND o.paid GROUP BY o.user_id, o.user_epoch) AS t
     WHERE cart_users.user_id = t.user_id AND epoch = t.user_epoch;
-    UPDATE cart_items SET sold = sold - t.quantity, erased = erased + t.quantity
+    UPDATE cart_items SET sold = sold - t.quantity, written_off = written_off + t.quantity
     FROM (SELECT l.item, l.at_epoch, sum(l.quantity) AS quantity
           FROM cart_orders o, unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, at_epoch)
           WHERE o.order_id = ANY (rest) AND o.paid GROUP BY l.item, l.at_epoch) AS t

@@ -1,9 +1,11 @@
 //! The cart: orders, stock and payment.
 //!
-//! In this room: ids, amounts and orders ([`model`]), the routes of the three services
-//! ([`routes`]), and test beds made at once ([`batch`]). What each act promises, and the invariant
-//! that all of them keep, is in [`crate::db::storage`].
+//! In this module: ids, amounts and orders ([`model`]), the rules of an order's lines ([`rules`]),
+//! the routes of the three services ([`routes`]), and the fixtures that `batch_init` makes
+//! ([`fixtures`]). What each write promises, and the invariant that all of them keep, is in
+//! [`crate::db::storage`].
 
-pub mod batch;
+pub mod fixtures;
 pub mod model;
 pub mod routes;
+pub mod rules;

@@ -1,5 +1,5 @@
-//! What a cart is made of. Values of these types are valid: nothing behind the door checks them
-//! again.
+//! What a cart is made of. Values of these types are valid: they are parsed at the boundary,
+//! and nothing behind it checks them again.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ macro_rules! id {
                 Self(uuid::Uuid::now_v7().simple().to_string().into())
             }
 
-            /// The id of a number, as test beds have them.
+            /// The id of a number, as fixtures have them.
             #[must_use]
             pub fn numbered(number: u64) -> Self {
                 Self(number.to_string().into())
@@ -164,8 +164,7 @@ impl Order {
     /// What it costs; every act keeps this within an [`Amount`].
     #[must_use]
     pub fn total_cost(&self) -> Amount {
-        let sum = self.lines.iter().map(|line| line.cost.get()).sum();
-        Amount::new(sum).unwrap_or(Amount::MAX)
+        super::rules::total(&self.lines)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use crate::config::Mistakes;
+use crate::config::ConfigErrors;
 
 const USAGE: u8 = 64;
 const INTERRUPTED: u8 = 130;
@@ -17,7 +17,7 @@ pub struct Interrupted(pub String);
 #[must_use]
 pub fn of(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    if let Some(Mistakes(all)) = error.downcast_ref() {
+    if let Some(ConfigErrors(all)) = error.downcast_ref() {
         for mistake in all {
             eprintln!("storefront: {mistake}");
         }

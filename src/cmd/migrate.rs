@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::options::Common;
 use crate::config::Config;
-use crate::db::{self, Schema};
+use crate::db::{self, MigrationPolicy};
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
@@ -26,10 +26,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::read(args.common.flags())?;
     logs::start(&config.logs);
     super::runtime()?.block_on(async {
-        db::connect(&config.database, Schema::Migrate, &Arc::new(Metrics::new())).await?;
+        db::connect(&config.database, MigrationPolicy::Migrate, &Arc::new(Metrics::new())).await?;
         println!("the schema of {} is up to date", config.database.url);
         if let Some(old_keyspace) = &args.from_node_schema {
-            let carried = db::carry_over(&config.database, old_keyspace).await?;
+            let carried = db::import_legacy(&config.database, old_keyspace).await?;
             println!("{} games of the earlier service are carried over", carried.games);
         }
         Ok(())

@@ -14,15 +14,15 @@ use crate::config::database::Database;
 use crate::config::serve::Serve;
 use crate::config::services::Services;
 use crate::config::{Config, Flags};
-use crate::db::{self, Schema, Stores};
-use crate::http::app::{App, router};
-use crate::http::assets::Assets;
-use crate::http::operations::Readiness;
-use crate::http::server::{Ending, Server};
-use crate::overview::sisters::Sisters;
+use crate::db::{self, MigrationPolicy, Stores};
+use crate::server::assets::Assets;
+use crate::server::listener::{Ending, Server};
+use crate::server::operations::Readiness;
+use crate::server::router::{App, router};
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
-use crate::wire::body::BodyLimits;
+use crate::upstreams::routes::Upstreams;
+use crate::web::body::BodyLimits;
 
 /// How long tasks that nobody waits for may go on after the server has ended.
 const LAST_TASKS: Duration = Duration::from_secs(5);
@@ -123,7 +123,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let app = router(App {
         stores,
         services: serve.services,
-        sisters: Sisters::new(serve.images_url.clone(), serve.reviews_url.clone())?,
+        upstreams: Upstreams::new(serve.images_url.clone(), serve.reviews_url.clone())?,
         assets: assets(&serve)?,
         metrics: Arc::clone(&metrics),
         readiness: readiness.clone(),
@@ -159,8 +159,8 @@ async fn open(
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Stores> {
     let is_new = database.is_new_default();
-    let schema = if serve.no_migrate { Schema::Require } else { Schema::Migrate };
-    let stores = db::connect(database, schema, metrics).await?;
+    let policy = if serve.no_migrate { MigrationPolicy::Require } else { MigrationPolicy::Migrate };
+    let stores = db::connect(database, policy, metrics).await?;
     if serve.demo || is_new {
         demo(&stores).await?;
     }

@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::http::operations::Readiness;
+use crate::server::operations::Readiness;
 
 /// How many signals came so far; clones count together.
 #[derive(Debug, Clone)]

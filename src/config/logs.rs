@@ -1,6 +1,6 @@
 //! Settings of the log.
 
-use super::Reader;
+use super::SettingsLoader;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +24,13 @@ pub struct Logs {
 
 impl Logs {
     /// Reads the settings.
-    pub fn read(reader: &mut Reader) -> Self {
-        let format = reader.setting("log_format", Format::Pretty, |text| match text {
+    pub fn read(loader: &mut SettingsLoader) -> Self {
+        let format = loader.setting("log_format", Format::Pretty, |text| match text {
             "pretty" => Ok(Format::Pretty),
             "json" => Ok(Format::Json),
             other => Err(format!("`{other}` is not a format; use pretty or json")),
         });
-        let filter = reader.setting("log", "info,scylla=off".to_owned(), |text| {
+        let filter = loader.setting("log", "info,scylla=off".to_owned(), |text| {
             tracing_subscriber::EnvFilter::try_new(text)
                 .map(|_| text.to_owned())
                 .map_err(|e| format!("`{text}` is not a log filter such as info or debug: {e}"))

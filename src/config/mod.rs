@@ -2,16 +2,16 @@
 //!
 //! A setting has one key, such as `listen`. Its value is taken from the flag (`--listen`), else the
 //! environment (`STOREFRONT_LISTEN`, then any older name), else the file of `--config` (`listen =
-//! "..."`), else its default. [`Reader`] does that and gathers what is wrong, so that all mistakes
+//! "..."`), else its default. [`SettingsLoader`] does that and gathers what is wrong, so that all mistakes
 //! are shown at once, before anything is opened. One file for each subsystem's settings.
 
 pub mod database;
+mod loader;
 pub mod logs;
-mod reader;
 pub mod serve;
 pub mod services;
 
-pub use reader::{Flags, Mistakes, Reader, Sources};
+pub use loader::{ConfigErrors, Flags, SettingsLoader, Sources};
 
 /// Every setting. All commands read all of it, so that one file serves them all and a mistake in
 /// it is found by the first.
@@ -30,13 +30,13 @@ impl Config {
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn read(flags: Flags) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(flags);
+    pub fn read(flags: Flags) -> Result<Self, ConfigErrors> {
+        let mut loader = SettingsLoader::new(flags);
         let config = Self {
-            database: database::Database::read(&mut reader),
-            logs: logs::Logs::read(&mut reader),
-            serve: serve::Serve::read(&mut reader),
+            database: database::Database::read(&mut loader),
+            logs: logs::Logs::read(&mut loader),
+            serve: serve::Serve::read(&mut loader),
         };
-        reader.finish(config)
+        loader.finish(config)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::Reader;
+use super::SettingsLoader;
 use super::services::Services;
 
 /// Where the server listens, what it serves beside the store, and its limits.
@@ -70,34 +70,34 @@ impl Default for Limits {
 
 impl Serve {
     /// Reads the settings.
-    pub fn read(reader: &mut Reader) -> Self {
-        let production = reader.variable("NODE_ENV").as_deref() == Some("production");
+    pub fn read(loader: &mut SettingsLoader) -> Self {
+        let production = loader.variable("NODE_ENV").as_deref() == Some("production");
         let older = if production { "PROD_API_URL" } else { "DEV_API_URL" };
         Self {
-            listen: reader.setting("listen", SocketAddr::from(([127, 0, 0, 1], 3000)), address),
-            services: reader.setting("services", Services::ALL, Services::parse),
-            assets: reader.optional("assets", &[], folder),
-            images_url: reader.optional("images_url", &[], url),
-            reviews_url: reader.optional("reviews_url", &[], url),
-            api_url: reader.optional("api_url", &[older], url),
-            demo: reader.setting("demo", false, switch),
-            no_migrate: reader.setting("no_migrate", false, switch),
-            drain_delay: reader.setting("drain_delay", Duration::ZERO, delay),
-            limits: Limits::read(reader),
+            listen: loader.setting("listen", SocketAddr::from(([127, 0, 0, 1], 3000)), address),
+            services: loader.setting("services", Services::ALL, Services::parse),
+            assets: loader.optional("assets", &[], folder),
+            images_url: loader.optional("images_url", &[], url),
+            reviews_url: loader.optional("reviews_url", &[], url),
+            api_url: loader.optional("api_url", &[older], url),
+            demo: loader.setting("demo", false, switch),
+            no_migrate: loader.setting("no_migrate", false, switch),
+            drain_delay: loader.setting("drain_delay", Duration::ZERO, delay),
+            limits: Limits::read(loader),
         }
     }
 }
 
 impl Limits {
-    fn read(reader: &mut Reader) -> Self {
+    fn read(loader: &mut SettingsLoader) -> Self {
         let default = Self::default();
         Self {
-            connections: reader.setting("max_connections", default.connections, positive),
-            in_flight: reader.setting("max_in_flight", default.in_flight, positive),
-            body: reader.setting("max_body", default.body, positive),
-            header_timeout: reader.setting("header_timeout", default.header_timeout, seconds),
-            body_timeout: reader.setting("body_timeout", default.body_timeout, seconds),
-            shutdown_timeout: reader.setting("shutdown_timeout", default.shutdown_timeout, seconds),
+            connections: loader.setting("max_connections", default.connections, positive),
+            in_flight: loader.setting("max_in_flight", default.in_flight, positive),
+            body: loader.setting("max_body", default.body, positive),
+            header_timeout: loader.setting("header_timeout", default.header_timeout, seconds),
+            body_timeout: loader.setting("body_timeout", default.body_timeout, seconds),
+            shutdown_timeout: loader.setting("shutdown_timeout", default.shutdown_timeout, seconds),
         }
     }
 }

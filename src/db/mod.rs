@@ -6,83 +6,88 @@
 //! `tests/conformance`.
 
 pub mod cassandra;
+mod common;
 pub mod embedded;
 mod metered;
 pub mod postgres;
+mod read_routing;
 pub mod storage;
 
 use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::telemetry::metrics::Metrics;
-use storage::{BulkStore, CartStore, Copies, OverviewStore, Replica, StorageError};
+pub use storage::MigrationPolicy;
+use storage::{
+    CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore, PaymentStore,
+    Replica, ReplicaCheck, StockStore, StorageError,
+};
 
-/// The open stores of one database, cheap to clone.
+/// The open stores of one database, cheap to clone. Several of them may be one object.
 #[derive(Clone)]
 pub struct Stores {
     /// Name of the backend, for logs and messages.
     pub backend: &'static str,
     /// The game pages.
     pub overviews: Arc<dyn OverviewStore>,
-    /// Orders, stock and payment.
-    pub cart: Arc<dyn CartStore>,
-    /// Bulk loading and whole-table checks.
-    pub bulk: Arc<dyn BulkStore>,
-    /// A copy that may answer reads.
-    pub replica: Option<Arc<dyn Replica>>,
-    /// The copies that the store is kept in, where they can be told apart.
-    pub copies: Option<Arc<dyn Copies>>,
-}
-
-/// What [`connect`] does with a schema that is not the program's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schema {
-    /// Bring an empty or older one up to date, under a lock.
-    Migrate,
-    /// Refuse anything but the present version.
-    Require,
+    /// Orders and their checkout.
+    pub orders: Arc<dyn OrderStore>,
+    /// Items in stock.
+    pub stock: Arc<dyn StockStore>,
+    /// Users and their credit.
+    pub payments: Arc<dyn PaymentStore>,
+    /// Fixtures for tests and demo data.
+    pub fixtures: Arc<dyn FixtureStore>,
+    /// Checking that stock, credit and orders agree.
+    pub audit: Arc<dyn CartAudit>,
+    /// Loading many games.
+    pub loads: Arc<dyn LoadStore>,
+    /// What can be told of all games together.
+    pub inspection: Arc<dyn Inspection>,
+    /// Comparing the replicas of the data, where they can be told apart.
+    pub replica_check: Option<Arc<dyn ReplicaCheck>>,
 }
 
 /// Opens the database that the configuration names.
 ///
 /// # Errors
 /// A [`StorageError`] whose text is one sentence for the operator: no such place, no permission,
-/// a newer schema, or an older one under [`Schema::Require`].
+/// a newer schema, or an older one under [`MigrationPolicy::Require`].
 pub async fn connect(
     database: &Database,
-    schema: Schema,
+    policy: MigrationPolicy,
     metrics: &Arc<Metrics>,
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
-        Url::Embedded(path) => embedded::open(path.clone(), schema, metrics).await?,
-        Url::Postgres(postgres) => postgres::open(postgres, schema).await?,
-        Url::Cassandra(cassandra) => cassandra::open(cassandra, schema, metrics).await?,
+        Url::Embedded(path) => embedded::open(path.clone(), policy, metrics).await?,
+        Url::Postgres(postgres) => postgres::open(postgres, policy).await?,
+        Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, metrics).await?,
     };
     Ok(metered::stores(stores, metrics))
 }
 
-/// The copies of the store that an audit compares, and mends if `repair`; `None` where the backend
-/// has none.
+/// The check that compares the replicas of the data, and repairs them if `repair`; `None` where the
+/// backend has none.
 ///
 /// # Errors
-/// [`storage::Kind::Invalid`], a sentence for the operator, where there may be one that was not
-/// named, or that cannot be mended.
-pub fn copies(
+/// [`storage::ErrorKind::Invalid`], a sentence for the operator, where a replica was not named, or
+/// cannot be repaired from here.
+pub fn replica_check(
     database: &Database,
     stores: &Stores,
     repair: bool,
-) -> Result<Option<Arc<dyn Copies>>, StorageError> {
-    let refused = |why| Err(StorageError::new(storage::Kind::Invalid, why));
+) -> Result<Option<Arc<dyn ReplicaCheck>>, StorageError> {
+    let refused = |why| Err(StorageError::new(storage::ErrorKind::Invalid, why));
     match (&database.url, repair) {
         (Url::Embedded(_), true) => refused(
-            "--repair mends copies on Cassandra, and an embedded database has none: leave it out, \
-             or restore a backup",
+            "--repair repairs replicas on Cassandra, and an embedded database has none: leave it \
+             out, or restore a backup",
         ),
-        (Url::Postgres(_), true) => Err(postgres::cannot_be_mended()),
-        (Url::Postgres(_), false) if stores.copies.is_none() => {
+        (Url::Postgres(_), true) => Err(postgres::cannot_be_repaired()),
+        (Url::Postgres(_), false) if stores.replica_check.is_none() => {
             refused("--replicas compares the replica of --replica-url: name it")
         }
-        _ => Ok(stores.copies.clone()),
+        _ => Ok(stores.replica_check.clone()),
     }
 }
 
@@ -90,16 +95,16 @@ pub fn copies(
 /// from that keyspace of the same cluster.
 ///
 /// # Errors
-/// [`storage::Kind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
+/// [`storage::ErrorKind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
 /// for the operator as of [`connect`], and repeating it goes on.
-pub async fn carry_over(
+pub async fn import_legacy(
     database: &Database,
     old_keyspace: &str,
-) -> Result<cassandra::Carried, StorageError> {
+) -> Result<cassandra::ImportReport, StorageError> {
     match &database.url {
-        Url::Cassandra(cassandra) => cassandra::carry_over(cassandra, old_keyspace).await,
+        Url::Cassandra(cassandra) => cassandra::import_legacy(cassandra, old_keyspace).await,
         Url::Embedded(_) | Url::Postgres(_) => Err(StorageError::new(
-            storage::Kind::Invalid,
+            storage::ErrorKind::Invalid,
             "--from-node-schema is for Cassandra; a PostgreSQL database of the earlier service is \
              used in place by `storefront migrate`",
         )),

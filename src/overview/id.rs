@@ -4,11 +4,11 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
 use super::model::GameId;
-use crate::wire::problem::Refusal;
+use crate::web::problem::Refusal;
 
 /// The one path parameter as a [`GameId`]. Whatever is no 32-bit integer is the number of no game:
 /// 404, as clients know it.
-pub(super) struct Id(pub(super) GameId);
+pub(crate) struct Id(pub(crate) GameId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Refusal;

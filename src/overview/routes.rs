@@ -1,5 +1,7 @@
 //! `/api/overview`: create, find, list, change and remove game pages.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -12,20 +14,20 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::copies::Copies;
-use super::form;
 use super::id::Id;
+use super::input;
 use super::model::{GameId, NewOverview, Overview};
-use crate::db::storage::{Create, Cursor, Remove, Update};
-use crate::wire::body::{BodyLimits, Payload};
-use crate::wire::etag;
-use crate::wire::problem::{Problem, ProblemBody, Refusal, text};
+use crate::db::storage::{Create, Cursor, OverviewStore, Remove, Update, WriteRefusal};
+use crate::web::act::Act;
+use crate::web::body::{BodyLimits, Payload};
+use crate::web::problem::{Problem, ProblemBody, Refusal, text};
+use crate::web::{etag, read_token};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
 pub struct Overviews {
     /// The game pages.
-    pub copies: Copies,
+    pub store: Arc<dyn OverviewStore>,
     /// Limits of request bodies.
     pub body: BodyLimits,
 }
@@ -103,17 +105,18 @@ struct UpdateBody {
     ),
 )]
 async fn find(
-    State(copies): State<Copies>,
+    State(store): State<Arc<dyn OverviewStore>>,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let game = copies.find(id, &headers).await?.ok_or(Refusal::NotFound)?;
+    let game = store.find(id, read_token::seen(&headers)).await?.ok_or(Refusal::NotFound)?;
     Ok(etag::json(&headers, &[game])?)
 }
 
 /// List games
 ///
-/// A page of the catalogue, ascending by id; each game once, however many are created meanwhile.
+/// A page of the catalogue; each game once, however many are created meanwhile. Ascending by id, on
+/// Cassandra in the order of the ids' tokens.
 #[utoipa::path(
     get, path = "/api/overview", tag = "overview", params(PageQuery),
     responses(
@@ -124,14 +127,14 @@ async fn find(
     ),
 )]
 async fn list(
-    State(copies): State<Copies>,
+    State(store): State<Arc<dyn OverviewStore>>,
     query: Result<Query<PageQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let page = copies.page(after, limit, &headers).await?;
+    let page = store.page(after, limit, read_token::seen(&headers)).await?;
     let body = PageBody { overviews: page.games, next: page.next.map(encode) };
     etag::json(&headers, &body)
 }
@@ -151,14 +154,19 @@ async fn list(
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
-async fn create(State(copies): State<Copies>, payload: Payload) -> Result<Response, Refusal> {
-    let game: NewOverview = form::new_overview(&payload).map_err(Refusal::Malformed)?;
-    match copies.store.create(game).await? {
+async fn create(
+    State(store): State<Arc<dyn OverviewStore>>,
+    Act(context): Act,
+    payload: Payload,
+) -> Result<Response, Refusal> {
+    let game: NewOverview = input::new_overview(&payload).map_err(Refusal::Malformed)?;
+    match store.create(context, game).await? {
         Create::Created(id) => {
             let answer = text(StatusCode::CREATED, "Successfuly created game overview.");
             let answer = ([(LOCATION, format!("/api/overview/{id}"))], answer).into_response();
-            Ok(copies.written(answer).await)
+            Ok(read_token::mark(store.as_ref(), answer).await)
         }
+        Create::Refused(why) => Err(refused(why)),
         Create::Taken => Err(conflict("A game with this `game_id` exists; nothing was changed.")),
         Create::Exhausted => Err(conflict("No further id can be assigned; give a `game_id`.")),
     }
@@ -182,14 +190,16 @@ async fn create(State(copies): State<Copies>, payload: Payload) -> Result<Respon
     ),
 )]
 async fn update(
-    State(copies): State<Copies>,
+    State(store): State<Arc<dyn OverviewStore>>,
     Id(id): Id,
+    Act(context): Act,
     payload: Payload,
 ) -> Result<Response, Refusal> {
-    let changes = form::changes(&payload, id).map_err(Refusal::Malformed)?;
-    match copies.store.update(id, changes).await? {
-        Update::Updated => Ok(copies.written(text(StatusCode::OK, "OK")).await),
+    let changes = input::changes(&payload, id).map_err(Refusal::Malformed)?;
+    match store.update(context, id, changes).await? {
+        Update::Updated => Ok(read_token::mark(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Update::Missing => Err(Refusal::NotFound),
+        Update::Refused(why) => Err(refused(why)),
     }
 }
 
@@ -203,10 +213,32 @@ async fn update(
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
-async fn remove(State(copies): State<Copies>, Id(id): Id) -> Result<Response, Refusal> {
-    match copies.store.remove(id).await? {
-        Remove::Removed => Ok(copies.written(text(StatusCode::OK, "OK")).await),
+async fn remove(
+    State(store): State<Arc<dyn OverviewStore>>,
+    Id(id): Id,
+    Act(context): Act,
+) -> Result<Response, Refusal> {
+    match store.remove(context, id).await? {
+        Remove::Removed => Ok(read_token::mark(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Remove::Missing => Err(Refusal::NotFound),
+        Remove::Refused(why) => Err(refused(why)),
+    }
+}
+
+/// What the database itself refuses: a value that does not fit its column is malformed, everything
+/// else is a conflict.
+fn refused(why: WriteRefusal) -> Refusal {
+    let named = |what: &str, name: Option<String>| {
+        name.map_or_else(|| format!("a {what} of the table"), |name| format!("the {what} `{name}`"))
+    };
+    match why {
+        WriteRefusal::Malformed(column) => {
+            Refusal::Malformed(format!("a value does not fit {}", named("column", column)))
+        }
+        WriteRefusal::Forbidden(constraint) => conflict(&format!(
+            "The database refused it by {}; nothing was changed.",
+            named("constraint", constraint)
+        )),
     }
 }
 

@@ -26,7 +26,7 @@ const LINES: u64 = 10;
 
 /// Lets ten lines a second through and counts the others.
 #[derive(Debug, Default)]
-pub struct Throttle(Mutex<Window>);
+pub struct LogRateLimiter(Mutex<Window>);
 
 #[derive(Debug, Default)]
 struct Window {
@@ -35,7 +35,7 @@ struct Window {
     suppressed: u64,
 }
 
-impl Throttle {
+impl LogRateLimiter {
     /// How many lines were suppressed since the last that was not, if this one may be written.
     pub fn line(&self) -> Option<u64> {
         self.line_at(Instant::now())
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_throttle_lets_some_lines_through_and_counts_the_rest() {
-        let (throttle, begun) = (Throttle::default(), Instant::now());
+        let (throttle, begun) = (LogRateLimiter::default(), Instant::now());
         let lines = (0..25).filter_map(|_| throttle.line_at(begun)).count();
         assert_eq!(lines, 10);
         assert_eq!(throttle.line_at(begun + WINDOW), Some(15));

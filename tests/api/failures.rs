@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use storefront::db::storage::{
-    Create, Cursor, Kind, OverviewStore, Page, Remove, StorageError, Update,
+    Create, Cursor, ErrorKind, OverviewStore, Page, Remove, StorageError, Update,
 };
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -19,7 +19,7 @@ pub(crate) struct Broken(How);
 #[derive(Clone, Copy)]
 enum How {
     Panic,
-    Fail(Kind),
+    Fail(ErrorKind),
     Hang,
 }
 
@@ -31,7 +31,7 @@ impl Broken {
     async fn break_down<T>(&self) -> Result<T, StorageError> {
         match self.0 {
             How::Panic => panic!("{SECRET}"),
-            How::Fail(kind) => Err(StorageError::caused(kind, SECRET, SECRET)),
+            How::Fail(kind) => Err(StorageError::with_source(kind, SECRET, SECRET)),
             How::Hang => std::future::pending().await,
         }
     }
@@ -82,7 +82,7 @@ fn requests() -> [Request; 5] {
 
 #[tokio::test]
 async fn a_store_that_is_away_is_503_and_may_be_tried_again() {
-    for kind in [Kind::Unavailable, Kind::Timeout, Kind::Conflict] {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Conflict] {
         let store = broken(How::Fail(kind)).await;
         for request in requests() {
             let answer = store.send(request).await;
@@ -96,7 +96,7 @@ async fn a_store_that_is_away_is_503_and_may_be_tried_again() {
 
 #[tokio::test]
 async fn a_defect_is_500_and_says_nothing_about_itself() {
-    for kind in [Kind::Invalid, Kind::Internal] {
+    for kind in [ErrorKind::Invalid, ErrorKind::Internal] {
         let store = broken(How::Fail(kind)).await;
         for request in requests() {
             let answer = store.send(request).await;
@@ -125,15 +125,15 @@ async fn a_panic_is_500_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn failures_to_the_byte() {
-    let away = broken(How::Fail(Kind::Unavailable)).await;
+    let away = broken(How::Fail(ErrorKind::Unavailable)).await;
     insta::assert_snapshot!("store_away", away.get("/api/overview/1").await.golden());
-    let defect = broken(How::Fail(Kind::Internal)).await;
+    let defect = broken(How::Fail(ErrorKind::Internal)).await;
     insta::assert_snapshot!("defect", defect.get("/api/overview/1").await.golden());
 }
 
 #[tokio::test]
 async fn a_store_that_fails_is_not_ready() {
-    for how in [How::Fail(Kind::Unavailable), How::Fail(Kind::Timeout), How::Hang] {
+    for how in [How::Fail(ErrorKind::Unavailable), How::Fail(ErrorKind::Timeout), How::Hang] {
         let store = broken(how).await;
         let answer = store.get("/readyz").await;
         answer.problem(503);
@@ -144,7 +144,7 @@ async fn a_store_that_fails_is_not_ready() {
 
 #[tokio::test]
 async fn what_needs_no_store_works_without_it() {
-    let store = broken(How::Fail(Kind::Unavailable)).await;
+    let store = broken(How::Fail(ErrorKind::Unavailable)).await;
     for target in ["/", "/1", "/dist/bundle.js", "/api/reviews/1", "/openapi.json", "/metrics"] {
         assert_eq!(store.get(target).await.status, 200, "{target}");
     }

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use storefront::config::serve::Limits;
 use storefront::config::services::Services;
 use storefront::db::storage::{CartStore, OverviewStore};
-use storefront::db::{self, Schema};
-use storefront::http::app::{App, router};
-use storefront::http::assets::Assets;
-use storefront::http::operations::Readiness;
-use storefront::http::server::{Ending, Server};
-use storefront::overview::sisters::Sisters;
+use storefront::db::{self, MigrationPolicy};
+use storefront::server::assets::Assets;
+use storefront::server::listener::{Ending, Server};
+use storefront::server::operations::Readiness;
+use storefront::server::router::{App, router};
 use storefront::telemetry::metrics::Metrics;
-use storefront::wire::body::BodyLimits;
+use storefront::upstreams::routes::Upstreams;
+use storefront::web::body::BodyLimits;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -72,7 +72,7 @@ impl TestStore {
             None => Arc::new(OwnDatabase::of_this_run().await),
         };
         let metrics = Arc::new(Metrics::new());
-        let connected = db::connect(&database.settings(), Schema::Migrate, &metrics).await;
+        let connected = db::connect(&database.settings(), MigrationPolicy::Migrate, &metrics).await;
         let mut stores = connected.expect("the store opens");
         stores.overviews = overviews.unwrap_or(stores.overviews);
         let readiness = Readiness::new();
@@ -80,7 +80,7 @@ impl TestStore {
         let app = router(App {
             stores,
             services,
-            sisters: Sisters::new(images, reviews).expect("a client for the sisters"),
+            upstreams: Upstreams::new(images, reviews).expect("a client for the upstreams"),
             assets: assets.unwrap_or_else(Assets::embedded),
             metrics: Arc::clone(&metrics),
             readiness: readiness.clone(),

@@ -36,8 +36,6 @@ mod restart;
 mod services;
 mod shop;
 mod shutdown;
-mod sister;
-mod sisters;
 mod slow;
 mod sql;
 mod stock;
@@ -45,3 +43,5 @@ mod stock;
 #[expect(unreachable_pub, dead_code, reason = "other test programs use the rest")]
 mod support;
 mod tags;
+mod upstream_server;
+mod upstreams;

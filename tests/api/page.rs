@@ -1,7 +1,7 @@
 //! The page, its bundle for other pages, and its files.
 
 use regex::Regex;
-use storefront::http::assets::Assets;
+use storefront::server::assets::Assets;
 
 use crate::client::Response;
 use crate::helpers::{Setup, TestStore};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use storefront::http::server::Ending;
+use storefront::server::listener::Ending;
 
 use crate::helpers::{TestStore, game, game_with};
 

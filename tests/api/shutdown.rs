@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use storefront::http::server::Ending;
+use storefront::server::listener::Ending;
 
 use crate::client::{Connection, Request};
 use crate::helpers::{Setup, TestStore, created, eventually};

@@ -12,7 +12,7 @@ use reqwest::Method;
 use tokio::sync::Barrier;
 
 use crate::fleet::Fleet;
-use crate::http::Answer;
+use crate::server::Answer;
 
 const THINGS: usize = 100;
 const USERS: usize = 1_000;

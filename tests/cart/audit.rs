@@ -75,10 +75,10 @@ async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
 fn damage(backend: &str) -> [&'static str; 2] {
     match backend {
         "cassandra" => [
-            "UPDATE cart_accounts SET free = 5 WHERE kind = 'user' AND id = '0' \
-             AND act = 00000000-0000-0000-0000-000000000000",
-            "UPDATE cart_accounts SET taken = 4 WHERE kind = 'item' AND id = '0' \
-             AND act = 00000000-0000-0000-0000-000000000000",
+            "UPDATE cart_accounts SET available = 5 WHERE kind = 'user' AND id = '0' \
+             AND op_id = 00000000-0000-0000-0000-000000000000",
+            "UPDATE cart_accounts SET captured = 4 WHERE kind = 'item' AND id = '0' \
+             AND op_id = 00000000-0000-0000-0000-000000000000",
         ],
         _ => [
             "UPDATE cart_users SET credit = 5 WHERE user_id = '0'",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use storefront::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
-use storefront::db::storage::Refused;
+use storefront::db::storage::CartRefusal;
 
 /// The largest amount.
 pub const MAX: u64 = Amount::MAX.get();
@@ -103,78 +103,82 @@ impl Model {
     }
 
     /// Everything that speaks against the act.
-    pub fn refusals(&self, act: &Act) -> Vec<Refused> {
+    pub fn refusals(&self, act: &Act) -> Vec<CartRefusal> {
         match act {
             Act::AddItem(o, i, n) => self.against_adding(*o, *i, *n),
             Act::RemoveItem(o, i) => match self.orders.get(o) {
-                Some(order) if order.paid => vec![Refused::Paid],
+                Some(order) if order.paid => vec![CartRefusal::Paid],
                 Some(order) if order.lines.contains_key(i) => vec![],
-                Some(_) => vec![Refused::NotInOrder],
-                None => vec![Refused::NoOrder],
+                Some(_) => vec![CartRefusal::NotInOrder],
+                None => vec![CartRefusal::NoOrder],
             },
             Act::RemoveOrder(o) => match self.orders.get(o) {
-                Some(order) if order.paid => vec![Refused::Paid],
+                Some(order) if order.paid => vec![CartRefusal::Paid],
                 Some(_) => vec![],
-                None => vec![Refused::NoOrder],
+                None => vec![CartRefusal::NoOrder],
             },
             Act::Checkout(o) => self.against_checkout(*o),
             Act::Cancel(u, o) => self.against_cancel(*u, *o),
             Act::AddStock(i, n) => match self.items.get(i) {
-                Some(item) if item.free + self.sold(*i) + n > MAX => vec![Refused::TooMuch],
+                Some(item) if item.free + self.sold(*i) + n > MAX => {
+                    vec![CartRefusal::AmountOverflow]
+                }
                 Some(_) => vec![],
-                None => vec![Refused::NoItem(self.ids.item(*i))],
+                None => vec![CartRefusal::NoItem(self.ids.item(*i))],
             },
             Act::SubtractStock(i, n) => match self.items.get(i) {
-                Some(item) if item.free < *n => vec![Refused::OutOfStock(self.ids.item(*i))],
+                Some(item) if item.free < *n => vec![CartRefusal::OutOfStock(self.ids.item(*i))],
                 Some(_) => vec![],
-                None => vec![Refused::NoItem(self.ids.item(*i))],
+                None => vec![CartRefusal::NoItem(self.ids.item(*i))],
             },
             Act::AddFunds(u, n) => match self.users.get(u) {
-                Some(user) if user.free + self.charged(*u) + n > MAX => vec![Refused::TooMuch],
+                Some(user) if user.free + self.charged(*u) + n > MAX => {
+                    vec![CartRefusal::AmountOverflow]
+                }
                 Some(_) => vec![],
-                None => vec![Refused::NoUser(self.ids.user(*u))],
+                None => vec![CartRefusal::NoUser(self.ids.user(*u))],
             },
             Act::Pay(u, n) => match self.users.get(u) {
-                Some(user) if user.free < *n => vec![Refused::NotEnoughCredit],
+                Some(user) if user.free < *n => vec![CartRefusal::NotEnoughCredit],
                 Some(_) => vec![],
-                None => vec![Refused::NoUser(self.ids.user(*u))],
+                None => vec![CartRefusal::NoUser(self.ids.user(*u))],
             },
             _ => vec![],
         }
     }
 
-    fn against_adding(&self, order: usize, item: usize, quantity: u64) -> Vec<Refused> {
-        let Some(order) = self.orders.get(&order) else { return vec![Refused::NoOrder] };
+    fn against_adding(&self, order: usize, item: usize, quantity: u64) -> Vec<CartRefusal> {
+        let Some(order) = self.orders.get(&order) else { return vec![CartRefusal::NoOrder] };
         if order.paid {
-            return vec![Refused::Paid];
+            return vec![CartRefusal::Paid];
         }
         let Some(stock) = self.items.get(&item) else {
-            return vec![Refused::NoItem(self.ids.item(item))];
+            return vec![CartRefusal::NoItem(self.ids.item(item))];
         };
         let had = order.lines.get(&item).map_or(0, |line| line.0);
         let cost = u128::from(order.cost()) + u128::from(stock.price) * u128::from(quantity);
         let fits = had + quantity <= MAX && cost <= u128::from(MAX);
-        if fits { vec![] } else { vec![Refused::TooMuch] }
+        if fits { vec![] } else { vec![CartRefusal::AmountOverflow] }
     }
 
-    fn against_checkout(&self, order: usize) -> Vec<Refused> {
-        let Some(order) = self.orders.get(&order) else { return vec![Refused::NoOrder] };
+    fn against_checkout(&self, order: usize) -> Vec<CartRefusal> {
+        let Some(order) = self.orders.get(&order) else { return vec![CartRefusal::NoOrder] };
         if order.paid {
             return vec![];
         }
         if order.lines.is_empty() {
-            return vec![Refused::Empty];
+            return vec![CartRefusal::Empty];
         }
         let mut against = match self.users.get(&order.user) {
-            None => vec![Refused::NoUser(self.ids.user(order.user))],
-            Some(user) if user.free < order.cost() => vec![Refused::NotEnoughCredit],
+            None => vec![CartRefusal::NoUser(self.ids.user(order.user))],
+            Some(user) if user.free < order.cost() => vec![CartRefusal::NotEnoughCredit],
             Some(_) => vec![],
         };
         for (item, (quantity, ..)) in &order.lines {
             match self.items.get(item) {
-                None => against.push(Refused::NoItem(self.ids.item(*item))),
+                None => against.push(CartRefusal::NoItem(self.ids.item(*item))),
                 Some(stock) if stock.free < *quantity => {
-                    against.push(Refused::OutOfStock(self.ids.item(*item)));
+                    against.push(CartRefusal::OutOfStock(self.ids.item(*item)));
                 }
                 Some(_) => {}
             }
@@ -182,14 +186,14 @@ impl Model {
         against
     }
 
-    fn against_cancel(&self, user: usize, order: usize) -> Vec<Refused> {
-        let Some(order) = self.orders.get(&order) else { return vec![Refused::NoOrder] };
+    fn against_cancel(&self, user: usize, order: usize) -> Vec<CartRefusal> {
+        let Some(order) = self.orders.get(&order) else { return vec![CartRefusal::NoOrder] };
         let mut against = vec![];
         if order.user != user {
-            against.push(Refused::AnothersOrder);
+            against.push(CartRefusal::WrongUser);
         }
         if !order.paid {
-            against.push(Refused::NotPaid);
+            against.push(CartRefusal::NotPaid);
         }
         against
     }

@@ -11,8 +11,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use storefront::cart::model::{Item, Line, Order};
-use storefront::db::storage::{CartStore, Done};
-use storefront::db::{Schema, connect};
+use storefront::db::storage::{CartResult, CartStore};
+use storefront::db::{MigrationPolicy, connect};
 use storefront::telemetry::metrics::Metrics;
 use tokio::runtime::Handle;
 
@@ -78,7 +78,7 @@ async fn any_sequence_of_acts_does_what_the_model_does(backend: &str) {
 
 async fn open(database: &OwnDatabase) -> Arc<dyn CartStore> {
     let metrics = Arc::new(Metrics::new());
-    let stores = connect(&database.settings(), Schema::Migrate, &metrics).await;
+    let stores = connect(&database.settings(), MigrationPolicy::Migrate, &metrics).await;
     stores.expect("the store opens").cart
 }
 
@@ -116,7 +116,7 @@ async fn is_the_same(store: &dyn CartStore, model: &Model, after: &Act) {
     }
 }
 
-async fn perform(store: &dyn CartStore, model: &Model, act: &Act) -> Done {
+async fn perform(store: &dyn CartStore, model: &Model, act: &Act) -> CartResult {
     let ids = &model.ids;
     match act {
         Act::CreateOrder(o, u) => store.create_order(ids.order(*o), ids.user(*u)).await.map(Ok),

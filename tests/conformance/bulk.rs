@@ -1,10 +1,11 @@
-//! Cases of `BulkStore`.
+//! Cases of `LoadStore`.
 
 use std::ops::Range;
 
+use crate::world::act;
 use storefront::db::Stores;
 use storefront::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Create, Digest, Load, LoadMode, NewLoad, Remove, Update,
+    Begin, Chunk, Contents, Create, Digest, Load, LoadMode, LoadStore, NewLoad, Remove, Update,
 };
 use storefront::overview::model::{Changes, GameId, Overview};
 use storefront_seed::Generator;
@@ -22,11 +23,11 @@ fn generated(id: i32) -> Overview {
     Generator::new(SEED).game(id).into()
 }
 
-async fn begin(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Begin {
+async fn begin(bulk: &dyn LoadStore, rows: u64, mode: LoadMode) -> Begin {
     bulk.begin(NewLoad { seed: SEED, rows, mode }).await.unwrap()
 }
 
-async fn started(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Load {
+async fn started(bulk: &dyn LoadStore, rows: u64, mode: LoadMode) -> Load {
     match begin(bulk, rows, mode).await {
         Begin::Started(load) => load,
         other => panic!("{other:?}"),
@@ -34,7 +35,7 @@ async fn started(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Load {
 }
 
 /// Writes what is pending, in pieces.
-async fn write_all(bulk: &dyn BulkStore, load: &Load, size: usize) -> u64 {
+async fn write_all(bulk: &dyn LoadStore, load: &Load, size: usize) -> u64 {
     let mut rows = 0;
     for range in &load.pending {
         for start in range.clone().step_by(size) {
@@ -51,32 +52,32 @@ fn one(range: Range<i64>) -> Vec<Range<i64>> {
 }
 
 /// A whole load.
-async fn load(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) {
+async fn load(bulk: &dyn LoadStore, rows: u64, mode: LoadMode) {
     let load = started(bulk, rows, mode).await;
     assert_eq!(write_all(bulk, &load, 10).await, rows);
     bulk.finish(&load).await.unwrap();
 }
 
 async fn create(stores: &Stores, id: Option<i32>) -> Create {
-    stores.overviews.create(game(id)).await.unwrap()
+    stores.overviews.create(act(), game(id)).await.unwrap()
 }
 
 async fn digest(stores: &Stores) -> Digest {
-    stores.bulk.digest().await.unwrap()
+    stores.inspection.digest().await.unwrap()
 }
 
 pub async fn a_load_fills_an_empty_store(world: World) {
-    let bulk = world.stores.bulk.as_ref();
-    assert!(bulk.shape().chunk > 0 && bulk.shape().in_flight > 0);
+    let bulk = world.stores.loads.as_ref();
+    assert!(bulk.load_params().chunk > 0 && bulk.load_params().in_flight > 0);
     assert_eq!(bulk.contents().await.unwrap(), Contents::Empty);
     assert_eq!(digest(&world.stores).await, Digest::default());
     load(bulk, 25, LoadMode::Fresh).await;
     assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
     for id in [1, 25] {
-        let found = world.stores.overviews.find(GameId(id)).await.unwrap();
+        let found = world.stores.overviews.find(GameId(id), None).await.unwrap();
         assert_eq!(found, Some(generated(id)));
     }
-    assert_eq!(world.stores.overviews.find(GameId(26)).await.unwrap(), None);
+    assert_eq!(world.stores.overviews.find(GameId(26), None).await.unwrap(), None);
     assert_eq!(digest(&world.stores).await.rows, 25);
     assert!(bulk.bytes().await.unwrap() > 0);
 }
@@ -84,16 +85,16 @@ pub async fn a_load_fills_an_empty_store(world: World) {
 pub async fn a_store_with_games_refuses_a_fresh_load(world: World) {
     create(&world.stores, None).await;
     let before = digest(&world.stores).await;
-    let begun = begin(world.stores.bulk.as_ref(), 5, LoadMode::Fresh).await;
+    let begun = begin(world.stores.loads.as_ref(), 5, LoadMode::Fresh).await;
     assert_eq!(begun, Begin::NotEmpty);
     assert_eq!(digest(&world.stores).await, before);
-    load(world.stores.bulk.as_ref(), 5, LoadMode::Append).await;
+    load(world.stores.loads.as_ref(), 5, LoadMode::Append).await;
     assert_eq!(digest(&world.stores).await.rows, 6);
 }
 
 pub async fn demo_games_are_replaced_without_asking(world: World) {
-    let (stores, bulk) = (&world.stores, world.stores.bulk.as_ref());
-    assert!(bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    let (stores, bulk) = (&world.stores, world.stores.loads.as_ref());
+    assert!(bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     assert_eq!(bulk.contents().await.unwrap(), Contents::Demo);
     assert_eq!(digest(stores).await.rows, 20);
     load(bulk, 5, LoadMode::Fresh).await;
@@ -110,45 +111,45 @@ pub async fn demo_games_are_games_after_a_create(world: World) {
 pub async fn demo_games_are_games_after_an_update(world: World) {
     let demo = stocked(&world).await;
     let changes = Changes { developer: Some("x".into()), ..Changes::default() };
-    let updated = world.stores.overviews.update(GameId(1), changes).await.unwrap();
+    let updated = world.stores.overviews.update(act(), GameId(1), changes).await.unwrap();
     assert_eq!(updated, Update::Updated);
     kept(&world, demo).await;
 }
 
 pub async fn demo_games_are_games_after_a_removal(world: World) {
     let demo = stocked(&world).await;
-    assert_eq!(world.stores.overviews.remove(GameId(2)).await.unwrap(), Remove::Removed);
+    assert_eq!(world.stores.overviews.remove(act(), GameId(2)).await.unwrap(), Remove::Removed);
     kept(&world, demo).await;
 }
 
 /// Stocks the store with demo games; their digest.
 async fn stocked(world: &World) -> Digest {
-    assert!(world.stores.bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(world.stores.loads.install_demo((1..=20).map(generated).collect()).await.unwrap());
     digest(&world.stores).await
 }
 
 /// The store's games are somebody's, and changed since they were `demo`.
 async fn kept(world: &World, demo: Digest) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     assert_eq!(bulk.contents().await.unwrap(), Contents::Games);
     assert_eq!(begin(bulk, 5, LoadMode::Fresh).await, Begin::NotEmpty);
-    assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(!bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     assert_ne!(digest(&world.stores).await, demo);
 }
 
 pub async fn demo_games_never_get_ids_that_were_used(world: World) {
-    let (stores, bulk) = (&world.stores, world.stores.bulk.as_ref());
+    let (stores, bulk) = (&world.stores, world.stores.loads.as_ref());
     assert_eq!(create(stores, None).await, Create::Created(GameId(1)));
-    stores.overviews.remove(GameId(1)).await.unwrap();
+    stores.overviews.remove(act(), GameId(1)).await.unwrap();
     assert_eq!(bulk.contents().await.unwrap(), Contents::Empty);
-    assert!(!bulk.stock((1..=20).map(generated).collect()).await.unwrap());
+    assert!(!bulk.install_demo((1..=20).map(generated).collect()).await.unwrap());
     assert_eq!(digest(stores).await.rows, 0);
     assert_eq!(create(stores, None).await, Create::Created(GameId(2)));
 }
 
 pub async fn a_second_load_waits_for_the_first(world: World) {
     let other = world.another_server().await;
-    let load = started(world.stores.bulk.as_ref(), 10, LoadMode::Fresh).await;
+    let load = started(world.stores.loads.as_ref(), 10, LoadMode::Fresh).await;
     for mode in [LoadMode::Fresh, LoadMode::Append] {
         assert_eq!(begin(other.bulk.as_ref(), 3, mode).await, Begin::Interrupted(load.clone()));
     }
@@ -156,7 +157,7 @@ pub async fn a_second_load_waits_for_the_first(world: World) {
 }
 
 pub async fn an_interrupted_load_ends_as_if_it_had_not_been(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     load(bulk, 95, LoadMode::Fresh).await;
     let whole = digest(&world.stores).await;
 
@@ -175,7 +176,7 @@ pub async fn an_interrupted_load_ends_as_if_it_had_not_been(world: World) {
 }
 
 pub async fn ids_are_reserved_before_the_first_row(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     let load = started(bulk, 100, LoadMode::Fresh).await;
     assert_eq!(load.pending, one(1..101));
     assert_eq!(create(&world.stores, None).await, Create::Created(GameId(101)));
@@ -183,7 +184,7 @@ pub async fn ids_are_reserved_before_the_first_row(world: World) {
 }
 
 pub async fn taken_ids_are_made_up_for(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     for id in [3, 5] {
         create(&world.stores, Some(id)).await;
     }
@@ -196,12 +197,12 @@ pub async fn taken_ids_are_made_up_for(world: World) {
     assert_eq!(bulk.write(&load, chunk(range)).await.unwrap(), 2);
     bulk.finish(&load).await.unwrap();
     assert_eq!(digest(&world.stores).await.rows, 12);
-    let kept = world.stores.overviews.find(GameId(3)).await.unwrap().unwrap();
+    let kept = world.stores.overviews.find(GameId(3), None).await.unwrap().unwrap();
     assert_eq!(kept.game_name, game(None).game_name);
 }
 
 pub async fn a_chunk_counts_once(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     let load = started(bulk, 20, LoadMode::Fresh).await;
     assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
     // A second loader with the same idea: refused, or no row the second time.
@@ -211,19 +212,19 @@ pub async fn a_chunk_counts_once(world: World) {
 }
 
 pub async fn a_reset_begins_anew(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     for _ in 0..3 {
         create(&world.stores, None).await;
     }
     let _open = started(bulk, 10, LoadMode::Append).await;
     load(bulk, 4, LoadMode::Reset).await;
     assert_eq!(digest(&world.stores).await.rows, 4);
-    assert_eq!(world.stores.overviews.find(GameId(1)).await.unwrap(), Some(generated(1)));
+    assert_eq!(world.stores.overviews.find(GameId(1), None).await.unwrap(), Some(generated(1)));
     assert_eq!(create(&world.stores, None).await, Create::Created(GameId(5)));
 }
 
 pub async fn more_rows_than_ids_are_refused(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     create(&world.stores, None).await;
     for rows in [i32::MAX as u64, u64::MAX] {
         assert_eq!(begin(bulk, rows, LoadMode::Append).await, Begin::Exhausted);
@@ -234,11 +235,11 @@ pub async fn more_rows_than_ids_are_refused(world: World) {
 }
 
 pub async fn the_digest_does_not_depend_on_the_order(world: World) {
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     load(bulk, 30, LoadMode::Fresh).await;
     let whole = digest(&world.stores).await;
     for _ in 0..2 {
-        world.stores.overviews.remove(GameId(7)).await.unwrap();
+        world.stores.overviews.remove(act(), GameId(7)).await.unwrap();
         assert_ne!(digest(&world.stores).await, whole);
         let Overview { game_name, description, release_date, developer, publisher, tags, .. } =
             generated(7);
@@ -251,7 +252,7 @@ pub async fn the_digest_does_not_depend_on_the_order(world: World) {
             publisher,
             tags,
         };
-        world.stores.overviews.create(again).await.unwrap();
+        world.stores.overviews.create(act(), again).await.unwrap();
         assert_eq!(digest(&world.stores).await, whole);
     }
 }

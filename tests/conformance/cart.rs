@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::world::act;
 use storefront::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use storefront::db::Stores;
-use storefront::db::storage::{CartStore, Refused};
+use storefront::db::storage::{CartRefusal, CartStore};
 
 use crate::support::audit::at_rest;
 use crate::world::{World, at_once};
@@ -21,24 +22,24 @@ fn cart(stores: &Stores) -> Cart {
 
 async fn item(cart: &Cart, stock: u64, price: u64) -> ItemId {
     let id = ItemId::new();
-    cart.create_item(id.clone(), n(price)).await.unwrap();
-    cart.add_stock(id.clone(), n(stock)).await.unwrap().unwrap();
+    cart.create_item(act(), id.clone(), n(price)).await.unwrap();
+    cart.add_stock(act(), id.clone(), n(stock)).await.unwrap().unwrap();
     id
 }
 
 async fn user(cart: &Cart, credit: u64) -> UserId {
     let id = UserId::new();
-    cart.create_user(id.clone()).await.unwrap();
-    cart.add_funds(id.clone(), n(credit)).await.unwrap().unwrap();
+    cart.create_user(act(), id.clone()).await.unwrap();
+    cart.add_funds(act(), id.clone(), n(credit)).await.unwrap().unwrap();
     id
 }
 
 /// An order of these quantities.
 async fn order(cart: &Cart, user: &UserId, items: &[(&ItemId, u64)]) -> OrderId {
     let id = OrderId::new();
-    cart.create_order(id.clone(), user.clone()).await.unwrap();
+    cart.create_order(act(), id.clone(), user.clone()).await.unwrap();
     for (item, quantity) in items {
-        cart.add_item(id.clone(), (*item).clone(), n(*quantity)).await.unwrap().unwrap();
+        cart.add_item(act(), id.clone(), (*item).clone(), n(*quantity)).await.unwrap().unwrap();
     }
     id
 }
@@ -59,8 +60,8 @@ async fn is_paid(cart: &Cart, order: &OrderId) -> bool {
     found(cart, order).await.paid
 }
 
-async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), Refused> {
-    cart.checkout(order.clone()).await.unwrap()
+async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), CartRefusal> {
+    cart.checkout(act(), order.clone()).await.unwrap()
 }
 
 /// Every sum follows from the orders.
@@ -73,14 +74,14 @@ async fn agrees(cart: &Cart) {
 pub async fn a_new_order_is_empty_and_its_user_need_not_exist(world: World) {
     let cart = cart(&world.stores);
     let (id, user) = (OrderId::new(), UserId::new());
-    cart.create_order(id.clone(), user.clone()).await.unwrap();
+    cart.create_order(act(), id.clone(), user.clone()).await.unwrap();
     let expected = Order { id: id.clone(), user: user.clone(), paid: false, lines: vec![] };
     assert_eq!(cart.find_order(&id).await.unwrap(), Some(expected));
     assert_eq!(cart.find_order(&OrderId::new()).await.unwrap(), None);
-    assert_eq!(checkout(&cart, &id).await, Err(Refused::Empty));
+    assert_eq!(checkout(&cart, &id).await, Err(CartRefusal::Empty));
     let item = item(&cart, 1, 1).await;
-    cart.add_item(id.clone(), item, n(1)).await.unwrap().unwrap();
-    assert_eq!(checkout(&cart, &id).await, Err(Refused::NoUser(user)));
+    cart.add_item(act(), id.clone(), item, n(1)).await.unwrap().unwrap();
+    assert_eq!(checkout(&cart, &id).await, Err(CartRefusal::NoUser(user)));
 }
 
 pub async fn what_is_not_there_is_refused(world: World) {
@@ -91,22 +92,25 @@ pub async fn what_is_not_there_is_refused(world: World) {
     let user = user(&cart, 1).await;
     let order = order(&cart, &user, &[]).await;
     for refused in [
-        cart.add_item(no_order.clone(), no_item.clone(), n(1)).await.unwrap(),
-        cart.remove_item(no_order.clone(), no_item.clone()).await.unwrap(),
-        cart.remove_order(no_order.clone()).await.unwrap(),
-        cart.checkout(no_order.clone()).await.unwrap(),
-        cart.cancel(user.clone(), no_order.clone()).await.unwrap(),
+        cart.add_item(act(), no_order.clone(), no_item.clone(), n(1)).await.unwrap(),
+        cart.remove_item(act(), no_order.clone(), no_item.clone()).await.unwrap(),
+        cart.remove_order(act(), no_order.clone()).await.unwrap(),
+        cart.checkout(act(), no_order.clone()).await.unwrap(),
+        cart.cancel(act(), user.clone(), no_order.clone()).await.unwrap(),
     ] {
-        assert_eq!(refused, Err(Refused::NoOrder));
+        assert_eq!(refused, Err(CartRefusal::NoOrder));
     }
-    let refused = Err(Refused::NoItem(no_item.clone()));
-    assert_eq!(cart.add_item(order.clone(), no_item.clone(), n(1)).await.unwrap(), refused);
-    assert_eq!(cart.add_stock(no_item.clone(), n(1)).await.unwrap(), refused);
-    assert_eq!(cart.subtract_stock(no_item.clone(), n(0)).await.unwrap(), refused);
-    let refused = Err(Refused::NoUser(no_user.clone()));
-    assert_eq!(cart.add_funds(no_user.clone(), n(1)).await.unwrap(), refused);
-    assert_eq!(cart.pay(no_user.clone(), n(0)).await.unwrap(), refused);
-    assert_eq!(cart.remove_item(order, no_item).await.unwrap(), Err(Refused::NotInOrder));
+    let refused = Err(CartRefusal::NoItem(no_item.clone()));
+    assert_eq!(cart.add_item(act(), order.clone(), no_item.clone(), n(1)).await.unwrap(), refused);
+    assert_eq!(cart.add_stock(act(), no_item.clone(), n(1)).await.unwrap(), refused);
+    assert_eq!(cart.subtract_stock(act(), no_item.clone(), n(0)).await.unwrap(), refused);
+    let refused = Err(CartRefusal::NoUser(no_user.clone()));
+    assert_eq!(cart.add_funds(act(), no_user.clone(), n(1)).await.unwrap(), refused);
+    assert_eq!(cart.pay(act(), no_user.clone(), n(0)).await.unwrap(), refused);
+    assert_eq!(
+        cart.remove_item(act(), order, no_item).await.unwrap(),
+        Err(CartRefusal::NotInOrder)
+    );
 }
 
 pub async fn the_same_item_twice_adds_up(world: World) {
@@ -128,12 +132,12 @@ pub async fn one_is_taken_off_at_a_time(world: World) {
     let user = user(&cart, 0).await;
     let (one, other) = (item(&cart, 0, 3).await, item(&cart, 0, 5).await);
     let order = order(&cart, &user, &[(&one, 2), (&other, 1)]).await;
-    cart.remove_item(order.clone(), one.clone()).await.unwrap().unwrap();
+    cart.remove_item(act(), order.clone(), one.clone()).await.unwrap().unwrap();
     assert_eq!(found(&cart, &order).await.total_cost(), n(8));
-    cart.remove_item(order.clone(), one.clone()).await.unwrap().unwrap();
+    cart.remove_item(act(), order.clone(), one.clone()).await.unwrap().unwrap();
     let lines = found(&cart, &order).await.lines;
     assert_eq!(lines, [Line { item: other, quantity: n(1), cost: n(5) }]);
-    assert_eq!(cart.remove_item(order, one).await.unwrap(), Err(Refused::NotInOrder));
+    assert_eq!(cart.remove_item(act(), order, one).await.unwrap(), Err(CartRefusal::NotInOrder));
 }
 
 pub async fn a_checkout_takes_everything_once(world: World) {
@@ -155,9 +159,9 @@ pub async fn a_refused_checkout_changes_nothing(world: World) {
     let (poor, rich) = (user(&cart, 10).await, user(&cart, 1_000).await);
     let (plenty, scarce) = (item(&cart, 100, 6).await, item(&cart, 1, 1).await);
     let dear = order(&cart, &poor, &[(&plenty, 2)]).await;
-    assert_eq!(checkout(&cart, &dear).await, Err(Refused::NotEnoughCredit));
+    assert_eq!(checkout(&cart, &dear).await, Err(CartRefusal::NotEnoughCredit));
     let much = order(&cart, &rich, &[(&plenty, 2), (&scarce, 2)]).await;
-    assert_eq!(checkout(&cart, &much).await, Err(Refused::OutOfStock(scarce.clone())));
+    assert_eq!(checkout(&cart, &much).await, Err(CartRefusal::OutOfStock(scarce.clone())));
     for order in [&dear, &much] {
         assert!(!is_paid(&cart, order).await);
     }
@@ -172,11 +176,11 @@ pub async fn a_paid_order_is_not_changed(world: World) {
     let order = order(&cart, &user, &[(&item, 2)]).await;
     checkout(&cart, &order).await.unwrap();
     for refused in [
-        cart.add_item(order.clone(), item.clone(), n(1)).await.unwrap(),
-        cart.remove_item(order.clone(), item.clone()).await.unwrap(),
-        cart.remove_order(order.clone()).await.unwrap(),
+        cart.add_item(act(), order.clone(), item.clone(), n(1)).await.unwrap(),
+        cart.remove_item(act(), order.clone(), item.clone()).await.unwrap(),
+        cart.remove_order(act(), order.clone()).await.unwrap(),
     ] {
-        assert_eq!(refused, Err(Refused::Paid));
+        assert_eq!(refused, Err(CartRefusal::Paid));
     }
     assert_eq!(found(&cart, &order).await.lines[0].quantity, n(2));
 }
@@ -185,10 +189,10 @@ pub async fn an_unpaid_order_can_be_removed(world: World) {
     let cart = cart(&world.stores);
     let (user, item) = (user(&cart, 10).await, item(&cart, 10, 1).await);
     let order = order(&cart, &user, &[(&item, 2)]).await;
-    cart.remove_order(order.clone()).await.unwrap().unwrap();
+    cart.remove_order(act(), order.clone()).await.unwrap().unwrap();
     assert_eq!(cart.find_order(&order).await.unwrap(), None);
-    assert_eq!(checkout(&cart, &order).await, Err(Refused::NoOrder));
-    assert_eq!(cart.remove_order(order).await.unwrap(), Err(Refused::NoOrder));
+    assert_eq!(checkout(&cart, &order).await, Err(CartRefusal::NoOrder));
+    assert_eq!(cart.remove_order(act(), order).await.unwrap(), Err(CartRefusal::NoOrder));
 }
 
 pub async fn a_cancelled_order_is_open_again(world: World) {
@@ -196,16 +200,16 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
     let (user, stranger) = (user(&cart, 10).await, user(&cart, 0).await);
     let item = item(&cart, 10, 2).await;
     let order = order(&cart, &user, &[(&item, 3)]).await;
-    let cancel = async |by: &UserId| cart.cancel(by.clone(), order.clone()).await.unwrap();
-    assert_eq!(cancel(&user).await, Err(Refused::NotPaid));
+    let cancel = async |by: &UserId| cart.cancel(act(), by.clone(), order.clone()).await.unwrap();
+    assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid));
     checkout(&cart, &order).await.unwrap();
-    assert_eq!(cancel(&stranger).await, Err(Refused::AnothersOrder));
+    assert_eq!(cancel(&stranger).await, Err(CartRefusal::WrongUser));
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (7, 4));
     assert_eq!(cancel(&user).await, Ok(()));
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (10, 10));
-    assert_eq!(cancel(&user).await, Err(Refused::NotPaid), "it is refunded once");
+    assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid), "it is refunded once");
     agrees(&cart).await;
-    cart.add_item(order.clone(), item.clone(), n(1)).await.unwrap().unwrap();
+    cart.add_item(act(), order.clone(), item.clone(), n(1)).await.unwrap().unwrap();
     checkout(&cart, &order).await.unwrap();
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (6, 2));
     agrees(&cart).await;
@@ -214,11 +218,14 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
 pub async fn stock_and_credit_never_fall_below_nothing(world: World) {
     let cart = cart(&world.stores);
     let (user, item) = (user(&cart, 5).await, item(&cart, 5, 1).await);
-    let refused = Err(Refused::OutOfStock(item.clone()));
-    assert_eq!(cart.subtract_stock(item.clone(), n(6)).await.unwrap(), refused);
-    assert_eq!(cart.pay(user.clone(), n(6)).await.unwrap(), Err(Refused::NotEnoughCredit));
-    cart.subtract_stock(item.clone(), n(5)).await.unwrap().unwrap();
-    cart.pay(user.clone(), n(5)).await.unwrap().unwrap();
+    let refused = Err(CartRefusal::OutOfStock(item.clone()));
+    assert_eq!(cart.subtract_stock(act(), item.clone(), n(6)).await.unwrap(), refused);
+    assert_eq!(
+        cart.pay(act(), user.clone(), n(6)).await.unwrap(),
+        Err(CartRefusal::NotEnoughCredit)
+    );
+    cart.subtract_stock(act(), item.clone(), n(5)).await.unwrap().unwrap();
+    cart.pay(act(), user.clone(), n(5)).await.unwrap().unwrap();
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (0, 0));
     agrees(&cart).await;
 }
@@ -229,13 +236,13 @@ pub async fn amounts_never_leave_their_range(world: World) {
     let order = order(&cart, &user, &[(&dear, 1)]).await;
     let (more, cheap) = (Amount::MAX, item(&cart, 0, 1).await);
     for refused in [
-        cart.add_stock(dear.clone(), more).await.unwrap(),
-        cart.add_funds(user.clone(), more).await.unwrap(),
-        cart.add_item(order.clone(), dear.clone(), n(1)).await.unwrap(),
-        cart.add_item(order.clone(), dear.clone(), more).await.unwrap(),
-        cart.add_item(order.clone(), cheap, n(1)).await.unwrap(),
+        cart.add_stock(act(), dear.clone(), more).await.unwrap(),
+        cart.add_funds(act(), user.clone(), more).await.unwrap(),
+        cart.add_item(act(), order.clone(), dear.clone(), n(1)).await.unwrap(),
+        cart.add_item(act(), order.clone(), dear.clone(), more).await.unwrap(),
+        cart.add_item(act(), order.clone(), cheap, n(1)).await.unwrap(),
     ] {
-        assert_eq!(refused, Err(Refused::TooMuch));
+        assert_eq!(refused, Err(CartRefusal::AmountOverflow));
     }
     assert_eq!((stock(&cart, &dear).await, credit(&cart, &user).await), (1, 1));
     assert_eq!(found(&cart, &order).await.total_cost(), Amount::MAX);
@@ -247,13 +254,13 @@ pub async fn the_price_is_that_of_the_moment(world: World) {
     let id = ItemId::numbered(0);
     let put = async |price| {
         let item = Item { stock: n(10), price: n(price) };
-        cart.put_items(vec![id.clone()], item).await.unwrap();
+        cart.put_items(act(), vec![id.clone()], item).await.unwrap();
     };
     put(3).await;
     let user = user(&cart, 100).await;
     let order = order(&cart, &user, &[(&id, 2)]).await;
     put(5).await;
-    cart.add_item(order.clone(), id.clone(), n(1)).await.unwrap().unwrap();
+    cart.add_item(act(), order.clone(), id.clone(), n(1)).await.unwrap().unwrap();
     assert_eq!(found(&cart, &order).await.total_cost(), n(11));
     checkout(&cart, &order).await.unwrap();
     assert_eq!(credit(&cart, &user).await, 89);
@@ -262,8 +269,8 @@ pub async fn the_price_is_that_of_the_moment(world: World) {
 /// A bed of 3 users, 2 items and 3 orders of one of each item.
 async fn bed(cart: &Cart) -> Vec<OrderId> {
     let items: Vec<_> = (0..2).map(ItemId::numbered).collect();
-    cart.put_users((0..3).map(UserId::numbered).collect(), n(10)).await.unwrap();
-    cart.put_items(items.clone(), Item { stock: n(10), price: n(2) }).await.unwrap();
+    cart.put_users(act(), (0..3).map(UserId::numbered).collect(), n(10)).await.unwrap();
+    cart.put_items(act(), items.clone(), Item { stock: n(10), price: n(2) }).await.unwrap();
     let lines = items.into_iter().map(|item| Line { item, quantity: n(1), cost: n(2) });
     let lines: Vec<_> = lines.collect();
     let orders = (0..3).map(|number| Order {
@@ -273,7 +280,7 @@ async fn bed(cart: &Cart) -> Vec<OrderId> {
         lines: lines.clone(),
     });
     let orders: Vec<_> = orders.collect();
-    cart.put_orders(orders.clone()).await.unwrap();
+    cart.put_orders(act(), orders.clone()).await.unwrap();
     orders.into_iter().map(|order| order.id).collect()
 }
 
@@ -298,14 +305,16 @@ pub async fn what_was_begun_anew_is_reported_as_reset(world: World) {
     checkout(&cart, &orders[1]).await.unwrap();
     assert_eq!(cart.audit().await.unwrap().reset, 0);
     // A user and an item of paid orders begin anew; so does a paid order.
-    cart.put_users(vec![UserId::numbered(0)], n(7)).await.unwrap();
-    cart.put_items(vec![ItemId::numbered(0)], Item { stock: n(4), price: n(2) }).await.unwrap();
+    cart.put_users(act(), vec![UserId::numbered(0)], n(7)).await.unwrap();
+    cart.put_items(act(), vec![ItemId::numbered(0)], Item { stock: n(4), price: n(2) })
+        .await
+        .unwrap();
     let replaced = Order { paid: false, ..found(&cart, &orders[1]).await };
-    cart.put_orders(vec![replaced]).await.unwrap();
+    cart.put_orders(act(), vec![replaced]).await.unwrap();
     agrees(&cart).await;
     assert!(cart.audit().await.unwrap().reset > 0);
     // What was begun anew takes nothing back.
-    cart.cancel(UserId::numbered(0), orders[0].clone()).await.unwrap().unwrap();
+    cart.cancel(act(), UserId::numbered(0), orders[0].clone()).await.unwrap().unwrap();
     assert_eq!(credit(&cart, &UserId::numbered(0)).await, 7);
     assert_eq!(stock(&cart, &ItemId::numbered(0)).await, 4);
     assert_eq!(stock(&cart, &ItemId::numbered(1)).await, 9, "one returned, one was replaced");
@@ -326,7 +335,7 @@ async fn rush(world: &World, items: &[ItemId], buyers: usize, servers: usize) ->
             let user = user(&cart, 1).await;
             let order = order(&cart, &user, &[(&item, 1)]).await;
             let outcome = checkout(&cart, &order).await;
-            let sold_out = Err(Refused::OutOfStock(item));
+            let sold_out = Err(CartRefusal::OutOfStock(item));
             assert!(outcome == Ok(()) || outcome == sold_out, "{outcome:?}");
             let left = credit(&cart, &user).await;
             assert_eq!(left, u64::from(outcome.is_err()));
@@ -397,8 +406,8 @@ pub async fn checkouts_and_cancels_at_once_leave_every_sum_right(world: World) {
             if number % 4 < 2 {
                 checkout(&cart, &order).await.unwrap();
             } else {
-                let outcome = cart.cancel(user, order).await.unwrap();
-                assert!(matches!(outcome, Ok(()) | Err(Refused::NotPaid)));
+                let outcome = cart.cancel(act(), user, order).await.unwrap();
+                assert!(matches!(outcome, Ok(()) | Err(CartRefusal::NotPaid)));
             }
         }
     }))
@@ -424,9 +433,11 @@ async fn acceptance(world: World, kinds: u64) {
     let (cart, other) = (cart(&world.stores), cart_of(&world).await);
     let items: Vec<_> = (0..kinds).map(ItemId::numbered).collect();
     let orders = (0..1_000).map(|number| one_piece(number, &items)).collect();
-    cart.put_users((0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap();
-    cart.put_items(items.clone(), Item { stock: n(100 / kinds), price: n(1) }).await.unwrap();
-    cart.put_orders(orders).await.unwrap();
+    cart.put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap();
+    cart.put_items(act(), items.clone(), Item { stock: n(100 / kinds), price: n(1) })
+        .await
+        .unwrap();
+    cart.put_orders(act(), orders).await.unwrap();
     let outcomes = at_once((0..1_000).map(|number| {
         let cart = Arc::clone(if number % 2 == 0 { &cart } else { &other });
         async move { checkout(&cart, &OrderId::numbered(number)).await }

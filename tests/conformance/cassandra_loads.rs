@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storefront::db::Schema;
+use crate::world::act;
+use storefront::db::MigrationPolicy;
 use storefront::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Create, Kind, Load, LoadMode, NewLoad, Remove, Update,
+    Begin, Chunk, Contents, Create, ErrorKind, Load, LoadMode, LoadStore, NewLoad, Remove, Update,
 };
 use storefront::overview::model::{Changes, GameId, Overview};
 use storefront_seed::Generator;
@@ -23,7 +24,7 @@ fn chunk(range: Range<i64>) -> Chunk {
     Chunk { games: range.clone().map(generated).collect(), range }
 }
 
-async fn begin(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Load {
+async fn begin(bulk: &dyn LoadStore, rows: u64, mode: LoadMode) -> Load {
     match bulk.begin(NewLoad { seed: 42, rows, mode }).await.unwrap() {
         Begin::Started(load) => load,
         other => panic!("{other:?}"),
@@ -34,14 +35,14 @@ async fn begin(bulk: &dyn BulkStore, rows: u64, mode: LoadMode) -> Load {
 #[tokio::test]
 async fn an_id_that_was_created_and_removed_is_free() {
     let world = world().await;
-    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.bulk.as_ref());
+    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
     for id in [3, 7] {
-        store.create(game(Some(id))).await.unwrap();
-        assert_eq!(store.remove(GameId(id)).await.unwrap(), Remove::Removed);
+        store.create(act(), game(Some(id))).await.unwrap();
+        assert_eq!(store.remove(act(), GameId(id)).await.unwrap(), Remove::Removed);
     }
     let load = begin(bulk, 10, LoadMode::Append).await;
     assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
-    assert_eq!(store.find(GameId(3)).await.unwrap(), Some(generated(3)));
+    assert_eq!(store.find(GameId(3), None).await.unwrap(), Some(generated(3)));
     assert_eq!(bulk.digest().await.unwrap().rows, 10);
 }
 
@@ -50,15 +51,15 @@ async fn an_id_that_was_created_and_removed_is_free() {
 async fn a_chunk_that_is_written_again_brings_nothing_back() {
     let world = world().await;
     let other = world.another_server().await;
-    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.bulk.as_ref());
+    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
     let load = begin(bulk, 10, LoadMode::Fresh).await;
     assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
-    store.remove(GameId(4)).await.unwrap();
+    store.remove(act(), GameId(4)).await.unwrap();
     let changes = Changes { developer: Some("mine".into()), ..Changes::default() };
-    store.update(GameId(5), changes).await.unwrap();
+    store.update(act(), GameId(5), changes).await.unwrap();
     assert!(other.bulk.write(&load, chunk(1..11)).await.is_err());
-    assert_eq!(store.find(GameId(4)).await.unwrap(), None);
-    assert_eq!(store.find(GameId(5)).await.unwrap().unwrap().developer, "mine");
+    assert_eq!(store.find(GameId(4), None).await.unwrap(), None);
+    assert_eq!(store.find(GameId(5), None).await.unwrap().unwrap().developer, "mine");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,11 +67,11 @@ async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
     const ROWS: i64 = 600;
     let world = world().await;
     let other = world.another_server().await;
-    let load = begin(world.stores.bulk.as_ref(), ROWS as u64, LoadMode::Fresh).await;
-    let (bulk, store) = (Arc::clone(&world.stores.bulk), shared(&other));
+    let load = begin(world.stores.loads.as_ref(), ROWS as u64, LoadMode::Fresh).await;
+    let (bulk, store) = (Arc::clone(&world.stores.loads), shared(&other));
     let creates = (1..=ROWS as i32).step_by(4).map(|id| {
         let store = Arc::clone(&store);
-        async move { (id, store.create(game(Some(id))).await.unwrap()) }
+        async move { (id, store.create(act(), game(Some(id))).await.unwrap()) }
     });
     let write = tokio::spawn(async move { bulk.write(&load, chunk(1..ROWS + 1)).await.unwrap() });
     let created: Vec<i32> = at_once(creates)
@@ -81,7 +82,7 @@ async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
     let written = write.await.unwrap();
     assert_eq!(written + created.len() as u64, ROWS as u64, "each id is somebody's");
     for id in 1..=ROWS as i32 {
-        let found = store.find(GameId(id)).await.unwrap().unwrap();
+        let found = store.find(GameId(id), None).await.unwrap().unwrap();
         assert_eq!(found == generated(i64::from(id)), !created.contains(&id), "game {id}");
     }
 }
@@ -90,11 +91,11 @@ async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
 async fn a_load_that_was_replaced_writes_no_more() {
     let world = world().await;
     let other = world.another_server().await;
-    let old = begin(world.stores.bulk.as_ref(), 10, LoadMode::Fresh).await;
+    let old = begin(world.stores.loads.as_ref(), 10, LoadMode::Fresh).await;
     let new = begin(other.bulk.as_ref(), 4, LoadMode::Reset).await;
-    let error = world.stores.bulk.write(&old, chunk(1..11)).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Conflict);
-    assert!(world.stores.bulk.finish(&old).await.is_err());
+    let error = world.stores.loads.write(&old, chunk(1..11)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(world.stores.loads.finish(&old).await.is_err());
     assert_eq!(other.bulk.write(&new, chunk(1..5)).await.unwrap(), 4);
     other.bulk.finish(&new).await.unwrap();
     assert_eq!(other.bulk.digest().await.unwrap().rows, 4);
@@ -103,12 +104,14 @@ async fn a_load_that_was_replaced_writes_no_more() {
 #[tokio::test]
 async fn a_load_over_demo_games_is_the_load_alone() {
     let world = world().await;
-    let bulk = world.stores.bulk.as_ref();
+    let bulk = world.stores.loads.as_ref();
     let mut digests = Vec::new();
     for mode in [LoadMode::Fresh, LoadMode::Reset] {
         if mode == LoadMode::Fresh {
             let demo = Generator::new(1);
-            assert!(bulk.stock((1..=20).map(|id| demo.game(id).into()).collect()).await.unwrap());
+            assert!(
+                bulk.install_demo((1..=20).map(|id| demo.game(id).into()).collect()).await.unwrap()
+            );
         }
         let load = begin(bulk, 50, mode).await;
         for start in (1..51).step_by(10) {
@@ -124,28 +127,28 @@ async fn a_load_over_demo_games_is_the_load_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_over_demo_games_loses_no_change() {
     let world = world().await;
-    let (store, bulk) = (shared(&world.stores), Arc::clone(&world.stores.bulk));
+    let (store, bulk) = (shared(&world.stores), Arc::clone(&world.stores.loads));
     let mut first = 1;
     for _ in 0..6 {
-        assert!(bulk.stock((first..first + 20).map(generated).collect()).await.unwrap());
+        assert!(bulk.install_demo((first..first + 20).map(generated).collect()).await.unwrap());
         let load = NewLoad { seed: 42, rows: 5, mode: LoadMode::Fresh };
         let ids = first as i32..first as i32 + 20;
         let updates = ids.map(|id| {
             let store = Arc::clone(&store);
             let changes = Changes { developer: Some("mine".into()), ..Changes::default() };
-            async move { (id, store.update(GameId(id), changes).await.unwrap()) }
+            async move { (id, store.update(act(), GameId(id), changes).await.unwrap()) }
         });
         let (begun, updated) = tokio::join!(bulk.begin(load), at_once(updates));
         begun.unwrap();
         for (id, _) in updated.into_iter().filter(|(_, outcome)| *outcome == Update::Updated) {
-            let found = store.find(GameId(id)).await.unwrap().expect("the game is kept");
+            let found = store.find(GameId(id), None).await.unwrap().expect("the game is kept");
             assert_eq!(Overview { developer: "mine".into(), ..generated(i64::from(id)) }, found);
         }
         // Another round: empty, with ids that were never used.
         let load = begin(bulk.as_ref(), 1, LoadMode::Reset).await;
         bulk.write(&load, chunk(1..2)).await.unwrap();
         bulk.finish(&load).await.unwrap();
-        store.remove(GameId(1)).await.unwrap();
+        store.remove(act(), GameId(1)).await.unwrap();
         first = 2;
     }
 }
@@ -154,16 +157,16 @@ async fn a_load_over_demo_games_loses_no_change() {
 async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
     let keyspace = Keyspace::reserve().await;
     let games = || (1..=200).map(generated).collect::<Vec<_>>();
-    let stores = open(keyspace.settings(), Schema::Migrate).await.unwrap();
+    let stores = open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();
     for milliseconds in [5, 20, 60] {
         let (settings, games) = (keyspace.settings(), games());
         // A runtime that ends takes its tasks with it, as a crash does.
         let killed = move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let bulk = open(settings, Schema::Require).await.unwrap().bulk;
+                let bulk = open(settings, MigrationPolicy::Require).await.unwrap().bulk;
                 let time = Duration::from_millis(milliseconds);
-                let cut = tokio::time::timeout(time, bulk.stock(games)).await;
+                let cut = tokio::time::timeout(time, bulk.install_demo(games)).await;
                 println!("interrupted: {}", cut.is_err());
             });
             runtime.shutdown_background();
@@ -172,12 +175,15 @@ async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
     }
     // What was under way to the cluster may still arrive: then another was first, and is gone.
     for _ in 0..20 {
-        if stores.bulk.contents().await.unwrap() == Contents::Demo {
+        if stores.loads.contents().await.unwrap() == Contents::Demo {
             break;
         }
-        stores.bulk.stock(games()).await.unwrap();
+        stores.loads.install_demo(games()).await.unwrap();
     }
-    assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
-    assert_eq!(stores.bulk.digest().await.unwrap().rows, 200);
-    assert_eq!(stores.overviews.create(game(None)).await.unwrap(), Create::Created(GameId(201)));
+    assert_eq!(stores.loads.contents().await.unwrap(), Contents::Demo);
+    assert_eq!(stores.inspection.digest().await.unwrap().rows, 200);
+    assert_eq!(
+        stores.overviews.create(act(), game(None)).await.unwrap(),
+        Create::Created(GameId(201))
+    );
 }

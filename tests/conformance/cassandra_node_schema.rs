@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::world::act;
 use futures::stream::{StreamExt, TryStreamExt, iter};
 use scylla::SerializeValue;
 use scylla::client::session::Session;
 use storefront::config::database::{Database, Url};
 use storefront::db::storage::{Begin, Chunk, LoadMode, NewLoad};
-use storefront::db::{Schema, carry_over};
+use storefront::db::{MigrationPolicy, import_legacy};
 use storefront::overview::model::{GameId, Overview};
 use storefront_seed::Generator;
 
@@ -79,22 +80,22 @@ async fn every_game_is_carried_over_however_often_it_is_interrupted() {
     iter(1..=GAMES).map(write).buffer_unordered(64).try_for_each(async |_| Ok(())).await.unwrap();
 
     let ours = Keyspace::reserve().await;
-    let stores = open(ours.settings(), Schema::Migrate).await.unwrap();
+    let stores = open(ours.settings(), MigrationPolicy::Migrate).await.unwrap();
     let kept = [5, 70];
     for id in kept {
-        stores.overviews.create(game(Some(id))).await.unwrap();
+        stores.overviews.create(act(), game(Some(id))).await.unwrap();
     }
-    stores.overviews.create(game(Some(9))).await.unwrap();
-    stores.overviews.remove(GameId(9)).await.unwrap();
+    stores.overviews.create(act(), game(Some(9))).await.unwrap();
+    stores.overviews.remove(act(), GameId(9)).await.unwrap();
     for _ in 0..3 {
         interrupted(database(&ours), theirs.name.clone()).await;
     }
     for _ in 0..2 {
-        let carried = carry_over(&database(&ours), &theirs.name).await.unwrap();
+        let carried = import_legacy(&database(&ours), &theirs.name).await.unwrap();
         assert_eq!(carried.games, GAMES as u64);
     }
     for id in 1..=GAMES {
-        let found = stores.overviews.find(GameId(id)).await.unwrap();
+        let found = stores.overviews.find(GameId(id), None).await.unwrap();
         let wanted = match id {
             9 => None,
             id if kept.contains(&id) => Some(stored(game(None), GameId(id))),
@@ -102,14 +103,14 @@ async fn every_game_is_carried_over_however_often_it_is_interrupted() {
         };
         assert_eq!(found, wanted, "game {id}");
     }
-    assert_eq!(stores.bulk.digest().await.unwrap().rows, GAMES as u64 - 1);
+    assert_eq!(stores.inspection.digest().await.unwrap().rows, GAMES as u64 - 1);
 }
 
 /// Carries over until the process is killed, nearly: a runtime that ends takes its tasks with it.
 async fn interrupted(database: Database, old_keyspace: String) {
     let killed = move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let carried = async { carry_over(&database, &old_keyspace).await };
+        let carried = async { import_legacy(&database, &old_keyspace).await };
         let cut = runtime.block_on(tokio::time::timeout(Duration::from_millis(700), carried));
         println!("interrupted: {}", cut.is_err());
         runtime.shutdown_background();
@@ -131,14 +132,17 @@ async fn other_shapes_of_the_old_type_are_read() {
         execute(&session, &format!("INSERT INTO {table} VALUES {values}")).await;
     }
     let ours = Keyspace::reserve().await;
-    let carried = carry_over(&database(&ours), &theirs.name).await.unwrap();
+    let carried = import_legacy(&database(&ours), &theirs.name).await.unwrap();
     assert_eq!(carried.games, 3);
-    let stores = open(ours.settings(), Schema::Require).await.unwrap();
-    let first = stores.overviews.find(GameId(1)).await.unwrap().unwrap();
+    let stores = open(ours.settings(), MigrationPolicy::Require).await.unwrap();
+    let first = stores.overviews.find(GameId(1), None).await.unwrap().unwrap();
     assert_eq!((first.game_name.as_str(), first.developer.as_str()), ("a", "b"));
     assert_eq!((first.publisher.as_str(), first.tags), ("", vec!["x".to_owned(), "y".to_owned()]));
-    assert_eq!(stores.overviews.find(GameId(2)).await.unwrap().unwrap().tags, Vec::<String>::new());
-    assert!(stores.overviews.find(GameId(-3)).await.unwrap().is_some());
+    assert_eq!(
+        stores.overviews.find(GameId(2), None).await.unwrap().unwrap().tags,
+        Vec::<String>::new()
+    );
+    assert!(stores.overviews.find(GameId(-3), None).await.unwrap().is_some());
 }
 
 /// The new tables may be beside the old one, and a load afterwards takes no id that was carried.
@@ -147,20 +151,20 @@ async fn a_load_after_it_leaves_carried_games_alone() {
     let (theirs, session) = old_table(FIELDS).await;
     let table = format!("{}.overview (game_id, game)", theirs.name);
     execute(&session, &format!("INSERT INTO {table} VALUES (4, {{game_name: 'old'}})")).await;
-    carry_over(&database(&theirs), &theirs.name).await.unwrap();
-    let stores = open(theirs.settings(), Schema::Require).await.unwrap();
+    import_legacy(&database(&theirs), &theirs.name).await.unwrap();
+    let stores = open(theirs.settings(), MigrationPolicy::Require).await.unwrap();
     let load = NewLoad { seed: 1, rows: 10, mode: LoadMode::Append };
-    let Begin::Started(load) = stores.bulk.begin(load).await.unwrap() else { panic!() };
+    let Begin::Started(load) = stores.loads.begin(load).await.unwrap() else { panic!() };
     let games = (1..11).map(|id| Generator::new(1).game(id).into()).collect();
-    let written = stores.bulk.write(&load, Chunk { range: 1..11, games }).await.unwrap();
+    let written = stores.loads.write(&load, Chunk { range: 1..11, games }).await.unwrap();
     assert_eq!(written, 9);
-    let kept = stores.overviews.find(GameId(4)).await.unwrap().unwrap();
+    let kept = stores.overviews.find(GameId(4), None).await.unwrap().unwrap();
     assert_eq!(kept.game_name, "old");
 }
 
 #[tokio::test]
 async fn without_an_earlier_service_there_is_nothing_to_carry() {
     let ours = Keyspace::reserve().await;
-    let error = carry_over(&database(&ours), "no_such_keyspace").await.unwrap_err();
+    let error = import_legacy(&database(&ours), "no_such_keyspace").await.unwrap_err();
     assert!(error.to_string().contains("there is no table no_such_keyspace.overview"), "{error}");
 }

@@ -1,14 +1,14 @@
 //! Opening a keyspace: what is made, and what is refused in one sentence that says what to do.
 
 use storefront::config::database::cassandra::Cassandra as Settings;
-use storefront::db::Schema;
-use storefront::db::storage::Kind;
+use storefront::db::MigrationPolicy;
+use storefront::db::storage::ErrorKind;
 
 use crate::support::cassandra::{Keyspace, open, session};
 use crate::world::at_once;
 
-async fn refusal(settings: Settings, schema: Schema) -> (Kind, String) {
-    let error = open(settings, schema).await.err().expect("it is refused");
+async fn refusal(settings: Settings, policy: MigrationPolicy) -> (ErrorKind, String) {
+    let error = open(settings, policy).await.err().expect("it is refused");
     (error.kind(), error.to_string())
 }
 
@@ -25,8 +25,8 @@ const CREATE: &str = "CREATE KEYSPACE KS WITH replication = \
 async fn a_host_where_nothing_listens() {
     let settings =
         Settings { hosts: vec!["127.0.0.1:1".to_owned()], ..Keyspace::reserve().await.settings() };
-    let (kind, text) = refusal(settings, Schema::Migrate).await;
-    assert_eq!(kind, Kind::Unavailable);
+    let (kind, text) = refusal(settings, MigrationPolicy::Migrate).await;
+    assert_eq!(kind, ErrorKind::Unavailable);
     assert!(text.contains("127.0.0.1:1: nothing listens there"), "{text}");
 }
 
@@ -36,8 +36,8 @@ async fn a_host_that_nobody_knows() {
         hosts: vec!["no-such-host.invalid:9042".to_owned()],
         ..Keyspace::reserve().await.settings()
     };
-    let (kind, text) = refusal(settings, Schema::Migrate).await;
-    assert_eq!(kind, Kind::Invalid);
+    let (kind, text) = refusal(settings, MigrationPolicy::Migrate).await;
+    assert_eq!(kind, ErrorKind::Invalid);
     assert!(text.contains("no host of that name is known"), "{text}");
 }
 
@@ -45,8 +45,8 @@ async fn a_host_that_nobody_knows() {
 async fn a_missing_keyspace_is_not_made_unasked() {
     let keyspace = Keyspace::reserve().await;
     for _ in 0..2 {
-        let (kind, text) = refusal(keyspace.settings(), Schema::Require).await;
-        assert_eq!(kind, Kind::Invalid);
+        let (kind, text) = refusal(keyspace.settings(), MigrationPolicy::Require).await;
+        assert_eq!(kind, ErrorKind::Invalid);
         assert!(text.contains("run `storefront migrate`"), "{text}");
     }
 }
@@ -56,25 +56,25 @@ async fn the_keyspace_of_another_program() {
     let keyspace = Keyspace::reserve().await;
     execute(&keyspace, CREATE).await;
     execute(&keyspace, "CREATE TABLE KS.theirs (id int PRIMARY KEY)").await;
-    let (kind, text) = refusal(keyspace.settings(), Schema::Migrate).await;
-    assert_eq!(kind, Kind::Invalid);
+    let (kind, text) = refusal(keyspace.settings(), MigrationPolicy::Migrate).await;
+    assert_eq!(kind, ErrorKind::Invalid);
     assert!(text.contains("is another program's"), "{text}");
 }
 
 #[tokio::test]
 async fn an_older_schema_under_require_and_a_newer_one() {
     let keyspace = Keyspace::reserve().await;
-    open(keyspace.settings(), Schema::Migrate).await.unwrap();
+    open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();
     for (version, schema, wanted) in [
-        (0, Schema::Require, "older than this program: run `storefront migrate`"),
-        (99, Schema::Require, "newer than this program: use a newer storefront"),
-        (99, Schema::Migrate, "newer than this program: use a newer storefront"),
+        (0, MigrationPolicy::Require, "older than this program: run `storefront migrate`"),
+        (99, MigrationPolicy::Require, "newer than this program: use a newer storefront"),
+        (99, MigrationPolicy::Migrate, "newer than this program: use a newer storefront"),
     ] {
         let set =
             format!("UPDATE KS.schema_versions SET version = {version} WHERE name = 'schema'");
         execute(&keyspace, &format!("{set} IF EXISTS")).await;
         let (kind, text) = refusal(keyspace.settings(), schema).await;
-        assert_eq!(kind, Kind::Invalid);
+        assert_eq!(kind, ErrorKind::Invalid);
         assert!(text.contains(wanted), "{text}");
     }
 }
@@ -85,15 +85,15 @@ async fn a_migration_that_died_halfway_is_ended() {
     execute(&keyspace, CREATE).await;
     let versions = "CREATE TABLE KS.schema_versions (name text PRIMARY KEY, version int)";
     execute(&keyspace, versions).await;
-    let stores = open(keyspace.settings(), Schema::Migrate).await.unwrap();
+    let stores = open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();
     stores.overviews.ping().await.unwrap();
-    open(keyspace.settings(), Schema::Require).await.unwrap();
+    open(keyspace.settings(), MigrationPolicy::Require).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_servers_migrate_at_once() {
     let keyspace = Keyspace::reserve().await;
-    let servers = (0..6).map(|_| open(keyspace.settings(), Schema::Migrate));
+    let servers = (0..6).map(|_| open(keyspace.settings(), MigrationPolicy::Migrate));
     for stores in at_once(servers).await {
         stores.unwrap().overviews.ping().await.unwrap();
     }

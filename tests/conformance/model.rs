@@ -62,7 +62,7 @@ async fn act(rng: &mut StdRng, model: &mut Model, store: &dyn OverviewStore) {
         0..=3 => {
             let wanted =
                 NewOverview { developer: text(rng), ..game(rng.random_bool(0.5).then_some(id)) };
-            assert_eq!(store.create(wanted.clone()).await.unwrap(), model.create(wanted));
+            assert_eq!(store.create(act(), wanted.clone()).await.unwrap(), model.create(wanted));
         }
         4..=5 => {
             let changes = Changes {
@@ -70,12 +70,12 @@ async fn act(rng: &mut StdRng, model: &mut Model, store: &dyn OverviewStore) {
                 tags: rng.random_bool(0.5).then(|| vec![text(rng), text(rng)]),
                 ..Changes::default()
             };
-            let done = store.update(GameId(id), changes.clone()).await.unwrap();
+            let done = store.update(act(), GameId(id), changes.clone()).await.unwrap();
             assert_eq!(done, model.update(id, changes));
         }
-        6 => assert_eq!(store.remove(GameId(id)).await.unwrap(), model.remove(id)),
+        6 => assert_eq!(store.remove(act(), GameId(id)).await.unwrap(), model.remove(id)),
         _ => {
-            let found = store.find(GameId(id)).await.unwrap();
+            let found = store.find(GameId(id), None).await.unwrap();
             assert_eq!(found.as_ref(), model.games.get(&id));
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::world::act;
 use futures::FutureExt;
 use storefront::db::storage::{
     Begin, Create, Cursor, LoadMode, NewLoad, OverviewStore, Remove, Update,
@@ -12,7 +13,7 @@ use storefront::overview::model::{Changes, GameId, Overview};
 use crate::world::{World, at_once, game, shared, stored};
 
 async fn create(store: &dyn OverviewStore, id: Option<i32>) -> Create {
-    store.create(game(id)).await.unwrap()
+    store.create(act(), game(id)).await.unwrap()
 }
 
 async fn assigned(store: &dyn OverviewStore) -> i32 {
@@ -23,7 +24,7 @@ async fn assigned(store: &dyn OverviewStore) -> i32 {
 }
 
 async fn find(store: &dyn OverviewStore, id: i32) -> Option<Overview> {
-    store.find(GameId(id)).await.unwrap()
+    store.find(GameId(id), None).await.unwrap()
 }
 
 pub async fn a_created_game_is_found_as_it_was_given(world: World) {
@@ -33,7 +34,7 @@ pub async fn a_created_game_is_found_as_it_was_given(world: World) {
         assert_eq!(find(store.as_ref(), id).await, Some(stored(game(None), GameId(id))));
     }
     let bare = storefront::overview::model::NewOverview { tags: vec![], ..game(Some(6)) };
-    store.create(bare.clone()).await.unwrap();
+    store.create(act(), bare.clone()).await.unwrap();
     assert_eq!(find(store.as_ref(), 6).await, Some(stored(bare, GameId(6))));
 }
 
@@ -47,7 +48,7 @@ pub async fn an_explicit_id_is_taken_once(world: World) {
     create(store.as_ref(), Some(7)).await;
     let mut second = game(Some(7));
     second.developer = "another".to_owned();
-    assert_eq!(store.create(second).await.unwrap(), Create::Taken);
+    assert_eq!(store.create(act(), second).await.unwrap(), Create::Taken);
     assert_eq!(find(store.as_ref(), 7).await, Some(stored(game(None), GameId(7))));
 }
 
@@ -59,7 +60,7 @@ pub async fn one_of_many_creates_of_an_id_wins(world: World) {
         async move {
             let mut wanted = game(Some(9));
             wanted.developer = n.to_string();
-            (n, store.create(wanted).await.unwrap())
+            (n, store.create(act(), wanted).await.unwrap())
         }
     }))
     .await;
@@ -83,7 +84,7 @@ pub async fn assigned_ids_ascend_and_are_never_used_again(world: World) {
     let store = world.stores.overviews.as_ref();
     let (first, second) = (assigned(store).await, assigned(store).await);
     assert!(first < second);
-    store.remove(GameId(second)).await.unwrap();
+    store.remove(act(), GameId(second)).await.unwrap();
     assert!(assigned(store).await > second);
 }
 
@@ -99,7 +100,7 @@ pub async fn a_taken_id_is_skipped(world: World) {
 pub async fn a_long_run_of_taken_ids_is_leapt_over(world: World) {
     let store = world.stores.overviews.as_ref();
     let load = NewLoad { seed: 1, rows: 5_000, mode: LoadMode::Append };
-    let Begin::Started(load) = world.stores.bulk.begin(load).await.unwrap() else { panic!() };
+    let Begin::Started(load) = world.stores.loads.begin(load).await.unwrap() else { panic!() };
     // The load's rows are games under the ids that the counter would assign after it.
     let taken = 5_001..=9_000;
     for id in taken.clone() {
@@ -119,14 +120,14 @@ pub async fn the_outermost_ids_can_be_used(world: World) {
         assert_eq!(create(store, Some(id)).await, Create::Created(GameId(id)));
         assert!(find(store, id).await.is_some());
     }
-    let page = store.page(None, 10).await.unwrap();
+    let page = store.page(None, 10, None).await.unwrap();
     assert_eq!(page.games.len(), 2);
     assert_eq!(assigned(store).await, 1);
 }
 
 pub async fn after_the_last_id_the_counter_is_exhausted(world: World) {
     let all_but_one = NewLoad { seed: 1, rows: i32::MAX as u64 - 1, mode: LoadMode::Append };
-    let begun = world.stores.bulk.begin(all_but_one).await.unwrap();
+    let begun = world.stores.loads.begin(all_but_one).await.unwrap();
     assert!(matches!(begun, Begin::Started(_)), "{begun:?}");
     let store = world.stores.overviews.as_ref();
     assert_eq!(assigned(store).await, i32::MAX);
@@ -164,11 +165,11 @@ pub async fn an_update_changes_what_is_given_and_no_more(world: World) {
         ),
     ];
     for (changes, apply) in steps {
-        assert_eq!(store.update(GameId(1), changes).await.unwrap(), Update::Updated);
+        assert_eq!(store.update(act(), GameId(1), changes).await.unwrap(), Update::Updated);
         apply(&mut expected);
         assert_eq!(find(store, 1).await.as_ref(), Some(&expected));
     }
-    assert_eq!(store.update(GameId(1), Changes::default()).await.unwrap(), Update::Updated);
+    assert_eq!(store.update(act(), GameId(1), Changes::default()).await.unwrap(), Update::Updated);
     assert_eq!(find(store, 1).await, Some(expected));
 }
 
@@ -176,7 +177,7 @@ pub async fn an_update_of_a_missing_game_changes_nothing(world: World) {
     let store = world.stores.overviews.as_ref();
     let changes = Changes { developer: Some("x".into()), ..Changes::default() };
     for changes in [changes, Changes::default()] {
-        assert_eq!(store.update(GameId(4), changes).await.unwrap(), Update::Missing);
+        assert_eq!(store.update(act(), GameId(4), changes).await.unwrap(), Update::Missing);
         assert_eq!(find(store, 4).await, None);
     }
 }
@@ -185,8 +186,8 @@ pub async fn a_game_is_removed_once(world: World) {
     let store = world.stores.overviews.as_ref();
     create(store, Some(1)).await;
     create(store, Some(2)).await;
-    assert_eq!(store.remove(GameId(1)).await.unwrap(), Remove::Removed);
-    assert_eq!(store.remove(GameId(1)).await.unwrap(), Remove::Missing);
+    assert_eq!(store.remove(act(), GameId(1)).await.unwrap(), Remove::Removed);
+    assert_eq!(store.remove(act(), GameId(1)).await.unwrap(), Remove::Missing);
     assert_eq!(find(store, 1).await, None);
     assert!(find(store, 2).await.is_some());
     assert_eq!(create(store, Some(1)).await, Create::Created(GameId(1)));
@@ -200,7 +201,7 @@ pub async fn pages_show_each_game_once(world: World) {
     }
     let (mut seen, mut cursor) = (Vec::new(), None);
     for round in 0.. {
-        let page = store.page(cursor, 7).await.unwrap();
+        let page = store.page(cursor, 7, None).await.unwrap();
         assert!(page.games.len() <= 7);
         seen.extend(page.games.iter().map(|game| game.game_id.0));
         // Games created meanwhile, before and behind the cursor, may be seen or not.
@@ -218,18 +219,18 @@ pub async fn pages_show_each_game_once(world: World) {
 
 pub async fn a_page_ends_where_the_games_end(world: World) {
     let store = world.stores.overviews.as_ref();
-    assert_eq!(store.page(None, 5).await.unwrap().next, None);
+    assert_eq!(store.page(None, 5, None).await.unwrap().next, None);
     for id in 1..=5 {
         create(store, Some(id)).await;
     }
-    let page = store.page(None, 5).await.unwrap();
+    let page = store.page(None, 5, None).await.unwrap();
     assert_eq!((page.games.len(), page.next), (5, None));
     assert_eq!(page.games[0], stored(game(None), page.games[0].game_id));
-    let page = store.page(None, 4).await.unwrap();
+    let page = store.page(None, 4, None).await.unwrap();
     assert_eq!(page.next, Some(Cursor(page.games[3].game_id)));
-    let rest = store.page(page.next, 4).await.unwrap();
+    let rest = store.page(page.next, 4, None).await.unwrap();
     assert_eq!((rest.games.len(), rest.next), (1, None));
-    let none = store.page(page.next, 0).await.unwrap();
+    let none = store.page(page.next, 0, None).await.unwrap();
     assert_eq!((none.games.len(), none.next), (0, page.next));
 }
 
@@ -255,9 +256,9 @@ pub async fn a_write_is_seen_by_every_server_at_once(world: World) {
         create(store, Some(id)).await;
         assert!(find(other.as_ref(), id).await.is_some());
         let changes = Changes { developer: Some(id.to_string()), ..Changes::default() };
-        other.update(GameId(id), changes).await.unwrap();
+        other.update(act(), GameId(id), changes).await.unwrap();
         assert_eq!(find(store, id).await.unwrap().developer, id.to_string());
-        store.remove(GameId(id)).await.unwrap();
+        store.remove(act(), GameId(id)).await.unwrap();
         assert_eq!(find(other.as_ref(), id).await, None);
     }
 }
@@ -265,7 +266,7 @@ pub async fn a_write_is_seen_by_every_server_at_once(world: World) {
 pub async fn an_act_whose_future_is_dropped_happens_all_the_same(world: World) {
     let store = shared(&world.stores);
     for id in 1..=20 {
-        let mut act = store.create(game(Some(id)));
+        let mut act = store.create(act(), game(Some(id)));
         // One poll begins the act; then the client is gone.
         let begun = (&mut act).now_or_never();
         drop((begun, act));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use storefront::config::database::Database;
-use storefront::config::{Reader, Sources};
-use storefront::db::{Schema, Stores, connect};
+use storefront::config::{SettingsLoader, Sources};
+use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::overview::model::{GameId, NewOverview, Overview};
 use storefront::telemetry::metrics::Metrics;
 
@@ -22,9 +22,9 @@ impl World {
     /// A world whose database lives as long as `guard`.
     pub async fn at(url: &str, guard: impl Any + Send + Sync) -> Self {
         let flags = BTreeMap::from([("database_url", url.to_owned())]);
-        let mut reader = Reader::of(Sources { flags, ..Sources::default() });
-        let database = Database::read(&mut reader);
-        let database = reader.finish(database).expect("a sound URL");
+        let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
+        let database = Database::read(&mut loader);
+        let database = loader.finish(database).expect("a sound URL");
         Self { stores: open(&database).await, database, _guard: Box::new(guard) }
     }
 
@@ -35,7 +35,9 @@ impl World {
 }
 
 async fn open(database: &Database) -> Stores {
-    connect(database, Schema::Migrate, &Arc::new(Metrics::new())).await.expect("the store opens")
+    connect(database, MigrationPolicy::Migrate, &Arc::new(Metrics::new()))
+        .await
+        .expect("the store opens")
 }
 
 /// A game with texts that betray wrong handling: other alphabets, quotes, nothing at all.
@@ -68,4 +70,9 @@ pub async fn at_once<T: Send + 'static>(
 /// Shares the stores with tasks.
 pub fn shared(stores: &Stores) -> Arc<dyn storefront::db::storage::OverviewStore> {
     Arc::clone(&stores.overviews)
+}
+
+/// The context of a write that has all the time it needs.
+pub fn act() -> ActContext {
+    ActContext::new().with_timeout(Duration::from_secs(60))
 }

@@ -38,7 +38,7 @@ pub async fn what_a_node_missed_is_named_and_mended(
     while_others_work(cluster, move |it| it.start_again(&name)).await;
 
     let found = shop.audit(&[], 1);
-    assert_eq!(found["replica"]["copies"], 3, "{found}");
+    assert_eq!(found["replica"]["replicas"], 3, "{found}");
     let different = listed(&found, "different");
     for table in ["cart_accounts", "overviews", "stores"] {
         let is_named = |range: &String| {
@@ -48,7 +48,7 @@ pub async fn what_a_node_missed_is_named_and_mended(
         assert!(different.iter().any(is_named), "{table} on {address} in {different:?}");
     }
     let mended = shop.audit(&["--repair"], 0);
-    assert!(!listed(&mended, "mended").is_empty(), "{mended}");
+    assert!(!listed(&mended, "repaired").is_empty(), "{mended}");
     let rows = mended["replica"]["rows"].as_u64().unwrap();
     assert!(rows >= 1_000 + GAMES + 2 * ACCOUNTS, "{rows} rows");
     shop.nothing_is_found_while_others_write().await;

@@ -1,4 +1,4 @@
-//! Mistakes of the operator: all at once, one sentence each, before anything is opened.
+//! ConfigErrors of the operator: all at once, one sentence each, before anything is opened.
 
 use std::net::TcpListener;
 

@@ -7,7 +7,7 @@ use scylla::client::session_builder::SessionBuilder;
 use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::config::database::{Database, Url};
 use storefront::db::storage::StorageError;
-use storefront::db::{Schema, Stores, connect};
+use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::telemetry::metrics::Metrics;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -18,9 +18,9 @@ const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 static KEYSPACES: Semaphore = Semaphore::const_new(6);
 
 /// Opens a store as the program does.
-pub async fn open(settings: Settings, schema: Schema) -> Result<Stores, StorageError> {
+pub async fn open(settings: Settings, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     let database = Database { url: Url::Cassandra(settings), named: true };
-    connect(&database, schema, &Arc::new(Metrics::new())).await
+    connect(&database, policy, &Arc::new(Metrics::new())).await
 }
 
 /// A keyspace of a random name, removed with the value, also where a test fails.

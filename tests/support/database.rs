@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use storefront::config::database::{Database, Url};
-use storefront::config::{Reader, Sources};
+use storefront::config::{SettingsLoader, Sources};
 use tempfile::TempDir;
 
 use super::cassandra::{self, Keyspace};
@@ -100,7 +100,7 @@ async fn keyspace() -> (String, Guard) {
 /// What the program makes of a URL.
 pub fn settings(url: &str) -> Database {
     let flags = BTreeMap::from([("database_url", url.to_owned())]);
-    let mut reader = Reader::of(Sources { flags, ..Sources::default() });
-    let database = Database::read(&mut reader);
-    reader.finish(database).expect("a sound URL")
+    let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
+    let database = Database::read(&mut loader);
+    loader.finish(database).expect("a sound URL")
 }

@@ -13,15 +13,17 @@ pub use self::stock::router as stock;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::db::storage::{Refused, StorageError};
-use crate::wire::problem::Problem;
+use crate::db::storage::{CartRefusal, StorageError};
+use crate::web::problem::Problem;
 
 /// Refusals become answers here: what is missing is 404, a sum out of range 400, all else 409.
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<CartRefusal> for Problem {
+    fn from(refused: CartRefusal) -> Self {
         let status = match refused {
-            Refused::NoOrder | Refused::NoItem(_) | Refused::NoUser(_) => StatusCode::NOT_FOUND,
-            Refused::TooMuch => StatusCode::BAD_REQUEST,
+            CartRefusal::NoOrder | CartRefusal::NoItem(_) | CartRefusal::NoUser(_) => {
+                StatusCode::NOT_FOUND
+            }
+            CartRefusal::AmountOverflow => StatusCode::BAD_REQUEST,
             _ => StatusCode::CONFLICT,
         };
         Self::new(status, refused.to_string())
@@ -30,7 +32,7 @@ impl From<Refused> for Problem {
 
 /// The sentence for an act that was done.
 fn done(
-    outcome: Result<Result<(), Refused>, StorageError>,
+    outcome: Result<Result<(), CartRefusal>, StorageError>,
     sentence: &'static str,
 ) -> Result<Response, Problem> {
     outcome??;

@@ -15,15 +15,16 @@ use utoipa_axum::routes;
 
 use super::done;
 use super::params::{Count, Params};
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
-use crate::db::storage::{CartStore, Refused};
-use crate::wire::problem::{Problem, ProblemBody};
+use crate::db::storage::{CartRefusal, FixtureStore, OrderStore};
+use crate::web::act::Act;
+use crate::web::problem::{Problem, ProblemBody};
 
-type Store = State<Arc<dyn CartStore>>;
+type Store = State<Arc<dyn OrderStore>>;
 
 /// The routes of this service.
-pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+pub fn router(store: Arc<dyn OrderStore>, fixtures: Arc<dyn FixtureStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(find))
@@ -31,8 +32,8 @@ pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
         .routes(routes!(remove_item))
         .routes(routes!(remove))
         .routes(routes!(checkout))
-        .routes(routes!(batch_init))
         .with_state(store)
+        .merge(OpenApiRouter::new().routes(routes!(batch_init)).with_state(fixtures))
 }
 
 /// The id of a new order.
@@ -85,10 +86,11 @@ pub(super) struct MessageBody {
 )]
 async fn create(
     State(store): Store,
+    Act(context): Act,
     Params((user,)): Params<(UserId,)>,
 ) -> Result<Json<OrderIdBody>, Problem> {
     let order_id = OrderId::new();
-    store.create_order(order_id.clone(), user).await?;
+    store.create_order(context, order_id.clone(), user).await?;
     Ok(Json(OrderIdBody { order_id }))
 }
 
@@ -105,7 +107,7 @@ async fn find(
     State(store): Store,
     Params((order,)): Params<(OrderId,)>,
 ) -> Result<Json<OrderBody>, Problem> {
-    let order = store.find_order(&order).await?.ok_or(Refused::NoOrder)?;
+    let order = store.find_order(&order).await?.ok_or(CartRefusal::NoOrder)?;
     Ok(Json(order.into()))
 }
 
@@ -124,12 +126,13 @@ async fn find(
 )]
 async fn add_item(
     State(store): Store,
+    Act(context): Act,
     Params((order, item, quantity)): Params<(OrderId, ItemId, Amount)>,
 ) -> Result<Response, Problem> {
     if quantity == Amount::ZERO {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "`quantity` must be at least 1."));
     }
-    done(store.add_item(order, item, quantity).await, "The item is in the order.")
+    done(store.add_item(context, order, item, quantity).await, "The item is in the order.")
 }
 
 /// Take one of an item off an order
@@ -144,9 +147,10 @@ async fn add_item(
 )]
 async fn remove_item(
     State(store): Store,
+    Act(context): Act,
     Params((order, item)): Params<(OrderId, ItemId)>,
 ) -> Result<Response, Problem> {
-    done(store.remove_item(order, item).await, "One of the item was taken off the order.")
+    done(store.remove_item(context, order, item).await, "One of the item was taken off the order.")
 }
 
 /// Remove an unpaid order
@@ -161,9 +165,10 @@ async fn remove_item(
 )]
 async fn remove(
     State(store): Store,
+    Act(context): Act,
     Params((order,)): Params<(OrderId,)>,
 ) -> Result<Response, Problem> {
-    done(store.remove_order(order).await, "The order was removed.")
+    done(store.remove_order(context, order).await, "The order was removed.")
 }
 
 /// Check an order out
@@ -182,9 +187,10 @@ async fn remove(
 )]
 async fn checkout(
     State(store): Store,
+    Act(context): Act,
     Params((order,)): Params<(OrderId,)>,
 ) -> Result<Response, Problem> {
-    done(store.checkout(order).await, "The order is paid.")
+    done(store.checkout(context, order).await, "The order is paid.")
 }
 
 /// Make orders `0..n-1` anew
@@ -196,7 +202,8 @@ async fn checkout(
     responses((status = 200, body = MessageBody)),
 )]
 async fn batch_init(
-    State(store): Store,
+    State(store): State<Arc<dyn FixtureStore>>,
+    Act(context): Act,
     Params((n, items, users, price)): Params<(Count, Count, Count, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
     let (Count(n), Count(items), Count(users)) = (n, items, users);
@@ -209,9 +216,9 @@ async fn batch_init(
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let mut rng = StdRng::seed_from_u64(rand::random());
-    for numbers in batch::chunks(n) {
-        let orders = numbers.map(|n| batch::order(n, items, users, price, &mut rng)).collect();
-        store.put_orders(orders).await?;
+    for numbers in fixtures::chunks(n) {
+        let orders = numbers.map(|n| fixtures::order(n, items, users, price, &mut rng)).collect();
+        store.put_orders(fixtures::context(&context), orders).await?;
     }
     Ok(Json(MessageBody { msg: "Batch init for orders successful" }))
 }

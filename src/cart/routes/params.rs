@@ -10,9 +10,9 @@ use http::request::Parts;
 use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
-use crate::wire::problem::Problem;
+use crate::web::problem::Problem;
 
 /// The parameters of a path, a tuple also where there is one; what is wrong with one is a 400 that
 /// names it.
@@ -82,6 +82,6 @@ pub(super) struct Count(pub(super) u64);
 impl Count {
     fn parse(text: &str) -> Option<Self> {
         let count = Amount::parse(text).map(Amount::get);
-        count.filter(|count| *count <= batch::MOST).map(Self)
+        count.filter(|count| *count <= fixtures::MOST).map(Self)
     }
 }

@@ -13,15 +13,16 @@ use utoipa_axum::routes;
 use super::done;
 use super::orders::MessageBody;
 use super::params::{Count, Params};
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, OrderId, UserId};
-use crate::db::storage::{CartStore, Refused};
-use crate::wire::problem::{Problem, ProblemBody};
+use crate::db::storage::{CartRefusal, FixtureStore, PaymentStore};
+use crate::web::act::Act;
+use crate::web::problem::{Problem, ProblemBody};
 
-type Store = State<Arc<dyn CartStore>>;
+type Store = State<Arc<dyn PaymentStore>>;
 
 /// The routes of this service.
-pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+pub fn router(store: Arc<dyn PaymentStore>, fixtures: Arc<dyn FixtureStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create_user))
         .routes(routes!(find_user))
@@ -29,8 +30,8 @@ pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
         .routes(routes!(pay))
         .routes(routes!(cancel))
         .routes(routes!(status, post_status))
-        .routes(routes!(batch_init))
         .with_state(store)
+        .merge(OpenApiRouter::new().routes(routes!(batch_init)).with_state(fixtures))
 }
 
 /// The id of a new user.
@@ -62,9 +63,9 @@ struct StatusBody {
     post, path = "/payment/create_user", tag = "payment",
     responses((status = 200, body = UserIdBody)),
 )]
-async fn create_user(State(store): Store) -> Result<Json<UserIdBody>, Problem> {
+async fn create_user(State(store): Store, Act(context): Act) -> Result<Json<UserIdBody>, Problem> {
     let user_id = UserId::new();
-    store.create_user(user_id.clone()).await?;
+    store.create_user(context, user_id.clone()).await?;
     Ok(Json(UserIdBody { user_id }))
 }
 
@@ -83,7 +84,7 @@ async fn find_user(
 ) -> Result<Json<UserBody>, Problem> {
     match store.find_credit(&user_id).await? {
         Some(credit) => Ok(Json(UserBody { user_id, credit })),
-        None => Err(Refused::NoUser(user_id).into()),
+        None => Err(CartRefusal::NoUser(user_id).into()),
     }
 }
 
@@ -99,9 +100,10 @@ async fn find_user(
 )]
 async fn add_funds(
     State(store): Store,
+    Act(context): Act,
     Params((user, n)): Params<(UserId, Amount)>,
 ) -> Result<Response, Problem> {
-    done(store.add_funds(user, n).await, "The credit was added.")
+    done(store.add_funds(context, user, n).await, "The credit was added.")
 }
 
 /// Take off a user's credit
@@ -116,9 +118,10 @@ async fn add_funds(
 )]
 async fn pay(
     State(store): Store,
+    Act(context): Act,
     Params((user, n)): Params<(UserId, Amount)>,
 ) -> Result<Response, Problem> {
-    done(store.pay(user, n).await, "The credit was paid.")
+    done(store.pay(context, user, n).await, "The credit was paid.")
 }
 
 /// Take back a checkout
@@ -135,9 +138,10 @@ async fn pay(
 )]
 async fn cancel(
     State(store): Store,
+    Act(context): Act,
     Params((user, order)): Params<(UserId, OrderId)>,
 ) -> Result<Response, Problem> {
-    done(store.cancel(user, order).await, "The payment was taken back.")
+    done(store.cancel(context, user, order).await, "The payment was taken back.")
 }
 
 /// Whether a user's order is paid
@@ -153,8 +157,7 @@ async fn status(
     State(store): Store,
     Params((user, order)): Params<(UserId, OrderId)>,
 ) -> Result<Json<StatusBody>, Problem> {
-    let order = store.find_order(&order).await?.filter(|order| order.user == user);
-    let paid = order.ok_or(Refused::NoOrder)?.paid;
+    let paid = store.is_paid(&user, &order).await?.ok_or(CartRefusal::NoOrder)?;
     Ok(Json(StatusBody { paid }))
 }
 
@@ -181,11 +184,14 @@ async fn post_status(
     responses((status = 200, body = MessageBody)),
 )]
 async fn batch_init(
-    State(store): Store,
+    State(store): State<Arc<dyn FixtureStore>>,
+    Act(context): Act,
     Params((n, credit)): Params<(Count, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
-    for numbers in batch::chunks(n.0) {
-        store.put_users(numbers.map(UserId::numbered).collect(), credit).await?;
+    for numbers in fixtures::chunks(n.0) {
+        store
+            .put_users(fixtures::context(&context), numbers.map(UserId::numbered).collect(), credit)
+            .await?;
     }
     Ok(Json(MessageBody { msg: "Batch init for users successful" }))
 }

@@ -13,22 +13,23 @@ use utoipa_axum::routes;
 use super::done;
 use super::orders::MessageBody;
 use super::params::{Count, Params};
-use crate::cart::batch;
+use crate::cart::fixtures;
 use crate::cart::model::{Amount, Item, ItemId};
-use crate::db::storage::{CartStore, Refused};
-use crate::wire::problem::{Problem, ProblemBody};
+use crate::db::storage::{CartRefusal, FixtureStore, StockStore};
+use crate::web::act::Act;
+use crate::web::problem::{Problem, ProblemBody};
 
-type Store = State<Arc<dyn CartStore>>;
+type Store = State<Arc<dyn StockStore>>;
 
 /// The routes of this service.
-pub fn router(store: Arc<dyn CartStore>) -> OpenApiRouter {
+pub fn router(store: Arc<dyn StockStore>, fixtures: Arc<dyn FixtureStore>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(find))
         .routes(routes!(add))
         .routes(routes!(subtract))
-        .routes(routes!(batch_init))
         .with_state(store)
+        .merge(OpenApiRouter::new().routes(routes!(batch_init)).with_state(fixtures))
 }
 
 /// The id of a new item.
@@ -60,10 +61,11 @@ struct ItemBody {
 )]
 async fn create(
     State(store): Store,
+    Act(context): Act,
     Params((price,)): Params<(Amount,)>,
 ) -> Result<Json<ItemIdBody>, Problem> {
     let item_id = ItemId::new();
-    store.create_item(item_id.clone(), price).await?;
+    store.create_item(context, item_id.clone(), price).await?;
     Ok(Json(ItemIdBody { item_id }))
 }
 
@@ -81,7 +83,7 @@ async fn find(
     Params((item,)): Params<(ItemId,)>,
 ) -> Result<Json<ItemBody>, Problem> {
     let found = store.find_item(&item).await?;
-    let Item { stock, price } = found.ok_or(Refused::NoItem(item))?;
+    let Item { stock, price } = found.ok_or(CartRefusal::NoItem(item))?;
     Ok(Json(ItemBody { stock, price }))
 }
 
@@ -97,9 +99,10 @@ async fn find(
 )]
 async fn add(
     State(store): Store,
+    Act(context): Act,
     Params((item, n)): Params<(ItemId, Amount)>,
 ) -> Result<Response, Problem> {
-    done(store.add_stock(item, n).await, "The stock was added.")
+    done(store.add_stock(context, item, n).await, "The stock was added.")
 }
 
 /// Take off the stock
@@ -114,9 +117,10 @@ async fn add(
 )]
 async fn subtract(
     State(store): Store,
+    Act(context): Act,
     Params((item, n)): Params<(ItemId, Amount)>,
 ) -> Result<Response, Problem> {
-    done(store.subtract_stock(item, n).await, "The stock was subtracted.")
+    done(store.subtract_stock(context, item, n).await, "The stock was subtracted.")
 }
 
 /// Make items `0..n-1` anew
@@ -126,12 +130,13 @@ async fn subtract(
     responses((status = 200, body = MessageBody)),
 )]
 async fn batch_init(
-    State(store): Store,
+    State(store): State<Arc<dyn FixtureStore>>,
+    Act(context): Act,
     Params((n, stock, price)): Params<(Count, Amount, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
-    for numbers in batch::chunks(n.0) {
+    for numbers in fixtures::chunks(n.0) {
         let items = numbers.map(ItemId::numbered).collect();
-        store.put_items(items, Item { stock, price }).await?;
+        store.put_items(fixtures::context(&context), items, Item { stock, price }).await?;
     }
     Ok(Json(MessageBody { msg: "Batch init for stock successful" }))
 }

@@ -8,8 +8,8 @@ use self::report::{Format, Report};
 use super::options::Common;
 use crate::config::Config;
 use crate::config::database::Database;
-use crate::db::storage::{Compared, StorageError};
-use crate::db::{self, Schema, Stores};
+use crate::db::storage::{ReplicaReport, StorageError};
+use crate::db::{self, MigrationPolicy, Stores};
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
@@ -49,13 +49,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn look(database: &Database, args: &Args) -> anyhow::Result<Report> {
     let metrics = Arc::new(Metrics::new());
-    let stores = db::connect(database, Schema::Require, &metrics).await?;
+    let stores = db::connect(database, MigrationPolicy::Require, &metrics).await?;
     // Copies first: reading the cart at a quorum may mend what it finds.
     let replica = match args.replicas {
         true => Some(compared(database, &stores, args.repair).await?),
         false => None,
     };
-    let audit = stores.cart.audit().await?;
+    let audit = stores.audit.audit().await?;
     Ok(Report::new(database.url.to_string(), audit, replica))
 }
 
@@ -63,10 +63,10 @@ async fn compared(
     database: &Database,
     stores: &Stores,
     repair: bool,
-) -> Result<Option<Compared>, StorageError> {
-    match db::copies(database, stores, repair)? {
-        Some(copies) if repair => copies.repair().await.map(Some),
-        Some(copies) => copies.compare().await.map(Some),
+) -> Result<Option<ReplicaReport>, StorageError> {
+    match db::replica_check(database, stores, repair)? {
+        Some(check) if repair => check.repair().await.map(Some),
+        Some(check) => check.compare().await.map(Some),
         None => Ok(None),
     }
 }

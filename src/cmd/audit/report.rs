@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::db::storage::{Audit, Compared};
+use crate::db::storage::{Audit, ReplicaReport};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
@@ -23,11 +23,15 @@ pub(super) struct Report {
     audit: Audit,
     /// What `--replicas` found; null where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    replica: Option<Option<Compared>>,
+    replica: Option<Option<ReplicaReport>>,
 }
 
 impl Report {
-    pub(super) fn new(database: String, audit: Audit, replica: Option<Option<Compared>>) -> Self {
+    pub(super) fn new(
+        database: String,
+        audit: Audit,
+        replica: Option<Option<ReplicaReport>>,
+    ) -> Self {
         let mut report = Self { database, agrees: true, audit, replica };
         report.agrees = report.different() == 0;
         report
@@ -69,27 +73,27 @@ fn table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "  and so on; the first {} are listed", Audit::SHOWN)?;
     }
     match replica {
-        Some(Some(copy)) => copied(copy, out)?,
-        Some(None) => writeln!(out, "  an embedded database has no copies")?,
+        Some(Some(report)) => replicas(report, out)?,
+        Some(None) => writeln!(out, "  an embedded database has no replicas")?,
         None => {}
     }
     writeln!(out, "{}", if *agrees { "everything agrees" } else { "not everything agrees" })
 }
 
-fn copied(compared: &Compared, out: &mut impl Write) -> std::io::Result<()> {
-    let Compared { ranges, rows, unsettled, different, copies, mended } = compared;
-    let (what, differs) = match copies {
-        Some(1) => return writeln!(out, "  there is one copy only of everything"),
-        Some(copies) => (format!("up to {copies} copies"), "different:"),
+fn replicas(compared: &ReplicaReport, out: &mut impl Write) -> std::io::Result<()> {
+    let ReplicaReport { ranges, rows, unsettled, different, replicas, repaired } = compared;
+    let (what, differs) = match replicas {
+        Some(1) => return writeln!(out, "  there is a single replica of everything"),
+        Some(replicas) => (format!("up to {replicas} replicas"), "different:"),
         None => ("replica".to_owned(), "the replica differs in"),
     };
     writeln!(out, "  {what}: {rows} rows in {ranges} ranges, {} differ", different.len())?;
     if *unsettled > 0 {
         writeln!(out, "  {unsettled} ranges kept changing and were not judged")?;
     }
-    if let Some(mended) = mended {
-        writeln!(out, "  {} ranges were mended", mended.len())?;
-        listed("mended:", mended, out)?;
+    if let Some(repaired) = repaired {
+        writeln!(out, "  {} ranges were repaired", repaired.len())?;
+        listed("repaired:", repaired, out)?;
     }
     listed(differs, different, out)
 }
@@ -154,20 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn copies_that_differ_and_were_mended_are_listed() {
+    fn replicas_that_differ_and_were_repaired_are_listed() {
         let mut report = report(Audit::default());
-        let one = Compared { copies: Some(1), ..Compared::default() };
+        let one = ReplicaReport { replicas: Some(1), ..ReplicaReport::default() };
         report.replica = Some(Some(one));
-        assert!(shown(&report).contains("  there is one copy only of everything\n"));
-        let (different, mended) = (vec!["x".to_owned()], Some(vec!["y".to_owned(); 101]));
-        let (ranges, rows, unsettled, copies) = (5, 9, 1, Some(3));
-        let several = Compared { ranges, rows, unsettled, different, copies, mended };
+        assert!(shown(&report).contains("  there is a single replica of everything\n"));
+        let (different, repaired) = (vec!["x".to_owned()], Some(vec!["y".to_owned(); 101]));
+        let (ranges, rows, unsettled, replicas) = (5, 9, 1, Some(3));
+        let several = ReplicaReport { ranges, rows, unsettled, different, replicas, repaired };
         report.replica = Some(Some(several));
         assert_eq!(report.different(), 1);
         let text = shown(&report);
-        assert!(text.contains("  up to 3 copies: 9 rows in 5 ranges, 1 differ\n"), "{text}");
-        assert!(text.contains("  101 ranges were mended\n  mended: y\n"), "{text}");
-        assert!(text.contains("  mended: y\n  and so on; the first 100 are listed\n"), "{text}");
+        assert!(text.contains("  up to 3 replicas: 9 rows in 5 ranges, 1 differ\n"), "{text}");
+        assert!(text.contains("  101 ranges were repaired\n  repaired: y\n"), "{text}");
+        assert!(text.contains("  repaired: y\n  and so on; the first 100 are listed\n"), "{text}");
         assert!(text.contains("  different: x\n"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use storefront_seed::{Generator, Offer};
 use super::DEFAULT_SEED;
 use crate::cart::model::{Amount, Item, ItemId};
 use crate::db::Stores;
-use crate::db::storage::{CartStore, Contents, StorageError};
+use crate::db::storage::{ActContext, Contents, StorageError};
 
 const GAMES: i32 = 1_000;
 /// Calls to the store at once; the embedded backend commits them together.
@@ -19,22 +19,22 @@ const AT_ONCE: usize = 64;
 /// stock comes first: where the games are it is too, and whoever was stopped in between does both
 /// again.
 pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
-    if stores.bulk.contents().await? != Contents::Empty {
+    if stores.loads.contents().await? != Contents::Empty {
         return Ok(());
     }
     let generator = Generator::new(DEFAULT_SEED);
-    stock(stores.cart.as_ref(), generator).await.context("cannot stock the demo shop")?;
+    stock(stores, generator).await.context("cannot stock the demo shop")?;
     let games = (1..=GAMES).map(|id| generator.game(id).into()).collect();
-    if stores.bulk.stock(games).await.context("cannot store the demo games")? {
+    if stores.loads.install_demo(games).await.context("cannot store the demo games")? {
         tracing::info!(games = GAMES, "demo games are in the store");
     }
     Ok(())
 }
 
 /// Of each game the item of the same number. Items that are there stay as they are.
-async fn stock(cart: &dyn CartStore, generator: Generator) -> Result<(), StorageError> {
+async fn stock(stores: &Stores, generator: Generator) -> Result<(), StorageError> {
     let missing: Vec<i32> = stream::iter(1..=GAMES)
-        .map(async |id| Ok((id, cart.find_item(&item(id)).await?.is_none())))
+        .map(async |id| Ok((id, stores.stock.find_item(&item(id)).await?.is_none())))
         .buffered(AT_ONCE)
         .try_filter_map(async |(id, missing)| Ok(missing.then_some(id)))
         .try_collect()
@@ -46,7 +46,7 @@ async fn stock(cart: &dyn CartStore, generator: Generator) -> Result<(), Storage
     stream::iter(offers)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, async |(offer, items)| {
-            cart.put_items(items, amounts(offer)).await
+            stores.fixtures.put_items(ActContext::new(), items, amounts(offer)).await
         })
         .await
 }
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::config::database::{Database, Url};
-    use crate::db::{self, Schema};
+    use crate::db::{self, MigrationPolicy};
     use crate::telemetry::metrics::Metrics;
 
     async fn new_store() -> (TempDir, Stores) {
@@ -76,18 +76,18 @@ mod tests {
         let url = Url::Embedded(folder.path().join("games.db"));
         let database = Database { url, named: true };
         let metrics = Arc::new(Metrics::new());
-        (folder, db::connect(&database, Schema::Migrate, &metrics).await.unwrap())
+        (folder, db::connect(&database, MigrationPolicy::Migrate, &metrics).await.unwrap())
     }
 
     async fn found(stores: &Stores, game_id: i32) -> Option<Item> {
-        stores.cart.find_item(&item(game_id)).await.unwrap()
+        stores.stock.find_item(&item(game_id)).await.unwrap()
     }
 
     #[tokio::test]
     async fn every_demo_game_has_its_offer() {
         let (_folder, stores) = new_store().await;
         demo(&stores).await.unwrap();
-        assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+        assert_eq!(stores.loads.contents().await.unwrap(), Contents::Demo);
         let generator = Generator::new(DEFAULT_SEED);
         for id in 1..=GAMES {
             assert_eq!(found(&stores, id).await, Some(amounts(generator.offer(id))), "{id}");
@@ -99,9 +99,9 @@ mod tests {
     async fn a_shop_that_has_sold_is_still_one_of_demo_games() {
         let (_folder, stores) = new_store().await;
         demo(&stores).await.unwrap();
-        let cart = &stores.cart;
-        cart.subtract_stock(item(1), Amount::ONE).await.unwrap().unwrap();
-        assert_eq!(stores.bulk.contents().await.unwrap(), Contents::Demo);
+        let stock = &stores.stock;
+        stock.subtract_stock(ActContext::new(), item(1), Amount::ONE).await.unwrap().unwrap();
+        assert_eq!(stores.loads.contents().await.unwrap(), Contents::Demo);
         let sold = found(&stores, 1).await;
         demo(&stores).await.unwrap();
         assert_eq!(found(&stores, 1).await, sold, "a second start stocks nothing anew");
@@ -111,7 +111,7 @@ mod tests {
     async fn whoever_was_stopped_before_the_games_goes_on_and_keeps_what_is_there() {
         let (_folder, stores) = new_store().await;
         let own = Item { stock: Amount::ONE, price: Amount::MAX };
-        stores.cart.put_items(vec![item(7)], own).await.unwrap();
+        stores.fixtures.put_items(ActContext::new(), vec![item(7)], own).await.unwrap();
         demo(&stores).await.unwrap();
         assert_eq!(found(&stores, 7).await, Some(own));
         assert!(found(&stores, 8).await.is_some());

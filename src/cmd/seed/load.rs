@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::progress::Progress;
 use crate::cmd::signals::Signals;
-use crate::db::storage::{BulkStore, Chunk, Load, StorageError};
+use crate::db::storage::{Chunk, Load, LoadStore, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 /// Chunks that wait between the generator and the store.
@@ -25,14 +25,14 @@ pub(super) enum Outcome {
 
 /// Feeds one store.
 pub(super) struct Loader<'a> {
-    bulk: &'a dyn BulkStore,
+    loads: &'a dyn LoadStore,
     generator: Generator,
     repeat_batch: bool,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(bulk: &'a dyn BulkStore, generator: Generator, repeat_batch: bool) -> Self {
-        Self { bulk, generator, repeat_batch }
+    pub(super) fn new(loads: &'a dyn LoadStore, generator: Generator, repeat_batch: bool) -> Self {
+        Self { loads, generator, repeat_batch }
     }
 
     /// Loads what is pending, unless a signal comes. Ids that others had taken are made up for by
@@ -52,10 +52,10 @@ impl<'a> Loader<'a> {
             }
             match load.rows.checked_sub(load.written) {
                 None | Some(0) => break,
-                Some(missing) => load.pending.push(self.bulk.extend(&load, missing).await?),
+                Some(missing) => load.pending.push(self.loads.extend(&load, missing).await?),
             }
         }
-        self.bulk.finish(&load).await?;
+        self.loads.finish(&load).await?;
         Ok(Outcome::Complete(load))
     }
 
@@ -67,9 +67,9 @@ impl<'a> Loader<'a> {
         progress: &Progress,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<bool, StorageError> {
-        let shape = self.bulk.shape();
+        let params = self.loads.load_params();
         let open = load.clone();
-        let chunks = self.chunks(range, shape.chunk);
+        let chunks = self.chunks(range, params.chunk);
         let mut stopped = false;
         let mut written =
             stream::unfold(chunks, async |mut chunks| Some((chunks.recv().await?, chunks)))
@@ -77,8 +77,8 @@ impl<'a> Loader<'a> {
                     stop.await;
                     stopped = true;
                 })
-                .map(|chunk| Ok(self.bulk.write(&open, chunk)))
-                .try_buffer_unordered(shape.in_flight)
+                .map(|chunk| Ok(self.loads.write(&open, chunk)))
+                .try_buffer_unordered(params.in_flight)
                 .boxed_local();
         while let Some(rows) = written.try_next().await? {
             load.written += rows;

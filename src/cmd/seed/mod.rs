@@ -4,9 +4,9 @@
 //! loading itself is in [`load`], its progress in [`progress`], the demo shop in [`mod@demo`].
 
 mod demo;
+mod dry_run;
 mod load;
 mod progress;
-mod rehearsal;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,9 +21,9 @@ use super::exit::Interrupted;
 use super::options::Common;
 use super::signals::Signals;
 use crate::config::Config;
-use crate::db::storage::{Begin, BulkStore, Contents, Load, LoadMode, NewLoad};
-use crate::db::{self, Schema};
-use crate::http::operations::Readiness;
+use crate::db::storage::{Begin, Contents, Inspection, Load, LoadMode, LoadStore, NewLoad};
+use crate::db::{self, MigrationPolicy};
+use crate::server::operations::Readiness;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
@@ -68,20 +68,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::read(args.common.flags())?;
     logs::start(&config.logs);
     if args.dry_run {
-        rehearsal::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
+        dry_run::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
         return Ok(());
     }
     super::runtime()?.block_on(seed(args, &config))
 }
 
 async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
-    let stores = db::connect(&config.database, Schema::Migrate, &Arc::new(Metrics::new())).await?;
-    let bulk = stores.bulk.as_ref();
-    let load = args.open(bulk).await?;
+    let stores =
+        db::connect(&config.database, MigrationPolicy::Migrate, &Arc::new(Metrics::new())).await?;
+    let loads = stores.loads.as_ref();
+    let load = args.open(loads).await?;
     let signals = Signals::watch(Readiness::new())?;
     let (begun, before) = (Instant::now(), load.written);
     let progress = Progress::new(load.rows, load.written);
-    let loader = Loader::new(bulk, Generator::new(load.seed), args.repeat_batch);
+    let loader = Loader::new(loads, Generator::new(load.seed), args.repeat_batch);
     let outcome = tokio::select! {
         outcome = loader.run(load, &progress, signals.clone()) => outcome?,
         () = signals.clone().nth(2) => bail!(Interrupted(
@@ -92,7 +93,7 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     match outcome {
         Outcome::Complete(load) => {
             let seconds = begun.elapsed().as_secs_f64();
-            summary(bulk, load.written - before, seconds).await?;
+            summary(stores.inspection.as_ref(), load.written - before, seconds).await?;
         }
         Outcome::Stopped(load) => {
             bail!(Interrupted(format!(
@@ -103,7 +104,7 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     }
     if args.checksum {
         let digest = tokio::select! {
-            digest = bulk.digest() => digest?,
+            digest = stores.inspection.digest() => digest?,
             () = signals.nth(1) => {
                 bail!(Interrupted("stopped; every game is stored, the checksum is not made".to_owned()))
             }
@@ -113,11 +114,11 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn summary(bulk: &dyn BulkStore, rows: u64, seconds: f64) -> anyhow::Result<()> {
+async fn summary(store: &dyn Inspection, rows: u64, seconds: f64) -> anyhow::Result<()> {
     println!(
         "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
         rows as f64 / seconds,
-        bulk.bytes().await?
+        store.bytes().await?
     );
     Ok(())
 }
@@ -128,9 +129,9 @@ impl Args {
     }
 
     /// The load to work on: a new one, or the interrupted one.
-    async fn open(&self, bulk: &dyn BulkStore) -> anyhow::Result<Load> {
+    async fn open(&self, loads: &dyn LoadStore) -> anyhow::Result<Load> {
         if self.resume {
-            return self.interrupted(bulk).await;
+            return self.interrupted(loads).await;
         }
         let mode = match (self.append, self.reset) {
             (true, _) => LoadMode::Append,
@@ -138,7 +139,7 @@ impl Args {
             _ => LoadMode::Fresh,
         };
         let (seed, rows) = (self.seed.unwrap_or(DEFAULT_SEED), self.rows.unwrap_or(DEFAULT_ROWS));
-        match bulk.begin(NewLoad { seed, rows, mode }).await? {
+        match loads.begin(NewLoad { seed, rows, mode }).await? {
             Begin::Started(load) => Ok(load),
             Begin::NotEmpty => bail!(
                 "the store has games already: --append puts {rows} more beside them, --reset \
@@ -154,8 +155,8 @@ impl Args {
         }
     }
 
-    async fn interrupted(&self, bulk: &dyn BulkStore) -> anyhow::Result<Load> {
-        let Contents::Interrupted(load) = bulk.contents().await? else {
+    async fn interrupted(&self, loads: &dyn LoadStore) -> anyhow::Result<Load> {
+        let Contents::Interrupted(load) = loads.contents().await? else {
             bail!("there is no interrupted load to resume")
         };
         if self.rows.is_some_and(|rows| rows != load.rows) {

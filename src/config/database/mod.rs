@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use self::cassandra::Cassandra;
 use self::postgres::Postgres;
-use super::Reader;
+use super::SettingsLoader;
 
 const DEFAULT_FILE: &str = "./data/storefront.db";
 const KNOWN: &str = "embedded:PATH, postgres://USER:PASSWORD@HOST/DATABASE or \
@@ -47,25 +47,25 @@ impl fmt::Display for Url {
 
 impl Database {
     /// Reads the settings.
-    pub fn read(reader: &mut Reader) -> Self {
-        let url = reader.optional("database_url", &["DATABASE_URL"], |text| Ok(text.to_owned()));
+    pub fn read(loader: &mut SettingsLoader) -> Self {
+        let url = loader.optional("database_url", &["DATABASE_URL"], |text| Ok(text.to_owned()));
         // A URL is the whole answer, whatever an older `DB` in the environment says.
         let named = match url {
             Some(_) => {
-                reader.optional("backend", &[], |_| Ok(()));
-                reader.optional("database_url", &["DATABASE_URL"], parse_url)
+                loader.optional("backend", &[], |_| Ok(()));
+                loader.optional("database_url", &["DATABASE_URL"], parse_url)
             }
             None => {
-                let host = older_host(reader);
-                reader.optional("backend", &["DB"], |text| parse_backend(text, host.as_deref()))
+                let host = older_host(loader);
+                loader.optional("backend", &["DB"], |text| parse_backend(text, host.as_deref()))
             }
         };
         let is_named = named.is_some();
         let mut url = named.unwrap_or(Url::Embedded(DEFAULT_FILE.into()));
-        if let Some(replica) = reader.optional("replica_url", &[], postgres::parse) {
+        if let Some(replica) = loader.optional("replica_url", &[], postgres::parse) {
             match &mut url {
                 Url::Postgres(primary) => primary.replica = Some(Box::new(replica)),
-                _ => reader.mistake("--replica-url: only a PostgreSQL database has one".to_owned()),
+                _ => loader.mistake("--replica-url: only a PostgreSQL database has one".to_owned()),
             }
         }
         Self { url, named: is_named }
@@ -79,9 +79,9 @@ impl Database {
 }
 
 /// Where the earlier service found its database server.
-fn older_host(reader: &Reader) -> Option<String> {
-    let production = reader.variable("NODE_ENV").as_deref() == Some("production");
-    reader.variable(if production { "PROD_DB_HOST" } else { "DEV_DB_HOST" })
+fn older_host(loader: &SettingsLoader) -> Option<String> {
+    let production = loader.variable("NODE_ENV").as_deref() == Some("production");
+    loader.variable(if production { "PROD_DB_HOST" } else { "DEV_DB_HOST" })
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
@@ -152,15 +152,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{Mistakes, Sources};
+    use crate::config::{ConfigErrors, Sources};
 
-    fn read(environment: &[(&str, &str)]) -> Result<Database, Mistakes> {
+    fn read(environment: &[(&str, &str)]) -> Result<Database, ConfigErrors> {
         let environment =
             environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut reader =
-            Reader::of(Sources { environment, flags: BTreeMap::new(), file: BTreeMap::new() });
-        let database = Database::read(&mut reader);
-        reader.finish(database)
+        let mut loader = SettingsLoader::of(Sources {
+            environment,
+            flags: BTreeMap::new(),
+            file: BTreeMap::new(),
+        });
+        let database = Database::read(&mut loader);
+        loader.finish(database)
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) struct Cluster {
 
 /// What a statement is for, which decides how it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum StatementKind {
     /// Reads; may be sent twice, and speculatively.
     Read,
     /// Reads what the last conditional write decided, and every plain one that was acknowledged.
@@ -91,18 +91,19 @@ impl Cluster {
     pub(super) async fn prepare(
         &self,
         text: &str,
-        purpose: Purpose,
+        kind: StatementKind,
     ) -> Result<PreparedStatement, StorageError> {
         let prepared = self.session().prepare(self.text(text)).await;
         let mut statement = prepared.map_err(error::preparing)?;
-        match purpose {
-            Purpose::Read => statement.set_use_cached_result_metadata(true),
-            Purpose::SerialRead => statement.set_consistency(self.serial_read()),
-            Purpose::Scan | Purpose::Conditional | Purpose::Plain => {
+        match kind {
+            StatementKind::Read => statement.set_use_cached_result_metadata(true),
+            StatementKind::SerialRead => statement.set_consistency(self.serial_read()),
+            StatementKind::Scan | StatementKind::Conditional | StatementKind::Plain => {
                 statement.set_consistency(self.committed())
             }
         }
-        let reads = matches!(purpose, Purpose::Read | Purpose::SerialRead | Purpose::Scan);
+        let reads =
+            matches!(kind, StatementKind::Read | StatementKind::SerialRead | StatementKind::Scan);
         statement.set_is_idempotent(reads);
         Ok(statement)
     }
@@ -218,7 +219,7 @@ impl Cluster {
 }
 
 /// To that node and no other.
-pub(super) fn only(node: &Arc<Node>) -> Arc<dyn LoadBalancingPolicy> {
+pub(super) fn pin_to_node(node: &Arc<Node>) -> Arc<dyn LoadBalancingPolicy> {
     SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(node)), None)
 }
 

@@ -6,7 +6,7 @@ use scylla::errors::{
     MetadataError, NewSessionError, PagerExecutionError, PrepareError, RequestAttemptError,
 };
 
-use crate::db::storage::{Kind, StorageError};
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// CAS_WRITE_UNKNOWN of newer protocols.
 const OUTCOME_UNKNOWN: i32 = 0x1700;
@@ -16,52 +16,56 @@ const OUTCOME_UNKNOWN: i32 = 0x1700;
 pub(super) fn storage(error: ExecutionError, reads: bool) -> StorageError {
     let (kind, message) = match &error {
         ExecutionError::LastAttemptError(attempt) => attempted(attempt, reads),
-        ExecutionError::RequestTimeout(_) => (Kind::Timeout, "the cluster did not answer in time"),
+        ExecutionError::RequestTimeout(_) => {
+            (ErrorKind::Timeout, "the cluster did not answer in time")
+        }
         ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) => UNREACHABLE,
         _ => REFUSED,
     };
-    StorageError::caused(kind, message, error)
+    StorageError::with_source(kind, message, error)
 }
 
-const UNREACHABLE: (Kind, &str) = (Kind::Unavailable, "no node of the cluster can be reached");
-const BROKEN: (Kind, &str) = (Kind::Unavailable, "the connection to the cluster broke");
-const UNKNOWN: (Kind, &str) = (Kind::Timeout, "the cluster cannot tell whether it was done");
-const REFUSED: (Kind, &str) = (Kind::Internal, "the cluster refused a statement");
+const UNREACHABLE: (ErrorKind, &str) =
+    (ErrorKind::Unavailable, "no node of the cluster can be reached");
+const BROKEN: (ErrorKind, &str) = (ErrorKind::Unavailable, "the connection to the cluster broke");
+const UNKNOWN: (ErrorKind, &str) =
+    (ErrorKind::Timeout, "the cluster cannot tell whether it was done");
+const REFUSED: (ErrorKind, &str) = (ErrorKind::Internal, "the cluster refused a statement");
 
-fn attempted(error: &RequestAttemptError, reads: bool) -> (Kind, &'static str) {
+fn attempted(error: &RequestAttemptError, reads: bool) -> (ErrorKind, &'static str) {
     match error {
         RequestAttemptError::DbError(error, _) => answered(error, reads),
         RequestAttemptError::BrokenConnectionError(_) if reads => BROKEN,
         RequestAttemptError::BrokenConnectionError(_) => UNKNOWN,
         RequestAttemptError::UnableToAllocStreamId => {
-            (Kind::Unavailable, "too many statements are under way")
+            (ErrorKind::Unavailable, "too many statements are under way")
         }
         _ => REFUSED,
     }
 }
 
-fn answered(error: &DbError, reads: bool) -> (Kind, &'static str) {
+fn answered(error: &DbError, reads: bool) -> (ErrorKind, &'static str) {
     match error {
-        DbError::Unavailable { .. } => (Kind::Unavailable, "too few copies can be reached"),
+        DbError::Unavailable { .. } => (ErrorKind::Unavailable, "too few copies can be reached"),
         DbError::Overloaded | DbError::RateLimitReached { .. } => {
-            (Kind::Unavailable, "the cluster is overloaded")
+            (ErrorKind::Unavailable, "the cluster is overloaded")
         }
-        DbError::IsBootstrapping => (Kind::Unavailable, "the cluster is starting"),
+        DbError::IsBootstrapping => (ErrorKind::Unavailable, "the cluster is starting"),
         DbError::TruncateError => {
-            (Kind::Unavailable, "the tables can be emptied only while all nodes are up")
+            (ErrorKind::Unavailable, "the tables can be emptied only while all nodes are up")
         }
-        DbError::ReadTimeout { .. } => (Kind::Timeout, "too few copies answered in time"),
-        DbError::ReadFailure { .. } => (Kind::Unavailable, "reading failed on a node"),
-        DbError::ServerError if reads => (Kind::Unavailable, "a node failed"),
+        DbError::ReadTimeout { .. } => (ErrorKind::Timeout, "too few copies answered in time"),
+        DbError::ReadFailure { .. } => (ErrorKind::Unavailable, "reading failed on a node"),
+        DbError::ServerError if reads => (ErrorKind::Unavailable, "a node failed"),
         DbError::WriteTimeout { .. }
         | DbError::WriteFailure { .. }
         | DbError::ServerError
         | DbError::Other(OUTCOME_UNKNOWN) => UNKNOWN,
         DbError::Unauthorized | DbError::AuthenticationError => {
-            (Kind::Invalid, "the cluster does not allow this to the user of --database-url")
+            (ErrorKind::Invalid, "the cluster does not allow this to the user of --database-url")
         }
         DbError::Invalid | DbError::ConfigError => {
-            (Kind::Invalid, "the keyspace is not as this program made it")
+            (ErrorKind::Invalid, "the keyspace is not as this program made it")
         }
         _ => REFUSED,
     }
@@ -84,14 +88,14 @@ pub(super) fn preparing(error: PrepareError) -> StorageError {
         PrepareError::AllAttemptsFailed { first_attempt } => attempted(first_attempt, true),
         _ => REFUSED,
     };
-    StorageError::caused(kind, message, error)
+    StorageError::with_source(kind, message, error)
 }
 
 /// The error of a read of many pages, at its first.
 pub(super) fn first_page(error: PagerExecutionError) -> StorageError {
     match error {
         PagerExecutionError::NextPageError(error) => page(error),
-        other => StorageError::caused(REFUSED.0, REFUSED.1, other),
+        other => StorageError::with_source(REFUSED.0, REFUSED.1, other),
     }
 }
 
@@ -112,44 +116,46 @@ fn page(error: NextPageError) -> StorageError {
 
 /// An answer that is not of the shape that was asked for: only a defect explains it.
 pub(super) fn shape(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
-    StorageError::caused(Kind::Internal, "the cluster answered in another shape", error)
+    StorageError::with_source(ErrorKind::Internal, "the cluster answered in another shape", error)
 }
 
 /// The error of connecting, for the operator.
 pub(super) fn connecting(hosts: &[String], error: &NewSessionError) -> StorageError {
     let (kind, reason) = match error {
-        NewSessionError::FailedToResolveAnyHostname(_) => {
-            (Kind::Invalid, "no host of that name is known; correct the hosts of --database-url")
-        }
+        NewSessionError::FailedToResolveAnyHostname(_) => (
+            ErrorKind::Invalid,
+            "no host of that name is known; correct the hosts of --database-url",
+        ),
         NewSessionError::MetadataError(MetadataError::ConnectionPoolError(
             ConnectionPoolError::Broken { last_connection_error },
         )) => not_connected(last_connection_error),
         other => {
             let text = format!("cannot use Cassandra at {}", hosts.join(", "));
-            return StorageError::caused(Kind::Unavailable, text, other.clone());
+            return StorageError::with_source(ErrorKind::Unavailable, text, other.clone());
         }
     };
     // The driver's own words say less and take up three lines.
     StorageError::new(kind, format!("cannot use Cassandra at {}: {reason}", hosts.join(", ")))
 }
 
-fn not_connected(error: &ConnectionError) -> (Kind, &'static str) {
+fn not_connected(error: &ConnectionError) -> (ErrorKind, &'static str) {
     match error {
         ConnectionError::ConnectTimeout => {
-            (Kind::Unavailable, "it does not answer; is that the right host?")
+            (ErrorKind::Unavailable, "it does not answer; is that the right host?")
         }
         ConnectionError::ConnectionSetupRequestError(refused) => match refused.get_error() {
-            ConnectionSetupRequestErrorKind::MissingAuthentication => {
-                (Kind::Invalid, "it asks for a user; write cassandra://USER:PASSWORD@HOST/KEYSPACE")
-            }
+            ConnectionSetupRequestErrorKind::MissingAuthentication => (
+                ErrorKind::Invalid,
+                "it asks for a user; write cassandra://USER:PASSWORD@HOST/KEYSPACE",
+            ),
             ConnectionSetupRequestErrorKind::DbError(DbError::AuthenticationError, _) => (
-                Kind::Invalid,
+                ErrorKind::Invalid,
                 "it does not know this user or password; correct them in --database-url",
             ),
-            _ => (Kind::Unavailable, "it broke off; is that port Cassandra's (usually 9042)?"),
+            _ => (ErrorKind::Unavailable, "it broke off; is that port Cassandra's (usually 9042)?"),
         },
         _ => (
-            Kind::Unavailable,
+            ErrorKind::Unavailable,
             "nothing listens there; start it, or correct the hosts and port of --database-url",
         ),
     }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::claims::{Claims, Kept};
-use super::store::{IDS, Store};
-use crate::db::storage::{Kind, StorageError};
+use super::id_claims::{ClaimTtl, Claims};
+use super::metadata::{IDS, Metadata};
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// Creates that may wait; more wait to be let in.
 const QUEUE: usize = 4_096;
@@ -26,7 +26,7 @@ pub(super) struct Ids {
 
 impl Ids {
     /// Starts the task; it ends when this value is dropped.
-    pub(super) fn start(store: Arc<Store>, claims: Arc<Claims>) -> Self {
+    pub(super) fn start(store: Arc<Metadata>, claims: Arc<Claims>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(assign(store, claims, waiting));
         Self { queue }
@@ -41,23 +41,23 @@ impl Ids {
 }
 
 fn stopped() -> StorageError {
-    StorageError::new(Kind::Internal, "the task that assigns ids has stopped")
+    StorageError::new(ErrorKind::Internal, "the task that assigns ids has stopped")
 }
 
-async fn assign(store: Arc<Store>, claims: Arc<Claims>, mut queue: mpsc::Receiver<Waiting>) {
+async fn assign(store: Arc<Metadata>, claims: Arc<Claims>, mut queue: mpsc::Receiver<Waiting>) {
     let mut group = Vec::new();
     while queue.recv_many(&mut group, BLOCK).await > 0 {
         hand_out(take(&store, &claims, group.len() as i64).await, group.drain(..));
     }
 }
 
-async fn take(store: &Store, claims: &Claims, count: i64) -> Result<Range<i64>, StorageError> {
+async fn take(store: &Metadata, claims: &Claims, count: i64) -> Result<Range<i64>, StorageError> {
     let ids = match store.take(count).await {
         // Perhaps they were taken, and are lost; the counter tells which are next.
-        Err(error) if error.kind() == Kind::Timeout => store.take(count).await?,
+        Err(error) if error.kind() == ErrorKind::Timeout => store.take(count).await?,
         ids => ids?,
     };
-    claims.note(ids.clone(), Kept::AnHour).await?;
+    claims.note(ids.clone(), ClaimTtl::AnHour).await?;
     Ok(ids)
 }
 
@@ -72,7 +72,11 @@ fn hand_out(ids: Result<Range<i64>, StorageError>, group: impl Iterator<Item = W
         }
         Err(error) => {
             // No game has been created yet: that much is known.
-            let kind = if error.kind() == Kind::Timeout { Kind::Unavailable } else { error.kind() };
+            let kind = if error.kind() == ErrorKind::Timeout {
+                ErrorKind::Unavailable
+            } else {
+                error.kind()
+            };
             for waiting in group {
                 drop(waiting.send(Err(StorageError::new(kind, error.to_string()))));
             }
@@ -83,7 +87,7 @@ fn hand_out(ids: Result<Range<i64>, StorageError>, group: impl Iterator<Item = W
 /// The first free id behind the run of taken ids that `from` is in, found in as many steps as the
 /// run's length has binary digits: millions of games may have been created under ids of their own.
 /// Free ids on the way may be passed over.
-pub(super) async fn behind_run<F>(
+pub(super) async fn next_free_id<F>(
     from: i32,
     is_taken: impl Fn(i32) -> F,
 ) -> Result<i64, StorageError>
@@ -116,7 +120,7 @@ mod tests {
 
     async fn behind(taken: Range<i64>) -> i64 {
         let from = i32::try_from(taken.start).unwrap();
-        behind_run(from, |id| ready(Ok(taken.contains(&i64::from(id))))).await.unwrap()
+        next_free_id(from, |id| ready(Ok(taken.contains(&i64::from(id))))).await.unwrap()
     }
 
     #[tokio::test]

@@ -10,11 +10,11 @@ use std::time::Duration;
 use scylla::response::query_result::QueryResult;
 use scylla::statement::Statement;
 
-use super::connection::{Cluster, only};
+use super::connection::{Cluster, pin_to_node};
 use super::error::{shape, storage};
 use crate::config::database::cassandra::Cassandra;
-use crate::db::Schema;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::MigrationPolicy;
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
 const STEPS: [&str; 2] = [
@@ -32,16 +32,16 @@ const ATTEMPTS: usize = 30;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Migrates or checks, as asked.
-pub(super) async fn run(cluster: &Cluster, schema: Schema) -> Result<(), StorageError> {
+pub(super) async fn run(cluster: &Cluster, policy: MigrationPolicy) -> Result<(), StorageError> {
     let settings = cluster.settings();
     if !has_keyspace(cluster).await? {
-        if schema == Schema::Require {
+        if policy == MigrationPolicy::Require {
             return Err(missing(settings));
         }
         change(cluster, &create_keyspace(settings.replication)).await?;
     }
     let found = supported_version(cluster).await?;
-    if found < STEPS.len() && schema == Schema::Require {
+    if found < STEPS.len() && policy == MigrationPolicy::Require {
         return Err(refusal(settings, found, "older than this program: run `storefront migrate`"));
     }
     if found < STEPS.len() { apply(cluster, found).await } else { Ok(()) }
@@ -85,7 +85,7 @@ fn create_keyspace(replication: u8) -> String {
 
 /// Runs a statement on the node that all servers choose.
 async fn change(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
-    patiently(|| change_once(cluster, text)).await
+    retry_transient(|| change_once(cluster, text)).await
 }
 
 async fn change_once(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
@@ -95,7 +95,7 @@ async fn change_once(cluster: &Cluster, text: &str) -> Result<(), StorageError> 
     let state = session.get_cluster_state();
     let connected = state.get_nodes_info().iter().filter(|node| node.is_connected());
     if let Some(node) = connected.min_by_key(|node| node.host_id) {
-        statement.set_load_balancing_policy(Some(only(node)));
+        statement.set_load_balancing_policy(Some(pin_to_node(node)));
     }
     session.query_unpaged(statement, ()).await.map(drop).map_err(|e| storage(e, false))
 }
@@ -120,12 +120,12 @@ async fn supported_version(cluster: &Cluster) -> Result<usize, StorageError> {
 /// The row of the version.
 async fn version(cluster: &Cluster) -> Result<usize, StorageError> {
     let text = "SELECT version FROM $.schema_versions WHERE name = 'schema'";
-    version_of(patiently(|| query(cluster, text, ())).await?)
+    version_of(retry_transient(|| query(cluster, text, ())).await?)
 }
 
 /// Repeats what may fail for a moment: a table that another server is just creating is listed
 /// before it can be used, and the node has several errors for that.
-async fn patiently<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
+async fn retry_transient<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
 where
     F: Future<Output = Result<T, StorageError>>,
 {
@@ -182,7 +182,7 @@ fn missing(settings: &Cassandra) -> StorageError {
         settings.keyspace,
         settings.hosts.join(", ")
     );
-    StorageError::new(Kind::Invalid, text)
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 fn foreign(settings: &Cassandra) -> StorageError {
@@ -190,7 +190,7 @@ fn foreign(settings: &Cassandra) -> StorageError {
         "the keyspace {} is another program's; name another by --database-url",
         settings.keyspace
     );
-    StorageError::new(Kind::Invalid, text)
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 fn refusal(settings: &Cassandra, found: usize, why: &str) -> StorageError {
@@ -198,7 +198,7 @@ fn refusal(settings: &Cassandra, found: usize, why: &str) -> StorageError {
         "the schema of {settings} is version {found} (this program's is {}), {why}",
         STEPS.len()
     );
-    StorageError::new(Kind::Invalid, text)
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 #[cfg(test)]

@@ -1,74 +1,88 @@
 //! The Cassandra backend, for stores that outgrow one machine: Cassandra 5 or ScyllaDB.
 //!
 //! In this room: the session ([`connection`]), migrations, and the storage traits over them
-//! ([`overview`], [`cart`], [`bulk`]). What must change together is one row, [`store`]; ids are assigned by
-//! [`ids`] and noted in [`claims`] before a game is created under them; [`node_schema`] carries the
+//! ([`overview`], [`cart`], [`bulk`]). What must change together is one row, [`metadata`]; ids are assigned by
+//! [`ids`] and noted in [`id_claims`] before a game is created under them; [`legacy_import`] carries the
 //! earlier service's games over. Any number of servers may share a keyspace; nothing that another
 //! may change is cached here.
 //!
 //! Clients write by LWT only. Bulk loads write plainly, with the load's number as timestamp, which
 //! is older than any client's: whatever a client wrote, or removed, stays.
 
+mod adaptive_limiter;
 mod bulk;
 mod cart;
-mod claims;
 mod connection;
-mod copies;
 mod error;
-mod game;
+mod id_claims;
 mod ids;
+mod legacy_import;
 mod lwt;
+mod metadata;
 mod migrate;
-mod node_schema;
 mod overview;
-mod patience;
-mod ring;
-mod store;
-mod window;
+mod replica_check;
+mod retry;
+mod row;
+mod token_ranges;
 
 use std::sync::Arc;
 
 use self::bulk::CassandraBulk;
 use self::cart::CassandraCart;
-use self::claims::Claims;
 use self::connection::Cluster;
-use self::copies::CassandraCopies;
-pub use self::node_schema::{Carried, carry_over};
+use self::id_claims::Claims;
+pub use self::legacy_import::{ImportReport, import_legacy};
+use self::metadata::Metadata;
 use self::overview::CassandraOverviews;
-use self::store::Store;
-use super::storage::{Kind, StorageError};
-use super::{Schema, Stores};
+use self::replica_check::CassandraReplicaCheck;
+use super::storage::{ActContext, ErrorKind, StorageError};
+use super::{MigrationPolicy, Stores};
 use crate::config::database::cassandra::Cassandra;
 use crate::telemetry::metrics::Metrics;
 
-/// Connects to the cluster; under [`Schema::Migrate`] creates the keyspace and its tables.
+/// Connects to the cluster; under [`MigrationPolicy::Migrate`] creates the keyspace and its tables.
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
 pub async fn open(
     settings: &Cassandra,
-    schema: Schema,
+    policy: MigrationPolicy,
     metrics: &Metrics,
 ) -> Result<Stores, StorageError> {
     let cluster = Cluster::connect(settings).await?;
-    migrate::run(&cluster, schema).await?;
-    let store = Store::open(&cluster).await?;
+    migrate::run(&cluster, policy).await?;
+    let metadata = Metadata::open(&cluster).await?;
     let claims = Claims::open(&cluster).await?;
+    let cart = Arc::new(CassandraCart::open(&cluster, metrics).await?);
+    let overviews = CassandraOverviews::open(&cluster, &metadata, &claims).await?;
+    let loads = Arc::new(CassandraBulk::open(&cluster, metadata, claims).await?);
     Ok(Stores {
         backend: "cassandra",
-        overviews: Arc::new(CassandraOverviews::open(&cluster, &store, &claims).await?),
-        cart: Arc::new(CassandraCart::open(&cluster, metrics).await?),
-        bulk: Arc::new(CassandraBulk::open(&cluster, store, claims).await?),
-        replica: None,
-        copies: Some(Arc::new(CassandraCopies::new(&cluster))),
+        overviews: Arc::new(overviews),
+        orders: cart.clone(),
+        stock: cart.clone(),
+        payments: cart.clone(),
+        fixtures: cart.clone(),
+        audit: cart,
+        loads: loads.clone(),
+        inspection: loads,
+        replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),
     })
 }
 
-/// Runs an act to its end even if nobody waits for it.
+/// Runs a write to its end even if its caller is gone. The context, and with it the permit, lives
+/// as long as the write does.
 async fn act<T: Send + 'static>(
+    context: ActContext,
     work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
 ) -> Result<T, StorageError> {
-    tokio::spawn(work)
-        .await
-        .map_err(|e| StorageError::caused(Kind::Internal, "a database task panicked", e))?
+    let task = async move {
+        let outcome = work.await;
+        drop(context);
+        outcome
+    };
+    tokio::spawn(task).await.map_err(|e| {
+        StorageError::with_source(ErrorKind::Internal, "a database task panicked", e)
+    })?
 }

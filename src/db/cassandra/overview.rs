@@ -10,13 +10,16 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 
 use super::act;
-use super::claims::{Claims, Kept};
-use super::connection::{Cluster, Purpose};
-use super::game::{self, columns};
-use super::ids::{Ids, behind_run};
+use super::connection::{Cluster, StatementKind};
+use super::id_claims::{ClaimTtl, Claims};
+use super::ids::{Ids, next_free_id};
 use super::lwt::applied;
-use super::store::Store;
-use crate::db::storage::{Create, Cursor, Kind, OverviewStore, Page, Remove, StorageError, Update};
+use super::metadata::Metadata;
+use super::row::{self, columns};
+use crate::db::storage::{
+    ActContext, Create, Cursor, ErrorKind, OverviewStore, Page, ReadToken, Remove, StorageError,
+    Update,
+};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
@@ -47,7 +50,7 @@ pub(super) struct CassandraOverviews {
 /// What a task needs to run an act.
 struct Games {
     cluster: Arc<Cluster>,
-    store: Arc<Store>,
+    store: Arc<Metadata>,
     claims: Arc<Claims>,
     ids: Ids,
     find: PreparedStatement,
@@ -63,7 +66,7 @@ struct Games {
 impl CassandraOverviews {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        store: &Arc<Store>,
+        store: &Arc<Metadata>,
         claims: &Arc<Claims>,
     ) -> Result<Self, StorageError> {
         let games = Games {
@@ -71,14 +74,14 @@ impl CassandraOverviews {
             store: Arc::clone(store),
             claims: Arc::clone(claims),
             ids: Ids::start(Arc::clone(store), Arc::clone(claims)),
-            find: cluster.prepare(FIND, Purpose::Read).await?,
-            find_decided: cluster.prepare(FIND, Purpose::SerialRead).await?,
-            first: cluster.prepare(FIRST, Purpose::Read).await?,
-            after: cluster.prepare(AFTER, Purpose::Read).await?,
-            exists: cluster.prepare(EXISTS, Purpose::Read).await?,
-            insert: cluster.prepare(INSERT, Purpose::Conditional).await?,
-            update: cluster.prepare(UPDATE, Purpose::Conditional).await?,
-            remove: cluster.prepare(REMOVE, Purpose::Conditional).await?,
+            find: cluster.prepare(FIND, StatementKind::Read).await?,
+            find_decided: cluster.prepare(FIND, StatementKind::SerialRead).await?,
+            first: cluster.prepare(FIRST, StatementKind::Read).await?,
+            after: cluster.prepare(AFTER, StatementKind::Read).await?,
+            exists: cluster.prepare(EXISTS, StatementKind::Read).await?,
+            insert: cluster.prepare(INSERT, StatementKind::Conditional).await?,
+            update: cluster.prepare(UPDATE, StatementKind::Conditional).await?,
+            remove: cluster.prepare(REMOVE, StatementKind::Conditional).await?,
         };
         Ok(Self { games: Arc::new(games) })
     }
@@ -86,11 +89,20 @@ impl CassandraOverviews {
 
 #[async_trait]
 impl OverviewStore for CassandraOverviews {
-    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
-        game::one(self.games.cluster.execute(&self.games.find, (id.0,)).await?)
+    async fn find(
+        &self,
+        id: GameId,
+        _seen: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError> {
+        row::one(self.games.cluster.execute(&self.games.find, (id.0,)).await?)
     }
 
-    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        _seen: Option<ReadToken>,
+    ) -> Result<Page, StorageError> {
         let mut games = self.games.run_of(after, limit.saturating_add(1)).await?;
         let more = games.len() > limit as usize;
         games.truncate(limit as usize);
@@ -98,21 +110,29 @@ impl OverviewStore for CassandraOverviews {
         Ok(Page { games, next: last.filter(|_| more) })
     }
 
-    async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
+    async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
         let games = Arc::clone(&self.games);
-        act(async move { games.create(game).await }).await
+        act(context, async move { games.create(game).await }).await
     }
 
-    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError> {
+    async fn update(
+        &self,
+        context: ActContext,
+        id: GameId,
+        changes: Changes,
+    ) -> Result<Update, StorageError> {
         let games = Arc::clone(&self.games);
-        let found = act(async move { games.update(id, changes).await }).await?;
+        let found = act(context, async move { games.update(id, changes).await }).await?;
         Ok(if found { Update::Updated } else { Update::Missing })
     }
 
-    async fn remove(&self, id: GameId) -> Result<Remove, StorageError> {
+    async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
         let games = Arc::clone(&self.games);
         let removed =
-            act(async move { applied(games.cluster.execute(&games.remove, (id.0,)).await?) });
+            act(
+                context,
+                async move { applied(games.cluster.execute(&games.remove, (id.0,)).await?) },
+            );
         Ok(if removed.await? { Remove::Removed } else { Remove::Missing })
     }
 
@@ -132,7 +152,7 @@ impl Games {
             Some(Cursor(id)) => self.cluster.execute(&self.after, (id.0, limit)).await?,
             None => self.cluster.execute(&self.first, (limit,)).await?,
         };
-        game::all(result)
+        row::all(result)
     }
 
     async fn exists(&self, id: i32) -> Result<bool, StorageError> {
@@ -145,7 +165,7 @@ impl Games {
         let mut game = under(wanted.unwrap_or(GameId(0)), new);
         let Some(id) = wanted else { return self.create_under_next(&mut game).await };
         let ids = i64::from(id.0)..i64::from(id.0) + 1;
-        self.claims.note(ids, Kept::Forever).await.map_err(not_done)?;
+        self.claims.note(ids, ClaimTtl::Forever).await.map_err(not_done)?;
         Ok(if self.insert(&game).await? { Create::Created(id) } else { Create::Taken })
     }
 
@@ -157,8 +177,8 @@ impl Games {
                 return Ok(Create::Created(game.game_id));
             }
             if tried % STEPS_BEFORE_LEAP == 0 {
-                let free = behind_run(id, |id| self.exists(id)).await?;
-                self.store.pass_over(free).await?;
+                let free = next_free_id(id, |id| self.exists(id)).await?;
+                self.store.advance_counter(free).await?;
             }
         }
         Ok(Create::Exhausted)
@@ -168,11 +188,11 @@ impl Games {
     /// is possible: what a serial read does not see has not happened and will not.
     async fn insert(&self, game: &Overview) -> Result<bool, StorageError> {
         for _ in 1..ATTEMPTS {
-            match self.cluster.execute(&self.insert, game::values(game)).await {
-                Err(error) if error.kind() == Kind::Timeout => {
+            match self.cluster.execute(&self.insert, row::values(game)).await {
+                Err(error) if error.kind() == ErrorKind::Timeout => {
                     let id = (game.game_id.0,);
                     let found = self.cluster.execute(&self.find_decided, id).await?;
-                    match game::one(found)? {
+                    match row::one(found)? {
                         None => {}
                         // Ours, or the same game by somebody else.
                         Some(found) if found == *game => return Err(error),
@@ -182,7 +202,7 @@ impl Games {
                 result => return applied(result?),
             }
         }
-        applied(self.cluster.execute(&self.insert, game::values(game)).await?)
+        applied(self.cluster.execute(&self.insert, row::values(game)).await?)
     }
 
     async fn update(&self, id: GameId, changes: Changes) -> Result<bool, StorageError> {
@@ -211,6 +231,7 @@ fn under(game_id: GameId, new: NewOverview) -> Overview {
 
 /// The failure of what comes before an act, which has therefore not happened.
 fn not_done(error: StorageError) -> StorageError {
-    let kind = if error.kind() == Kind::Timeout { Kind::Unavailable } else { error.kind() };
-    StorageError::caused(kind, "the id could not be noted", error)
+    let kind =
+        if error.kind() == ErrorKind::Timeout { ErrorKind::Unavailable } else { error.kind() };
+    StorageError::with_source(kind, "the id could not be noted", error)
 }

@@ -8,15 +8,15 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM cart_users), (SELECT count(*)
                       (SELECT count(*) FROM cart_orders), \
                       (SELECT count(*) FROM cart_orders WHERE paid = 1)";
 /// Each user with what follows from the paid orders of its present epoch.
-const USERS: &str = "SELECT u.user_id, u.credit, u.funded - u.paid - u.charged - u.erased, u.charged, \
-            coalesce(o.cost, 0), u.erased \
+const USERS: &str = "SELECT u.user_id, u.credit, u.funded - u.paid - u.charged - u.written_off, u.charged, \
+            coalesce(o.cost, 0), u.written_off \
      FROM cart_users u LEFT JOIN ( \
          SELECT o.user_id, o.user_epoch, sum(l.cost) AS cost \
          FROM cart_orders o JOIN cart_lines l USING (order_id) \
          WHERE o.paid = 1 GROUP BY o.user_id, o.user_epoch \
      ) o ON o.user_id = u.user_id AND o.user_epoch = u.epoch";
-const ITEMS: &str = "SELECT i.item_id, i.stock, i.added - i.subtracted - i.sold - i.erased, i.sold, \
-            coalesce(l.quantity, 0), i.erased \
+const ITEMS: &str = "SELECT i.item_id, i.stock, i.added - i.subtracted - i.sold - i.written_off, i.sold, \
+            coalesce(l.quantity, 0), i.written_off \
      FROM cart_items i LEFT JOIN ( \
          SELECT l.item_id, l.item_epoch, sum(l.quantity) AS quantity \
          FROM cart_orders o JOIN cart_lines l USING (order_id) \

@@ -10,16 +10,16 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use super::error::storage;
 use super::overview::{ALL, INSERT, json, overview};
 use super::{blocking, connection};
-use crate::db::Schema;
+use crate::db::MigrationPolicy;
 use crate::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, Kind, Load, LoadMode, LoadShape, NewLoad,
-    StorageError,
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
+    LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
 /// Large enough that a commit's cost does not show, small enough that a server which shares the
 /// file waits a fraction of a second for its turn.
-const SHAPE: LoadShape = LoadShape { chunk: 20_000, in_flight: 1 };
+const LOAD_PARAMS: LoadParams = LoadParams { chunk: 20_000, in_flight: 1 };
 const IDS: i64 = i32::MAX as i64 + 1;
 
 pub(super) struct EmbeddedBulk {
@@ -59,7 +59,7 @@ impl EmbeddedBulk {
         blocking(move || {
             let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
-                let opened = connection::open(&path, Schema::Require)?;
+                let opened = connection::open(&path, MigrationPolicy::Require)?;
                 *slot = Some(connection::tuned_for_bulk(opened)?);
             }
             let connection = slot.as_mut().ok_or_else(gone)?;
@@ -92,13 +92,13 @@ impl Sync {
 }
 
 fn gone() -> StorageError {
-    StorageError::new(Kind::Internal, "the loading connection is gone")
+    StorageError::new(ErrorKind::Internal, "the loading connection is gone")
 }
 
 #[async_trait]
-impl BulkStore for EmbeddedBulk {
-    fn shape(&self) -> LoadShape {
-        SHAPE
+impl LoadStore for EmbeddedBulk {
+    fn load_params(&self) -> LoadParams {
+        LOAD_PARAMS
     }
 
     async fn contents(&self) -> Result<Contents, StorageError> {
@@ -117,7 +117,7 @@ impl BulkStore for EmbeddedBulk {
     async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
         let id = load.id;
         let range = self.transaction(move |t| extend(t, id, rows)).await?;
-        range.ok_or_else(|| StorageError::new(Kind::Invalid, "there are no further ids"))
+        range.ok_or_else(|| StorageError::new(ErrorKind::Invalid, "there are no further ids"))
     }
 
     async fn finish(&self, load: &Load) -> Result<(), StorageError> {
@@ -128,10 +128,13 @@ impl BulkStore for EmbeddedBulk {
         .await
     }
 
-    async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
-        self.transaction(move |t| stock(t, &games)).await
+    async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
+        self.transaction(move |t| install_demo(t, &games)).await
     }
+}
 
+#[async_trait]
+impl Inspection for EmbeddedBulk {
     async fn digest(&self) -> Result<Digest, StorageError> {
         self.read(|c| digest(c, ALL)).await
     }
@@ -193,7 +196,7 @@ fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
     Ok(Begin::Started(Load { id: t.last_insert_rowid(), seed, rows, written: 0, pending }))
 }
 
-fn stock(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<bool> {
+fn install_demo(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<bool> {
     // Of an emptied store the first ids have been used.
     let next: i64 =
         t.query_row("SELECT next FROM counters WHERE name = 'game_id'", (), |row| row.get(0))?;

@@ -10,15 +10,18 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::audit::audit;
-use super::beds;
 use super::checkout::{cancel, checkout};
+use super::fixtures;
 use super::reader::Readers;
 use super::writer::Writer;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartStore, Done, Refused, StorageError};
+use crate::db::storage::{
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, FixtureStore, OrderStore, PaymentStore,
+    StockStore, StorageError,
+};
 
 /// The outcome of an act's statements: outside what SQLite says, inside what the cart says.
-pub(super) type Acted<T = ()> = rusqlite::Result<Result<T, Refused>>;
+pub(super) type ActResult<T = ()> = rusqlite::Result<Result<T, CartRefusal>>;
 
 const ORDER: &str = "SELECT user_id, paid FROM cart_orders WHERE order_id = ?1";
 const LINES: &str =
@@ -62,9 +65,16 @@ impl EmbeddedCart {
 }
 
 #[async_trait]
-impl CartStore for EmbeddedCart {
-    async fn create_order(&self, order: OrderId, user: UserId) -> Result<(), StorageError> {
-        self.writer.submit(move |c| execute(c, CREATE_ORDER, [order.as_str(), user.as_str()])).await
+impl OrderStore for EmbeddedCart {
+    async fn create_order(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        user: UserId,
+    ) -> Result<(), StorageError> {
+        self.writer
+            .submit(context, move |c| execute(c, CREATE_ORDER, [order.as_str(), user.as_str()]))
+            .await
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
@@ -76,72 +86,119 @@ impl CartStore for EmbeddedCart {
         })
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
-        self.writer.submit(move |c| add_item(c, &order, &item, quantity)).await
+    async fn add_item(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.writer.submit(context, move |c| add_item(c, &order, &item, quantity)).await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
-        self.writer.submit(move |c| remove_item(c, &order, &item)).await
+    async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
+        self.writer.submit(context, move |c| remove_item(c, &order, &item)).await
     }
 
-    async fn remove_order(&self, order: OrderId) -> Done {
-        self.writer.submit(move |c| remove_order(c, &order)).await
+    async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.writer.submit(context, move |c| remove_order(c, &order)).await
     }
 
-    async fn checkout(&self, order: OrderId) -> Done {
-        self.writer.submit(move |c| checkout(c, &order)).await
+    async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.writer.submit(context, move |c| checkout(c, &order)).await
     }
+}
 
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
-        self.writer.submit(move |c| cancel(c, &user, &order)).await
-    }
-
-    async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
+#[async_trait]
+impl StockStore for EmbeddedCart {
+    async fn create_item(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        price: Amount,
+    ) -> Result<(), StorageError> {
         let statements =
             move |c: &Connection| execute(c, CREATE_ITEM, params![item.as_str(), price.signed()]);
-        self.writer.submit(statements).await
+        self.writer.submit(context, statements).await
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
         self.readers.with(|c| find_item(c, item))
     }
 
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        self.writer.submit(move |c| add_stock(c, &item, quantity)).await
+    async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
+        self.writer.submit(context, move |c| add_stock(c, &item, quantity)).await
     }
 
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        self.writer.submit(move |c| subtract_stock(c, &item, quantity)).await
+    async fn subtract_stock(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.writer.submit(context, move |c| subtract_stock(c, &item, quantity)).await
     }
+}
 
-    async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
-        self.writer.submit(move |c| execute(c, CREATE_USER, [user.as_str()])).await
+#[async_trait]
+impl PaymentStore for EmbeddedCart {
+    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
+        self.writer.submit(context, move |c| execute(c, CREATE_USER, [user.as_str()])).await
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
         self.readers.with(|c| find_credit(c, user))
     }
 
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
-        self.writer.submit(move |c| add_funds(c, &user, amount)).await
+    async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.writer.submit(context, move |c| add_funds(c, &user, amount)).await
     }
 
-    async fn pay(&self, user: UserId, amount: Amount) -> Done {
-        self.writer.submit(move |c| pay(c, &user, amount)).await
+    async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.writer.submit(context, move |c| pay(c, &user, amount)).await
     }
 
-    async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
-        self.writer.submit(move |c| beds::put_orders(c, &orders)).await
+    async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
+        self.writer.submit(context, move |c| cancel(c, &user, &order)).await
     }
 
-    async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
-        self.writer.submit(move |c| beds::put_items(c, &items, item)).await
+    async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
+        let state = self.readers.with(|c| order_state(c, order))?;
+        Ok(state.and_then(|(owner, paid)| (owner == *user).then_some(paid)))
+    }
+}
+
+#[async_trait]
+impl FixtureStore for EmbeddedCart {
+    async fn put_orders(
+        &self,
+        context: ActContext,
+        orders: Vec<Order>,
+    ) -> Result<(), StorageError> {
+        self.writer.submit(context, move |c| fixtures::put_orders(c, &orders)).await
     }
 
-    async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
-        self.writer.submit(move |c| beds::put_users(c, &users, credit)).await
+    async fn put_items(
+        &self,
+        context: ActContext,
+        items: Vec<ItemId>,
+        item: Item,
+    ) -> Result<(), StorageError> {
+        self.writer.submit(context, move |c| fixtures::put_items(c, &items, item)).await
     }
 
+    async fn put_users(
+        &self,
+        context: ActContext,
+        users: Vec<UserId>,
+        credit: Amount,
+    ) -> Result<(), StorageError> {
+        self.writer.submit(context, move |c| fixtures::put_users(c, &users, credit)).await
+    }
+}
+
+#[async_trait]
+impl CartAudit for EmbeddedCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let readers = Arc::clone(&self.readers);
         super::blocking(move || readers.with(audit)).await
@@ -210,10 +267,10 @@ fn find_credit(c: &Connection, user: &UserId) -> rusqlite::Result<Option<Amount>
 }
 
 /// Whether the order may be changed.
-fn open(c: &Connection, order: &OrderId) -> Acted {
+fn open(c: &Connection, order: &OrderId) -> ActResult {
     Ok(match order_state(c, order)? {
-        None => Err(Refused::NoOrder),
-        Some((_, true)) => Err(Refused::Paid),
+        None => Err(CartRefusal::NoOrder),
+        Some((_, true)) => Err(CartRefusal::Paid),
         Some((_, false)) => Ok(()),
     })
 }
@@ -231,28 +288,28 @@ fn set_line(c: &Connection, order: &OrderId, line: &Line) -> rusqlite::Result<()
     execute(c, SET_LINE, values)
 }
 
-fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) -> Acted {
+fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) -> ActResult {
     if let Err(refused) = open(c, order)? {
         return Ok(Err(refused));
     }
     let Some(Item { price, .. }) = find_item(c, item)? else {
-        return Ok(Err(Refused::NoItem(item.clone())));
+        return Ok(Err(CartRefusal::NoItem(item.clone())));
     };
     let line = line(c, order, item)?.unwrap_or_else(|| Line::of(item.clone()));
     let others = c
         .prepare_cached(COST_OF_OTHERS)?
         .query_row([order.as_str(), item.as_str()], |row| amount(row, 0))?;
     let line = line.with(quantity, price).filter(|line| line.cost.plus(others).is_some());
-    let Some(line) = line else { return Ok(Err(Refused::TooMuch)) };
+    let Some(line) = line else { return Ok(Err(CartRefusal::AmountOverflow)) };
     set_line(c, order, &line).map(Ok)
 }
 
-fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> Acted {
+fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> ActResult {
     if let Err(refused) = open(c, order)? {
         return Ok(Err(refused));
     }
     let Some(line) = line(c, order, item)?.map(Line::without_one) else {
-        return Ok(Err(Refused::NotInOrder));
+        return Ok(Err(CartRefusal::NotInOrder));
     };
     if line.quantity == Amount::ZERO {
         execute(c, REMOVE_LINE, [order.as_str(), item.as_str()])?;
@@ -262,7 +319,7 @@ fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> Acted {
     Ok(Ok(()))
 }
 
-fn remove_order(c: &Connection, order: &OrderId) -> Acted {
+fn remove_order(c: &Connection, order: &OrderId) -> ActResult {
     if let Err(refused) = open(c, order)? {
         return Ok(Err(refused));
     }
@@ -270,41 +327,41 @@ fn remove_order(c: &Connection, order: &OrderId) -> Acted {
     execute(c, REMOVE_ORDER, [order.as_str()]).map(Ok)
 }
 
-fn add_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
+fn add_stock(c: &Connection, item: &ItemId, quantity: Amount) -> ActResult {
     if find_item(c, item)?.is_none() {
-        return Ok(Err(Refused::NoItem(item.clone())));
+        return Ok(Err(CartRefusal::NoItem(item.clone())));
     }
     add(c, ADD_STOCK, item.as_str(), quantity)
 }
 
-fn subtract_stock(c: &Connection, item: &ItemId, quantity: Amount) -> Acted {
+fn subtract_stock(c: &Connection, item: &ItemId, quantity: Amount) -> ActResult {
     let Some(found) = find_item(c, item)? else {
-        return Ok(Err(Refused::NoItem(item.clone())));
+        return Ok(Err(CartRefusal::NoItem(item.clone())));
     };
     if found.stock < quantity {
-        return Ok(Err(Refused::OutOfStock(item.clone())));
+        return Ok(Err(CartRefusal::OutOfStock(item.clone())));
     }
     execute(c, SUBTRACT_STOCK, params![item.as_str(), quantity.signed()]).map(Ok)
 }
 
-fn add_funds(c: &Connection, user: &UserId, amount: Amount) -> Acted {
+fn add_funds(c: &Connection, user: &UserId, amount: Amount) -> ActResult {
     if find_credit(c, user)?.is_none() {
-        return Ok(Err(Refused::NoUser(user.clone())));
+        return Ok(Err(CartRefusal::NoUser(user.clone())));
     }
     add(c, ADD_FUNDS, user.as_str(), amount)
 }
 
-fn add(c: &Connection, sql: &str, id: &str, amount: Amount) -> Acted {
+fn add(c: &Connection, sql: &str, id: &str, amount: Amount) -> ActResult {
     let changed = c.prepare_cached(sql)?.execute(params![id, amount.signed()])?;
-    Ok(if changed == 0 { Err(Refused::TooMuch) } else { Ok(()) })
+    Ok(if changed == 0 { Err(CartRefusal::AmountOverflow) } else { Ok(()) })
 }
 
-fn pay(c: &Connection, user: &UserId, amount: Amount) -> Acted {
+fn pay(c: &Connection, user: &UserId, amount: Amount) -> ActResult {
     let Some(credit) = find_credit(c, user)? else {
-        return Ok(Err(Refused::NoUser(user.clone())));
+        return Ok(Err(CartRefusal::NoUser(user.clone())));
     };
     if credit < amount {
-        return Ok(Err(Refused::NotEnoughCredit));
+        return Ok(Err(CartRefusal::NotEnoughCredit));
     }
     execute(c, PAY, params![user.as_str(), amount.signed()]).map(Ok)
 }

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cart::{Acted, amount, execute, lines, order_state};
+use super::cart::{ActResult, amount, execute, lines, order_state};
 use crate::cart::model::{Amount, Line, OrderId, UserId};
-use crate::db::storage::Refused;
+use crate::cart::rules::total;
+use crate::db::storage::CartRefusal;
 
 const USER: &str = "SELECT credit, epoch FROM cart_users WHERE user_id = ?1";
 const STOCK: &str = "SELECT stock, epoch FROM cart_items WHERE item_id = ?1";
@@ -26,22 +27,22 @@ const RETURN: &str = "UPDATE cart_items SET stock = stock + ?2, sold = sold - ?2
                       (SELECT item_epoch FROM cart_lines WHERE order_id = ?3 AND item_id = ?1)";
 
 /// Takes all stock, charges all credit and marks the order paid.
-pub(super) fn checkout(c: &Connection, order: &OrderId) -> Acted {
+pub(super) fn checkout(c: &Connection, order: &OrderId) -> ActResult {
     let user = match order_state(c, order)? {
-        None => return Ok(Err(Refused::NoOrder)),
+        None => return Ok(Err(CartRefusal::NoOrder)),
         Some((_, true)) => return Ok(Ok(())),
         Some((user, false)) => user,
     };
     let lines = lines(c, order)?;
     if lines.is_empty() {
-        return Ok(Err(Refused::Empty));
+        return Ok(Err(CartRefusal::Empty));
     }
     let Some((credit, user_epoch)) = look(c, USER, user.as_str())? else {
-        return Ok(Err(Refused::NoUser(user)));
+        return Ok(Err(CartRefusal::NoUser(user)));
     };
     let cost = total(&lines);
     if credit < cost {
-        return Ok(Err(Refused::NotEnoughCredit));
+        return Ok(Err(CartRefusal::NotEnoughCredit));
     }
     let epochs = match in_stock(c, &lines)? {
         Ok(epochs) => epochs,
@@ -58,13 +59,13 @@ pub(super) fn checkout(c: &Connection, order: &OrderId) -> Acted {
 }
 
 /// The present epoch of each line's item, if there is enough of all.
-fn in_stock(c: &Connection, lines: &[Line]) -> Acted<Vec<i64>> {
+fn in_stock(c: &Connection, lines: &[Line]) -> ActResult<Vec<i64>> {
     let mut epochs = Vec::with_capacity(lines.len());
     for line in lines {
         match look(c, STOCK, line.item.as_str())? {
-            None => return Ok(Err(Refused::NoItem(line.item.clone()))),
+            None => return Ok(Err(CartRefusal::NoItem(line.item.clone()))),
             Some((stock, _)) if stock < line.quantity => {
-                return Ok(Err(Refused::OutOfStock(line.item.clone())));
+                return Ok(Err(CartRefusal::OutOfStock(line.item.clone())));
             }
             Some((_, epoch)) => epochs.push(epoch),
         }
@@ -73,11 +74,11 @@ fn in_stock(c: &Connection, lines: &[Line]) -> Acted<Vec<i64>> {
 }
 
 /// Gives back what a checkout took, and opens the order again.
-pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> Acted {
+pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> ActResult {
     match order_state(c, order)? {
-        None => return Ok(Err(Refused::NoOrder)),
-        Some((owner, _)) if owner != *user => return Ok(Err(Refused::AnothersOrder)),
-        Some((_, false)) => return Ok(Err(Refused::NotPaid)),
+        None => return Ok(Err(CartRefusal::NoOrder)),
+        Some((owner, _)) if owner != *user => return Ok(Err(CartRefusal::WrongUser)),
+        Some((_, false)) => return Ok(Err(CartRefusal::NotPaid)),
         Some((_, true)) => {}
     }
     let lines = lines(c, order)?;
@@ -87,11 +88,6 @@ pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> Acted {
     }
     execute(c, LINES_OPEN, [order.as_str()])?;
     execute(c, OPEN, [order.as_str()]).map(Ok)
-}
-
-fn total(lines: &[Line]) -> Amount {
-    // Every act that adds to an order keeps its cost an amount.
-    Amount::new(lines.iter().map(|line| line.cost.get()).sum()).unwrap_or(Amount::MAX)
 }
 
 /// An amount and an epoch.

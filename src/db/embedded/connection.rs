@@ -8,8 +8,8 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::io::Errno;
 
 use super::error::at;
-use crate::db::Schema;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::MigrationPolicy;
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// Longer than any group commit or chunk of a bulk load of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,14 +27,14 @@ const STATEMENTS: usize = 128;
 const READ_CACHE: i32 = -16_384;
 
 /// A connection that can read and write.
-pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, StorageError> {
-    if schema == Schema::Migrate {
+pub(super) fn open(path: &Path, policy: MigrationPolicy) -> Result<Connection, StorageError> {
+    if policy == MigrationPolicy::Migrate {
         create_folder(path)?;
     }
     refuse_network(path)?;
-    let create = match schema {
-        Schema::Migrate => OpenFlags::SQLITE_OPEN_CREATE,
-        Schema::Require => OpenFlags::empty(),
+    let create = match policy {
+        MigrationPolicy::Migrate => OpenFlags::SQLITE_OPEN_CREATE,
+        MigrationPolicy::Require => OpenFlags::empty(),
     };
     connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | create)
 }
@@ -99,7 +99,7 @@ fn create_folder(path: &Path) -> Result<(), StorageError> {
     };
     fs::create_dir_all(folder).map_err(|e| {
         let text = format!("cannot create the folder {} of the database: {e}", folder.display());
-        StorageError::caused(Kind::Invalid, text, e)
+        StorageError::with_source(ErrorKind::Invalid, text, e)
     })
 }
 
@@ -111,7 +111,7 @@ fn refuse_network(path: &Path) -> Result<(), StorageError> {
         Err(Errno::NOENT) => return Ok(()),
         Err(e) => {
             let text = format!("cannot look at the folder {}: {e}", folder.display());
-            return Err(StorageError::caused(Kind::Invalid, text, e));
+            return Err(StorageError::with_source(ErrorKind::Invalid, text, e));
         }
     };
     let Some((_, name)) = NETWORK_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind as u32)
@@ -123,7 +123,7 @@ fn refuse_network(path: &Path) -> Result<(), StorageError> {
          use a local folder, or another backend by --database-url",
         folder.display()
     );
-    Err(StorageError::new(Kind::Invalid, text))
+    Err(StorageError::new(ErrorKind::Invalid, text))
 }
 
 /// Numbers of linux/magic.h and of the file systems' own headers.

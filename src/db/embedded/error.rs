@@ -4,37 +4,39 @@ use std::path::Path;
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::db::storage::{Kind, StorageError};
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// The error of an act on an open store.
 pub(super) fn storage(error: Error) -> StorageError {
     let (kind, message) = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => (Kind::Unavailable, "the disk of the database is full"),
+        Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk of the database is full"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            (Kind::Unavailable, "the database file cannot be written")
+            (ErrorKind::Unavailable, "the database file cannot be written")
         }
         Some(ErrorCode::SystemIoFailure) => {
-            (Kind::Unavailable, "reading or writing the database file failed")
+            (ErrorKind::Unavailable, "reading or writing the database file failed")
         }
-        Some(ErrorCode::CannotOpen) => (Kind::Unavailable, "the database file cannot be opened"),
+        Some(ErrorCode::CannotOpen) => {
+            (ErrorKind::Unavailable, "the database file cannot be opened")
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (Kind::Conflict, "another process holds the database file")
+            (ErrorKind::Conflict, "another process holds the database file")
         }
-        Some(ErrorCode::OutOfMemory) => (Kind::Unavailable, "out of memory"),
+        Some(ErrorCode::OutOfMemory) => (ErrorKind::Unavailable, "out of memory"),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged) => {
-            (Kind::Invalid, "the database file is damaged or not a database")
+            (ErrorKind::Invalid, "the database file is damaged or not a database")
         }
         _ if matches!(error, Error::StatementChangedRows(_)) => {
-            (Kind::Conflict, "another process has gone on with this load")
+            (ErrorKind::Conflict, "another process has gone on with this load")
         }
-        _ => (Kind::Internal, "the database refused a statement"),
+        _ => (ErrorKind::Internal, "the database refused a statement"),
     };
-    StorageError::caused(kind, message, error)
+    StorageError::with_source(kind, message, error)
 }
 
 /// An error that only a defect of ours explains.
 pub(super) fn internal(error: Error) -> StorageError {
-    StorageError::caused(Kind::Internal, "the database refused a statement", error)
+    StorageError::with_source(ErrorKind::Internal, "the database refused a statement", error)
 }
 
 /// The error of opening the file, for the operator.
@@ -54,10 +56,10 @@ pub(super) fn at(act: &'static str, path: &Path) -> impl Fn(Error) -> StorageErr
     }
 }
 
-fn storage_kind(error: &Error) -> Kind {
+fn storage_kind(error: &Error) -> ErrorKind {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Conflict,
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Kind::Unavailable,
-        _ => Kind::Invalid,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Conflict,
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => ErrorKind::Unavailable,
+        _ => ErrorKind::Invalid,
     }
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::at;
-use crate::db::Schema;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::MigrationPolicy;
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
 const STEPS: [&str; 2] = [
@@ -24,10 +24,10 @@ const APPLICATION_ID: i32 = 0x7374_6f72;
 pub(super) fn run(
     connection: &Connection,
     path: &Path,
-    schema: Schema,
+    policy: MigrationPolicy,
 ) -> Result<(), StorageError> {
     let found = supported_version(connection, path)?;
-    if found < STEPS.len() && schema == Schema::Require {
+    if found < STEPS.len() && policy == MigrationPolicy::Require {
         return Err(refusal(path, found, "older than this program: run `storefront migrate`"));
     }
     keep_a_log(connection, path)?;
@@ -44,7 +44,7 @@ fn keep_a_log(connection: &Connection, path: &Path) -> Result<(), StorageError> 
         return Ok(());
     }
     let text = format!("{} cannot have a write-ahead log here (it stays {mode})", path.display());
-    Err(StorageError::new(Kind::Invalid, text))
+    Err(StorageError::new(ErrorKind::Invalid, text))
 }
 
 fn apply(connection: &Connection, path: &Path) -> Result<(), StorageError> {
@@ -83,7 +83,7 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StorageError> 
             "{} is the database of another program; name another file by --database-url",
             path.display()
         );
-        return Err(StorageError::new(Kind::Invalid, text));
+        return Err(StorageError::new(ErrorKind::Invalid, text));
     }
     let version = pragma("user_version").map_err(&failed)?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
@@ -95,5 +95,5 @@ fn refusal(path: &Path, found: usize, why: &str) -> StorageError {
         path.display(),
         STEPS.len()
     );
-    StorageError::new(Kind::Invalid, text)
+    StorageError::new(ErrorKind::Invalid, text)
 }

@@ -6,12 +6,12 @@
 //! another process may change is cached here.
 
 mod audit;
-mod beds;
 mod bulk;
 mod cart;
 mod checkout;
 mod connection;
 mod error;
+mod fixtures;
 mod migrate;
 mod overview;
 mod reader;
@@ -25,35 +25,41 @@ use self::cart::EmbeddedCart;
 use self::overview::EmbeddedOverviews;
 use self::reader::Readers;
 use self::writer::Writer;
-use super::storage::{Kind, StorageError};
-use super::{Schema, Stores};
+use super::storage::{ErrorKind, StorageError};
+use super::{MigrationPolicy, Stores};
 use crate::telemetry::metrics::Metrics;
 
-/// Opens the file, creating it under [`Schema::Migrate`].
+/// Opens the file, creating it under [`MigrationPolicy::Migrate`].
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
 pub async fn open(
     path: PathBuf,
-    schema: Schema,
+    policy: MigrationPolicy,
     metrics: &Arc<Metrics>,
 ) -> Result<Stores, StorageError> {
     let metrics = Arc::clone(metrics);
     blocking(move || {
-        let connection = connection::open(&path, schema)?;
-        migrate::run(&connection, &path, schema)?;
+        let connection = connection::open(&path, policy)?;
+        migrate::run(&connection, &path, policy)?;
         let readers = Arc::new(Readers::new(path.clone()));
         readers.with(|_| Ok(()))?;
         let connection = connection::tuned(connection)?;
         connection::begin_log(&connection);
         let writer = Arc::new(Writer::start(connection, &metrics)?);
+        let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
+        let loads = Arc::new(EmbeddedBulk::new(path));
         Ok(Stores {
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(Arc::clone(&writer), Arc::clone(&readers))),
-            cart: Arc::new(EmbeddedCart::new(writer, readers)),
-            bulk: Arc::new(EmbeddedBulk::new(path)),
-            replica: None,
-            copies: None,
+            orders: cart.clone(),
+            stock: cart.clone(),
+            payments: cart.clone(),
+            fixtures: cart.clone(),
+            audit: cart,
+            loads: loads.clone(),
+            inspection: loads,
+            replica_check: None,
         })
     })
     .await
@@ -64,7 +70,7 @@ pub async fn open(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| StorageError::caused(Kind::Internal, "a database task panicked", e))?
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        StorageError::with_source(ErrorKind::Internal, "a database task panicked", e)
+    })?
 }

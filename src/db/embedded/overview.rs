@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::reader::Readers;
 use super::writer::Writer;
-use crate::db::storage::{Create, Cursor, OverviewStore, Page, Remove, StorageError, Update};
+use crate::db::storage::{
+    ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
+};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
 const FIND: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
@@ -43,11 +45,20 @@ impl EmbeddedOverviews {
 
 #[async_trait]
 impl OverviewStore for EmbeddedOverviews {
-    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
+    async fn find(
+        &self,
+        id: GameId,
+        _seen: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError> {
         self.readers.with(|c| c.prepare_cached(FIND)?.query_row([id.0], overview).optional())
     }
 
-    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        _seen: Option<ReadToken>,
+    ) -> Result<Page, StorageError> {
         let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
         let mut games: Vec<Overview> = self.readers.with(|c| {
             c.prepare_cached(PAGE)?
@@ -60,17 +71,22 @@ impl OverviewStore for EmbeddedOverviews {
         Ok(Page { games, next: last.filter(|_| more) })
     }
 
-    async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
-        self.writer.submit(move |c| create(c, &game)).await
+    async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
+        self.writer.submit(context, move |c| create(c, &game)).await
     }
 
-    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError> {
-        self.writer.submit(move |c| update(c, id, changes)).await
+    async fn update(
+        &self,
+        context: ActContext,
+        id: GameId,
+        changes: Changes,
+    ) -> Result<Update, StorageError> {
+        self.writer.submit(context, move |c| update(c, id, changes)).await
     }
 
-    async fn remove(&self, id: GameId) -> Result<Remove, StorageError> {
+    async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
         let removed =
-            self.writer.submit(move |c| c.prepare_cached(REMOVE)?.execute([id.0])).await?;
+            self.writer.submit(context, move |c| c.prepare_cached(REMOVE)?.execute([id.0])).await?;
         Ok(if removed == 0 { Remove::Missing } else { Remove::Removed })
     }
 

@@ -1,32 +1,31 @@
-//! The one writer: a thread that commits waiting acts in groups.
+//! The one writer: a thread that commits waiting jobs in groups.
 //!
-//! A commit costs a sync to disk, however many acts are in it. While one group is synced the next
+//! A commit costs a sync to disk, however many jobs are in it. While one group is synced the next
 //! gathers in the queue; the thread takes all of it into one IMMEDIATE transaction, a savepoint for
-//! each act, and every answer, refusals too, leaves after the COMMIT. So no answer speaks of
+//! each job, and every answer, refusals too, is sent after the COMMIT. So no answer tells of
 //! something that a crash could undo.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::error::storage;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::common::batcher::{Batches, Pending, Queue, Queued, answered, queue};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 use crate::telemetry::metrics::Metrics;
 
-/// Acts that may wait; more are refused at once, before memory grows.
+/// Jobs that may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
-/// Acts in one transaction; bounds how long the first of them waits for the last.
+/// Jobs in one transaction; bounds how long the first of them waits for the last.
 const GROUP: usize = 1_024;
 
-/// The way to the writer thread. Dropping it waits until the thread has answered all acts and
+/// The way to the writer thread. Dropping it waits until the thread has answered all jobs and
 /// closed its connection.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Act>>>,
+    queue: Option<Queue<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
     metrics: Arc<Metrics>,
 }
@@ -36,12 +35,14 @@ impl Writer {
         connection: Connection,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, StorageError> {
-        let (queue, waiting) = sync_channel(QUEUE);
-        let thread = Thread { connection, waiting, metrics: Arc::clone(metrics) };
+        let (queue, batches) = queue(QUEUE);
+        let thread = Thread { connection, batches, metrics: Arc::clone(metrics) };
         let thread = std::thread::Builder::new()
             .name("storefront-writer".to_owned())
             .spawn(move || thread.run())
-            .map_err(|e| StorageError::caused(Kind::Unavailable, "cannot start a thread", e))?;
+            .map_err(|e| {
+                StorageError::with_source(ErrorKind::Unavailable, "cannot start a thread", e)
+            })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics: Arc::clone(metrics) })
     }
 
@@ -51,32 +52,23 @@ impl Writer {
         if runs { Ok(()) } else { Err(stopped()) }
     }
 
-    /// Runs the statements of one act in the next group. Once this has been called the act happens
+    /// Runs the statements of one job in the next group. Once this has been called the job runs
     /// even if the future is dropped; its outcome is given after the commit.
     pub(super) fn submit<T: Send + 'static, F>(
         &self,
+        context: ActContext,
         statements: F,
     ) -> impl Future<Output = Result<T, StorageError>> + use<T, F>
     where
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (answer, outcome) = oneshot::channel();
-        let act = Box::new(Waiting { statements: Some(statements), done: None, answer });
-        let sent = self.queue.as_ref().ok_or_else(stopped).and_then(|queue| {
-            queue.try_send(act).map_err(|e| match e {
-                TrySendError::Full(_) => {
-                    StorageError::new(Kind::Unavailable, "too many writes wait")
-                }
-                TrySendError::Disconnected(_) => stopped(),
-            })
-        });
-        if sent.is_ok() {
+        let (pending, answer) = Pending::new(context, Some(statements));
+        if let Some(queue) = &self.queue {
             self.metrics.writer_queue.inc();
+            let waiting = Waiting(Arc::clone(&self.metrics));
+            queue.push(Box::new(PendingJob { pending, done: None, waiting }));
         }
-        async move {
-            sent?;
-            outcome.await.unwrap_or_else(|_| Err(stopped()))
-        }
+        answered(answer)
     }
 }
 
@@ -84,87 +76,107 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been shown by its own message.
+            // A panic of the thread has been logged by the panic hook.
             drop(thread.join());
         }
     }
 }
 
 fn stopped() -> StorageError {
-    StorageError::new(Kind::Unavailable, "the writer has stopped")
+    StorageError::new(ErrorKind::Unavailable, "the writer has stopped")
 }
 
-/// One act of a group, whatever its outcome's type.
-trait Act: Send {
+/// Counts a job as waiting or running as long as this lives.
+struct Waiting(Arc<Metrics>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.writer_queue.dec();
+    }
+}
+
+/// One job of a group, whatever its outcome's type.
+trait Job: Send {
+    fn deadline(&self) -> Instant;
     fn run(&mut self, connection: &Connection) -> Result<(), StorageError>;
-    /// Tells the outcome of [`Self::run`], or the failure that took it back.
+    /// Gives the outcome of [`Self::run`], or the failure that undid it.
     fn answer(self: Box<Self>, failure: Option<StorageError>);
 }
 
-struct Waiting<T, F> {
-    statements: Option<F>,
-    done: Option<T>,
-    answer: oneshot::Sender<Result<T, StorageError>>,
+impl Queued for Box<dyn Job> {
+    fn deadline(&self) -> Instant {
+        (**self).deadline()
+    }
+
+    fn refuse(self, error: StorageError) {
+        self.answer(Some(error));
+    }
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Act for Waiting<T, F> {
+struct PendingJob<T, F> {
+    pending: Pending<Option<F>, T>,
+    done: Option<T>,
+    #[expect(dead_code, reason = "held for its drop")]
+    waiting: Waiting,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for PendingJob<T, F> {
+    fn deadline(&self) -> Instant {
+        self.pending.deadline()
+    }
+
     fn run(&mut self, connection: &Connection) -> Result<(), StorageError> {
-        let statements = self.statements.take().ok_or_else(stopped)?;
+        let statements = self.pending.request.take().ok_or_else(stopped)?;
         let result = catch_unwind(AssertUnwindSafe(|| statements(connection)));
-        let panicked = |_| StorageError::new(Kind::Internal, "an act of the writer panicked");
+        let panicked = |_| StorageError::new(ErrorKind::Internal, "a job of the writer panicked");
         self.done = Some(result.map_err(panicked)?.map_err(storage)?);
         Ok(())
     }
 
     fn answer(self: Box<Self>, failure: Option<StorageError>) {
-        let Self { done, answer, .. } = *self;
-        let outcome = failure.map_or_else(|| done.ok_or_else(stopped), Err);
-        // The client may be gone; the act stands all the same.
-        drop(answer.send(outcome));
+        let Self { pending, done, .. } = *self;
+        pending.answer(failure.map_or_else(|| done.ok_or_else(stopped), Err));
     }
 }
 
 struct Thread {
     connection: Connection,
-    waiting: Receiver<Box<dyn Act>>,
+    batches: Batches<Box<dyn Job>>,
     metrics: Arc<Metrics>,
 }
 
 impl Thread {
-    fn run(self) {
-        while let Ok(first) = self.waiting.recv() {
-            let mut group = vec![first];
-            group.extend(self.waiting.try_iter().take(GROUP - 1));
-            self.metrics.writer_queue.dec_by(i64::try_from(group.len()).unwrap_or(i64::MAX));
+    fn run(mut self) {
+        while let Some(group) = self.batches.next_blocking(GROUP) {
             self.metrics.writer_group.observe(group.len() as f64);
             self.commit(group);
         }
     }
 
-    fn commit(&self, mut group: Vec<Box<dyn Act>>) {
+    fn commit(&self, mut group: Vec<Box<dyn Job>>) {
         let begun = Instant::now();
         let outcome = self.transaction(&mut group);
         self.metrics.writer_commit.observe(begun.elapsed().as_secs_f64());
         match outcome {
             Ok(failures) => {
-                for (act, failure) in group.into_iter().zip(failures) {
-                    act.answer(failure);
+                for (job, failure) in group.into_iter().zip(failures) {
+                    job.answer(failure);
                 }
             }
             Err(error) => {
-                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), acts = group.len(), "group commit failed");
-                for act in group {
-                    act.answer(Some(error.shared()));
+                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), jobs = group.len(), "group commit failed");
+                for job in group {
+                    job.answer(Some(error.shared()));
                 }
             }
         }
     }
 
-    /// Runs and commits the group. `Ok` tells for each act whether it failed alone; `Err` means
+    /// Runs and commits the group. `Ok` tells for each job whether it failed alone; `Err` means
     /// that nothing of the whole group happened (or, after a failed sync, perhaps).
     fn transaction(
         &self,
-        group: &mut [Box<dyn Act>],
+        group: &mut [Box<dyn Job>],
     ) -> Result<Vec<Option<StorageError>>, StorageError> {
         self.execute("BEGIN IMMEDIATE")?;
         let outcome = self.statements(group);
@@ -177,23 +189,23 @@ impl Thread {
 
     fn statements(
         &self,
-        group: &mut [Box<dyn Act>],
+        group: &mut [Box<dyn Job>],
     ) -> Result<Vec<Option<StorageError>>, StorageError> {
-        group.iter_mut().map(|act| self.savepoint(act.as_mut())).collect()
+        group.iter_mut().map(|job| self.savepoint(job.as_mut())).collect()
     }
 
-    /// Runs one act so that its failure takes back its own statements only. Some errors (a full
+    /// Runs one job so that its failure takes back its own statements only. Some errors (a full
     /// disk among them) make SQLite roll back the whole transaction: then the group is gone.
-    fn savepoint(&self, act: &mut dyn Act) -> Result<Option<StorageError>, StorageError> {
-        self.execute("SAVEPOINT act")?;
-        let failure = act.run(&self.connection).err();
+    fn savepoint(&self, job: &mut dyn Job) -> Result<Option<StorageError>, StorageError> {
+        self.execute("SAVEPOINT job")?;
+        let failure = job.run(&self.connection).err();
         if self.connection.is_autocommit() {
             return Err(failure.unwrap_or_else(stopped));
         }
         if failure.is_some() {
-            self.execute("ROLLBACK TO act")?;
+            self.execute("ROLLBACK TO job")?;
         }
-        self.execute("RELEASE act")?;
+        self.execute("RELEASE job")?;
         Ok(failure)
     }
 

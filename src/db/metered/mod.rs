@@ -7,20 +7,34 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Stores;
-use super::storage::{Done, Kind, StorageError};
+use super::storage::{CartResult, ErrorKind, StorageError};
 use crate::telemetry::metrics::{Call, Metrics};
 
-/// The stores with each of their calls timed. Bulk loads report their own progress.
+/// The stores with each of their calls timed. Loads report their own progress.
 pub(super) fn stores(stores: Stores, metrics: &Arc<Metrics>) -> Stores {
-    let meter = || Meter(Arc::clone(metrics));
-    let overviews = overview::MeteredOverviews::new(stores.overviews, meter());
-    let cart = cart::MeteredCart { inner: stores.cart, meter: meter() };
-    Stores { overviews: Arc::new(overviews), cart: Arc::new(cart), ..stores }
+    let overviews = overview::MeteredOverviews::new(stores.overviews, metrics);
+    Stores {
+        overviews: Arc::new(overviews),
+        orders: Arc::new(Metered::new(stores.orders, metrics)),
+        stock: Arc::new(Metered::new(stores.stock, metrics)),
+        payments: Arc::new(Metered::new(stores.payments, metrics)),
+        fixtures: Arc::new(Metered::new(stores.fixtures, metrics)),
+        audit: Arc::new(Metered::new(stores.audit, metrics)),
+        ..stores
+    }
 }
 
-struct Meter(Arc<Metrics>);
+/// A store whose calls are timed.
+struct Metered<S: ?Sized> {
+    inner: Arc<S>,
+    metrics: Arc<Metrics>,
+}
 
-impl Meter {
+impl<S: ?Sized> Metered<S> {
+    fn new(inner: Arc<S>, metrics: &Arc<Metrics>) -> Self {
+        Self { inner, metrics: Arc::clone(metrics) }
+    }
+
     async fn time<R>(
         &self,
         call: &'static str,
@@ -33,7 +47,11 @@ impl Meter {
     }
 
     /// The same of an act that may be refused.
-    async fn time_act(&self, call: &'static str, work: impl Future<Output = Done>) -> Done {
+    async fn time_act(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = CartResult>,
+    ) -> CartResult {
         let begun = Instant::now();
         let done = work.await;
         let refused = matches!(done, Ok(Err(_)));
@@ -44,17 +62,17 @@ impl Meter {
     fn record(&self, call: &'static str, begun: Instant, outcome: &'static str) {
         let labels = Call { call, outcome };
         let seconds = begun.elapsed().as_secs_f64();
-        self.0.store_calls.get_or_create(&labels).observe(seconds);
+        self.metrics.store_calls.get_or_create(&labels).observe(seconds);
     }
 }
 
 fn outcome<R>(result: &Result<R, StorageError>) -> &'static str {
     match result.as_ref().map_err(StorageError::kind) {
         Ok(_) => "ok",
-        Err(Kind::Unavailable) => "unavailable",
-        Err(Kind::Timeout) => "timeout",
-        Err(Kind::Conflict) => "conflict",
-        Err(Kind::Invalid) => "invalid",
-        Err(Kind::Internal) => "internal",
+        Err(ErrorKind::Unavailable) => "unavailable",
+        Err(ErrorKind::Timeout) => "timeout",
+        Err(ErrorKind::Conflict) => "conflict",
+        Err(ErrorKind::Invalid) => "invalid",
+        Err(ErrorKind::Internal) => "internal",
     }
 }

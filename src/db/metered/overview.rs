@@ -6,55 +6,74 @@ use std::time::Instant;
 use async_trait::async_trait;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::{Meter, outcome};
-use crate::db::storage::{Create, Cursor, OverviewStore, Page, Remove, StorageError, Update};
+use super::{Metered, outcome};
+use crate::db::storage::{
+    ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
+};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
-use crate::telemetry::metrics::Call;
+use crate::telemetry::metrics::{Call, Metrics};
 
 pub(super) struct MeteredOverviews {
-    inner: Arc<dyn OverviewStore>,
-    meter: Meter,
+    store: Metered<dyn OverviewStore>,
     /// The metric of a successful `overview_find`, looked up once: it is most of the traffic.
     found: Histogram,
 }
 
 impl MeteredOverviews {
-    pub(super) fn new(inner: Arc<dyn OverviewStore>, meter: Meter) -> Self {
+    pub(super) fn new(inner: Arc<dyn OverviewStore>, metrics: &Arc<Metrics>) -> Self {
         let call = Call { call: "overview_find", outcome: "ok" };
-        let found = meter.0.store_calls.get_or_create_owned(&call);
-        Self { inner, meter, found }
+        let found = metrics.store_calls.get_or_create_owned(&call);
+        Self { store: Metered::new(inner, metrics), found }
     }
 }
 
 #[async_trait]
 impl OverviewStore for MeteredOverviews {
-    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
+    async fn find(
+        &self,
+        id: GameId,
+        seen: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError> {
         let begun = Instant::now();
-        let result = self.inner.find(id).await;
+        let result = self.store.inner.find(id, seen).await;
         match &result {
             Ok(_) => self.found.observe(begun.elapsed().as_secs_f64()),
-            Err(_) => self.meter.record("overview_find", begun, outcome(&result)),
+            Err(_) => self.store.record("overview_find", begun, outcome(&result)),
         }
         result
     }
 
-    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
-        self.meter.time("overview_page", self.inner.page(after, limit)).await
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        seen: Option<ReadToken>,
+    ) -> Result<Page, StorageError> {
+        self.store.time("overview_page", self.store.inner.page(after, limit, seen)).await
     }
 
-    async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
-        self.meter.time("overview_create", self.inner.create(game)).await
+    async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
+        self.store.time("overview_create", self.store.inner.create(context, game)).await
     }
 
-    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError> {
-        self.meter.time("overview_update", self.inner.update(id, changes)).await
+    async fn update(
+        &self,
+        context: ActContext,
+        id: GameId,
+        changes: Changes,
+    ) -> Result<Update, StorageError> {
+        self.store.time("overview_update", self.store.inner.update(context, id, changes)).await
     }
 
-    async fn remove(&self, id: GameId) -> Result<Remove, StorageError> {
-        self.meter.time("overview_remove", self.inner.remove(id)).await
+    async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
+        self.store.time("overview_remove", self.store.inner.remove(context, id)).await
+    }
+
+    async fn read_token(&self) -> Option<ReadToken> {
+        self.store.inner.read_token().await
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
-        self.meter.time("ping", self.inner.ping()).await
+        self.store.time("ping", self.store.inner.ping()).await
     }
 }

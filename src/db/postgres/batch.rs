@@ -15,8 +15,8 @@ use tokio_postgres::{Client, Error};
 
 use super::connection::{Connector, PATIENCE};
 use super::error::{self, Failure};
-use crate::db::storage::{Kind, StorageError};
-use crate::telemetry::logs::Throttle;
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
+use crate::telemetry::logs::LogRateLimiter;
 
 /// Who may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
@@ -58,26 +58,32 @@ pub(super) struct Batcher<B: Batch> {
 impl<B: Batch> Batcher<B> {
     pub(super) fn start(connector: &Connector, batch: B) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let throttle = Throttle::default();
-        let keeper = Keeper { connector: connector.clone(), batch, waiting, throttle };
+        let log_rate = LogRateLimiter::default();
+        let keeper = Keeper { connector: connector.clone(), batch, waiting, log_rate };
         tokio::spawn(keeper.run());
         Self { queue }
     }
 
     /// Waits for the answer. Once this was polled the question is asked, even if it is dropped.
-    pub(super) async fn ask(&self, ask: B::Ask) -> Result<B::Answer, StorageError> {
+    pub(super) async fn ask(
+        &self,
+        context: ActContext,
+        ask: B::Ask,
+    ) -> Result<B::Answer, StorageError> {
         let (answer, answered) = oneshot::channel();
-        self.queue
-            .try_send(Waiting { ask, answer })
-            .map_err(|_| StorageError::new(Kind::Unavailable, "too many wait for PostgreSQL"))?;
+        self.queue.try_send(Waiting { ask, _context: context, answer }).map_err(|_| {
+            StorageError::new(ErrorKind::Unavailable, "too many wait for PostgreSQL")
+        })?;
         answered.await.unwrap_or_else(|_| {
-            Err(StorageError::new(Kind::Internal, "a query to PostgreSQL panicked"))
+            Err(StorageError::new(ErrorKind::Internal, "a query to PostgreSQL panicked"))
         })
     }
 }
 
 struct Waiting<B: Batch> {
     ask: B::Ask,
+    /// Held until the answer is given.
+    _context: ActContext,
     answer: oneshot::Sender<Result<B::Answer, StorageError>>,
 }
 
@@ -92,7 +98,7 @@ struct Keeper<B: Batch> {
     connector: Connector,
     batch: B,
     waiting: mpsc::Receiver<Waiting<B>>,
-    throttle: Throttle,
+    log_rate: LogRateLimiter,
 }
 
 /// Nobody can ask any more.
@@ -124,25 +130,25 @@ impl<B: Batch> Keeper<B> {
 
     /// Tries until the server is there; tells everyone who asks meanwhile that it is not.
     async fn reopen(&mut self) -> Result<Open<B>, Done> {
-        let mut failure = StorageError::new(Kind::Unavailable, "PostgreSQL is away");
+        let mut failure = StorageError::new(ErrorKind::Unavailable, "PostgreSQL is away");
         let mut waiting = Vec::new();
         loop {
             let again = Instant::now() + PAUSE;
             // Apart from `self`, so that the queue can be read meanwhile.
-            let Self { connector, batch, waiting: queue, throttle } = self;
+            let Self { connector, batch, waiting: queue, log_rate } = self;
             let attempt = async {
                 let (client, ended) = connector.connect_for_acts(SETTINGS).await?;
                 let statements = batch.prepare(&client).await?;
                 Ok::<_, Failure>(Open { client, statements, ended })
             };
-            match refusing(queue, throttle, &mut waiting, &failure, timeout(PATIENCE, attempt))
+            match refusing(queue, log_rate, &mut waiting, &failure, timeout(PATIENCE, attempt))
                 .await?
             {
                 Ok(Ok(open)) => return Ok(open),
                 Ok(Err(error)) => failure = error::storage(error),
                 Err(_) => failure = error::late(),
             }
-            refusing(queue, throttle, &mut waiting, &failure, sleep_until(again)).await?;
+            refusing(queue, log_rate, &mut waiting, &failure, sleep_until(again)).await?;
         }
     }
 
@@ -182,9 +188,9 @@ impl<B: Batch> Keeper<B> {
             Ok(Err(error)) if is_of_one(&error) && asks.len() > 1 => {
                 self.one_by_one(open, asks, answers).await;
             }
-            Ok(Err(error)) => refuse(&self.throttle, answers, &error::storage(error)),
+            Ok(Err(error)) => refuse(&self.log_rate, answers, &error::storage(error)),
             Err(_) => {
-                refuse(&self.throttle, answers, &error::late());
+                refuse(&self.log_rate, answers, &error::late());
                 return false;
             }
         }
@@ -216,16 +222,16 @@ fn is_of_one(error: &Error) -> bool {
 }
 
 fn unanswered() -> StorageError {
-    StorageError::new(Kind::Internal, "a query to PostgreSQL gave too few answers")
+    StorageError::new(ErrorKind::Internal, "a query to PostgreSQL gave too few answers")
 }
 
 /// Tells everyone of a failure, and the log a few times a second.
 fn refuse<T>(
-    throttle: &Throttle,
+    log_rate: &LogRateLimiter,
     answers: Vec<oneshot::Sender<Result<T, StorageError>>>,
     error: &StorageError,
 ) {
-    if let Some(suppressed) = throttle.line() {
+    if let Some(suppressed) = log_rate.line() {
         let cause = std::error::Error::source(error);
         tracing::warn!(%error, cause, waiting = answers.len(), suppressed, "query failed");
     }
@@ -237,7 +243,7 @@ fn refuse<T>(
 /// Waits for `event`; whoever asks meanwhile gets the failure.
 async fn refusing<B: Batch, T>(
     queue: &mut mpsc::Receiver<Waiting<B>>,
-    throttle: &Throttle,
+    log_rate: &LogRateLimiter,
     group: &mut Vec<Waiting<B>>,
     failure: &StorageError,
     event: impl Future<Output = T>,
@@ -251,7 +257,7 @@ async fn refusing<B: Batch, T>(
                     return Err(Done);
                 }
                 let answers = group.drain(..).map(|waiting| waiting.answer).collect();
-                refuse(throttle, answers, failure);
+                refuse(log_rate, answers, failure);
             }
         }
     }

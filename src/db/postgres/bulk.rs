@@ -20,14 +20,14 @@ use super::error::storage;
 use super::loads::{self, Place};
 use super::overview::{ALL, overview};
 use crate::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, Kind, Load, LoadMode, LoadShape, NewLoad,
-    StorageError,
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
+    LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
 /// Each chunk is a transaction, synced when it ends. Two at once keep the server busy while the
 /// next are generated.
-const SHAPE: LoadShape = LoadShape { chunk: 10_000, in_flight: 3 };
+const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
 
 /// Nobody writes while what is there is looked at and replaced; reads go on.
 const LOCK: &str = "LOCK TABLE overviews IN SHARE ROW EXCLUSIVE MODE";
@@ -95,7 +95,7 @@ impl PostgresBulk {
             "the load would replace the table overviews, and this hangs on it: {hangs}; drop it \
              for the time of the load, or use --append"
         );
-        Err(StorageError::new(Kind::Invalid, text))
+        Err(StorageError::new(ErrorKind::Invalid, text))
     }
 
     /// Runs one transaction on a connection of its own.
@@ -115,9 +115,9 @@ impl PostgresBulk {
 }
 
 #[async_trait]
-impl BulkStore for PostgresBulk {
-    fn shape(&self) -> LoadShape {
-        SHAPE
+impl LoadStore for PostgresBulk {
+    fn load_params(&self) -> LoadParams {
+        LOAD_PARAMS
     }
 
     async fn contents(&self) -> Result<Contents, StorageError> {
@@ -138,7 +138,7 @@ impl BulkStore for PostgresBulk {
     async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
         let range =
             self.transaction(async |t| extend(t, &self.counter, load.id, rows).await).await?;
-        range.ok_or_else(|| StorageError::new(Kind::Invalid, "there are no further ids"))
+        range.ok_or_else(|| StorageError::new(ErrorKind::Invalid, "there are no further ids"))
     }
 
     async fn finish(&self, load: &Load) -> Result<(), StorageError> {
@@ -148,10 +148,13 @@ impl BulkStore for PostgresBulk {
         client.batch_execute(STATISTICS).await.map_err(storage)
     }
 
-    async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
-        self.transaction(async |t| stock(t, &self.counter, &games).await).await
+    async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
+        self.transaction(async |t| install_demo(t, &self.counter, &games).await).await
     }
+}
 
+#[async_trait]
+impl Inspection for PostgresBulk {
     async fn digest(&self) -> Result<Digest, StorageError> {
         self.transaction(async |t| digest(t, ALL).await).await
     }
@@ -215,7 +218,11 @@ async fn begin(t: &Transaction<'_>, counter: &Counter, load: NewLoad) -> Result<
     loads::start(t, load, place, range).await.map(Begin::Started)
 }
 
-async fn stock(t: &Transaction<'_>, counter: &Counter, games: &[Overview]) -> Result<bool, Error> {
+async fn install_demo(
+    t: &Transaction<'_>,
+    counter: &Counter,
+    games: &[Overview],
+) -> Result<bool, Error> {
     t.batch_execute(LOCK).await?;
     // Of an emptied store the first ids have been used.
     let next = counter.lock(t).await?;

@@ -11,10 +11,13 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::audit::audit;
 use super::batch::{Batch, Batcher};
-use super::beds;
 use super::connection::{Connector, act};
+use super::fixtures;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartStore, Done, Kind, Refused, StorageError};
+use crate::db::storage::{
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
+    PaymentStore, StockStore, StorageError,
+};
 
 const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)";
 const ORDER: &str =
@@ -23,6 +26,7 @@ const ADD_ITEM: &str = "SELECT cart_add_item($1, $2, $3)";
 const REMOVE_ITEM: &str = "SELECT cart_remove_item($1, $2)";
 const REMOVE_ORDER: &str = "SELECT cart_remove_order($1)";
 const CHECKOUT: &str = "SELECT number, refused FROM cart_checkout($1)";
+const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2";
 const CANCEL: &str = "SELECT cart_cancel($1, $2)";
 const CREATE_ITEM: &str =
     "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)";
@@ -51,8 +55,13 @@ impl PostgresCart {
     }
 
     /// Runs a statement that gives nothing back.
-    async fn execute(&self, sql: &'static str, values: Values) -> Result<(), StorageError> {
-        act(&self.pool, move |connection| async move {
+    async fn execute(
+        &self,
+        context: ActContext,
+        sql: &'static str,
+        values: Values,
+    ) -> Result<(), StorageError> {
+        act(&self.pool, context, move |connection| async move {
             let statement = connection.prepare_cached(sql).await?;
             connection.execute(&statement, &borrowed(&values)).await.map(drop)
         })
@@ -62,11 +71,12 @@ impl PostgresCart {
     /// Runs a statement that gives at most one row.
     async fn look<T: Send + 'static>(
         &self,
+        context: ActContext,
         sql: &'static str,
         values: Values,
         read: fn(&Row) -> Result<T, Error>,
     ) -> Result<Option<T>, StorageError> {
-        act(&self.pool, move |connection| async move {
+        act(&self.pool, context, move |connection| async move {
             let statement = connection.prepare_cached(sql).await?;
             let row = connection.query_opt(&statement, &borrowed(&values)).await?;
             row.as_ref().map(read).transpose()
@@ -75,8 +85,9 @@ impl PostgresCart {
     }
 
     /// Runs a statement that tells why it refused.
-    async fn act(&self, sql: &'static str, values: Values) -> Done {
-        let refused = self.look(sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
+    async fn act(&self, context: ActContext, sql: &'static str, values: Values) -> CartResult {
+        let refused =
+            self.look(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
         outcome(refused.flatten().as_deref())
     }
 }
@@ -100,111 +111,166 @@ fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
 }
 
 /// What the schema's functions spell.
-fn outcome(refused: Option<&str>) -> Done {
+fn outcome(refused: Option<&str>) -> CartResult {
     let Some(refused) = refused else { return Ok(Ok(())) };
     let (word, id) = refused.split_once(' ').unwrap_or((refused, ""));
     let refused = match (word, ItemId::parse(id), UserId::parse(id)) {
-        ("no-order", ..) => Refused::NoOrder,
-        ("paid", ..) => Refused::Paid,
-        ("not-paid", ..) => Refused::NotPaid,
-        ("anothers-order", ..) => Refused::AnothersOrder,
-        ("not-in-order", ..) => Refused::NotInOrder,
-        ("empty", ..) => Refused::Empty,
-        ("not-enough-credit", ..) => Refused::NotEnoughCredit,
-        ("too-much", ..) => Refused::TooMuch,
-        ("no-item", Some(item), _) => Refused::NoItem(item),
-        ("out-of-stock", Some(item), _) => Refused::OutOfStock(item),
-        ("no-user", _, Some(user)) => Refused::NoUser(user),
+        ("no-order", ..) => CartRefusal::NoOrder,
+        ("paid", ..) => CartRefusal::Paid,
+        ("not-paid", ..) => CartRefusal::NotPaid,
+        ("anothers-order", ..) => CartRefusal::WrongUser,
+        ("not-in-order", ..) => CartRefusal::NotInOrder,
+        ("empty", ..) => CartRefusal::Empty,
+        ("not-enough-credit", ..) => CartRefusal::NotEnoughCredit,
+        ("too-much", ..) => CartRefusal::AmountOverflow,
+        ("no-item", Some(item), _) => CartRefusal::NoItem(item),
+        ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
+        ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
         _ => {
             let text = format!("a function of the schema gave `{refused}`");
-            return Err(StorageError::new(Kind::Invalid, text));
+            return Err(StorageError::new(ErrorKind::Invalid, text));
         }
     };
     Ok(Err(refused))
 }
 
 #[async_trait]
-impl CartStore for PostgresCart {
-    async fn create_order(&self, order: OrderId, user: UserId) -> Result<(), StorageError> {
-        self.execute(CREATE_ORDER, values([text(order.as_str()), text(user.as_str())])).await
+impl OrderStore for PostgresCart {
+    async fn create_order(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        user: UserId,
+    ) -> Result<(), StorageError> {
+        self.execute(context, CREATE_ORDER, values([text(order.as_str()), text(user.as_str())]))
+            .await
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
-        let found = self.look(ORDER, values([text(id.as_str())]), order_row).await?;
+        let found =
+            self.look(ActContext::new(), ORDER, values([text(id.as_str())]), order_row).await?;
         found.map(|found| found.order(id.clone())).transpose()
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
+    async fn add_item(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
         let ids = (text(order.as_str()), text(item.as_str()));
-        self.act(ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
+        self.act(context, ADD_ITEM, values([ids.0, ids.1, number(quantity)])).await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
-        self.act(REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
+    async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
+        self.act(context, REMOVE_ITEM, values([text(order.as_str()), text(item.as_str())])).await
     }
 
-    async fn remove_order(&self, order: OrderId) -> Done {
-        self.act(REMOVE_ORDER, values([text(order.as_str())])).await
+    async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.act(context, REMOVE_ORDER, values([text(order.as_str())])).await
     }
 
-    async fn checkout(&self, order: OrderId) -> Done {
-        outcome(self.checkout.ask(order).await?.as_deref())
+    async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
+        outcome(self.checkout.ask(context, order).await?.as_deref())
     }
+}
 
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
-        self.act(CANCEL, values([text(user.as_str()), text(order.as_str())])).await
-    }
-
-    async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
-        self.execute(CREATE_ITEM, values([text(item.as_str()), number(price)])).await
+#[async_trait]
+impl StockStore for PostgresCart {
+    async fn create_item(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        price: Amount,
+    ) -> Result<(), StorageError> {
+        self.execute(context, CREATE_ITEM, values([text(item.as_str()), number(price)])).await
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
         let found = |row: &Row| Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?));
-        match self.look(ITEM, values([text(item.as_str())]), found).await? {
+        match self.look(ActContext::new(), ITEM, values([text(item.as_str())]), found).await? {
             Some((stock, price)) => Ok(Some(Item { stock: amount(stock)?, price: amount(price)? })),
             None => Ok(None),
         }
     }
 
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        self.act(ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
+    async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
+        self.act(context, ADD_STOCK, values([text(item.as_str()), number(quantity)])).await
     }
 
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        self.act(SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
+    async fn subtract_stock(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.act(context, SUBTRACT_STOCK, values([text(item.as_str()), number(quantity)])).await
     }
+}
 
-    async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
-        self.execute(CREATE_USER, values([text(user.as_str())])).await
+#[async_trait]
+impl PaymentStore for PostgresCart {
+    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
+        self.execute(context, CREATE_USER, values([text(user.as_str())])).await
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
         let found = |row: &Row| row.try_get::<_, i64>(0);
-        let credit = self.look(CREDIT, values([text(user.as_str())]), found).await?;
+        let credit =
+            self.look(ActContext::new(), CREDIT, values([text(user.as_str())]), found).await?;
         credit.map(amount).transpose()
     }
 
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
-        self.act(ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
+    async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.act(context, ADD_FUNDS, values([text(user.as_str()), number(amount)])).await
     }
 
-    async fn pay(&self, user: UserId, amount: Amount) -> Done {
-        self.act(PAY, values([text(user.as_str()), number(amount)])).await
+    async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.act(context, PAY, values([text(user.as_str()), number(amount)])).await
     }
 
-    async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
-        beds::put_orders(&self.pool, orders).await
+    async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
+        self.act(context, CANCEL, values([text(user.as_str()), text(order.as_str())])).await
     }
 
-    async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
-        beds::put_items(&self.pool, items, item).await
+    async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
+        let values = values([text(order.as_str()), text(user.as_str())]);
+        self.look(ActContext::new(), IS_PAID, values, |row| row.try_get(0)).await
+    }
+}
+
+#[async_trait]
+impl FixtureStore for PostgresCart {
+    async fn put_orders(
+        &self,
+        context: ActContext,
+        orders: Vec<Order>,
+    ) -> Result<(), StorageError> {
+        fixtures::put_orders(&self.pool, context, orders).await
     }
 
-    async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
-        beds::put_users(&self.pool, users, credit).await
+    async fn put_items(
+        &self,
+        context: ActContext,
+        items: Vec<ItemId>,
+        item: Item,
+    ) -> Result<(), StorageError> {
+        fixtures::put_items(&self.pool, context, items, item).await
     }
 
+    async fn put_users(
+        &self,
+        context: ActContext,
+        users: Vec<UserId>,
+        credit: Amount,
+    ) -> Result<(), StorageError> {
+        fixtures::put_users(&self.pool, context, users, credit).await
+    }
+}
+
+#[async_trait]
+impl CartAudit for PostgresCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         audit(&self.connector).await
     }
@@ -246,7 +312,7 @@ fn amount(value: i64) -> Result<Amount, StorageError> {
 }
 
 fn damaged() -> StorageError {
-    StorageError::new(Kind::Invalid, "a row of the cart holds what this program never writes")
+    StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
 }
 
 /// Checkouts, many in one transaction. An answer is why the checkout was refused, if it was.

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 
 use super::connection::Connector;
 use super::error::{self, Failure};
-use crate::db::storage::{Compared, Kind, StorageError};
+use crate::db::storage::{ErrorKind, ReplicaReport, StorageError};
 
 /// Tables with their keys and the types of these.
 const TABLES: [[&str; 3]; 4] = [
@@ -34,10 +34,10 @@ type Digests = BTreeMap<i32, (i64, String)>;
 pub(super) async fn compare(
     primary: &Connector,
     replica: &Connector,
-) -> Result<Compared, StorageError> {
+) -> Result<ReplicaReport, StorageError> {
     let here = Side::connect(primary).await?;
     let there = Side::connect(replica).await?;
-    let mut compared = Compared::default();
+    let mut compared = ReplicaReport::default();
     for table in TABLES {
         compare_table(&here, &there, table, &mut compared).await?;
     }
@@ -48,7 +48,7 @@ async fn compare_table(
     here: &Side<'_>,
     there: &Side<'_>,
     table: [&str; 3],
-    compared: &mut Compared,
+    compared: &mut ReplicaReport,
 ) -> Result<(), StorageError> {
     let bounds = here.bounds(table).await?;
     let mut ranges = Ranges::default();
@@ -164,7 +164,7 @@ async fn wait(here: &Side<'_>, there: &Side<'_>) -> Result<(), StorageError> {
         if begun.elapsed() > PATIENCE {
             let shown = there.connector.shown();
             let text = format!("{shown} has not replayed {written} within {PATIENCE:?}");
-            return Err(StorageError::new(Kind::Timeout, text));
+            return Err(StorageError::new(ErrorKind::Timeout, text));
         }
         tokio::time::sleep(POLL).await;
     }

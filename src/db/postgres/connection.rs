@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{self, Failure};
 use crate::config::database::postgres::{Postgres, Tls};
-use crate::db::storage::{Kind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
 /// How long an act may take before its caller is told that the outcome is unknown.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,11 +91,9 @@ impl Connector {
                 async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) },
             )
         });
-        Pool::builder(manager)
-            .max_size(POOL)
-            .post_create(set)
-            .build()
-            .map_err(|e| StorageError::caused(Kind::Internal, "the pool cannot be built", e))
+        Pool::builder(manager).max_size(POOL).post_create(set).build().map_err(|e| {
+            StorageError::with_source(ErrorKind::Internal, "the pool cannot be built", e)
+        })
     }
 }
 
@@ -103,6 +101,7 @@ impl Connector {
 /// deadline is for all of it, the wait for a connection included.
 pub(super) async fn act<T, F>(
     pool: &Pool,
+    context: ActContext,
     statements: impl FnOnce(Lent) -> F + Send + 'static,
 ) -> Result<T, StorageError>
 where
@@ -118,7 +117,8 @@ where
             let connection = Lent { connection: Some(connection), is_late: lent };
             statements(connection).await.map_err(error::storage)
         });
-        match timeout(PATIENCE, &mut running).await {
+        let deadline = context.deadline().min(Instant::now() + PATIENCE);
+        match timeout_at(deadline, &mut running).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 is_late.store(true, Ordering::Relaxed);
@@ -127,7 +127,9 @@ where
         }
     };
     let ended = tokio::spawn(task).await;
-    ended.map_err(|e| StorageError::caused(Kind::Internal, "an act on PostgreSQL panicked", e))?
+    ended.map_err(|e| {
+        StorageError::with_source(ErrorKind::Internal, "an act on PostgreSQL panicked", e)
+    })?
 }
 
 /// A connection of the pool. One whose act was late is not given back: it may be silent for ever.
@@ -155,10 +157,10 @@ impl Drop for Lent {
 }
 
 fn client_config(tls: &Tls) -> Result<ClientConfig, StorageError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|e| StorageError::caused(Kind::Internal, "TLS cannot be set up", e))?;
+        .map_err(|e| StorageError::with_source(ErrorKind::Internal, "TLS cannot be set up", e))?;
     Ok(match tls {
         Tls::Unverified => builder
             .dangerous()
@@ -178,7 +180,7 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, StorageError> {
     };
     let unusable = |why: String| {
         let text = format!("the certificates of {} cannot be used: {why}", file.display());
-        StorageError::new(Kind::Invalid, text)
+        StorageError::new(ErrorKind::Invalid, text)
     };
     let pem = fs::read(file).map_err(|e| unusable(e.to_string()))?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
@@ -263,8 +265,8 @@ mod tests {
         let server = tokio::spawn(lets_in_and_goes(listener));
         let url = format!("postgres://u@127.0.0.1:{port}/d?sslmode=disable");
         let pool = Connector::new(&parse(&url).unwrap()).unwrap().pool().unwrap();
-        let error = act(&pool, |_| async { Ok(()) }).await.unwrap_err();
+        let error = act(&pool, ActContext::new(), |_| async { Ok(()) }).await.unwrap_err();
         server.await.unwrap();
-        assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     }
 }

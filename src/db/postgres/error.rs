@@ -7,7 +7,7 @@ use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::db::storage::{Kind, StorageError};
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// What the driver does not tell: that it never ended.
 #[derive(Debug)]
@@ -32,47 +32,47 @@ pub(super) fn storage(failure: impl Into<Failure>) -> StorageError {
     };
     let (kind, message) = match error.code() {
         None if error.is_closed() || is_io(&error) => {
-            (Kind::Unavailable, "the connection to PostgreSQL broke")
+            (ErrorKind::Unavailable, "the connection to PostgreSQL broke")
         }
-        None => (Kind::Internal, "PostgreSQL and this program do not understand each other"),
+        None => (ErrorKind::Internal, "PostgreSQL and this program do not understand each other"),
         Some(code) => of_code(code),
     };
-    StorageError::caused(kind, message, error)
+    StorageError::with_source(kind, message, error)
 }
 
 fn is_io(error: &Error) -> bool {
     error.source().is_some_and(|source| source.is::<io::Error>())
 }
 
-fn of_code(code: &SqlState) -> (Kind, &'static str) {
+fn of_code(code: &SqlState) -> (ErrorKind, &'static str) {
     match code {
-        &SqlState::DISK_FULL => (Kind::Unavailable, "the disk of PostgreSQL is full"),
+        &SqlState::DISK_FULL => (ErrorKind::Unavailable, "the disk of PostgreSQL is full"),
         &SqlState::TOO_MANY_CONNECTIONS => {
-            (Kind::Unavailable, "PostgreSQL has no further connection for us")
+            (ErrorKind::Unavailable, "PostgreSQL has no further connection for us")
         }
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
-            (Kind::Unavailable, "PostgreSQL takes no writes: it is read-only or a replica")
+            (ErrorKind::Unavailable, "PostgreSQL takes no writes: it is read-only or a replica")
         }
-        &SqlState::QUERY_CANCELED => (Kind::Timeout, "PostgreSQL took too long"),
+        &SqlState::QUERY_CANCELED => (ErrorKind::Timeout, "PostgreSQL took too long"),
         &SqlState::T_R_SERIALIZATION_FAILURE
         | &SqlState::T_R_DEADLOCK_DETECTED
-        | &SqlState::LOCK_NOT_AVAILABLE => (Kind::Conflict, "others were in the way"),
+        | &SqlState::LOCK_NOT_AVAILABLE => (ErrorKind::Conflict, "others were in the way"),
         code => of_class(code.code()),
     }
 }
 
 /// The first two characters tell the class: see appendix A of PostgreSQL's manual.
-fn of_class(code: &str) -> (Kind, &'static str) {
+fn of_class(code: &str) -> (ErrorKind, &'static str) {
     match code.get(..2) {
-        Some("08") => (Kind::Unavailable, "the connection to PostgreSQL broke"),
-        Some("53") => (Kind::Unavailable, "PostgreSQL is short of something"),
-        Some("57") => (Kind::Unavailable, "PostgreSQL is starting, stopping or was restarted"),
-        Some("58") => (Kind::Unavailable, "PostgreSQL cannot read or write its files"),
-        Some("28" | "3D") => (Kind::Unavailable, "PostgreSQL does not let us in any more"),
+        Some("08") => (ErrorKind::Unavailable, "the connection to PostgreSQL broke"),
+        Some("53") => (ErrorKind::Unavailable, "PostgreSQL is short of something"),
+        Some("57") => (ErrorKind::Unavailable, "PostgreSQL is starting, stopping or was restarted"),
+        Some("58") => (ErrorKind::Unavailable, "PostgreSQL cannot read or write its files"),
+        Some("28" | "3D") => (ErrorKind::Unavailable, "PostgreSQL does not let us in any more"),
         Some("42" | "3F" | "XX") => {
-            (Kind::Invalid, "the tables are not those of this program, or are damaged")
+            (ErrorKind::Invalid, "the tables are not those of this program, or are damaged")
         }
-        _ => (Kind::Internal, "PostgreSQL refused a statement"),
+        _ => (ErrorKind::Internal, "PostgreSQL refused a statement"),
     }
 }
 
@@ -83,16 +83,19 @@ pub(super) fn pool(error: PoolError) -> StorageError {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             storage(error)
         }
-        PoolError::Timeout(_) => {
-            StorageError::new(Kind::Unavailable, "no connection to PostgreSQL became free in time")
+        PoolError::Timeout(_) => StorageError::new(
+            ErrorKind::Unavailable,
+            "no connection to PostgreSQL became free in time",
+        ),
+        other => {
+            StorageError::with_source(ErrorKind::Internal, "the connections cannot be used", other)
         }
-        other => StorageError::caused(Kind::Internal, "the connections cannot be used", other),
     }
 }
 
 /// No answer came in time.
 pub(super) fn late() -> StorageError {
-    StorageError::new(Kind::Timeout, "PostgreSQL did not answer in time")
+    StorageError::new(ErrorKind::Timeout, "PostgreSQL did not answer in time")
 }
 
 /// The error of opening a database, for the operator: one sentence that says what to do.
@@ -104,17 +107,17 @@ pub(super) fn at(shown: &str, failure: impl Into<Failure>) -> StorageError {
     let Some(code) = error.code() else { return unreachable(shown, &deepest(&error)) };
     let (kind, reason) = match code {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            (Kind::Invalid, "the server refuses the user or the password; correct the URL")
+            (ErrorKind::Invalid, "the server refuses the user or the password; correct the URL")
         }
         &SqlState::INVALID_CATALOG_NAME => (
-            Kind::Invalid,
+            ErrorKind::Invalid,
             "there is no such database; create it (`createdb`) or name another in the URL",
         ),
         &SqlState::INSUFFICIENT_PRIVILEGE => {
-            (Kind::Invalid, "the user may not do that; grant it, or name its owner in the URL")
+            (ErrorKind::Invalid, "the user may not do that; grant it, or name its owner in the URL")
         }
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
-            (Kind::Invalid, "it is read-only or a replica; name the primary")
+            (ErrorKind::Invalid, "it is read-only or a replica; name the primary")
         }
         code => (of_code(code).0, ""),
     };
@@ -130,7 +133,7 @@ fn unreachable(shown: &str, cause: &str) -> StorageError {
     let text = format!(
         "cannot reach {shown}: {cause}; is the server running, and are host, port and sslmode right?"
     );
-    StorageError::new(Kind::Unavailable, text)
+    StorageError::new(ErrorKind::Unavailable, text)
 }
 
 /// The innermost cause says the most ("Connection refused").

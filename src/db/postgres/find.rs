@@ -10,7 +10,7 @@ use super::batch::{Batch, Batcher};
 use super::connection::Connector;
 use super::error::storage;
 use super::overview::overview;
-use crate::db::storage::StorageError;
+use crate::db::storage::{ActContext, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 const FIND: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
@@ -67,13 +67,13 @@ impl Finder {
 
     /// The game of that id.
     pub(super) async fn game(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
-        let row = self.0[(id.0 & 1) as usize].ask(id).await?;
+        let row = self.0[(id.0 & 1) as usize].ask(ActContext::new(), id).await?;
         row.as_deref().map(overview).transpose().map_err(storage)
     }
 
     /// Whether the server answers, whatever it has.
     pub(super) async fn ping(&self) -> Result<(), StorageError> {
-        self.0[0].ask(GameId(1)).await.map(drop)
+        self.0[0].ask(ActContext::new(), GameId(1)).await.map(drop)
     }
 }
 

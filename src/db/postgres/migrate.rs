@@ -8,8 +8,8 @@ use tokio_postgres::{Client, GenericClient};
 use super::connection::Connector;
 use super::error;
 use super::overview::ALL;
-use crate::db::Schema;
-use crate::db::storage::{Kind, StorageError};
+use crate::db::MigrationPolicy;
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
 const STEPS: [&str; 2] = [
@@ -25,13 +25,16 @@ const HAS_VERSION: &str = "SELECT to_regclass('storefront_schema') IS NOT NULL";
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM storefront_schema";
 
 /// Migrates or checks, as asked; the counter's name, as it is written in SQL.
-pub(super) async fn run(connector: &Connector, schema: Schema) -> Result<String, StorageError> {
+pub(super) async fn run(
+    connector: &Connector,
+    policy: MigrationPolicy,
+) -> Result<String, StorageError> {
     let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
     let connected = connector.connect().await;
     let mut client = connected.map_err(|e| error::at(connector.shown(), e))?;
     let found = supported(connector, version(&client).await.map_err(failed)?)?;
     if found < STEPS.len() {
-        if schema == Schema::Require {
+        if policy == MigrationPolicy::Require {
             let why = "older than this program: run `storefront migrate`";
             return Err(refusal(connector, found, why));
         }
@@ -83,7 +86,7 @@ fn refusal(connector: &Connector, found: usize, why: &str) -> StorageError {
         connector.shown(),
         STEPS.len()
     );
-    StorageError::new(Kind::Invalid, text)
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 /// The sequence that assigns ids: ours, or the one that an older table brought along.

@@ -7,7 +7,6 @@
 
 mod audit;
 mod batch;
-mod beds;
 mod bulk;
 mod cart;
 mod compare;
@@ -16,6 +15,7 @@ mod counter;
 mod create;
 mod error;
 mod find;
+mod fixtures;
 mod loads;
 mod migrate;
 mod overview;
@@ -29,18 +29,19 @@ use self::connection::Connector;
 use self::counter::Counter;
 use self::overview::PostgresOverviews;
 use self::replica::PostgresReplica;
-pub(super) use self::replica::cannot_be_mended;
-use super::storage::{Copies, Replica, StorageError};
-use super::{Schema, Stores};
+pub(super) use self::replica::cannot_be_repaired;
+use super::read_routing::RoutedOverviews;
+use super::storage::{OverviewStore, ReplicaCheck, StorageError};
+use super::{MigrationPolicy, Stores};
 use crate::config::database::postgres::Postgres;
 
 /// Opens the database.
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
-pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, StorageError> {
+pub async fn open(postgres: &Postgres, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     let connector = Connector::new(postgres)?;
-    let counter = Counter::new(migrate::run(&connector, schema).await?);
+    let counter = Counter::new(migrate::run(&connector, policy).await?);
     let replica = match &postgres.replica {
         Some(replica) => {
             let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
@@ -48,13 +49,24 @@ pub async fn open(postgres: &Postgres, schema: Schema) -> Result<Stores, Storage
         }
         None => None,
     };
-    let copies = replica.clone().map(|replica| replica as Arc<dyn Copies>);
+    let replica_check = replica.clone().map(|replica| replica as Arc<dyn ReplicaCheck>);
+    let cart = Arc::new(PostgresCart::new(&connector)?);
+    let primary = Arc::new(PostgresOverviews::new(&connector, counter.clone())?);
+    let overviews: Arc<dyn OverviewStore> = match &replica {
+        Some(replica) => Arc::new(RoutedOverviews { primary, replica: replica.clone() }),
+        None => primary,
+    };
+    let loads = Arc::new(PostgresBulk::new(connector, counter));
     Ok(Stores {
         backend: "postgres",
-        overviews: Arc::new(PostgresOverviews::new(&connector, counter.clone())?),
-        cart: Arc::new(PostgresCart::new(&connector)?),
-        bulk: Arc::new(PostgresBulk::new(connector, counter)),
-        replica: replica.map(|replica| replica as Arc<dyn Replica>),
-        copies,
+        overviews,
+        orders: cart.clone(),
+        stock: cart.clone(),
+        payments: cart.clone(),
+        fixtures: cart.clone(),
+        audit: cart,
+        loads: loads.clone(),
+        inspection: loads,
+        replica_check,
     })
 }

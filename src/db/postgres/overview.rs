@@ -10,7 +10,9 @@ use super::connection::{Connector, act};
 use super::counter::Counter;
 use super::create::CreateGames;
 use super::find::Finder;
-use crate::db::storage::{Create, Cursor, OverviewStore, Page, Remove, StorageError, Update};
+use crate::db::storage::{
+    ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
+};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
 const PAGE: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
@@ -39,20 +41,34 @@ impl PostgresOverviews {
 
 #[async_trait]
 impl OverviewStore for PostgresOverviews {
-    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError> {
+    async fn find(
+        &self,
+        id: GameId,
+        _seen: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError> {
         self.find.game(id).await
     }
 
-    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError> {
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        _seen: Option<ReadToken>,
+    ) -> Result<Page, StorageError> {
         page(&self.pool, after, limit).await
     }
 
-    async fn create(&self, game: NewOverview) -> Result<Create, StorageError> {
-        self.create.ask(game).await
+    async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
+        self.create.ask(context, game).await
     }
 
-    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError> {
-        let found = act(&self.pool, move |connection| async move {
+    async fn update(
+        &self,
+        context: ActContext,
+        id: GameId,
+        changes: Changes,
+    ) -> Result<Update, StorageError> {
+        let found = act(&self.pool, context, move |connection| async move {
             let (sql, values) = update_of(changes);
             let statement = connection.prepare_cached(&sql).await?;
             if values.is_empty() {
@@ -66,8 +82,8 @@ impl OverviewStore for PostgresOverviews {
         Ok(if found { Update::Updated } else { Update::Missing })
     }
 
-    async fn remove(&self, id: GameId) -> Result<Remove, StorageError> {
-        let removed = act(&self.pool, move |connection| async move {
+    async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
+        let removed = act(&self.pool, context, move |connection| async move {
             let statement = connection.prepare_cached(REMOVE).await?;
             connection.execute(&statement, &[&id.0]).await
         })
@@ -88,7 +104,7 @@ pub(super) async fn page(
 ) -> Result<Page, StorageError> {
     let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
     let one_more = i64::from(limit) + 1;
-    let mut games: Vec<Overview> = act(pool, move |connection| async move {
+    let mut games: Vec<Overview> = act(pool, ActContext::new(), move |connection| async move {
         let statement = connection.prepare_cached(PAGE).await?;
         let rows = connection.query(&statement, &[&start, &one_more]).await?;
         rows.iter().map(overview).collect()

@@ -13,7 +13,10 @@ use super::connection::Connector;
 use super::error;
 use super::find::Finder;
 use super::overview::page;
-use crate::db::storage::{Compared, Copies, Cursor, Kind, Page, Position, Replica, StorageError};
+use crate::db::storage::{
+    ActContext, Cursor, ErrorKind, Page, ReadToken, Replica, ReplicaCheck, ReplicaReport,
+    StorageError,
+};
 use crate::overview::model::{GameId, Overview};
 
 /// Behind the commits of all transactions that have ended.
@@ -40,7 +43,7 @@ impl PostgresReplica {
         replica: &Connector,
     ) -> Result<Self, StorageError> {
         if let Err(error) = check(replica).await {
-            if error.kind() == Kind::Invalid {
+            if error.kind() == ErrorKind::Invalid {
                 return Err(error);
             }
             tracing::warn!(%error, "reads go to the primary until the replica is there");
@@ -56,13 +59,13 @@ impl PostgresReplica {
     }
 
     /// Whether the replica has replayed what its caller has seen.
-    async fn has(&self, seen: Option<Position>) -> bool {
-        let Some(Position(position)) = seen else { return true };
+    async fn has(&self, seen: Option<ReadToken>) -> bool {
+        let Some(ReadToken(position)) = seen else { return true };
         if self.known.load(Ordering::Relaxed) >= position {
             return true;
         }
         // The read that follows sees at least what was replayed before it was sent.
-        let Ok(replayed) = self.replayed.ask(()).await else { return false };
+        let Ok(replayed) = self.replayed.ask(ActContext::new(), ()).await else { return false };
         self.known.fetch_max(replayed, Ordering::Relaxed);
         replayed >= position
     }
@@ -77,16 +80,16 @@ async fn check(replica: &Connector) -> Result<(), StorageError> {
     }
     let text =
         format!("{} is not a replica; give --replica-url one, or leave it out", replica.shown());
-    Err(StorageError::new(Kind::Invalid, text))
+    Err(StorageError::new(ErrorKind::Invalid, text))
 }
 
 #[async_trait]
 impl Replica for PostgresReplica {
-    async fn position(&self) -> Result<Position, StorageError> {
-        self.written.ask(()).await.map(Position)
+    async fn read_token(&self) -> Result<ReadToken, StorageError> {
+        self.written.ask(ActContext::new(), ()).await.map(ReadToken)
     }
 
-    async fn find(&self, id: GameId, seen: Option<Position>) -> Option<Option<Overview>> {
+    async fn find(&self, id: GameId, seen: Option<ReadToken>) -> Option<Option<Overview>> {
         if self.has(seen).await { self.find.game(id).await.ok() } else { None }
     }
 
@@ -94,30 +97,30 @@ impl Replica for PostgresReplica {
         &self,
         after: Option<Cursor>,
         limit: u32,
-        seen: Option<Position>,
+        seen: Option<ReadToken>,
     ) -> Option<Page> {
         if self.has(seen).await { page(&self.pool, after, limit).await.ok() } else { None }
     }
 }
 
 #[async_trait]
-impl Copies for PostgresReplica {
+impl ReplicaCheck for PostgresReplica {
     /// Once the replica has got to where the primary is now.
-    async fn compare(&self) -> Result<Compared, StorageError> {
+    async fn compare(&self) -> Result<ReplicaReport, StorageError> {
         let [primary, replica] = &self.ends;
         compare(primary, replica).await
     }
 
-    async fn repair(&self) -> Result<Compared, StorageError> {
-        Err(cannot_be_mended())
+    async fn repair(&self) -> Result<ReplicaReport, StorageError> {
+        Err(cannot_be_repaired())
     }
 }
 
 /// A replica that differs takes no writes; whatever made it so may be in more than was compared.
-pub(in crate::db) fn cannot_be_mended() -> StorageError {
-    let text = "--repair mends copies on Cassandra; a PostgreSQL replica that differs is to be made \
+pub(in crate::db) fn cannot_be_repaired() -> StorageError {
+    let text = "--repair repairs replicas on Cassandra; a PostgreSQL replica that differs is to be made \
                 anew from its primary (pg_basebackup)";
-    StorageError::new(Kind::Invalid, text)
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 /// A server's position in the log, for everyone who asks at the time.

@@ -5,7 +5,7 @@ use std::error::Error;
 
 /// What a caller can do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The store cannot be reached, is full, read-only or overloaded: try again later.
     Unavailable,
     /// No answer in time: the act may have happened or not.
@@ -22,20 +22,20 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StorageError {
-    kind: Kind,
+    kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl StorageError {
     /// A failure that has no deeper cause.
-    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
 
     /// A failure that was caused by `source`.
-    pub fn caused(
-        kind: Kind,
+    pub fn with_source(
+        kind: ErrorKind,
         message: impl Into<Cow<'static, str>>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
@@ -50,7 +50,7 @@ impl StorageError {
 
     /// What a caller can do about it.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StorageError;
+use super::{ActContext, ReadToken, StorageError};
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
 /// The game pages of a store.
@@ -12,34 +12,55 @@ use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 /// returned, on any server, sees it.
 #[async_trait]
 pub trait OverviewStore: Send + Sync {
-    /// The game of that id, or `None`.
-    async fn find(&self, id: GameId) -> Result<Option<Overview>, StorageError>;
+    /// The game of that id, or `None`. With a token the answer is not older than what the token's
+    /// holder has seen; without one it may come from a replica that lags.
+    async fn find(
+        &self,
+        id: GameId,
+        seen: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError>;
 
     /// The first `limit` games after the cursor (from the start without one), each existing game
     /// once however many are created meanwhile. Ascending by id, or in another fixed order that
     /// the backend documents. A limit of zero is an empty page that continues where it began.
-    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Page, StorageError>;
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        seen: Option<ReadToken>,
+    ) -> Result<Page, StorageError>;
 
     /// Stores a new game, all of it or nothing.
     ///
     /// With an id: that id, or [`Create::Taken`] and nothing changed; the counter does not move.
     /// Without: the next id of the counter that is free. Ids are assigned ascending (with several
     /// servers: in blocks), never twice, not even after a delete.
-    async fn create(&self, game: NewOverview) -> Result<Create, StorageError>;
+    async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError>;
 
     /// Changes the fields that are given and no other, all or none of them. No changes at all
     /// only tells whether the game exists.
-    async fn update(&self, id: GameId, changes: Changes) -> Result<Update, StorageError>;
+    async fn update(
+        &self,
+        context: ActContext,
+        id: GameId,
+        changes: Changes,
+    ) -> Result<Update, StorageError>;
 
     /// Removes the game. The second of two is [`Remove::Missing`].
-    async fn remove(&self, id: GameId) -> Result<Remove, StorageError>;
+    async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError>;
+
+    /// A token for the client of a write that has returned; `None` where no read comes from a
+    /// replica, so that none is needed.
+    async fn read_token(&self) -> Option<ReadToken> {
+        None
+    }
 
     /// Succeeds when a read can be answered now.
     async fn ping(&self) -> Result<(), StorageError>;
 }
 
 /// Outcome of [`OverviewStore::create`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Create {
     /// Stored under this id.
     Created(GameId),
@@ -47,24 +68,40 @@ pub enum Create {
     Taken,
     /// The counter has passed the largest id.
     Exhausted,
+    /// The database refused the game; nothing changed.
+    Refused(WriteRefusal),
 }
 
 /// Outcome of [`OverviewStore::update`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
     /// The game has the new values.
     Updated,
     /// There is no such game.
     Missing,
+    /// The database refused the new values; nothing changed.
+    Refused(WriteRefusal),
 }
 
 /// Outcome of [`OverviewStore::remove`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remove {
     /// The game is gone.
     Removed,
     /// There was no such game.
     Missing,
+    /// The database refused to remove it; nothing changed.
+    Refused(WriteRefusal),
+}
+
+/// Why the database refused a write that this program takes to be valid: an existing table may have
+/// narrower columns, constraints or triggers of its own. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteRefusal {
+    /// A value does not fit its column, which is named where the database tells.
+    Malformed(Option<String>),
+    /// A constraint, trigger or policy forbids it; named where the database tells.
+    Forbidden(Option<String>),
 }
 
 /// A place between two games in the store's order: behind the game of this id.

@@ -10,33 +10,37 @@ use crate::overview::model::{GameId, Overview};
 
 /// A copy of the store that answers reads and may lag behind.
 ///
-/// Whoever wrote is given a [`Position`]; whoever brings one is never shown an older state. Where
+/// Whoever wrote is given a [`ReadToken`]; whoever brings one is never shown an older state. Where
 /// the outer `Option` of an answer is `None` the copy has not got that far, or cannot be asked: the
 /// store itself is to be asked.
 #[async_trait]
 pub trait Replica: Send + Sync {
     /// A position behind every write that has returned.
-    async fn position(&self) -> Result<Position, StorageError>;
+    async fn read_token(&self) -> Result<ReadToken, StorageError>;
 
     /// As [`OverviewStore::find`](super::OverviewStore::find), from the copy.
-    async fn find(&self, id: GameId, seen: Option<Position>) -> Option<Option<Overview>>;
+    async fn find(&self, id: GameId, seen: Option<ReadToken>) -> Option<Option<Overview>>;
 
     /// As [`OverviewStore::page`](super::OverviewStore::page), from the copy.
-    async fn page(&self, after: Option<Cursor>, limit: u32, seen: Option<Position>)
-    -> Option<Page>;
+    async fn page(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+        seen: Option<ReadToken>,
+    ) -> Option<Page>;
 }
 
 /// A place in the history of a store's writes, written as PostgreSQL writes its log positions:
 /// two hexadecimal numbers of up to 32 bits, such as `16/B374D848`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position(pub u64);
+pub struct ReadToken(pub u64);
 
-impl Position {
+impl ReadToken {
     /// Behind everything: no copy has it.
     pub const LAST: Self = Self(u64::MAX);
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for ReadToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & u64::from(u32::MAX))
     }
@@ -45,17 +49,17 @@ impl fmt::Display for Position {
 /// The text is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a position such as 16/B374D848")]
-pub struct NoPosition;
+pub struct InvalidReadToken;
 
-impl FromStr for Position {
-    type Err = NoPosition;
+impl FromStr for ReadToken {
+    type Err = InvalidReadToken;
 
-    fn from_str(text: &str) -> Result<Self, NoPosition> {
+    fn from_str(text: &str) -> Result<Self, InvalidReadToken> {
         let half = |digits: &str| match digits.len() {
-            1..=8 => u32::from_str_radix(digits, 16).map_err(|_| NoPosition),
-            _ => Err(NoPosition),
+            1..=8 => u32::from_str_radix(digits, 16).map_err(|_| InvalidReadToken),
+            _ => Err(InvalidReadToken),
         };
-        let (high, low) = text.split_once('/').ok_or(NoPosition)?;
+        let (high, low) = text.split_once('/').ok_or(InvalidReadToken)?;
         Ok(Self(u64::from(half(high)?) << 32 | u64::from(half(low)?)))
     }
 }
@@ -67,15 +71,15 @@ mod tests {
     #[test]
     fn a_position_is_read_as_it_is_written() {
         for (text, position) in [
-            ("0/0", Position(0)),
-            ("16/B374D848", Position(0x16_b374_d848)),
-            ("FFFFFFFF/FFFFFFFF", Position::LAST),
+            ("0/0", ReadToken(0)),
+            ("16/B374D848", ReadToken(0x16_b374_d848)),
+            ("FFFFFFFF/FFFFFFFF", ReadToken::LAST),
         ] {
             assert_eq!(text.parse(), Ok(position));
             assert_eq!(position.to_string(), text);
         }
         for text in ["", "/", "1", "1/", "/1", "g/1", "123456789/1", "1/1/1", "-1/1"] {
-            assert_eq!(text.parse::<Position>(), Err(NoPosition), "{text}");
+            assert_eq!(text.parse::<ReadToken>(), Err(InvalidReadToken), "{text}");
         }
     }
 }

@@ -9,12 +9,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 
 use super::{Bulk, Found, sum};
-use crate::db::cassandra::claims::Kept;
-use crate::db::cassandra::connection::{Cluster, Purpose};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
-use crate::db::cassandra::game::{self, columns};
+use crate::db::cassandra::id_claims::ClaimTtl;
 use crate::db::cassandra::lwt::applied;
-use crate::db::cassandra::store::{Demo, Phase, State};
+use crate::db::cassandra::metadata::{Demo, Phase, StoreState};
+use crate::db::cassandra::row::{self, columns};
 use crate::db::storage::StorageError;
 use crate::overview::model::Overview;
 
@@ -42,9 +42,9 @@ impl DemoGames {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
-            find: cluster.prepare(FIND, Purpose::SerialRead).await?,
-            times: cluster.prepare(TIMES, Purpose::SerialRead).await?,
-            remove: cluster.prepare(REMOVE, Purpose::Conditional).await?,
+            find: cluster.prepare(FIND, StatementKind::SerialRead).await?,
+            times: cluster.prepare(TIMES, StatementKind::SerialRead).await?,
+            remove: cluster.prepare(REMOVE, StatementKind::Conditional).await?,
         })
     }
 
@@ -58,12 +58,12 @@ impl DemoGames {
     /// Removes a game that is as the load has written it. The texts are read first: a change
     /// behind the second read is found by the condition, one before it by its time.
     async fn remove_one(&self, id: i32, load: i64) -> Result<(), StorageError> {
-        let found = game::one(self.cluster.execute(&self.find, (id,)).await?)?;
+        let found = row::one(self.cluster.execute(&self.find, (id,)).await?)?;
         let Some(game) = found else { return Ok(()) };
         if self.is_changed(id, load).await? {
             return Ok(());
         }
-        let removed = self.cluster.execute(&self.remove, game::values(&game)).await?;
+        let removed = self.cluster.execute(&self.remove, row::values(&game)).await?;
         applied(removed).map(drop)
     }
 
@@ -77,13 +77,13 @@ impl DemoGames {
 
 impl Bulk {
     /// Puts demo games in, or the rest of them if somebody died in the middle of it.
-    pub(super) async fn stock(&self, games: &[Overview]) -> Result<bool, StorageError> {
+    pub(super) async fn install_demo(&self, games: &[Overview]) -> Result<bool, StorageError> {
         let state = self.store.read().await?;
         let Some(demo) = demo_of(&state, games) else { return Ok(false) };
         let stocking = match (state.phase, self.found(&state).await?) {
             (Phase::Stocking, Found::Empty | Found::Demo) => state,
             (Phase::Idle, Found::Empty) => {
-                self.rows.claims().note(demo.ids.clone(), Kept::Forever).await?;
+                self.rows.claims().note(demo.ids.clone(), ClaimTtl::Forever).await?;
                 let stocking = stocking(&state, demo);
                 if !self.store.replace(&state, &stocking).await? {
                     return Ok(false);
@@ -97,10 +97,14 @@ impl Bulk {
     }
 
     /// Whether the games that have just been written are the store's demo games now.
-    async fn stocked(&self, stocking: &State, games: &[Overview]) -> Result<bool, StorageError> {
+    async fn stocked(
+        &self,
+        stocking: &StoreState,
+        games: &[Overview],
+    ) -> Result<bool, StorageError> {
         let stocked = self.store.change(|state| {
             let ours = state.load == stocking.load && state.phase == Phase::Stocking;
-            ours.then(|| State { phase: Phase::Demo, ..state.clone() })
+            ours.then(|| StoreState { phase: Phase::Demo, ..state.clone() })
         });
         if stocked.await?.is_some() {
             return Ok(true);
@@ -117,7 +121,7 @@ impl Bulk {
 
 /// The demo games that are to be in the store after it; `None` if their ids are not the next, or
 /// not those that are being put in.
-fn demo_of(state: &State, games: &[Overview]) -> Option<Demo> {
+fn demo_of(state: &StoreState, games: &[Overview]) -> Option<Demo> {
     let ids = || games.iter().map(|game| i64::from(game.game_id.0));
     let (first, last) = (ids().next()?, ids().next_back()?);
     let begun = state.demo.as_ref().filter(|_| state.phase == Phase::Stocking);
@@ -128,8 +132,8 @@ fn demo_of(state: &State, games: &[Overview]) -> Option<Demo> {
     Some(demo).filter(|_| is_theirs && is_the_same)
 }
 
-fn stocking(state: &State, demo: Demo) -> State {
-    State {
+fn stocking(state: &StoreState, demo: Demo) -> StoreState {
+    StoreState {
         next: demo.ids.end,
         load: demo.load,
         phase: Phase::Stocking,

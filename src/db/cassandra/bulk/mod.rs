@@ -2,7 +2,7 @@
 //!
 //! In this room: opening and closing a load, and what a store holds (here); writing its chunks
 //! ([`mod@write`]), demo games ([`demo`]), reading everything ([`scan`]). A load is in the one row of
-//! [`Store`] while it is open; its chunks that are done are rows of `chunks`.
+//! [`Metadata`] while it is open; its chunks that are done are rows of `chunks`.
 
 mod demo;
 mod progress;
@@ -19,18 +19,18 @@ use self::progress::Progress;
 use self::scan::Scan;
 use self::write::Rows;
 use super::act;
-use super::claims::Claims;
 use super::connection::Cluster;
-use super::store::{IDS, Phase, State, Store, contended};
+use super::id_claims::Claims;
+use super::metadata::{IDS, Metadata, Phase, StoreState, contended};
 use crate::db::storage::{
-    Begin, BulkStore, Chunk, Contents, Digest, Digester, Kind, Load, LoadMode, LoadShape, NewLoad,
-    StorageError,
+    ActContext, Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode,
+    LoadParams, LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
 /// Large enough that a chunk's few conditional writes do not show; while one ends, another is
 /// under way.
-const SHAPE: LoadShape = LoadShape { chunk: 10_000, in_flight: 3 };
+const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
 /// How often a load is tried to be opened while others change the store.
 const ATTEMPTS: usize = 50;
 
@@ -40,7 +40,7 @@ pub(super) struct CassandraBulk {
 
 /// What a task needs to run an act.
 struct Bulk {
-    store: Arc<Store>,
+    store: Arc<Metadata>,
     progress: Progress,
     rows: Rows,
     demo: DemoGames,
@@ -59,7 +59,7 @@ enum Found {
 impl CassandraBulk {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        store: Arc<Store>,
+        store: Arc<Metadata>,
         claims: Arc<Claims>,
     ) -> Result<Self, StorageError> {
         let bulk = Bulk {
@@ -78,14 +78,14 @@ impl CassandraBulk {
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        act(work(Arc::clone(&self.bulk))).await
+        act(ActContext::new(), work(Arc::clone(&self.bulk))).await
     }
 }
 
 #[async_trait]
-impl BulkStore for CassandraBulk {
-    fn shape(&self) -> LoadShape {
-        SHAPE
+impl LoadStore for CassandraBulk {
+    fn load_params(&self) -> LoadParams {
+        LOAD_PARAMS
     }
 
     async fn contents(&self) -> Result<Contents, StorageError> {
@@ -111,10 +111,13 @@ impl BulkStore for CassandraBulk {
         self.act(|bulk| async move { bulk.finish(id).await }).await
     }
 
-    async fn stock(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
-        self.act(|bulk| async move { bulk.stock(&games).await }).await
+    async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
+        self.act(|bulk| async move { bulk.install_demo(&games).await }).await
     }
+}
 
+#[async_trait]
+impl Inspection for CassandraBulk {
     async fn digest(&self) -> Result<Digest, StorageError> {
         Arc::clone(&self.bulk.scan).digest().await
     }
@@ -137,7 +140,7 @@ impl Bulk {
         })
     }
 
-    async fn found(&self, state: &State) -> Result<Found, StorageError> {
+    async fn found(&self, state: &StoreState) -> Result<Found, StorageError> {
         if state.phase == Phase::Open {
             return self.progress.load(state).await.map(Found::Interrupted);
         }
@@ -183,7 +186,7 @@ impl Bulk {
     async fn reset(&self, load: NewLoad) -> Result<Begin, StorageError> {
         let emptying = self.store.change(|state| {
             let (load, spans) = (state.load + 1, Vec::new());
-            Some(State { load, phase: Phase::Emptying, spans, demo: None, ..state.clone() })
+            Some(StoreState { load, phase: Phase::Emptying, spans, demo: None, ..state.clone() })
         });
         let number = emptying.await?.map_or(0, |state| state.load);
         self.scan.truncate().await?;
@@ -196,7 +199,7 @@ impl Bulk {
     }
 
     /// The store, if the load is open in it.
-    async fn open_store(&self, load: i64) -> Result<State, StorageError> {
+    async fn open_store(&self, load: i64) -> Result<StoreState, StorageError> {
         let state = self.store.read().await?;
         if state.is_open(load) { Ok(state) } else { Err(overtaken()) }
     }
@@ -215,7 +218,7 @@ impl Bulk {
     async fn extend(&self, load: i64, rows: u64) -> Result<Range<i64>, StorageError> {
         let longer = self.store.change(|state| {
             let rows = i64::try_from(rows).ok().filter(|rows| *rows <= IDS - state.next)?;
-            let mut longer = State { next: state.next + rows, ..state.clone() };
+            let mut longer = StoreState { next: state.next + rows, ..state.clone() };
             longer.spans.push(state.next..longer.next);
             Some(longer).filter(|_| state.is_open(load))
         });
@@ -223,7 +226,7 @@ impl Bulk {
             Some(range) => Ok(range.clone()),
             None => {
                 self.open_store(load).await?;
-                Err(StorageError::new(Kind::Invalid, "there are no further ids"))
+                Err(StorageError::new(ErrorKind::Invalid, "there are no further ids"))
             }
         }
     }
@@ -231,34 +234,34 @@ impl Bulk {
     async fn finish(&self, load: i64) -> Result<(), StorageError> {
         self.without_demo(&self.open_store(load).await?).await?;
         let closed = self.store.change(|state| {
-            let closed = State { phase: Phase::Idle, spans: Vec::new(), ..state.clone() };
+            let closed = StoreState { phase: Phase::Idle, spans: Vec::new(), ..state.clone() };
             Some(closed).filter(|_| state.is_open(load))
         });
         closed.await?.map(drop).ok_or_else(overtaken)
     }
 
     /// Removes the demo games that an open load replaces, as far as that has not been done.
-    async fn without_demo(&self, state: &State) -> Result<(), StorageError> {
+    async fn without_demo(&self, state: &StoreState) -> Result<(), StorageError> {
         let Some(demo) = &state.demo else { return Ok(()) };
         self.demo.remove(demo).await?;
         let load = state.load;
         let without = self.store.change(|state| {
             let due = state.is_open(load) && state.demo.is_some();
-            due.then(|| State { demo: None, ..state.clone() })
+            due.then(|| StoreState { demo: None, ..state.clone() })
         });
         without.await.map(drop)
     }
 }
 
 /// The store with a load that gets the ids of the demo games, and further ones.
-fn in_place_of_demo(state: &State, load: NewLoad) -> Option<State> {
+fn in_place_of_demo(state: &StoreState, load: NewLoad) -> Option<StoreState> {
     let demo = state.demo.clone()?;
     let opened = state.opened(load, demo.ids.start)?;
-    Some(State { demo: Some(demo), ..opened })
+    Some(StoreState { demo: Some(demo), ..opened })
 }
 
 /// A load of which nothing has been written.
-fn started(state: &State) -> Load {
+fn started(state: &StoreState) -> Load {
     Load {
         id: state.load,
         seed: state.seed,
@@ -275,5 +278,8 @@ fn sum(games: &[Overview]) -> u128 {
 }
 
 fn overtaken() -> StorageError {
-    StorageError::new(Kind::Conflict, "another process has gone on with this load, or ended it")
+    StorageError::new(
+        ErrorKind::Conflict,
+        "another process has gone on with this load, or ended it",
+    )
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use scylla::statement::prepared::PreparedStatement;
 
 use super::overtaken;
-use crate::db::cassandra::connection::{Cluster, Purpose};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
 use crate::db::cassandra::lwt::applied;
-use crate::db::cassandra::store::State;
-use crate::db::storage::{Kind, Load, StorageError};
+use crate::db::cassandra::metadata::StoreState;
+use crate::db::storage::{ErrorKind, Load, StorageError};
 
 const RECORD: &str =
     "INSERT INTO $.chunks (load, first, end, rows, owner) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS";
@@ -31,9 +31,9 @@ impl Progress {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
-            record: cluster.prepare(RECORD, Purpose::Conditional).await?,
-            owner: cluster.prepare(OWNER, Purpose::SerialRead).await?,
-            done: cluster.prepare(DONE, Purpose::SerialRead).await?,
+            record: cluster.prepare(RECORD, StatementKind::Conditional).await?,
+            owner: cluster.prepare(OWNER, StatementKind::SerialRead).await?,
+            done: cluster.prepare(DONE, StatementKind::SerialRead).await?,
         })
     }
 
@@ -50,7 +50,7 @@ impl Progress {
             let recorded = self.cluster.execute(&self.record, values).await;
             match recorded.and_then(applied) {
                 Ok(true) => return Ok(rows),
-                Err(error) if error.kind() != Kind::Timeout => return Err(error),
+                Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
                 // Perhaps it was this one that did it, and its answer was lost.
                 _ => match self.owner_of(load, range.start).await? {
                     Some(found) if found == owner => return Ok(rows),
@@ -59,7 +59,7 @@ impl Progress {
                 },
             }
         }
-        Err(StorageError::new(Kind::Timeout, "a chunk could not be recorded"))
+        Err(StorageError::new(ErrorKind::Timeout, "a chunk could not be recorded"))
     }
 
     async fn owner_of(&self, load: i64, first: i64) -> Result<Option<i64>, StorageError> {
@@ -70,7 +70,7 @@ impl Progress {
     }
 
     /// The open load of the store.
-    pub(super) async fn load(&self, state: &State) -> Result<Load, StorageError> {
+    pub(super) async fn load(&self, state: &StoreState) -> Result<Load, StorageError> {
         let result = self.cluster.execute(&self.done, (state.load,)).await?;
         let rows = result.into_rows_result().map_err(shape)?;
         let (mut done, mut written) = (Vec::new(), 0);

@@ -8,12 +8,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::Statement;
 use scylla::statement::prepared::PreparedStatement;
 
-use crate::db::cassandra::connection::{Cluster, Purpose};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::{self, shape, storage};
-use crate::db::cassandra::game::{self, Row, columns};
-use crate::db::cassandra::patience::patiently;
-use crate::db::cassandra::{act, ring};
-use crate::db::storage::{Digest, Digester, StorageError};
+use crate::db::cassandra::retry::retry_transient;
+use crate::db::cassandra::row::{self, Row, columns};
+use crate::db::cassandra::{act, token_ranges};
+use crate::db::storage::{ActContext, Digest, Digester, StorageError};
 use crate::overview::model::Overview;
 
 const FIRST: &str = concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
@@ -46,17 +46,17 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
-        let mut part = cluster.prepare(PART, Purpose::Read).await?;
+        let mut part = cluster.prepare(PART, StatementKind::Read).await?;
         part.set_page_size(PAGE);
-        let first = cluster.prepare(FIRST, Purpose::Read).await?;
-        let token = cluster.prepare(TOKEN, Purpose::Read).await?;
+        let first = cluster.prepare(FIRST, StatementKind::Read).await?;
+        let token = cluster.prepare(TOKEN, StatementKind::Read).await?;
         Ok(Self { cluster: Arc::clone(cluster), first, part, token })
     }
 
     /// Up to `most` games.
     pub(super) async fn first(&self, most: i64) -> Result<Vec<Overview>, StorageError> {
         let most = i32::try_from(most).unwrap_or(i32::MAX);
-        game::all(self.cluster.execute(&self.first, (most,)).await?)
+        row::all(self.cluster.execute(&self.first, (most,)).await?)
     }
 
     /// Removes all games, on all nodes, at once.
@@ -68,14 +68,14 @@ impl Scan {
     }
 
     pub(super) async fn digest(self: Arc<Self>) -> Result<Digest, StorageError> {
-        let part = |(after, to)| act(Arc::clone(&self).part(after, to));
-        let parts = stream::iter(ring::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
+        let part = |(after, to)| act(ActContext::new(), Arc::clone(&self).part(after, to));
+        let parts = stream::iter(token_ranges::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
         parts.try_fold(Digest::default(), |all, part| ready(Ok(added(all, part)))).await
     }
 
     /// The digest of a part of the ring.
     async fn part(self: Arc<Self>, after: i64, to: i64) -> Result<Digest, StorageError> {
-        patiently(|| self.read_part(after, to)).await
+        retry_transient(|| self.read_part(after, to)).await
     }
 
     async fn read_part(&self, after: i64, to: i64) -> Result<Digest, StorageError> {
@@ -107,7 +107,7 @@ impl Scan {
         let rows = result.into_rows_result().map_err(shape)?;
         // Removed this very moment: then the sample alone is what is known.
         let token = rows.maybe_first_row::<(i64,)>().map_err(shape)?.map_or(i64::MAX, |(t,)| t);
-        Ok((weight as f64 / ring::share_up_to(token)) as u64)
+        Ok((weight as f64 / token_ranges::share_up_to(token)) as u64)
     }
 
     /// Rows of a system table; none where the server has no such table.

@@ -8,12 +8,12 @@ use futures::TryFutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 
-use crate::db::cassandra::claims::Claims;
-use crate::db::cassandra::connection::{Cluster, Purpose};
-use crate::db::cassandra::game::{self, columns};
+use crate::db::cassandra::adaptive_limiter::{AdaptiveLimiter, LARGEST};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
+use crate::db::cassandra::id_claims::Claims;
 use crate::db::cassandra::lwt::applied;
 use crate::db::cassandra::overview::INSERT;
-use crate::db::cassandra::window::{LARGEST, Window};
+use crate::db::cassandra::row::{self, columns};
 use crate::db::storage::{Chunk, StorageError};
 use crate::overview::model::Overview;
 
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 32;
 pub(super) struct Rows {
     cluster: Arc<Cluster>,
     claims: Arc<Claims>,
-    window: Window,
+    limiter: AdaptiveLimiter,
     load: PreparedStatement,
     take_back: PreparedStatement,
     insert: PreparedStatement,
@@ -47,11 +47,11 @@ impl Rows {
         Ok(Self {
             cluster: Arc::clone(cluster),
             claims,
-            window: Window::new(),
-            load: cluster.prepare(LOAD, Purpose::Plain).await?,
-            take_back: cluster.prepare(TAKE_BACK, Purpose::Plain).await?,
-            insert: cluster.prepare(INSERT, Purpose::Conditional).await?,
-            find: cluster.prepare(FIND, Purpose::SerialRead).await?,
+            limiter: AdaptiveLimiter::new(),
+            load: cluster.prepare(LOAD, StatementKind::Plain).await?,
+            take_back: cluster.prepare(TAKE_BACK, StatementKind::Plain).await?,
+            insert: cluster.prepare(INSERT, StatementKind::Conditional).await?,
+            find: cluster.prepare(FIND, StatementKind::SerialRead).await?,
         })
     }
 
@@ -75,20 +75,20 @@ impl Rows {
 
     /// Writes games plainly.
     pub(super) async fn write(&self, load: i64, games: &[&Overview]) -> Result<(), StorageError> {
-        let write = |n: usize| self.window.run(move || self.write_one(load, games[n]));
+        let write = |n: usize| self.limiter.run(move || self.write_one(load, games[n]));
         let writes = stream::iter(0..games.len()).map(write).buffer_unordered(LARGEST);
         writes.try_collect().await
     }
 
     async fn write_one(&self, load: i64, game: &Overview) -> Result<(), StorageError> {
-        let (id, name, description, date, developer, publisher, tags) = game::values(game);
+        let (id, name, description, date, developer, publisher, tags) = row::values(game);
         let values = (id, name, description, date, developer, publisher, tags, load);
         self.cluster.execute(&self.load, values).await.map(drop)
     }
 
     /// Stores games under ids that others have or had in mind; returns how many are there.
     async fn settle(&self, games: &[&Overview]) -> Result<u64, StorageError> {
-        let settle = |n: usize| self.window.run(move || self.settle_one(games[n]));
+        let settle = |n: usize| self.limiter.run(move || self.settle_one(games[n]));
         let settled = stream::iter(0..games.len()).map(settle).buffer_unordered(AT_ONCE);
         settled.try_fold(0, |rows, stored| ready(Ok(rows + u64::from(stored)))).await
     }
@@ -96,12 +96,12 @@ impl Rows {
     /// Whether the game is there now. If it was there before, an earlier attempt at the same chunk
     /// has stored it.
     async fn settle_one(&self, game: &Overview) -> Result<bool, StorageError> {
-        let inserted = self.cluster.execute(&self.insert, game::values(game)).await?;
+        let inserted = self.cluster.execute(&self.insert, row::values(game)).await?;
         if applied(inserted)? {
             return Ok(true);
         }
         let found = self.cluster.execute(&self.find, (game.game_id.0,)).await?;
-        Ok(game::one(found)?.as_ref() == Some(game))
+        Ok(row::one(found)?.as_ref() == Some(game))
     }
 
     /// Removes what the load has written under the ids of these games. What anybody else has
@@ -113,7 +113,7 @@ impl Rows {
     ) -> Result<(), StorageError> {
         let take_back = |n: usize| {
             let values = (load, games[n].game_id.0);
-            self.window.run(move || self.cluster.execute(&self.take_back, values).map_ok(drop))
+            self.limiter.run(move || self.cluster.execute(&self.take_back, values).map_ok(drop))
         };
         stream::iter(0..games.len()).map(take_back).buffer_unordered(LARGEST).try_collect().await
     }

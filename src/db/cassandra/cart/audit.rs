@@ -1,7 +1,7 @@
 //! Recomputing every sum of the cart from its orders.
 //!
 //! The orders are read first, then the accounts. A paid order that is not settled yet still has its
-//! sums in `held`, under its attempt: such rows count as taken.
+//! sums in `reserved`, under its attempt: such rows count as captured.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::accounts::{self, Key};
-use super::house::{House, busy};
-use super::ledger::Head;
+use super::accounts_table::{self, Key};
+use super::balance::Balance;
+use super::coordinator::{CheckoutCoordinator, busy};
 use super::order::State;
-use super::rows::{self, OrderRow, damaged};
-use crate::db::cassandra::connection::{Cluster, Purpose};
+use super::orders_table::{self, OrderRow, damaged};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::{self, shape};
-use crate::db::cassandra::patience::patiently;
-use crate::db::cassandra::ring;
+use crate::db::cassandra::retry::retry_transient;
+use crate::db::cassandra::token_ranges;
 use crate::db::storage::{Audit, Difference, StorageError};
 
 const ORDERS: &str = concat!(
     "SELECT ",
-    rows::columns!(),
+    orders_table::columns!(),
     " FROM $.cart_orders WHERE token(order_id) > ? AND token(order_id) <= ?"
 );
-/// The head is the first row of its partition.
-const HEADS: &str = concat!(
+/// The balance is the first row of its partition.
+const BALANCES: &str = concat!(
     "SELECT ",
-    accounts::columns!(),
+    accounts_table::columns!(),
     " FROM $.cart_accounts WHERE token(kind, id) > ? AND token(kind, id) <= ? \
      PER PARTITION LIMIT 1"
 );
 /// Filters, so it is no serial read: where copies differ, Cassandra 5.0 answers a serial read that
-/// filters with a timeout, however often it is asked. If the sum does not fit, a serial read of the head
+/// filters with a timeout, however often it is asked. If the sum does not fit, a serial read of the balance
 /// ends what was under way before this is asked again.
-const RESERVED: &str = "SELECT act, amount FROM $.cart_accounts \
+const RESERVED: &str = "SELECT op_id, amount FROM $.cart_accounts \
                         WHERE kind = ? AND id = ? AND state = 'reserved' ALLOW FILTERING";
 /// Parts of the ring, and how many of them are read at once.
 const PARTS: i64 = 64;
@@ -49,11 +49,11 @@ const LOOKS: usize = 20;
 pub(super) struct Auditor {
     cluster: Arc<Cluster>,
     orders: PreparedStatement,
-    heads: PreparedStatement,
+    balances: PreparedStatement,
     reserved: PreparedStatement,
 }
 
-/// What paid orders have taken.
+/// What paid orders have captured.
 #[derive(Default)]
 struct Taken {
     /// By account and epoch: how much, and by how many.
@@ -63,31 +63,34 @@ struct Taken {
 
 impl Auditor {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
-        let mut orders = cluster.prepare(ORDERS, Purpose::Scan).await?;
-        let mut heads = cluster.prepare(HEADS, Purpose::Scan).await?;
+        let mut orders = cluster.prepare(ORDERS, StatementKind::Scan).await?;
+        let mut balances = cluster.prepare(BALANCES, StatementKind::Scan).await?;
         orders.set_page_size(PAGE);
-        heads.set_page_size(PAGE);
-        let reserved = cluster.prepare(RESERVED, Purpose::Scan).await?;
-        Ok(Self { cluster: Arc::clone(cluster), orders, heads, reserved })
+        balances.set_page_size(PAGE);
+        let reserved = cluster.prepare(RESERVED, StatementKind::Scan).await?;
+        Ok(Self { cluster: Arc::clone(cluster), orders, balances, reserved })
     }
 
-    pub(super) async fn audit(&self, house: &House) -> Result<Audit, StorageError> {
-        let (mut audit, mut taken) = (Audit::default(), Taken::default());
-        // First: what is still noted now may be seen half done in what follows.
-        audit.unfinished = house.attempts.unfinished().await?;
-        let orders = self.scan::<rows::Columns>(&self.orders);
+    pub(super) async fn audit(
+        &self,
+        coordinator: &CheckoutCoordinator,
+    ) -> Result<Audit, StorageError> {
+        let (mut audit, mut captured) = (Audit::default(), Taken::default());
+        // First: what is still noted now may be cache half done in what follows.
+        audit.unfinished = coordinator.attempts.unfinished().await?;
+        let orders = self.scan::<orders_table::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
             audit.orders += 1;
-            audit.paid_orders += u64::from(taken.add(OrderRow::try_from(row)?));
+            audit.paid_orders += u64::from(captured.add(OrderRow::try_from(row)?));
         }
-        let heads = self.scan::<accounts::Columns>(&self.heads);
-        futures::pin_mut!(heads);
-        while let Some(row) = heads.try_next().await? {
-            let Some(head) = row.head() else { continue };
+        let balances = self.scan::<accounts_table::Columns>(&self.balances);
+        futures::pin_mut!(balances);
+        while let Some(row) = balances.try_next().await? {
+            let Some(balance) = row.balance() else { continue };
             let key = row.key()?;
-            let (head, settled) = self.settled(house, &key, head, &taken).await?;
-            taken.compare(&key, head, settled, &mut audit);
+            let (balance, settled) = self.settled(coordinator, &key, balance, &captured).await?;
+            captured.compare(&key, balance, settled, &mut audit);
         }
         Ok(audit)
     }
@@ -103,29 +106,33 @@ impl Auditor {
         let (cluster, statement) = (Arc::clone(&self.cluster), statement.clone());
         let read = move |range| {
             let (cluster, statement) = (Arc::clone(&cluster), statement.clone());
-            async move { patiently(|| part(&cluster, &statement, range)).await }
+            async move { retry_transient(|| part(&cluster, &statement, range)).await }
         };
-        let parts = stream::iter(ring::parts(PARTS)).map(read).buffer_unordered(AT_ONCE);
+        let parts = stream::iter(token_ranges::parts(PARTS)).map(read).buffer_unordered(AT_ONCE);
         parts.map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten()
     }
 
-    /// The head, and what paid orders hold that is not settled yet.
+    /// The balance, and what paid orders hold that is not settled yet.
     async fn settled(
         &self,
-        house: &House,
+        coordinator: &CheckoutCoordinator,
         key: &Key,
-        mut head: Head,
-        taken: &Taken,
-    ) -> Result<(Head, i64), StorageError> {
+        mut balance: Balance,
+        captured: &Taken,
+    ) -> Result<(Balance, i64), StorageError> {
         for _ in 0..LOOKS {
-            let reserved =
-                if head.held == 0 { vec![] } else { patiently(|| self.reserved(key)).await? };
-            if reserved.iter().map(|(_, amount)| amount).sum::<i64>() == head.held {
-                let paid = reserved.iter().filter(|(act, _)| taken.attempts.contains(act));
-                return Ok((head, paid.map(|(_, amount)| amount).sum()));
+            let reserved = if balance.reserved == 0 {
+                vec![]
+            } else {
+                retry_transient(|| self.reserved(key)).await?
+            };
+            if reserved.iter().map(|(_, amount)| amount).sum::<i64>() == balance.reserved {
+                let paid = reserved.iter().filter(|(op_id, _)| captured.attempts.contains(op_id));
+                return Ok((balance, paid.map(|(_, amount)| amount).sum()));
             }
-            let page = patiently(|| house.desks.accounts().read(key, [], true)).await?;
-            head = page.head.ok_or_else(damaged)?;
+            let page =
+                retry_transient(|| coordinator.batchers.accounts().read(key, [], true)).await?;
+            balance = page.balance.ok_or_else(damaged)?;
         }
         Err(busy())
     }
@@ -167,22 +174,23 @@ impl Taken {
     }
 
     /// Compares an account with what its other sums, and the orders, say.
-    fn compare(&self, key: &Key, head: Head, unsettled: i64, audit: &mut Audit) {
+    fn compare(&self, key: &Key, balance: Balance, unsettled: i64, audit: &mut Audit) {
         let sums = self.sums.get(key);
-        let expected = sums.and_then(|sums| sums.get(&head.epoch)).map_or(0, |sum| sum.0);
-        let former = sums.into_iter().flatten().filter(|(epoch, _)| **epoch != head.epoch);
+        let expected = sums.and_then(|sums| sums.get(&balance.epoch)).map_or(0, |sum| sum.0);
+        let former = sums.into_iter().flatten().filter(|(epoch, _)| **epoch != balance.epoch);
         audit.reset += former.map(|(_, (_, orders))| orders).sum::<u64>();
-        audit.reset += u64::from(head.erased != 0);
+        audit.reset += u64::from(balance.written_off != 0);
         let names = match key {
             Key::User(_) => ("credit", "charged"),
             Key::Item(_) => ("stock", "sold"),
         };
         *(if matches!(key, Key::User(_)) { &mut audit.users } else { &mut audit.items }) += 1;
-        let rest = [head.removed, head.taken, head.erased, head.held].map(i128::from);
-        let free = i128::from(head.added) - rest.iter().sum::<i128>();
-        let taken = i128::from(head.taken) + i128::from(unsettled);
+        let rest = [balance.removed, balance.captured, balance.written_off, balance.reserved]
+            .map(i128::from);
+        let available = i128::from(balance.added) - rest.iter().sum::<i128>();
+        let captured = i128::from(balance.captured) + i128::from(unsettled);
         for (name, found, expected) in
-            [(names.0, head.free.into(), free), (names.1, taken, expected)]
+            [(names.0, balance.available.into(), available), (names.1, captured, expected)]
         {
             if found != expected {
                 let what = format!("{name} of {} {}", key.kind(), key.id());

@@ -1,29 +1,29 @@
-//! The acts that touch an order, a user and items: checkout, cancel, and replacing a paid order.
+//! The op_ids that touch an order, a user and items: checkout, cancel, and replacing a paid order.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::acts::refusal;
-use super::house::{Errand, House, busy};
+use super::backoff::deadline;
+use super::coordinator::{AttemptContext, CheckoutCoordinator, busy};
 use super::order::{State, Undo};
-use super::pause::patience;
-use super::rows::OrderRow;
-use super::saga::{Course, Ending};
+use super::order_edits::refusal;
+use super::orders_table::OrderRow;
+use super::saga::{SagaOutcome, SagaState};
 use crate::cart::model::{OrderId, UserId};
-use crate::db::storage::{Done, Refused, StorageError};
+use crate::db::storage::{CartRefusal, CartResult, StorageError};
 
-impl House {
-    pub(super) async fn checkout(self: &Arc<Self>, id: OrderId) -> Done {
+impl CheckoutCoordinator {
+    pub(super) async fn checkout(self: &Arc<Self>, id: OrderId) -> CartResult {
         let _place = self.place().await?;
-        let until = patience();
-        let _turn = self.gate.enter(&id, until).await?;
+        let until = deadline();
+        let _turn = self.order_locks.enter(&id, until).await?;
         let mut certain = false;
         loop {
-            let row = match (self.at_rest(&id, certain, until).await?, certain) {
-                (None, true) => return Ok(Err(Refused::NoOrder)),
+            let row = match (self.load_settled(&id, certain, until).await?, certain) {
+                (None, true) => return Ok(Err(CartRefusal::NoOrder)),
                 (Some(row), true) if row.is_paid() => return Ok(Ok(())),
-                (Some(row), true) if row.lines.is_empty() => return Ok(Err(Refused::Empty)),
+                (Some(row), true) if row.lines.is_empty() => return Ok(Err(CartRefusal::Empty)),
                 (Some(row), _) if !row.is_paid() && !row.lines.is_empty() => row,
                 _ => {
                     certain = true;
@@ -43,34 +43,36 @@ impl House {
         id: &OrderId,
         row: OrderRow,
         until: Instant,
-    ) -> Result<Option<Result<(), Refused>>, StorageError> {
+    ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
         let amounts = row.amounts();
-        let mut errand = self.begin(id, row, until).await?;
-        let mut course = Course::checkout(errand.attempt, amounts);
-        let ending = self.drive(&mut errand, &mut course, false).await?;
-        if ending == Ending::Well {
-            self.settle(errand, course).await;
+        let mut attempt_context = self.begin(id, row, until).await?;
+        let mut saga = SagaState::checkout(attempt_context.attempt, amounts);
+        let outcome = self.drive(&mut attempt_context, &mut saga, false).await?;
+        if outcome == SagaOutcome::Well {
+            self.settle(attempt_context, saga).await;
             return Ok(Some(Ok(())));
         }
-        self.ended(&errand, ending).await;
-        match ending {
-            Ending::Refused(part, short) => Ok(Some(Err(refusal(errand.part(part), short)))),
-            Ending::GaveUp => Err(errand.failure()),
-            Ending::Elsewhere if Instant::now() > until => Err(busy()),
-            Ending::Elsewhere | Ending::Well => Ok(None),
+        self.ended(&attempt_context, outcome).await;
+        match outcome {
+            SagaOutcome::Refused(part, reason) => {
+                Ok(Some(Err(refusal(attempt_context.part(part), reason))))
+            }
+            SagaOutcome::GaveUp => Err(attempt_context.failure()),
+            SagaOutcome::Elsewhere if Instant::now() > until => Err(busy()),
+            SagaOutcome::Elsewhere | SagaOutcome::Well => Ok(None),
         }
     }
 
-    pub(super) async fn cancel(self: &Arc<Self>, user: UserId, id: OrderId) -> Done {
+    pub(super) async fn cancel(self: &Arc<Self>, user: UserId, id: OrderId) -> CartResult {
         let _place = self.place().await?;
-        let until = patience();
-        let _turn = self.gate.enter(&id, until).await?;
+        let until = deadline();
+        let _turn = self.order_locks.enter(&id, until).await?;
         let mut certain = false;
         loop {
-            let row = match (self.at_rest(&id, certain, until).await?, certain) {
-                (None, true) => return Ok(Err(Refused::NoOrder)),
-                (Some(row), true) if row.user != user => return Ok(Err(Refused::AnothersOrder)),
-                (Some(row), true) if !row.is_paid() => return Ok(Err(Refused::NotPaid)),
+            let row = match (self.load_settled(&id, certain, until).await?, certain) {
+                (None, true) => return Ok(Err(CartRefusal::NoOrder)),
+                (Some(row), true) if row.user != user => return Ok(Err(CartRefusal::WrongUser)),
+                (Some(row), true) if !row.is_paid() => return Ok(Err(CartRefusal::NotPaid)),
                 (Some(row), _) if row.user == user && row.is_paid() => row,
                 _ => {
                     certain = true;
@@ -94,13 +96,13 @@ impl House {
     ) -> Result<bool, StorageError> {
         let State::Paid { attempt: of, epochs } = row.state.clone() else { return Ok(false) };
         let amounts = row.amounts();
-        let mut errand: Errand = self.begin(id, row, until).await?;
-        let mut course = Course::undo(errand.attempt, (of, epochs), how, amounts);
-        let ending = self.drive(&mut errand, &mut course, true).await?;
-        self.ended(&errand, ending).await;
-        if ending == Ending::Elsewhere && Instant::now() > until {
+        let mut attempt_context: AttemptContext = self.begin(id, row, until).await?;
+        let mut saga = SagaState::undo(attempt_context.attempt, (of, epochs), how, amounts);
+        let outcome = self.drive(&mut attempt_context, &mut saga, true).await?;
+        self.ended(&attempt_context, outcome).await;
+        if outcome == SagaOutcome::Elsewhere && Instant::now() > until {
             return Err(busy());
         }
-        Ok(ending == Ending::Well)
+        Ok(outcome == SagaOutcome::Well)
     }
 }

@@ -1,55 +1,57 @@
 //! Orders, stock and payment in Cassandra, which has no transaction over several rows: a checkout is
 //! a saga.
 //!
-//! In this room: what decides, all of it pure ([`ledger`], [`order`], [`saga`], [`plan`], [`lines`]; checked by
-//! `saga_model`); the tables ([`accounts`], [`rows`], [`attempts`]); those who act ([`run`] carries
-//! a course out, [`desk`] changes an account for many at once, [`gate`] lets acts on an order in one by
-//! one, [`recovery`] ends what others have left); and the acts ([`acts`], [`checkout`], [`beds`],
+//! In this room: what decides, all of it pure ([`balance`], [`order`], [`saga`], [`account_batch`]; checked by
+//! `saga_model`); the tables ([`accounts_table`], [`orders_table`], [`pending_index`]); those who op_id ([`runner`] carries
+//! a saga out, [`account_batcher`] changes an account for many at once, [`keyed_lock`] lets op_ids on an order in one by
+//! one, [`recovery`] ends what others have left); and the op_ids ([`order_edits`], [`checkout`], [`fixtures`],
 //! [`audit`]).
 
-mod accounts;
-mod acts;
-mod attempts;
+mod account_batch;
+mod account_batcher;
+mod accounts_table;
 mod audit;
-mod beds;
+mod backoff;
+mod balance;
+mod balance_cache;
 mod checkout;
-mod desk;
-mod gate;
-mod house;
-mod ledger;
+mod coordinator;
 #[cfg(test)]
-mod left_half_way;
-mod lines;
+mod crash_tests;
+mod fixtures;
+mod keyed_lock;
+#[cfg(test)]
+mod model_check;
 mod order;
-mod pause;
-mod plan;
+mod order_edits;
+mod orders_table;
+mod pending_index;
 mod recovery;
-mod rows;
-mod run;
+mod runner;
 mod saga;
-#[cfg(test)]
-mod saga_model;
-mod seen;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::accounts::Key;
+use self::accounts_table::Key;
 use self::audit::Auditor;
-use self::beds::Beds;
-use self::house::House;
-use self::ledger::Move;
+use self::balance::AccountOp;
+use self::coordinator::CheckoutCoordinator;
+use self::fixtures::Fixtures;
 use super::act;
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
-use crate::db::storage::{Audit, CartStore, Done, Kind, StorageError};
+use crate::db::storage::{
+    ActContext, Audit, CartAudit, CartResult, ErrorKind, FixtureStore, OrderStore, PaymentStore,
+    StockStore, StorageError,
+};
 use crate::telemetry::metrics::Metrics;
 
 pub(super) struct CassandraCart {
-    house: Arc<House>,
-    beds: Arc<Beds>,
+    coordinator: Arc<CheckoutCoordinator>,
+    fixtures: Arc<Fixtures>,
     auditor: Arc<Auditor>,
     _recovery: AbortOnDropHandle<()>,
 }
@@ -60,122 +62,195 @@ impl CassandraCart {
         cluster: &Arc<Cluster>,
         metrics: &Metrics,
     ) -> Result<Self, StorageError> {
-        let house = House::open(cluster, metrics).await?;
-        let recovery = recovery::run(Arc::clone(&house), metrics.cart_abandoned.clone());
+        let coordinator = CheckoutCoordinator::open(cluster, metrics).await?;
+        let recovery = recovery::run(Arc::clone(&coordinator), metrics.cart_abandoned.clone());
         Ok(Self {
-            beds: Arc::new(Beds::new()),
+            fixtures: Arc::new(Fixtures::new()),
             auditor: Arc::new(Auditor::open(cluster).await?),
             _recovery: AbortOnDropHandle::new(tokio::spawn(recovery)),
-            house,
+            coordinator,
         })
     }
 
-    /// Runs an act that nobody can cancel.
-    async fn act<T, F>(&self, work: impl FnOnce(Arc<House>) -> F) -> Result<T, StorageError>
+    /// Runs an op_id that nobody can cancel.
+    async fn act<T, F>(
+        &self,
+        context: ActContext,
+        work: impl FnOnce(Arc<CheckoutCoordinator>) -> F,
+    ) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        act(work(Arc::clone(&self.house))).await
+        act(context, work(Arc::clone(&self.coordinator))).await
     }
 
     /// Makes one move of one account.
-    async fn direct(&self, key: Key, wanted: Move) -> Done {
-        self.act(move |house| async move { house.direct(key, wanted).await }).await
+    async fn direct(&self, context: ActContext, key: Key, wanted: AccountOp) -> CartResult {
+        self.act(context, move |coordinator| async move { coordinator.direct(key, wanted).await })
+            .await
     }
 
-    async fn begin(&self, keys: Vec<Key>, begin: Move) -> Result<(), StorageError> {
-        let beds = Arc::clone(&self.beds);
-        self.act(|house| async move { beds.begin(&house, keys, begin).await }).await
+    async fn begin(
+        &self,
+        context: ActContext,
+        keys: Vec<Key>,
+        begin: AccountOp,
+    ) -> Result<(), StorageError> {
+        let fixtures = Arc::clone(&self.fixtures);
+        self.act(
+            context,
+            |coordinator| async move { fixtures.begin(&coordinator, keys, begin).await },
+        )
+        .await
     }
 }
 
 #[async_trait]
-impl CartStore for CassandraCart {
-    async fn create_order(&self, order: OrderId, user: UserId) -> Result<(), StorageError> {
-        self.act(|house| async move { house.create_order(order, user).await }).await
+impl OrderStore for CassandraCart {
+    async fn create_order(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        user: UserId,
+    ) -> Result<(), StorageError> {
+        self.act(context, |coordinator| async move { coordinator.create_order(order, user).await })
+            .await
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
-        let found = self.house.orders.find(id, false).await?;
+        let found = self.coordinator.orders.find(id, false).await?;
         Ok(found.map(|row| row.order(id.clone())))
     }
 
-    async fn add_item(&self, order: OrderId, item: ItemId, quantity: Amount) -> Done {
-        self.act(move |house| async move { house.add_item(order, item, quantity).await }).await
+    async fn add_item(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.act(context, move |coordinator| async move {
+            coordinator.add_item(order, item, quantity).await
+        })
+        .await
     }
 
-    async fn remove_item(&self, order: OrderId, item: ItemId) -> Done {
-        self.act(|house| async move { house.remove_item(order, item).await }).await
+    async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.remove_item(order, item).await })
+            .await
     }
 
-    async fn remove_order(&self, order: OrderId) -> Done {
-        self.act(|house| async move { house.remove_order(order).await }).await
+    async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.remove_order(order).await }).await
     }
 
-    async fn checkout(&self, order: OrderId) -> Done {
-        self.act(|house| async move { house.checkout(order).await }).await
-    }
-
-    async fn cancel(&self, user: UserId, order: OrderId) -> Done {
-        self.act(|house| async move { house.cancel(user, order).await }).await
-    }
-
-    async fn create_item(&self, item: ItemId, price: Amount) -> Result<(), StorageError> {
-        let begin = Move::Begin { free: 0, price: price.signed() };
-        self.direct(Key::Item(item), begin).await?.map_err(unexpected)
-    }
-
-    async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
-        self.house.find_item(item).await
-    }
-
-    async fn add_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        self.direct(Key::Item(item), Move::Add(quantity.signed())).await
-    }
-
-    async fn subtract_stock(&self, item: ItemId, quantity: Amount) -> Done {
-        self.direct(Key::Item(item), Move::Remove(quantity.signed())).await
-    }
-
-    async fn create_user(&self, user: UserId) -> Result<(), StorageError> {
-        let begin = Move::Begin { free: 0, price: 0 };
-        self.direct(Key::User(user), begin).await?.map_err(unexpected)
-    }
-
-    async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
-        self.house.find_credit(user).await
-    }
-
-    async fn add_funds(&self, user: UserId, amount: Amount) -> Done {
-        self.direct(Key::User(user), Move::Add(amount.signed())).await
-    }
-
-    async fn pay(&self, user: UserId, amount: Amount) -> Done {
-        self.direct(Key::User(user), Move::Remove(amount.signed())).await
-    }
-
-    async fn put_orders(&self, orders: Vec<Order>) -> Result<(), StorageError> {
-        let beds = Arc::clone(&self.beds);
-        self.act(|house| async move { beds.put(&house, orders).await }).await
-    }
-
-    async fn put_items(&self, items: Vec<ItemId>, item: Item) -> Result<(), StorageError> {
-        let begin = Move::Begin { free: item.stock.signed(), price: item.price.signed() };
-        self.begin(items.into_iter().map(Key::Item).collect(), begin).await
-    }
-
-    async fn put_users(&self, users: Vec<UserId>, credit: Amount) -> Result<(), StorageError> {
-        let begin = Move::Begin { free: credit.signed(), price: 0 };
-        self.begin(users.into_iter().map(Key::User).collect(), begin).await
-    }
-
-    async fn audit(&self) -> Result<Audit, StorageError> {
-        let auditor = Arc::clone(&self.auditor);
-        self.act(|house| async move { auditor.audit(&house).await }).await
+    async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.checkout(order).await }).await
     }
 }
 
-fn unexpected(refused: crate::db::storage::Refused) -> StorageError {
-    StorageError::caused(Kind::Internal, "a new account was refused", refused)
+#[async_trait]
+impl StockStore for CassandraCart {
+    async fn create_item(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        price: Amount,
+    ) -> Result<(), StorageError> {
+        let begin = AccountOp::Begin { available: 0, price: price.signed() };
+        self.direct(context, Key::Item(item), begin).await?.map_err(unexpected)
+    }
+
+    async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
+        self.coordinator.find_item(item).await
+    }
+
+    async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
+        self.direct(context, Key::Item(item), AccountOp::Add(quantity.signed())).await
+    }
+
+    async fn subtract_stock(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.direct(context, Key::Item(item), AccountOp::Remove(quantity.signed())).await
+    }
+}
+
+#[async_trait]
+impl PaymentStore for CassandraCart {
+    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
+        let begin = AccountOp::Begin { available: 0, price: 0 };
+        self.direct(context, Key::User(user), begin).await?.map_err(unexpected)
+    }
+
+    async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
+        self.coordinator.find_credit(user).await
+    }
+
+    async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.direct(context, Key::User(user), AccountOp::Add(amount.signed())).await
+    }
+
+    async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.direct(context, Key::User(user), AccountOp::Remove(amount.signed())).await
+    }
+
+    async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
+        self.act(context, |coordinator| async move { coordinator.cancel(user, order).await }).await
+    }
+
+    async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
+        let found = self.coordinator.orders.find(order, false).await?;
+        Ok(found.filter(|row| row.user == *user).map(|row| row.is_paid()))
+    }
+}
+
+#[async_trait]
+impl FixtureStore for CassandraCart {
+    async fn put_orders(
+        &self,
+        context: ActContext,
+        orders: Vec<Order>,
+    ) -> Result<(), StorageError> {
+        let fixtures = Arc::clone(&self.fixtures);
+        self.act(context, |coordinator| async move { fixtures.put(&coordinator, orders).await })
+            .await
+    }
+
+    async fn put_items(
+        &self,
+        context: ActContext,
+        items: Vec<ItemId>,
+        item: Item,
+    ) -> Result<(), StorageError> {
+        let begin = AccountOp::Begin { available: item.stock.signed(), price: item.price.signed() };
+        self.begin(context, items.into_iter().map(Key::Item).collect(), begin).await
+    }
+
+    async fn put_users(
+        &self,
+        context: ActContext,
+        users: Vec<UserId>,
+        credit: Amount,
+    ) -> Result<(), StorageError> {
+        let begin = AccountOp::Begin { available: credit.signed(), price: 0 };
+        self.begin(context, users.into_iter().map(Key::User).collect(), begin).await
+    }
+}
+
+#[async_trait]
+impl CartAudit for CassandraCart {
+    async fn audit(&self) -> Result<Audit, StorageError> {
+        let auditor = Arc::clone(&self.auditor);
+        self.act(ActContext::new(), |coordinator| async move { auditor.audit(&coordinator).await })
+            .await
+    }
+}
+
+fn unexpected(refused: crate::db::storage::CartRefusal) -> StorageError {
+    StorageError::with_source(ErrorKind::Internal, "a new account was refused", refused)
 }

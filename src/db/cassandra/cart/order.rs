@@ -28,7 +28,7 @@ pub(super) enum Undo {
 
 /// What an attempt wants of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Turn {
+pub(super) enum OrderTransition {
     /// Begin a checkout.
     Begin,
     /// The order is paid: all is reserved. `epochs` are those of the user and of each item.
@@ -41,9 +41,9 @@ pub(super) enum Turn {
     Undo { how: Undo, of: Uuid },
 }
 
-/// What is to be done about a turn.
+/// What is to be done about a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ruling {
+pub(super) enum TransitionOutcome {
     /// Try to put this in the place of what was read.
     Change(State),
     /// It has been done already.
@@ -52,36 +52,46 @@ pub(super) enum Ruling {
     Elsewhere,
 }
 
-/// Decides about a turn of an attempt.
-pub(super) fn rule(state: &State, attempt: Uuid, turn: &Turn) -> Ruling {
+/// Decides about a transition of an attempt.
+pub(super) fn transition_of(
+    state: &State,
+    attempt: Uuid,
+    transition: &OrderTransition,
+) -> TransitionOutcome {
     let ours = state.attempt() == Some(attempt);
-    match (turn, state) {
-        (Turn::Begin, State::Open) => Ruling::Change(State::Pending { attempt }),
-        (Turn::Commit { epochs }, State::Pending { .. }) if ours => {
-            Ruling::Change(State::Paid { attempt, epochs: epochs.clone() })
+    match (transition, state) {
+        (OrderTransition::Begin, State::Open) => {
+            TransitionOutcome::Change(State::Pending { attempt })
         }
-        (Turn::Abort, State::Pending { .. }) if ours => Ruling::Change(State::Aborting { attempt }),
-        (Turn::Undo { how, of }, State::Paid { attempt: paid, epochs }) if paid == of => {
-            Ruling::Change(State::Undoing { attempt, epochs: epochs.clone(), how: *how })
+        (OrderTransition::Commit { epochs }, State::Pending { .. }) if ours => {
+            TransitionOutcome::Change(State::Paid { attempt, epochs: epochs.clone() })
         }
-        (Turn::Reopen, State::Aborting { .. } | State::Undoing { .. }) if ours => {
-            Ruling::Change(State::Open)
+        (OrderTransition::Abort, State::Pending { .. }) if ours => {
+            TransitionOutcome::Change(State::Aborting { attempt })
         }
-        (Turn::Begin, State::Pending { .. })
-        | (Turn::Commit { .. }, State::Paid { .. })
-        | (Turn::Abort, State::Aborting { .. })
-        | (Turn::Undo { .. }, State::Undoing { .. })
+        (OrderTransition::Undo { how, of }, State::Paid { attempt: paid, epochs })
+            if paid == of =>
+        {
+            TransitionOutcome::Change(State::Undoing { attempt, epochs: epochs.clone(), how: *how })
+        }
+        (OrderTransition::Reopen, State::Aborting { .. } | State::Undoing { .. }) if ours => {
+            TransitionOutcome::Change(State::Open)
+        }
+        (OrderTransition::Begin, State::Pending { .. })
+        | (OrderTransition::Commit { .. }, State::Paid { .. })
+        | (OrderTransition::Abort, State::Aborting { .. })
+        | (OrderTransition::Undo { .. }, State::Undoing { .. })
             if ours =>
         {
-            Ruling::Done
+            TransitionOutcome::Done
         }
-        (Turn::Reopen, _) => Ruling::Done,
-        _ => Ruling::Elsewhere,
+        (OrderTransition::Reopen, _) => TransitionOutcome::Done,
+        _ => TransitionOutcome::Elsewhere,
     }
 }
 
-impl Turn {
-    /// Whether it takes the order into the attempt's hands. Such a turn is only made of the order as
+impl OrderTransition {
+    /// Whether it takes the order into the attempt's hands. Such a transition is only made of the order as
     /// it was before the attempt was noted: what recovery has looked at since is another.
     pub(super) const fn takes(&self) -> bool {
         matches!(self, Self::Begin | Self::Undo { .. })
@@ -117,21 +127,40 @@ mod tests {
     fn a_turn_of_another_attempt_changes_nothing() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let pending = State::Pending { attempt: one };
-        for turn in [Turn::Commit { epochs: vec![] }, Turn::Abort, Turn::Begin] {
-            assert_eq!(rule(&pending, other, &turn), Ruling::Elsewhere, "{turn:?}");
+        for transition in [
+            OrderTransition::Commit { epochs: vec![] },
+            OrderTransition::Abort,
+            OrderTransition::Begin,
+        ] {
+            assert_eq!(
+                transition_of(&pending, other, &transition),
+                TransitionOutcome::Elsewhere,
+                "{transition:?}"
+            );
         }
-        assert_eq!(rule(&pending, other, &Turn::Reopen), Ruling::Done);
+        assert_eq!(
+            transition_of(&pending, other, &OrderTransition::Reopen),
+            TransitionOutcome::Done
+        );
     }
 
     #[test]
     fn a_turn_that_was_done_is_not_done_again() {
         let attempt = Uuid::from_u128(1);
-        let begin = Turn::Begin;
-        let Ruling::Change(pending) = rule(&State::Open, attempt, &begin) else { panic!() };
-        assert_eq!(rule(&pending, attempt, &begin), Ruling::Done);
-        let commit = Turn::Commit { epochs: vec![0, 1] };
-        let Ruling::Change(paid) = rule(&pending, attempt, &commit) else { panic!() };
-        assert_eq!(rule(&paid, attempt, &commit), Ruling::Done);
-        assert_eq!(rule(&paid, attempt, &Turn::Abort), Ruling::Elsewhere);
+        let begin = OrderTransition::Begin;
+        let TransitionOutcome::Change(pending) = transition_of(&State::Open, attempt, &begin)
+        else {
+            panic!()
+        };
+        assert_eq!(transition_of(&pending, attempt, &begin), TransitionOutcome::Done);
+        let commit = OrderTransition::Commit { epochs: vec![0, 1] };
+        let TransitionOutcome::Change(paid) = transition_of(&pending, attempt, &commit) else {
+            panic!()
+        };
+        assert_eq!(transition_of(&paid, attempt, &commit), TransitionOutcome::Done);
+        assert_eq!(
+            transition_of(&paid, attempt, &OrderTransition::Abort),
+            TransitionOutcome::Elsewhere
+        );
     }
 }

@@ -12,11 +12,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use rand::RngExt;
 use uuid::Uuid;
 
-use super::house::House;
+use super::coordinator::CheckoutCoordinator;
 use crate::cart::model::OrderId;
 use crate::db::storage::StorageError;
 
-/// Pause between two passes.
+/// Backoff between two passes.
 const EVERY: Duration = Duration::from_secs(3);
 /// How long a pass may take; the next one begins with what is oldest then.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -24,12 +24,12 @@ const LONGEST: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 16;
 
 /// Recovers for ever.
-pub(super) async fn run(house: Arc<House>, abandoned: Gauge) {
+pub(super) async fn run(coordinator: Arc<CheckoutCoordinator>, abandoned: Gauge) {
     loop {
         // Servers that started together should not all come at once.
-        let pause = EVERY.mul_f64(rand::rng().random_range(0.5..1.5));
-        tokio::time::sleep(pause).await;
-        match tokio::time::timeout(LONGEST, pass(&house)).await {
+        let backoff = EVERY.mul_f64(rand::rng().random_range(0.5..1.5));
+        tokio::time::sleep(backoff).await;
+        match tokio::time::timeout(LONGEST, pass(&coordinator)).await {
             Ok(Ok(left)) => drop(abandoned.set(left)),
             Ok(Err(error)) => tracing::debug!(%error, "recovery of carts begins anew"),
             Err(_) => tracing::debug!("recovery of carts takes long, and begins anew"),
@@ -38,24 +38,25 @@ pub(super) async fn run(house: Arc<House>, abandoned: Gauge) {
 }
 
 /// Recovers all there is; tells how many could not be brought to their end.
-pub(super) async fn pass(house: &House) -> Result<i64, StorageError> {
+pub(super) async fn pass(coordinator: &CheckoutCoordinator) -> Result<i64, StorageError> {
     let mut left = 0;
-    for slot in house.attempts.over().await? {
-        let noted = house.attempts.noted(slot).await?;
+    for slot in coordinator.attempts.over().await? {
+        let noted = coordinator.attempts.noted(slot).await?;
         if noted.is_empty() {
-            house.attempts.close(slot).await?;
+            coordinator.attempts.close(slot).await?;
             continue;
         }
-        let recover =
-            |(attempt, id): (Uuid, OrderId)| async move { recover(house, attempt, &id).await };
+        let recover = |(attempt, id): (Uuid, OrderId)| async move {
+            recover(coordinator, attempt, &id).await
+        };
         let failed = stream::iter(noted).map(recover).buffer_unordered(AT_ONCE);
         left += failed.filter(|recovered| std::future::ready(!recovered)).count().await as i64;
     }
     Ok(left)
 }
 
-async fn recover(house: &House, attempt: Uuid, id: &OrderId) -> bool {
-    match house.recover(id, attempt).await {
+async fn recover(coordinator: &CheckoutCoordinator, attempt: Uuid, id: &OrderId) -> bool {
+    match coordinator.recover(id, attempt).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, order = %id, "an unfinished checkout could not be ended yet");

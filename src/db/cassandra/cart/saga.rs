@@ -1,22 +1,22 @@
-//! The course of a checkout, or of its undoing, over the partitions of an order, its user and its
+//! The saga of a checkout, or of its undoing, over the partitions of an order, its user and its
 //! items: which step comes next. Pure: `run` carries the steps out, `saga_model` tries every order
 //! in which they may meet.
 //!
 //! A checkout first takes the order (`Begin`), then reserves: the user's credit, then each item's
 //! stock, ascending, so that checkouts never wait for each other in a circle. `Commit` is the point
-//! of no return; what follows it, settling, only turns what is held into what is taken. Before it
+//! of no return; what follows it, settling, only turns what is reserved into what is captured. Before it
 //! all can be undone: the order is marked, each partition releases what it holds or is told never
 //! to hold it, and the order opens. Whoever finds an attempt whose lease is over goes on where it
 //! stands, whoever else does so too.
 
 use uuid::Uuid;
 
-use super::ledger::{Expected, Move};
-use super::order::{State, Turn, Undo};
+use super::balance::{AccountOp, Expected};
+use super::order::{OrderTransition, State, Undo};
 
 /// An attempt's way, as far as it has come. Part 0 is the user, the others are the items.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Course {
+pub(super) struct SagaState {
     attempt: Uuid,
     /// What is wanted of each part.
     amounts: Vec<i64>,
@@ -25,7 +25,7 @@ pub(super) struct Course {
     left: Vec<usize>,
     /// The epoch in which each part was reserved.
     epochs: Vec<i64>,
-    ending: Ending,
+    outcome: SagaOutcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,20 +54,20 @@ enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Change the order.
-    Turn(Turn),
-    /// Change these parts under the act's id, in any order, also at once.
-    Parts { act: Uuid, moves: Vec<(usize, Move)> },
+    OrderTransition(OrderTransition),
+    /// Change these parts under the op_id's id, in any order, also at once.
+    Parts { op_id: Uuid, moves: Vec<(usize, AccountOp)> },
     /// Nothing.
-    End(Ending),
+    End(SagaOutcome),
 }
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Ending {
+pub(super) enum SagaOutcome {
     /// As it was meant to: paid, or undone.
     Well,
     /// A part refused, and nothing has changed.
-    Refused(usize, Short),
+    Refused(usize, RefusalReason),
     /// It took too long, and nothing has changed.
     GaveUp,
     /// Somebody else has ended it, or ends it: the order tells how it stands.
@@ -76,7 +76,7 @@ pub(super) enum Ending {
 
 /// Why a part refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Short {
+pub(super) enum RefusalReason {
     Missing,
     TooLittle,
     TooMuch,
@@ -84,19 +84,19 @@ pub(super) enum Short {
 
 /// What became of a part's move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Moved {
+pub(super) enum OpOutcome {
     /// It is done, in that epoch of the part.
     Done {
         epoch: i64,
     },
-    Refused(Short),
+    Refused(RefusalReason),
     /// The attempt was released by somebody else.
     Fenced,
-    /// What is held did not return in time, or others were in the way all the time.
+    /// What is reserved did not return in time, or others were in the way all the time.
     GaveUp,
 }
 
-impl Course {
+impl SagaState {
     /// A new checkout.
     pub(super) fn checkout(attempt: Uuid, amounts: Vec<i64>) -> Self {
         Self::at(Stage::Begin, attempt, amounts, Vec::new())
@@ -128,7 +128,7 @@ impl Course {
 
     fn at(stage: Stage, attempt: Uuid, amounts: Vec<i64>, epochs: Vec<i64>) -> Self {
         let left = (0..amounts.len()).collect();
-        Self { attempt, amounts, stage, left, epochs, ending: Ending::Well }
+        Self { attempt, amounts, stage, left, epochs, outcome: SagaOutcome::Well }
     }
 
     #[cfg(test)]
@@ -139,31 +139,38 @@ impl Course {
     /// The next step.
     pub(super) fn step(&self) -> Step {
         match &self.stage {
-            Stage::Begin => Step::Turn(Turn::Begin),
+            Stage::Begin => Step::OrderTransition(OrderTransition::Begin),
             // One after the other.
             Stage::Reserve => self.parts(self.attempt, &self.left[..1]),
-            Stage::Commit => Step::Turn(Turn::Commit { epochs: self.epochs.clone() }),
-            Stage::Abort => Step::Turn(Turn::Abort),
+            Stage::Commit => {
+                Step::OrderTransition(OrderTransition::Commit { epochs: self.epochs.clone() })
+            }
+            Stage::Abort => Step::OrderTransition(OrderTransition::Abort),
             Stage::SettleOf { of, .. } => self.parts(*of, &self.left),
             Stage::Settle | Stage::Release | Stage::Undo(_) => self.parts(self.attempt, &self.left),
-            Stage::TakeOver { of, how } => Step::Turn(Turn::Undo { how: *how, of: *of }),
-            Stage::Reopen => Step::Turn(Turn::Reopen),
-            Stage::Ended => Step::End(self.ending),
+            Stage::TakeOver { of, how } => {
+                Step::OrderTransition(OrderTransition::Undo { how: *how, of: *of })
+            }
+            Stage::Reopen => Step::OrderTransition(OrderTransition::Reopen),
+            Stage::Ended => Step::End(self.outcome),
         }
     }
 
-    fn parts(&self, act: Uuid, parts: &[usize]) -> Step {
-        Step::Parts { act, moves: parts.iter().map(|part| (*part, self.move_of(*part))).collect() }
+    fn parts(&self, op_id: Uuid, parts: &[usize]) -> Step {
+        Step::Parts {
+            op_id,
+            moves: parts.iter().map(|part| (*part, self.move_of(*part))).collect(),
+        }
     }
 
-    fn move_of(&self, part: usize) -> Move {
+    fn move_of(&self, part: usize) -> AccountOp {
         let (amount, epoch) = (self.amounts[part], self.epochs.get(part).copied().unwrap_or(0));
         match self.stage {
-            Stage::Reserve => Move::Reserve(amount),
-            Stage::Release => Move::Release,
-            Stage::Undo(Undo::Cancel) => Move::Return { amount, epoch },
-            Stage::Undo(Undo::Erase) => Move::Erase { amount, epoch },
-            _ => Move::Settle,
+            Stage::Reserve => AccountOp::Reserve(amount),
+            Stage::Release => AccountOp::Release,
+            Stage::Undo(Undo::Cancel) => AccountOp::Return { amount, epoch },
+            Stage::Undo(Undo::Erase) => AccountOp::Erase { amount, epoch },
+            _ => AccountOp::Settle,
         }
     }
 
@@ -188,18 +195,20 @@ impl Course {
         }
     }
 
-    /// The order's turn was done, or the order was found elsewhere.
+    /// The order's transition was done, or the order was found elsewhere.
     pub(super) fn turned(&mut self, done: bool) {
         self.stage = match (&self.stage, done) {
             (Stage::Begin, true) => Stage::Reserve,
             (Stage::Commit, true) => Stage::Settle,
             (Stage::Abort, true) => Stage::Release,
             // Whoever took an attempt from its owner opens the order when all is released.
-            (Stage::Abort, false) => return self.end(self.ending.unless_well(Ending::Elsewhere)),
+            (Stage::Abort, false) => {
+                return self.end(self.outcome.unless_well(SagaOutcome::Elsewhere));
+            }
             (Stage::TakeOver { how, .. }, true) => Stage::Undo(*how),
-            (Stage::Commit, false) => return self.forsake(),
-            (Stage::Reopen, _) => return self.end(self.ending),
-            _ => return self.end(Ending::Elsewhere),
+            (Stage::Commit, false) => return self.lose_ownership(),
+            (Stage::Reopen, _) => return self.end(self.outcome),
+            _ => return self.end(SagaOutcome::Elsewhere),
         };
         if matches!(self.stage, Stage::Settle | Stage::Undo(_)) {
             self.left = (0..self.amounts.len()).collect();
@@ -208,38 +217,38 @@ impl Course {
     }
 
     /// A part's move has come to this.
-    pub(super) fn moved(&mut self, part: usize, moved: Moved) {
+    pub(super) fn moved(&mut self, part: usize, moved: OpOutcome) {
         match moved {
-            Moved::Done { epoch } => {
+            OpOutcome::Done { epoch } => {
                 if self.stage == Stage::Reserve {
                     self.epochs.push(epoch);
                 }
                 self.left.retain(|left| *left != part);
                 self.pass();
             }
-            // What was refused is not held here: it is left out.
-            Moved::Refused(why) => self.abort(part, Ending::Refused(part, why)),
-            // It may still come to be held here.
-            Moved::GaveUp => self.abort(part + 1, Ending::GaveUp),
-            Moved::Fenced => self.forsake(),
+            // What was refused is not reserved here: it is left out.
+            OpOutcome::Refused(why) => self.abort(part, SagaOutcome::Refused(part, why)),
+            // It may still come to be reserved here.
+            OpOutcome::GaveUp => self.abort(part + 1, SagaOutcome::GaveUp),
+            OpOutcome::Fenced => self.lose_ownership(),
         }
     }
 
     /// There is no time left to decide: undo what was done.
     pub(super) fn give_up(&mut self) {
-        self.abort(self.amounts.len(), Ending::GaveUp);
+        self.abort(self.amounts.len(), SagaOutcome::GaveUp);
     }
 
-    /// The attempt was taken away. Whoever did that releases what is held, but may have come to a
+    /// The attempt was captured away. Whoever did that releases what is reserved, but may have come to a
     /// part before it was there to be told.
-    fn forsake(&mut self) {
-        self.ending = Ending::Elsewhere;
+    fn lose_ownership(&mut self) {
+        self.outcome = SagaOutcome::Elsewhere;
         (self.stage, self.left) = (Stage::Release, (0..self.epochs.len()).collect());
         self.pass();
     }
 
-    fn abort(&mut self, parts: usize, ending: Ending) {
-        (self.stage, self.ending, self.left) = (Stage::Abort, ending, (0..parts).collect());
+    fn abort(&mut self, parts: usize, outcome: SagaOutcome) {
+        (self.stage, self.outcome, self.left) = (Stage::Abort, outcome, (0..parts).collect());
     }
 
     /// Goes on to the next stage where this one has no parts left.
@@ -256,12 +265,12 @@ impl Course {
         };
     }
 
-    fn end(&mut self, ending: Ending) {
-        (self.stage, self.ending) = (Stage::Ended, ending);
+    fn end(&mut self, outcome: SagaOutcome) {
+        (self.stage, self.outcome) = (Stage::Ended, outcome);
     }
 }
 
-impl Ending {
+impl SagaOutcome {
     fn unless_well(self, other: Self) -> Self {
         if self == Self::Well { other } else { self }
     }

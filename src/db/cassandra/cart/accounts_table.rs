@@ -1,0 +1,313 @@
+//! The partitions of users and items: what `ledger` decides about, read and written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scylla::DeserializeRow;
+use scylla::serialize::SerializationError;
+use scylla::serialize::row::{RowSerializationContext, SerializeRow};
+use scylla::serialize::writers::RowWriter;
+use scylla::statement::prepared::PreparedStatement;
+use uuid::Uuid;
+
+use super::balance::{Balance, OpRecord, OpState};
+use super::orders_table::damaged;
+use crate::cart::model::{ItemId, UserId};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
+use crate::db::cassandra::error::shape;
+use crate::db::cassandra::lwt::applied;
+use crate::db::storage::StorageError;
+
+/// The columns of [`Columns`], in its order.
+macro_rules! columns {
+    () => {
+        "kind, id, op_id, state, amount, version, available, reserved, captured, added, removed, written_off, epoch, \
+         price, began"
+    };
+}
+pub(super) use columns;
+
+const READ: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM $.cart_accounts WHERE kind = ? AND id = ? AND op_id IN ?"
+);
+const BALANCE: &str = "UPDATE $.cart_accounts SET version = ?, available = ?, reserved = ?, captured = ?, \
+                    added = ?, removed = ?, written_off = ?, epoch = ?, price = ?, began = ? \
+                    WHERE kind = ? AND id = ? AND op_id = 00000000-0000-0000-0000-000000000000 \
+                    IF version = ?";
+const KEEP: &str = "UPDATE $.cart_accounts SET state = ?, amount = ? \
+                    WHERE kind = ? AND id = ? AND op_id = ? IF state = ?";
+/// What has ended is kept for a week: no owner comes later than that.
+const END: &str = "UPDATE $.cart_accounts USING TTL 604800 SET state = ?, amount = ? \
+                   WHERE kind = ? AND id = ? AND op_id = ? IF state = ?";
+
+const STATES: [(OpState, &str); 3] =
+    [(OpState::Reserved, "reserved"), (OpState::Done, "done"), (OpState::Released, "released")];
+
+/// Whose account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    User(UserId),
+    Item(ItemId),
+}
+
+/// What was read of an account at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Page {
+    pub(super) balance: Option<Balance>,
+    /// Who began the account.
+    pub(super) began: Uuid,
+    pub(super) rows: HashMap<Uuid, OpRecord>,
+}
+
+/// A change of an account: the balance of that version becomes another, and rows with it.
+pub(super) struct Change {
+    pub(super) if_version: Option<i64>,
+    pub(super) balance: Balance,
+    pub(super) began: Uuid,
+    /// Each row as it must be, and as it shall be.
+    pub(super) rows: Vec<(Uuid, Option<OpState>, OpRecord)>,
+}
+
+pub(super) struct Accounts {
+    cluster: Arc<Cluster>,
+    read: PreparedStatement,
+    read_decided: PreparedStatement,
+    balance: PreparedStatement,
+    keep: PreparedStatement,
+    end: PreparedStatement,
+}
+
+#[derive(DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
+pub(super) struct Columns {
+    kind: String,
+    id: String,
+    op_id: Uuid,
+    state: Option<String>,
+    #[scylla(default_when_null)]
+    amount: i64,
+    version: Option<i64>,
+    #[scylla(default_when_null)]
+    available: i64,
+    #[scylla(default_when_null)]
+    reserved: i64,
+    #[scylla(default_when_null)]
+    captured: i64,
+    #[scylla(default_when_null)]
+    added: i64,
+    #[scylla(default_when_null)]
+    removed: i64,
+    #[scylla(default_when_null)]
+    written_off: i64,
+    #[scylla(default_when_null)]
+    epoch: i64,
+    #[scylla(default_when_null)]
+    price: i64,
+    #[scylla(default_when_null)]
+    began: Uuid,
+}
+
+impl Accounts {
+    pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
+        Ok(Self {
+            cluster: Arc::clone(cluster),
+            read: cluster.prepare(READ, StatementKind::Read).await?,
+            read_decided: cluster.prepare(READ, StatementKind::SerialRead).await?,
+            balance: cluster.prepare(BALANCE, StatementKind::Conditional).await?,
+            keep: cluster.prepare(KEEP, StatementKind::Conditional).await?,
+            end: cluster.prepare(END, StatementKind::Conditional).await?,
+        })
+    }
+
+    /// The balance and the rows of these op_ids; `decided`: as the last write has left them.
+    pub(super) async fn read(
+        &self,
+        key: &Key,
+        op_ids: impl IntoIterator<Item = Uuid>,
+        decided: bool,
+    ) -> Result<Page, StorageError> {
+        let statement = if decided { &self.read_decided } else { &self.read };
+        let op_ids: Vec<Uuid> = std::iter::once(Uuid::nil()).chain(op_ids).collect();
+        let result = self.cluster.execute(statement, (key.kind(), key.id(), op_ids)).await?;
+        let rows = result.into_rows_result().map_err(shape)?;
+        let mut page = Page::default();
+        for row in rows.rows::<Columns>().map_err(shape)? {
+            page.add(&row.map_err(shape)?)?;
+        }
+        Ok(page)
+    }
+
+    /// The balance; one that is missing is looked for once more, for certain.
+    pub(super) async fn balance(&self, key: &Key) -> Result<Option<Balance>, StorageError> {
+        match self.read(key, [], false).await?.balance {
+            None => Ok(self.read(key, [], true).await?.balance),
+            balance => Ok(balance),
+        }
+    }
+
+    /// Whether the account was as the change wants it, and is changed now.
+    pub(super) async fn write(&self, key: &Key, change: &Change) -> Result<bool, StorageError> {
+        let balance = Values::balance(key, change);
+        if change.rows.is_empty() {
+            return applied(self.cluster.execute(&self.balance, balance).await?);
+        }
+        let mut statements = vec![self.balance.clone()];
+        let mut values = vec![balance];
+        for row @ (.., after) in &change.rows {
+            let ends = after.state != OpState::Reserved;
+            statements.push(if ends { &self.end } else { &self.keep }.clone());
+            values.push(Values::row(key, row));
+        }
+        applied(self.cluster.batch(statements, values).await?)
+    }
+}
+
+impl Key {
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Item(_) => "item",
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::User(id) => id.as_str(),
+            Self::Item(id) => id.as_str(),
+        }
+    }
+}
+
+impl Page {
+    fn add(&mut self, row: &Columns) -> Result<(), StorageError> {
+        if row.op_id.is_nil() {
+            (self.balance, self.began) = (row.balance(), row.began);
+        } else if let Some(state) = &row.state {
+            self.rows.insert(row.op_id, OpRecord { state: state_of(state)?, amount: row.amount });
+        }
+        Ok(())
+    }
+}
+
+impl Columns {
+    /// Whose account.
+    pub(super) fn key(&self) -> Result<Key, StorageError> {
+        let key = match self.kind.as_str() {
+            "user" => UserId::parse(&self.id).map(Key::User),
+            "item" => ItemId::parse(&self.id).map(Key::Item),
+            _ => None,
+        };
+        key.ok_or_else(damaged)
+    }
+
+    /// The balance, if this is its row.
+    pub(super) fn balance(&self) -> Option<Balance> {
+        let Self {
+            available, reserved, captured, added, removed, written_off, epoch, price, ..
+        } = *self;
+        let version = self.version.filter(|_| self.op_id.is_nil())?;
+        Some(Balance {
+            version,
+            available,
+            reserved,
+            captured,
+            added,
+            removed,
+            written_off,
+            epoch,
+            price,
+        })
+    }
+}
+
+impl OpState {
+    pub(super) fn name(self) -> &'static str {
+        STATES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+}
+
+fn state_of(name: &str) -> Result<OpState, StorageError> {
+    let found = STATES.iter().find(|(_, known)| *known == name);
+    found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an op_id is unknown"))
+}
+
+type HeadValues<'a> =
+    (i64, i64, i64, i64, i64, i64, i64, i64, i64, Uuid, &'static str, &'a str, Option<i64>);
+type RowValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<&'static str>);
+
+/// The values of one statement of a batch.
+enum Values<'a> {
+    Balance(HeadValues<'a>),
+    OpRecord(RowValues<'a>),
+}
+
+impl<'a> Values<'a> {
+    fn balance(key: &'a Key, change: &Change) -> Self {
+        let Balance {
+            version,
+            available,
+            reserved,
+            captured,
+            added,
+            removed,
+            written_off,
+            epoch,
+            price,
+        } = change.balance;
+        let (kind, id, before) = (key.kind(), key.id(), change.if_version);
+        let began = change.began;
+        Self::Balance((
+            version,
+            available,
+            reserved,
+            captured,
+            added,
+            removed,
+            written_off,
+            epoch,
+            price,
+            began,
+            kind,
+            id,
+            before,
+        ))
+    }
+
+    fn row(key: &'a Key, (op_id, before, after): &(Uuid, Option<OpState>, OpRecord)) -> Self {
+        let before = before.map(OpState::name);
+        Self::OpRecord((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
+    }
+}
+
+impl SerializeRow for Values<'_> {
+    fn serialize(
+        &self,
+        context: &RowSerializationContext<'_>,
+        writer: &mut RowWriter<'_>,
+    ) -> Result<(), SerializationError> {
+        match self {
+            Self::Balance(values) => values.serialize(context, writer),
+            Self::OpRecord(values) => values.serialize(context, writer),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_known_by_its_name() {
+        for (state, name) in STATES {
+            assert_eq!(state_of(state.name()).unwrap(), state);
+            assert_eq!(state.name(), name);
+        }
+        assert!(state_of("").is_err());
+    }
+}

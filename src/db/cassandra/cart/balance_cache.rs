@@ -1,0 +1,52 @@
+//! The balances of accounts as this process wrote them last: guesses, which save a read where they are
+//! right. A wrong one is refused and corrected, and not made again for a while.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::accounts_table::Key;
+use super::balance::Balance;
+
+/// Heads that are remembered; then all are forgotten, which costs a read each.
+const MOST: usize = 100_000;
+/// How long an account that others change as well is read first.
+const CONTESTED: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+pub(super) struct BalanceCache(Mutex<HashMap<Key, CachedBalance>>);
+
+enum CachedBalance {
+    Balance(Balance),
+    Contested(Instant),
+}
+
+impl BalanceCache {
+    pub(super) fn get(&self, key: &Key) -> Option<Balance> {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+            Some(CachedBalance::Balance(balance)) => Some(*balance),
+            _ => None,
+        }
+    }
+
+    /// This was written.
+    pub(super) fn balance(&self, key: &Key, balance: Balance) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match cache.get_mut(key) {
+            Some(CachedBalance::Contested(since)) if since.elapsed() < CONTESTED => {}
+            Some(guess) => *guess = CachedBalance::Balance(balance),
+            None => {
+                if cache.len() >= MOST {
+                    cache.clear();
+                }
+                cache.insert(key.clone(), CachedBalance::Balance(balance));
+            }
+        }
+    }
+
+    /// Somebody else has changed the account.
+    pub(super) fn is_contested(&self, key: &Key) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(key.clone(), CachedBalance::Contested(Instant::now()));
+    }
+}

@@ -1,0 +1,241 @@
+//! Servers that die at each step of a checkout and of a cancel, on a real Cassandra: another brings
+//! all to its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::audit::Auditor;
+use super::balance::AccountOp;
+use super::coordinator::{AttemptContext, CheckoutCoordinator};
+use super::order::{State, Undo};
+use super::pending_index::tests::old_attempt;
+use super::recovery;
+use super::saga::{SagaOutcome, SagaState};
+use super::{Key, act};
+use crate::cart::model::{Amount, ItemId, OrderId, UserId};
+use crate::config::database::{Database, Url};
+use crate::config::{SettingsLoader, Sources};
+use crate::db::MigrationPolicy;
+use crate::db::cassandra::connection::Cluster;
+use crate::db::cassandra::migrate;
+use crate::telemetry::metrics::Metrics;
+
+const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
+/// What a user has, and what there is of each item.
+const MUCH: i64 = 10;
+
+/// A keyspace and two servers on it, of which the first dies now and then.
+struct World {
+    cluster: Arc<Cluster>,
+    dying: Arc<CheckoutCoordinator>,
+    living: Arc<CheckoutCoordinator>,
+    metrics: Metrics,
+}
+
+/// A user, two items, and an order of one of each at a price of 1.
+struct Bought {
+    order: OrderId,
+    user: UserId,
+    items: Vec<ItemId>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = std::env::var(SERVER).expect("`. scripts/test-servers` sets the server");
+        let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        let url = format!("{address}/storefront_test_{:016x}?timeout=20000", rand::random::<u64>());
+        let flags = BTreeMap::from([("database_url", url)]);
+        let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
+        let database = Database::read(&mut loader);
+        let Url::Cassandra(settings) = loader.finish(database).expect("a sound URL").url else {
+            panic!("{SERVER} is not a Cassandra");
+        };
+        let cluster = Cluster::connect(&settings).await.unwrap();
+        migrate::run(&cluster, MigrationPolicy::Migrate).await.unwrap();
+        let metrics = Metrics::new();
+        let dying = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
+        let living = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
+        Self { cluster, dying, living, metrics }
+    }
+
+    async fn begin(&self, key: Key, available: i64) {
+        let begin = AccountOp::Begin { available, price: 1 };
+        self.living.direct(key, begin).await.unwrap().unwrap();
+    }
+
+    async fn order(&self, stock: [i64; 2]) -> Bought {
+        let (order, user) = (OrderId::new(), UserId::new());
+        self.begin(Key::User(user.clone()), MUCH).await;
+        self.living.create_order(order.clone(), user.clone()).await.unwrap();
+        let mut items = Vec::new();
+        for stock in stock {
+            let item = ItemId::new();
+            self.begin(Key::Item(item.clone()), stock).await;
+            let added = self.living.add_item(order.clone(), item.clone(), Amount::ONE).await;
+            added.unwrap().unwrap();
+            items.push(item);
+        }
+        Bought { order, user, items }
+    }
+
+    /// Another server does what is left to do.
+    async fn recover(&self) {
+        assert_eq!(recovery::pass(&self.living).await.unwrap(), 0);
+    }
+
+    async fn available(&self, key: Key) -> i64 {
+        let balance = self.living.batchers.accounts().balance(&key).await.unwrap().unwrap();
+        assert_eq!(balance.reserved, 0, "{key:?}");
+        balance.available
+    }
+
+    /// The order is at rest, and the sums are as they should be.
+    async fn is_whole(&self, bought: &Bought, stock: [i64; 2]) -> bool {
+        let row = self.living.orders.find(&bought.order, true).await.unwrap().unwrap();
+        assert_eq!(row.state.under_way(), None);
+        let captured = i64::from(row.is_paid());
+        assert_eq!(self.available(Key::User(bought.user.clone())).await, MUCH - 2 * captured);
+        for (item, stock) in bought.items.iter().zip(stock) {
+            assert_eq!(self.available(Key::Item(item.clone())).await, stock - captured);
+        }
+        row.is_paid()
+    }
+
+    async fn end(self) {
+        let auditor = Auditor::open(&self.cluster).await.unwrap();
+        let audit = auditor.audit(&self.living).await.unwrap();
+        assert_eq!((audit.different, audit.unfinished), (0, 0), "{:?}", audit.differences);
+        assert_eq!(self.metrics.cart_unfinished.get(), 0);
+        let text = self.cluster.text("DROP KEYSPACE $");
+        self.cluster.session().query_unpaged(text, ()).await.unwrap();
+    }
+
+    /// Runs so many steps of an attempt whose lease is over, and leaves it; its outcome if it came
+    /// to that.
+    async fn run(
+        &self,
+        bought: &Bought,
+        steps: usize,
+        saga: impl FnOnce(&AttemptContext, &State, Vec<i64>) -> SagaState,
+    ) -> Option<SagaOutcome> {
+        let row = self.dying.orders.find(&bought.order, true).await.unwrap().unwrap();
+        let (state, amounts) = (row.state.clone(), row.amounts());
+        let mut attempt_context = AttemptContext::new(&bought.order, old_attempt(), row);
+        self.dying.attempts.note(attempt_context.attempt, &attempt_context.id).await.unwrap();
+        let mut saga = saga(&attempt_context, &state, amounts);
+        for _ in 0..steps {
+            let ended = self.dying.step(&mut attempt_context, &mut saga).await.unwrap();
+            if ended.is_some() {
+                return ended;
+            }
+        }
+        None
+    }
+}
+
+fn checkout(attempt_context: &AttemptContext, _: &State, amounts: Vec<i64>) -> SagaState {
+    SagaState::checkout(attempt_context.attempt, amounts)
+}
+
+fn cancel(attempt_context: &AttemptContext, state: &State, amounts: Vec<i64>) -> SagaState {
+    let State::Paid { attempt, epochs } = state else { panic!("{state:?}") };
+    SagaState::undo(attempt_context.attempt, (*attempt, epochs.clone()), Undo::Cancel, amounts)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_that_dies_anywhere_is_ended() {
+    let world = World::new().await;
+    let mut paid = Vec::new();
+    for steps in 0.. {
+        let bought = world.order([MUCH, MUCH]).await;
+        let ended = world.run(&bought, steps, checkout).await;
+        world.recover().await;
+        paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
+        world.living.checkout(bought.order).await.unwrap().unwrap();
+        if ended.is_some() {
+            break;
+        }
+    }
+    // Begin, one user, two items, and then the commit.
+    assert_eq!(paid, [false, false, false, false, false, true, true, true]);
+    while world.metrics.cart_unfinished.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_that_dies_while_it_is_aborted_is_ended() {
+    let world = World::new().await;
+    for steps in 0.. {
+        let bought = world.order([MUCH, 0]).await;
+        let ended = world.run(&bought, steps, checkout).await;
+        world.recover().await;
+        assert!(!world.is_whole(&bought, [MUCH, 0]).await);
+        if ended.is_some() {
+            break;
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_dies_anywhere_is_ended() {
+    let world = World::new().await;
+    let mut paid = Vec::new();
+    for steps in 0.. {
+        let bought = world.order([MUCH, MUCH]).await;
+        world.living.checkout(bought.order.clone()).await.unwrap().unwrap();
+        let ended = world.run(&bought, steps, cancel).await;
+        world.recover().await;
+        paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
+        if ended.is_some() {
+            break;
+        }
+    }
+    assert_eq!(paid, [true, true, false, false, false, false]);
+    world.end().await;
+}
+
+/// It goes on after another has aborted it: it finds that out, and leaves nothing behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_comes_late_leaves_nothing_behind() {
+    let world = World::new().await;
+    for steps in 0..5 {
+        let bought = world.order([MUCH, MUCH]).await;
+        let row = world.dying.orders.find(&bought.order, true).await.unwrap().unwrap();
+        let mut saga = SagaState::checkout(old_attempt(), row.amounts());
+        let mut attempt_context = AttemptContext::new(&bought.order, saga.attempt(), row);
+        world.dying.attempts.note(attempt_context.attempt, &attempt_context.id).await.unwrap();
+        for _ in 0..steps {
+            world.dying.step(&mut attempt_context, &mut saga).await.unwrap();
+        }
+        world.recover().await;
+        let outcome = world.dying.drive(&mut attempt_context, &mut saga, true).await.unwrap();
+        assert_eq!(outcome, SagaOutcome::Elsewhere, "after {steps} steps");
+        assert!(!world.is_whole(&bought, [MUCH, MUCH]).await);
+    }
+    world.end().await;
+}
+
+/// Two servers recover at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recoverers_at_once_do_no_harm() {
+    let world = World::new().await;
+    let mut all = Vec::new();
+    for steps in 0..8 {
+        let bought = world.order([MUCH, MUCH]).await;
+        world.run(&bought, steps, checkout).await;
+        all.push(bought);
+    }
+    let passes = [&world.dying, &world.living].map(|coordinator| {
+        let coordinator = Arc::clone(coordinator);
+        act(async move { recovery::pass(&coordinator).await })
+    });
+    futures::future::try_join_all(passes).await.unwrap();
+    world.recover().await;
+    for bought in &all {
+        world.is_whole(bought, [MUCH, MUCH]).await;
+    }
+    world.end().await;
+}

@@ -1,0 +1,259 @@
+//! The rows of orders, as they are kept.
+
+use std::sync::Arc;
+
+use scylla::DeserializeRow;
+use scylla::response::query_result::QueryResult;
+use scylla::statement::prepared::PreparedStatement;
+use uuid::Uuid;
+
+use super::order::{State, Undo};
+use crate::cart::model::{Amount, ItemId, Line, Order, OrderId, UserId};
+use crate::db::cassandra::connection::{Cluster, StatementKind};
+use crate::db::cassandra::error::shape;
+use crate::db::cassandra::lwt::applied;
+use crate::db::storage::{ErrorKind, StorageError};
+
+/// The columns of [`Columns`], in its order.
+macro_rules! columns {
+    () => {
+        "user_id, items, quantities, costs, state, attempt, epochs, version, past"
+    };
+}
+pub(super) use columns;
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM $.cart_orders WHERE order_id = ?");
+const REPLACE: &str = "UPDATE $.cart_orders SET user_id = ?, items = ?, quantities = ?, costs = ?, \
+                       state = ?, attempt = ?, epochs = ?, version = ?, past = ? \
+                       WHERE order_id = ? IF version = ?";
+const REMOVE: &str = "DELETE FROM $.cart_orders WHERE order_id = ? IF version = ?";
+/// Earlier versions that are remembered: changes that others can make while one waits for an answer.
+const PAST: usize = 8;
+
+/// An order as it stands.
+#[derive(Debug, Clone)]
+pub(super) struct OrderRow {
+    pub(super) user: UserId,
+    pub(super) lines: Vec<Line>,
+    pub(super) state: State,
+    pub(super) version: Uuid,
+    pub(super) past: Vec<Uuid>,
+}
+
+pub(super) struct Orders {
+    cluster: Arc<Cluster>,
+    find: PreparedStatement,
+    find_decided: PreparedStatement,
+    replace: PreparedStatement,
+    remove: PreparedStatement,
+}
+
+#[derive(DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
+pub(super) struct Columns {
+    user_id: String,
+    #[scylla(default_when_null)]
+    items: Vec<String>,
+    #[scylla(default_when_null)]
+    quantities: Vec<i64>,
+    #[scylla(default_when_null)]
+    costs: Vec<i64>,
+    state: String,
+    attempt: Uuid,
+    #[scylla(default_when_null)]
+    epochs: Vec<i64>,
+    version: Uuid,
+    #[scylla(default_when_null)]
+    past: Vec<Uuid>,
+}
+
+impl Orders {
+    pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
+        Ok(Self {
+            cluster: Arc::clone(cluster),
+            find: cluster.prepare(FIND, StatementKind::Read).await?,
+            find_decided: cluster.prepare(FIND, StatementKind::SerialRead).await?,
+            replace: cluster.prepare(REPLACE, StatementKind::Conditional).await?,
+            remove: cluster.prepare(REMOVE, StatementKind::Conditional).await?,
+        })
+    }
+
+    /// The order; `decided`: as the last write has left it.
+    pub(super) async fn find(
+        &self,
+        id: &OrderId,
+        decided: bool,
+    ) -> Result<Option<OrderRow>, StorageError> {
+        let statement = if decided { &self.find_decided } else { &self.find };
+        one(self.cluster.execute(statement, (id.as_str(),)).await?)
+    }
+
+    /// Whether the order had that version, or was not there, and is `new` now.
+    pub(super) async fn replace(
+        &self,
+        id: &OrderId,
+        if_version: Option<Uuid>,
+        new: &OrderRow,
+    ) -> Result<bool, StorageError> {
+        let (attempt, epochs) = new.attempt_and_epochs();
+        let values = (
+            new.user.as_str(),
+            new.lines.iter().map(|line| line.item.as_str()).collect::<Vec<_>>(),
+            new.lines.iter().map(|line| line.quantity.signed()).collect::<Vec<_>>(),
+            new.lines.iter().map(|line| line.cost.signed()).collect::<Vec<_>>(),
+            state_name(&new.state),
+            attempt,
+            epochs,
+            new.version,
+            &new.past,
+            id.as_str(),
+            if_version,
+        );
+        applied(self.cluster.execute(&self.replace, values).await?)
+    }
+
+    /// Whether the order had that version, and is gone now.
+    pub(super) async fn remove(&self, id: &OrderId, version: Uuid) -> Result<bool, StorageError> {
+        applied(self.cluster.execute(&self.remove, (id.as_str(), version)).await?)
+    }
+}
+
+fn one(result: QueryResult) -> Result<Option<OrderRow>, StorageError> {
+    let rows = result.into_rows_result().map_err(shape)?;
+    rows.maybe_first_row::<Columns>().map_err(shape)?.map(OrderRow::try_from).transpose()
+}
+
+impl OrderRow {
+    /// A new order.
+    pub(super) fn open(user: UserId, lines: Vec<Line>) -> Self {
+        Self { user, lines, state: State::Open, version: Uuid::now_v7(), past: Vec::new() }
+    }
+
+    /// What the order becomes next: its version is another one, the last are remembered.
+    pub(super) fn next(&self) -> Self {
+        let past = std::iter::once(self.version).chain(self.past.iter().copied()).take(PAST);
+        Self { version: Uuid::now_v7(), past: past.collect(), ..self.clone() }
+    }
+
+    /// The same order where another was, of which only its versions remain.
+    pub(super) fn in_place_of(&self, other: &Self) -> Self {
+        let Self { version, past, .. } = other.next();
+        Self { version, past, ..self.clone() }
+    }
+
+    /// Whether a change with one of these versions was made.
+    pub(super) fn has_been(&self, versions: &[Uuid]) -> bool {
+        versions.iter().any(|version| *version == self.version || self.past.contains(version))
+    }
+
+    pub(super) const fn is_paid(&self) -> bool {
+        matches!(self.state, State::Paid { .. })
+    }
+
+    /// What it costs.
+    pub(super) fn cost(&self) -> i64 {
+        self.lines.iter().map(|line| line.cost.signed()).sum()
+    }
+
+    /// What a checkout takes of each part: the user's credit, then each item's stock.
+    pub(super) fn amounts(&self) -> Vec<i64> {
+        let quantities = self.lines.iter().map(|line| line.quantity.signed());
+        std::iter::once(self.cost()).chain(quantities).collect()
+    }
+
+    pub(super) fn order(self, id: OrderId) -> Order {
+        Order { id, paid: self.is_paid(), user: self.user, lines: self.lines }
+    }
+
+    fn attempt_and_epochs(&self) -> (Uuid, &[i64]) {
+        let attempt = self.state.attempt().unwrap_or_default();
+        match &self.state {
+            State::Paid { epochs, .. } | State::Undoing { epochs, .. } => (attempt, epochs),
+            _ => (attempt, &[]),
+        }
+    }
+}
+
+impl TryFrom<Columns> for OrderRow {
+    type Error = StorageError;
+
+    fn try_from(columns: Columns) -> Result<Self, StorageError> {
+        let Columns { items, quantities, costs, state, attempt, epochs, version, past, .. } =
+            columns;
+        let amount = |value| Amount::stored(value).ok_or_else(damaged);
+        let mut lines = Vec::with_capacity(items.len());
+        for ((item, quantity), cost) in items.iter().zip(quantities).zip(costs) {
+            let item = ItemId::parse(item).ok_or_else(damaged)?;
+            lines.push(Line { item, quantity: amount(quantity)?, cost: amount(cost)? });
+        }
+        let user = UserId::parse(&columns.user_id).ok_or_else(damaged)?;
+        let state = state_of(&state, attempt, epochs)?;
+        Ok(Self { user, lines, state, version, past })
+    }
+}
+
+const fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Pending { .. } => "pending",
+        State::Aborting { .. } => "aborting",
+        State::Paid { .. } => "paid",
+        State::Undoing { how: Undo::Cancel, .. } => "cancelling",
+        State::Undoing { how: Undo::Erase, .. } => "erasing",
+    }
+}
+
+fn state_of(name: &str, attempt: Uuid, epochs: Vec<i64>) -> Result<State, StorageError> {
+    Ok(match name {
+        "open" => State::Open,
+        "pending" => State::Pending { attempt },
+        "aborting" => State::Aborting { attempt },
+        "paid" => State::Paid { attempt, epochs },
+        "cancelling" => State::Undoing { attempt, epochs, how: Undo::Cancel },
+        "erasing" => State::Undoing { attempt, epochs, how: Undo::Erase },
+        _ => return Err(damaged()),
+    })
+}
+
+/// An amount as it is stored.
+pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
+    Amount::stored(value).ok_or_else(damaged)
+}
+
+pub(super) fn damaged() -> StorageError {
+    StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_read_as_it_was_written() {
+        let (attempt, epochs) = (Uuid::from_u128(7), vec![1, 2]);
+        for state in [
+            State::Open,
+            State::Pending { attempt },
+            State::Aborting { attempt },
+            State::Paid { attempt, epochs: epochs.clone() },
+            State::Undoing { attempt, epochs: epochs.clone(), how: Undo::Cancel },
+            State::Undoing { attempt, epochs: epochs.clone(), how: Undo::Erase },
+        ] {
+            let row = OrderRow { state, ..OrderRow::open(UserId::new(), vec![]) };
+            let (attempt, epochs) = row.attempt_and_epochs();
+            let read = state_of(state_name(&row.state), attempt, epochs.to_vec()).unwrap();
+            assert_eq!(read, row.state);
+        }
+    }
+
+    #[test]
+    fn the_last_changes_are_remembered() {
+        let first = OrderRow::open(UserId::new(), vec![]);
+        let mut row = first.clone();
+        for _ in 0..PAST {
+            row = row.next();
+            assert!(row.has_been(&[first.version]));
+        }
+        assert!(!row.next().has_been(&[first.version]));
+    }
+}

@@ -1,0 +1,177 @@
+//! What there is to compare: tables, parts of the ring, and the nodes that hold a copy of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use scylla::cluster::Node;
+use scylla::response::query_result::QueryResult;
+use scylla::routing::Token;
+use scylla::statement::Consistency;
+use scylla::statement::prepared::PreparedStatement;
+
+use super::snitch_check::reads_its_own_copy;
+use crate::db::cassandra::connection::{Cluster, StatementKind, pin_to_node};
+use crate::db::cassandra::error::{self, shape};
+use crate::db::cassandra::token_ranges;
+use crate::db::storage::StorageError;
+
+const COLUMNS: &str = "SELECT table_name, column_name, kind, position \
+                       FROM system_schema.columns WHERE keyspace_name = ?";
+/// Parts of the ring, at least.
+const PARTS: i64 = 16;
+const PAGE: i32 = 1_000;
+
+/// All that is to be compared.
+pub(super) struct Topology {
+    tables: Vec<Arc<Table>>,
+    slices: Vec<Slice>,
+}
+
+/// A table, and the statement that reads all columns between two tokens, the token first.
+pub(super) struct Table {
+    pub(super) name: String,
+    read: PreparedStatement,
+}
+
+/// A part of the ring, whose rows the same nodes hold.
+#[derive(Clone)]
+struct Slice {
+    after: i64,
+    to: i64,
+    nodes: Arc<[Arc<Node>]>,
+}
+
+/// Rows of a table in a part of the token_ranges: beginning exclusive, end inclusive.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) table: Arc<Table>,
+    pub(super) after: i64,
+    pub(super) to: i64,
+    /// Those that hold a copy.
+    pub(super) nodes: Arc<[Arc<Node>]>,
+}
+
+impl Topology {
+    /// Looks what there is; refuses where a node is away, or may answer for another.
+    pub(super) async fn survey(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
+        let slices = slices(cluster);
+        let nodes: BTreeMap<_, _> = slices
+            .iter()
+            .filter(|slice| slice.nodes.len() > 1)
+            .flat_map(|slice| slice.nodes.iter())
+            .map(|node| (node.host_id, node))
+            .collect();
+        for node in nodes.into_values() {
+            reads_its_own_copy(cluster, node).await?;
+        }
+        Ok(Self { tables: tables(cluster).await?, slices })
+    }
+
+    /// Copies of a row, at most.
+    pub(super) fn copies(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.nodes.len()).max().unwrap_or(0) as u64
+    }
+
+    /// All parts of which there are several copies.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let several = self.slices.iter().filter(|slice| slice.nodes.len() > 1);
+        let of_table = |slice: &Slice, table: &Arc<Table>| {
+            let Slice { after, to, nodes } = slice.clone();
+            Part { table: Arc::clone(table), after, to, nodes }
+        };
+        let tables = |slice| self.tables.iter().map(move |table| of_table(slice, table));
+        several.flat_map(tables).collect()
+    }
+}
+
+impl Part {
+    /// The statement that reads what one node has.
+    ///
+    /// A read at one copy that covers a range is never sent to a second node, and the node that is
+    /// asked reads itself, which [`reads_its_own_copy`] has made sure of.
+    pub(super) fn read_on(&self, node: &Arc<Node>) -> PreparedStatement {
+        let mut read = self.table.read.clone();
+        read.set_consistency(Consistency::LocalOne);
+        read.set_load_balancing_policy(Some(pin_to_node(node)));
+        read
+    }
+
+    /// The statement that reads what all nodes have.
+    pub(super) fn read_on_all(&self) -> PreparedStatement {
+        let mut read = self.table.read.clone();
+        read.set_consistency(Consistency::All);
+        read
+    }
+
+    /// Which one it is; parts are listed in this order.
+    pub(super) fn key(&self) -> (&str, i64) {
+        (&self.table.name, self.after)
+    }
+}
+
+fn slices(cluster: &Cluster) -> Vec<Slice> {
+    let (state, keyspace) = (cluster.session().get_cluster_state(), &cluster.settings().keyspace);
+    let tokens = state.replica_locator().ring().iter().map(|(token, _)| token.value());
+    let slice = |(after, to)| {
+        let holders = state.get_token_endpoints(keyspace, "", Token::new(to));
+        let mut nodes: Vec<_> = holders.into_iter().map(|(node, _)| node).collect();
+        nodes.sort_unstable_by_key(|node| (node.address.ip(), node.address.port()));
+        Slice { after, to, nodes: nodes.into() }
+    };
+    token_ranges::parts_cut_at(tokens, PARTS).into_iter().map(slice).collect()
+}
+
+/// All tables of the keyspace.
+async fn tables(cluster: &Arc<Cluster>) -> Result<Vec<Arc<Table>>, StorageError> {
+    let values = (&cluster.settings().keyspace,);
+    let result = cluster.session().query_unpaged(COLUMNS, values).await;
+    let mut columns = BTreeMap::<String, Vec<(i32, String)>>::new();
+    for (table, column, kind, position) in
+        rows::<(String, String, String, i32)>(result.map_err(|e| error::storage(e, true))?)?
+    {
+        // Those of the partition key are known by their place in it.
+        let place = if kind == "partition_key" { position } else { -1 };
+        columns.entry(table).or_default().push((place, format!("\"{column}\"")));
+    }
+    let mut tables = Vec::new();
+    for (name, mut columns) in columns {
+        columns.sort_unstable();
+        let mut read = cluster.prepare(&text(&name, &columns), StatementKind::Scan).await?;
+        read.set_page_size(PAGE);
+        tables.push(Arc::new(Table { name, read }));
+    }
+    Ok(tables)
+}
+
+fn text(table: &str, columns: &[(i32, String)]) -> String {
+    let listed = |columns: Vec<&str>| columns.join(", ");
+    let key = columns.iter().filter(|(place, _)| *place >= 0).map(|(_, name)| name.as_str());
+    let token = format!("token({})", listed(key.collect()));
+    let all = listed(columns.iter().map(|(_, name)| name.as_str()).collect());
+    format!("SELECT {token}, {all} FROM $.\"{table}\" WHERE {token} > ? AND {token} <= ?")
+}
+
+/// The rows of an answer.
+pub(super) fn rows<T>(result: QueryResult) -> Result<Vec<T>, StorageError>
+where
+    for<'a> T: scylla::deserialize::row::DeserializeRow<'a, 'a>,
+{
+    let rows = result.into_rows_result().map_err(shape)?;
+    rows.rows::<T>().map_err(shape)?.map(|row| row.map_err(shape)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_columns_are_read_between_two_tokens() {
+        let columns = [(-1, "amount"), (0, "kind"), (1, "id")];
+        let columns = columns.map(|(place, name)| (place, format!("\"{name}\"")));
+        assert_eq!(
+            text("accounts", &columns),
+            "SELECT token(\"kind\", \"id\"), \"amount\", \"kind\", \"id\" FROM $.\"accounts\" \
+             WHERE token(\"kind\", \"id\") > ? AND token(\"kind\", \"id\") <= ?"
+        );
+    }
+}

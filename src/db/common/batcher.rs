@@ -1,0 +1,247 @@
+//! Joining concurrent requests into batches.
+//!
+//! A round trip, a commit or a round of Paxos costs the same for one request as for many. While one
+//! batch is under way the next gathers in a bounded queue; then the worker takes all that wait, up
+//! to a limit. A request never joins a batch that has been sent, so a read sees every write that had
+//! returned when it was submitted. Each request has its own deadline and gets its own outcome.
+//!
+//! The queue is the same for a task and for a thread; what a batch does is the worker's business.
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
+
+/// What can wait in a [`Queue`].
+pub(in crate::db) trait Queued: Send {
+    /// When it need not be begun any more.
+    fn deadline(&self) -> Instant;
+
+    /// Answers it with an error; nothing has been done for it.
+    fn refuse(self, error: StorageError);
+}
+
+/// A request and the way back to its caller.
+#[derive(Debug)]
+pub(in crate::db) struct Pending<R, A> {
+    pub(in crate::db) request: R,
+    pub(in crate::db) context: ActContext,
+    answer: oneshot::Sender<Result<A, StorageError>>,
+}
+
+/// The answer to a [`Pending`] request, once there is one.
+pub(in crate::db) type Answer<A> = oneshot::Receiver<Result<A, StorageError>>;
+
+impl<R, A> Pending<R, A> {
+    /// A request; its context, and so its permit, lives until it is answered.
+    pub(in crate::db) fn new(context: ActContext, request: R) -> (Self, Answer<A>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { request, context, answer }, answered)
+    }
+
+    /// Gives the outcome. The caller may be gone; what was done stands all the same.
+    pub(in crate::db) fn answer(self, outcome: Result<A, StorageError>) {
+        drop(self.answer.send(outcome));
+    }
+}
+
+impl<R: Send, A: Send> Queued for Pending<R, A> {
+    fn deadline(&self) -> Instant {
+        self.context.deadline()
+    }
+
+    fn refuse(self, error: StorageError) {
+        self.answer(Err(error));
+    }
+}
+
+/// Where requests wait. Its worker ends when this is dropped and everything in it is answered.
+#[derive(Debug)]
+pub(in crate::db) struct Queue<T> {
+    sender: mpsc::Sender<T>,
+}
+
+/// The worker's end of a [`Queue`].
+#[derive(Debug)]
+pub(in crate::db) struct Batches<T> {
+    receiver: mpsc::Receiver<T>,
+}
+
+/// A queue of at most `capacity` requests: more are refused at once, before memory grows.
+pub(in crate::db) fn queue<T: Queued>(capacity: usize) -> (Queue<T>, Batches<T>) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    (Queue { sender }, Batches { receiver })
+}
+
+impl<T: Queued> Queue<T> {
+    /// Puts a request into the queue, or answers it that the queue is full.
+    pub(in crate::db) fn push(&self, item: T) {
+        match self.sender.try_send(item) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(item)) => {
+                item.refuse(StorageError::new(ErrorKind::Unavailable, "the queue is full"));
+            }
+            Err(mpsc::error::TrySendError::Closed(item)) => item.refuse(stopped()),
+        }
+    }
+}
+
+impl<R: Send, A: Send> Queue<Pending<R, A>> {
+    /// Submits a request and waits for its answer. Once this was polled the request is carried out
+    /// even if the future is dropped.
+    pub(in crate::db) async fn submit(
+        &self,
+        context: ActContext,
+        request: R,
+    ) -> Result<A, StorageError> {
+        let (pending, answer) = Pending::new(context, request);
+        self.push(pending);
+        answered(answer).await
+    }
+}
+
+/// Waits for an answer; a worker that ended without one has panicked.
+pub(in crate::db) async fn answered<A>(answer: Answer<A>) -> Result<A, StorageError> {
+    answer.await.unwrap_or_else(|_| Err(stopped()))
+}
+
+impl<T: Queued> Batches<T> {
+    /// Waits for requests and takes up to `most` of them; `None` when there will be none any more.
+    pub(in crate::db) async fn next(&mut self, most: usize) -> Option<Vec<T>> {
+        let mut batch = Vec::new();
+        loop {
+            if self.receiver.recv_many(&mut batch, most).await == 0 {
+                return None;
+            }
+            refuse_expired(&mut batch);
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+        }
+    }
+
+    /// The same for a thread.
+    pub(in crate::db) fn next_blocking(&mut self, most: usize) -> Option<Vec<T>> {
+        let mut batch = Vec::new();
+        loop {
+            if self.receiver.blocking_recv_many(&mut batch, most) == 0 {
+                return None;
+            }
+            refuse_expired(&mut batch);
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+        }
+    }
+
+    /// Refuses everything that waits and everything that comes, until `event` ends; `None` when
+    /// there will be no request any more.
+    pub(in crate::db) async fn refuse_until<E>(
+        &mut self,
+        error: &StorageError,
+        refused: impl Fn(usize),
+        event: impl Future<Output = E>,
+    ) -> Option<E> {
+        let mut event = std::pin::pin!(event);
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                outcome = &mut event => return Some(outcome),
+                count = self.receiver.recv_many(&mut batch, usize::MAX) => {
+                    if count == 0 {
+                        return None;
+                    }
+                    refused(count);
+                    for item in batch.drain(..) {
+                        item.refuse(error.shared());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Answers those whose deadline has passed while they waited: nothing was done for them.
+fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
+    let now = Instant::now();
+    for item in batch.extract_if(.., |item| item.deadline() <= now) {
+        let text = "the request waited too long in the queue";
+        item.refuse(StorageError::new(ErrorKind::Unavailable, text));
+    }
+}
+
+fn stopped() -> StorageError {
+    StorageError::new(ErrorKind::Internal, "the worker of a queue has stopped")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    type Item = Pending<u32, u32>;
+
+    fn within(timeout: Duration) -> ActContext {
+        ActContext::new().with_timeout(timeout)
+    }
+
+    #[tokio::test]
+    async fn a_batch_has_all_that_waits_up_to_the_limit_and_each_its_own_outcome() {
+        let (queue, mut batches) = queue::<Item>(10);
+        let mut answers = Vec::new();
+        for n in 0..5 {
+            let (pending, answer) = Pending::new(ActContext::new(), n);
+            queue.push(pending);
+            answers.push(answer);
+        }
+        assert_eq!(batches.next(3).await.unwrap().len(), 3);
+        for pending in batches.next(3).await.unwrap() {
+            let n = pending.request;
+            let failed = StorageError::new(ErrorKind::Conflict, "only this one");
+            pending.answer(if n == 3 { Err(failed) } else { Ok(n) });
+        }
+        let last = answers.pop().unwrap();
+        let one = answers.pop().unwrap();
+        assert_eq!(answered(one).await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(answered(last).await.unwrap(), 4);
+        // The first batch was dropped without answers, as a worker that panics would.
+        let lost = answered(answers.pop().unwrap()).await;
+        assert_eq!(lost.unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let (queue, batches) = queue::<Item>(1);
+        let (pending, _answer) = Pending::new(ActContext::new(), 1);
+        queue.push(pending);
+        let error = queue.submit(ActContext::new(), 2).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        drop(batches);
+        let error = queue.submit(ActContext::new(), 3).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_request_past_its_deadline_is_not_begun() {
+        let (queue, mut batches) = queue::<Item>(10);
+        let (late, answer) = Pending::new(within(Duration::ZERO), 1);
+        let (timely, _answer) = Pending::new(within(Duration::from_secs(60)), 2);
+        queue.push(late);
+        queue.push(timely);
+        let batch = batches.next(10).await.unwrap();
+        assert_eq!(batch.iter().map(|item| item.request).collect::<Vec<_>>(), [2]);
+        assert_eq!(answered(answer).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn while_the_database_is_away_all_requests_are_refused() {
+        let (queue, mut batches) = queue::<Item>(10);
+        let away = StorageError::new(ErrorKind::Unavailable, "away");
+        let event = async {
+            let error = queue.submit(ActContext::new(), 1).await.unwrap_err();
+            assert_eq!(error.to_string(), "away");
+        };
+        assert_eq!(batches.refuse_until(&away, |_| {}, event).await, Some(()));
+    }
+}

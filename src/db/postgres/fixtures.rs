@@ -1,0 +1,81 @@
+//! Test beds: orders, items and users that take the place of those of the same ids.
+//!
+//! Rows are locked in ascending order, so that two beds, or a bed and checkouts, never wait for
+//! each other in a circle.
+
+use deadpool_postgres::Pool;
+
+use super::connection::act;
+use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
+use crate::db::storage::{ActContext, StorageError};
+
+const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
+const PUT_ITEMS: &str = "INSERT INTO cart_items (item_id, price, stock, added) \
+     SELECT item_id, $2::bigint, $3::bigint, $3::bigint FROM unnest($1::text[]) AS bed (item_id) \
+     ORDER BY item_id COLLATE \"C\" \
+     ON CONFLICT (item_id) DO UPDATE SET price = $2, stock = $3, added = $3, subtracted = 0, \
+         sold = 0, written_off = 0, epoch = cart_items.epoch + 1";
+const PUT_USERS: &str = "INSERT INTO cart_users (user_id, credit, funded) \
+     SELECT user_id, $2::bigint, $2::bigint FROM unnest($1::text[]) AS bed (user_id) \
+     ORDER BY user_id COLLATE \"C\" \
+     ON CONFLICT (user_id) DO UPDATE SET credit = $2, funded = $2, paid = 0, charged = 0, \
+         written_off = 0, epoch = cart_users.epoch + 1";
+
+/// An array as SQL writes it; ids and numbers need no quotes.
+fn array<T: ToString>(values: impl Iterator<Item = T>) -> String {
+    format!("{{{}}}", values.map(|value| value.to_string()).collect::<Vec<_>>().join(","))
+}
+
+pub(super) async fn put_orders(
+    pool: &Pool,
+    context: ActContext,
+    orders: Vec<Order>,
+) -> Result<(), StorageError> {
+    act(pool, context, move |connection| async move {
+        let text = |of: fn(&Order) -> String| orders.iter().map(of).collect::<Vec<_>>();
+        let statement = connection.prepare_cached(PUT_ORDERS).await?;
+        connection
+            .execute(
+                &statement,
+                &[
+                    &text(|order| order.id.to_string()),
+                    &text(|order| order.user.to_string()),
+                    &text(|order| array(order.lines.iter().map(|line| &line.item))),
+                    &text(|order| array(order.lines.iter().map(|line| line.quantity))),
+                    &text(|order| array(order.lines.iter().map(|line| line.cost))),
+                ],
+            )
+            .await
+            .map(drop)
+    })
+    .await
+}
+
+pub(super) async fn put_items(
+    pool: &Pool,
+    context: ActContext,
+    items: Vec<ItemId>,
+    item: Item,
+) -> Result<(), StorageError> {
+    act(pool, context, move |connection| async move {
+        let ids: Vec<&str> = items.iter().map(ItemId::as_str).collect();
+        let statement = connection.prepare_cached(PUT_ITEMS).await?;
+        let (price, stock) = (item.price.signed(), item.stock.signed());
+        connection.execute(&statement, &[&ids, &price, &stock]).await.map(drop)
+    })
+    .await
+}
+
+pub(super) async fn put_users(
+    pool: &Pool,
+    context: ActContext,
+    users: Vec<UserId>,
+    credit: Amount,
+) -> Result<(), StorageError> {
+    act(pool, context, move |connection| async move {
+        let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let statement = connection.prepare_cached(PUT_USERS).await?;
+        connection.execute(&statement, &[&ids, &credit.signed()]).await.map(drop)
+    })
+    .await
+}

@@ -1,0 +1,72 @@
+//! What every write is given besides its arguments.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a write may take by default.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The context of one write. Cloning it makes the context of another part of the same request.
+///
+/// Every write method takes one, so that what comes next (a key that makes a repeat harmless, a
+/// precondition) is a field here and changes no signature.
+#[derive(Debug, Clone)]
+pub struct ActContext {
+    deadline: Instant,
+    permit: Option<Permit>,
+}
+
+/// A place among the requests that the server answers at once. It goes along with the write, not
+/// with the connection: a client that hangs up leaves the write running, and as long as it runs it
+/// uses memory and a place in a queue.
+#[derive(Clone)]
+pub struct Permit(#[expect(dead_code, reason = "held for its drop")] Arc<dyn Any + Send + Sync>);
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
+impl Permit {
+    /// A permit that is given back when the last clone of it is dropped.
+    #[must_use]
+    pub fn new(held: Arc<dyn Any + Send + Sync>) -> Self {
+        Self(held)
+    }
+}
+
+impl ActContext {
+    /// A write with the default timeout and no permit.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { deadline: Instant::now() + WRITE_TIMEOUT, permit: None }
+    }
+
+    /// The same with another timeout, counted from now.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { deadline: Instant::now() + timeout, ..self }
+    }
+
+    /// The same holding a permit until the write has ended.
+    #[must_use]
+    pub fn with_permit(self, permit: Option<Permit>) -> Self {
+        Self { permit, ..self }
+    }
+
+    /// When the write gives up, if it has not begun to change the store by then.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+impl Default for ActContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,249 @@
+//! The page and its files, from the program itself or from a folder.
+//!
+//! Names of the files under `assets/` hold a hash of their content, so they may be kept for good;
+//! all others keep their names and are asked for again each time, by their entity tag.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{self, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::web::etag;
+use crate::web::problem::Problem;
+
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const PAGE: &str = "index.html";
+const BUNDLE: &str = "dist/bundle.js";
+const API_URL_META: &str = "<meta name=\"storefront-api-url\" content=\"";
+
+struct Embedded {
+    name: &'static str,
+    plain: &'static [u8],
+    gzip: Option<&'static [u8]>,
+    brotli: Option<&'static [u8]>,
+    hash: u64,
+}
+
+static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// The files of the page by name, such as `index.html`; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Assets(Arc<HashMap<Cow<'static, str>, Asset>>);
+
+#[derive(Debug)]
+struct Asset {
+    plain: Bytes,
+    gzip: Option<Bytes>,
+    brotli: Option<Bytes>,
+    tag: HeaderValue,
+    content_type: HeaderValue,
+    cache: HeaderValue,
+}
+
+impl Assets {
+    /// The page that was built into the program.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let files = EMBEDDED.iter().map(|file| {
+            let asset = Asset {
+                plain: Bytes::from_static(file.plain),
+                gzip: file.gzip.map(Bytes::from_static),
+                brotli: file.brotli.map(Bytes::from_static),
+                tag: etag::tag(file.hash),
+                content_type: content_type(file.name),
+                cache: cache(file.name),
+            };
+            (Cow::Borrowed(file.name), asset)
+        });
+        Self(Arc::new(files.collect()))
+    }
+
+    /// The page in a folder, read now.
+    ///
+    /// # Errors
+    /// If the folder or a file in it cannot be read.
+    pub fn folder(root: &Path) -> io::Result<Self> {
+        let mut files = HashMap::new();
+        read_folder(root, "", &mut files)?;
+        Ok(Self(Arc::new(files)))
+    }
+
+    /// The same, but with the API found at this URL.
+    ///
+    /// # Errors
+    /// Never in practice: compressing in memory.
+    pub fn with_api_url(self, url: &str) -> io::Result<Self> {
+        let url = url.trim_end_matches('/');
+        let mut files = Arc::into_inner(self.0).unwrap_or_default();
+        for (name, edit) in [(PAGE, page_for as fn(&str, &str) -> String), (BUNDLE, bundle_for)] {
+            if let Some(asset) = files.get_mut(name) {
+                let text = edit(&String::from_utf8_lossy(&asset.plain), url);
+                *asset = Asset::new(name, text.into_bytes())?;
+            }
+        }
+        Ok(Self(Arc::new(files)))
+    }
+
+    fn answer(&self, name: &str, request: &HeaderMap) -> Response {
+        let Some(asset) = self.0.get(name) else {
+            return Problem::new(StatusCode::NOT_FOUND, "There is no such file.").into_response();
+        };
+        let mut response = if etag::matches(request, &asset.tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            asset.full(request)
+        };
+        let headers = response.headers_mut();
+        headers.insert(ETAG, asset.tag.clone());
+        headers.insert(CACHE_CONTROL, asset.cache.clone());
+        response
+    }
+}
+
+impl Asset {
+    fn new(name: &str, plain: Vec<u8>) -> io::Result<Self> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&plain)?;
+        let gzip = encoder.finish()?;
+        Ok(Self {
+            tag: etag::tag(xxh3_64(&plain)),
+            gzip: (plain.len() >= 1024 && gzip.len() < plain.len()).then(|| gzip.into()),
+            brotli: None,
+            plain: plain.into(),
+            content_type: content_type(name),
+            cache: cache(name),
+        })
+    }
+
+    /// The best encoding that the client takes.
+    fn full(&self, request: &HeaderMap) -> Response {
+        let choices = [("br", &self.brotli), ("gzip", &self.gzip)];
+        let chosen = choices.into_iter().find_map(|(name, bytes)| {
+            Some((name, bytes.as_ref().filter(|_| takes(request, name))?))
+        });
+        let (encoding, bytes) = chosen.unzip();
+        let mut response = bytes.unwrap_or(&self.plain).clone().into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, self.content_type.clone());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+        if let Some(encoding) = encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        response
+    }
+}
+
+/// The routes of the page. Any one path segment is a game's page; the page itself tells whether
+/// there is such a game.
+pub fn page(assets: Assets) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/{game_id}", get(index))
+        .route("/dist/bundle.js", get(bundle))
+        .route("/{game_id}/dist/bundle.js", get(bundle))
+        .with_state(assets)
+}
+
+/// The routes of the API reference, and of files that it shares with the page.
+pub fn reference(assets: Assets) -> Router {
+    Router::new()
+        .route("/assets/{*file}", get(hashed))
+        .route("/favicon.svg", get(favicon))
+        .route("/favicon.ico", get(favicon))
+        .route("/docs", get(docs))
+        .with_state(assets)
+}
+
+async fn index(State(assets): State<Assets>, request: HeaderMap) -> Response {
+    assets.answer(PAGE, &request)
+}
+
+async fn bundle(State(assets): State<Assets>, request: HeaderMap) -> Response {
+    assets.answer(BUNDLE, &request)
+}
+
+async fn favicon(State(assets): State<Assets>, request: HeaderMap) -> Response {
+    assets.answer("favicon.svg", &request)
+}
+
+async fn docs(State(assets): State<Assets>, request: HeaderMap) -> Response {
+    assets.answer("docs.html", &request)
+}
+
+async fn hashed(
+    State(assets): State<Assets>,
+    file: Result<extract::Path<String>, PathRejection>,
+    request: HeaderMap,
+) -> Response {
+    // A name that is no UTF-8 is the name of no file.
+    let name = file.map_or_else(|_| String::new(), |extract::Path(file)| format!("assets/{file}"));
+    assets.answer(&name, &request)
+}
+
+/// Whether `Accept-Encoding` names the coding without refusing it.
+fn takes(request: &HeaderMap, coding: &str) -> bool {
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|item| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
+        let weight = weight.trim().trim_start_matches("q=").parse::<f32>();
+        name.trim().eq_ignore_ascii_case(coding) && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+fn content_type(name: &str) -> HeaderValue {
+    let guess = mime_guess::from_path(name).first_or_octet_stream();
+    let charset = if guess.type_() == "text" { "; charset=utf-8" } else { "" };
+    HeaderValue::try_from(format!("{guess}{charset}"))
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
+
+fn cache(name: &str) -> HeaderValue {
+    if name.starts_with("assets/") { FOR_GOOD } else { ASK_AGAIN }
+}
+
+fn read_folder(
+    folder: &Path,
+    prefix: &str,
+    files: &mut HashMap<Cow<'static, str>, Asset>,
+) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(file_name) = entry.file_name().into_string() else { continue };
+        let name = format!("{prefix}{file_name}");
+        // Folders of configuration maps hold links, and hidden ones beside them.
+        if file_name.starts_with('.') {
+            continue;
+        }
+        if std::fs::metadata(entry.path())?.is_dir() {
+            read_folder(&entry.path(), &format!("{name}/"), files)?;
+        } else {
+            let asset = Asset::new(&name, std::fs::read(entry.path())?)?;
+            files.insert(Cow::Owned(name), asset);
+        }
+    }
+    Ok(())
+}
+
+/// The URL has been parsed, so it holds no quotes.
+fn page_for(text: &str, url: &str) -> String {
+    text.replacen(API_URL_META, &format!("{API_URL_META}{url}"), 1)
+}
+
+fn bundle_for(text: &str, url: &str) -> String {
+    format!("globalThis.STOREFRONT_API_URL=globalThis.STOREFRONT_API_URL||\"{url}\";\n{text}")
+}

@@ -1,0 +1,212 @@
+//! Listening, and ending well.
+//!
+//! Built on hyper itself, because axum's own `serve` has no deadline for a request's head and no
+//! bound on connections: a client that sends a byte a second would hold its place for good.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lingering_close::Lingering;
+use crate::config::serve::Limits;
+use crate::telemetry::metrics::Metrics;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::Layer;
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
+
+const BACKLOG: i32 = 4_096;
+/// Pause after a failed accept, which is nearly always a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const OVERLOADED: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\n",
+    "retry-after: 1\r\n",
+    "access-control-allow-origin: *\r\n",
+    "content-length: 0\r\n",
+    "connection: close\r\n\r\n",
+);
+
+type Service = TowerToHyperService<NormalizePath<Router>>;
+
+/// A server that is bound to its address.
+pub struct Server {
+    listener: TcpListener,
+    connections: Connections,
+    shutdown_timeout: Duration,
+}
+
+/// What every connection gets.
+struct Connections {
+    http: http1::Builder,
+    service: Service,
+    places: Arc<Semaphore>,
+    /// Ends the connections that are left.
+    cut: CancellationToken,
+    metrics: Arc<Metrics>,
+    /// Milliseconds that the peer may leave sent bytes unacknowledged.
+    patience: Duration,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Every request was answered.
+    Drained,
+    /// The time was over; this many connections were cut.
+    Cut(usize),
+}
+
+impl Server {
+    /// Takes the address. A path with a trailing slash is the path without it.
+    ///
+    /// # Errors
+    /// If the address is taken or not ours.
+    pub fn bind(
+        address: SocketAddr,
+        router: Router,
+        limits: &Limits,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+        let router = NormalizePathLayer::trim_trailing_slash().layer(router);
+        Ok(Self {
+            listener: listen(address)?,
+            connections: Connections {
+                http,
+                service: TowerToHyperService::new(router),
+                places: Arc::new(Semaphore::new(limits.connections)),
+                cut: CancellationToken::new(),
+                metrics,
+                patience: limits.header_timeout + limits.body_timeout,
+            },
+            shutdown_timeout: limits.shutdown_timeout,
+        })
+    }
+
+    /// The address, with its port if a free one was asked for.
+    ///
+    /// # Errors
+    /// If the operating system cannot tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` ends; then takes no connection more, lets every request under way end,
+    /// and cuts what is left when the time is over or `now` ends.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        now: impl Future<Output = ()>,
+    ) -> Ending {
+        let graceful = GracefulShutdown::new();
+        tokio::select! {
+            () = stop => {}
+            () = self.connections.accept(&self.listener, &graceful) => {}
+        }
+        drop(self.listener);
+        let open = graceful.count();
+        tracing::info!(connections = open, "draining");
+        tokio::select! {
+            () = graceful.shutdown() => Ending::Drained,
+            () = tokio::time::sleep(self.shutdown_timeout) => self.connections.cut(),
+            () = now => self.connections.cut(),
+        }
+    }
+}
+
+impl Connections {
+    async fn accept(&self, listener: &TcpListener, graceful: &GracefulShutdown) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.admit(stream, graceful),
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, graceful: &GracefulShutdown) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.metrics.shed.inc();
+            // A client that cannot take these few bytes at once gets a closed connection.
+            drop(stream.try_write(OVERLOADED.as_bytes()));
+            return;
+        };
+        if let Err(error) = self.prepare(&stream) {
+            tracing::debug!(%error, "a connection was gone at once");
+            return;
+        }
+        let place = Place::new(place, Arc::clone(&self.metrics));
+        let connection =
+            self.http.serve_connection(TokioIo::new(Lingering::new(stream)), self.service.clone());
+        let connection = graceful.watch(connection);
+        let cut = self.cut.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+
+    /// A peer that stops reading is cut after a while, by the kernel.
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        SockRef::from(stream).set_tcp_user_timeout(Some(self.patience))
+    }
+
+    fn cut(&self) -> Ending {
+        self.cut.cancel();
+        Ending::Cut(usize::try_from(self.metrics.connections.get()).unwrap_or_default())
+    }
+}
+
+/// A connection's place, given back when it ends however it ends.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Self {
+        metrics.connections.inc();
+        Self { _permit: permit, metrics }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The peer was gone before it was accepted; the listener is well.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,259 @@
+//! What happens around every request, once and in one permit: a bound on how many are answered at
+//! once, an id, a panic's answer, the headers that every answer has, a metric and a log line.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::header::{
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS,
+    VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tower::{Layer, Service};
+
+use super::compress::compress;
+use crate::db::storage::Permit;
+use crate::telemetry::logs::LogRateLimiter;
+use crate::telemetry::metrics::{self, Metrics};
+use crate::web::etag::hex;
+use crate::web::problem::{Cause, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 128;
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("etag,location,retry-after,storefront-position,x-request-id");
+const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+
+/// Shared by all requests.
+#[derive(Clone)]
+pub(super) struct RequestLayer(Arc<Shared>);
+
+struct Shared {
+    metrics: Arc<Metrics>,
+    in_flight: AtomicUsize,
+    most: usize,
+    /// Ids are the start's random part and a running number.
+    start: [u8; 16],
+    requests: AtomicU64,
+    no_route: Arc<str>,
+    log_rate: LogRateLimiter,
+}
+
+impl RequestLayer {
+    pub(super) fn new(metrics: Arc<Metrics>, most: usize) -> Self {
+        Self(Arc::new(Shared {
+            metrics,
+            in_flight: AtomicUsize::new(0),
+            most,
+            start: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
+            requests: AtomicU64::new(0),
+            no_route: "none".into(),
+            log_rate: LogRateLimiter::default(),
+        }))
+    }
+
+    /// A permit among the requests being answered, or `None` if all are taken.
+    fn enter(&self) -> Option<Permit> {
+        // Made before the test, so that its drop takes the count back if all are taken.
+        let permit = Permit::new(Arc::new(InFlight(Arc::clone(&self.0))));
+        self.0.metrics.in_flight.inc();
+        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.most).then_some(permit)
+    }
+
+    /// The client's own id if it is a sane one, so that its log and ours can be joined.
+    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(given) = headers.get(REQUEST_ID)
+            && (1..=MAX_REQUEST_ID).contains(&given.len())
+            && given.as_bytes().iter().all(u8::is_ascii_graphic)
+        {
+            return given.clone();
+        }
+        let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let mut id = [b'-'; 33];
+        id[..16].copy_from_slice(&self.0.start);
+        id[17..].copy_from_slice(&hex(number));
+        HeaderValue::from_bytes(&id).unwrap_or(ANY)
+    }
+}
+
+/// One request that is counted as in flight; the writes that it began count on until they end.
+struct InFlight(Arc<Shared>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// The layer around every route.
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
+
+    fn layer(&self, inner: S) -> RequestService<S> {
+        RequestService { layer: self.clone(), inner }
+    }
+}
+
+/// A route inside the layer.
+#[derive(Clone)]
+pub(super) struct RequestService<S> {
+    layer: RequestLayer,
+    inner: S,
+}
+
+impl<S> Service<Request> for RequestService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let context = RequestContext::of(&self.layer, &request);
+        let layer = self.layer.clone();
+        let Some(permit) = layer.enter() else {
+            layer.0.metrics.shed.inc();
+            let overloaded =
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.");
+            return Box::pin(async move { Ok(context.finish(&layer, overloaded.into_response())) });
+        };
+        if is_preflight(&request) {
+            let response = preflight(request.headers());
+            return Box::pin(async move { Ok(context.finish(&layer, response)) });
+        }
+        request.extensions_mut().insert(permit.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let _permit = permit;
+            // The panic hook has logged the panic and its place.
+            let response = match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    layer.0.metrics.panics.inc();
+                    Problem::defect("a handler panicked").into_response()
+                }
+            };
+            let response = compress(context.encodings.as_ref(), response).await;
+            Ok(context.finish(&layer, response))
+        })
+    }
+}
+
+/// What must be known of a request when its answer is there.
+struct RequestContext {
+    begun: Instant,
+    method: Method,
+    route: Arc<str>,
+    id: HeaderValue,
+    encodings: Option<HeaderValue>,
+}
+
+impl RequestContext {
+    fn of(layer: &RequestLayer, request: &Request) -> Self {
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or_else(|| Arc::clone(&layer.0.no_route), |path| Arc::from(path.as_str()));
+        Self {
+            begun: Instant::now(),
+            method: request.method().clone(),
+            route,
+            id: layer.request_id(request.headers()),
+            encodings: encodings(request.headers()),
+        }
+    }
+
+    /// The answer as it leaves.
+    fn finish(self, layer: &RequestLayer, mut response: Response) -> Response {
+        let (status, elapsed) = (response.status().as_u16(), self.begun.elapsed());
+        self.log(layer, elapsed, &mut response);
+        let Self { method, route, id, .. } = self;
+        common_headers(response.headers_mut(), id);
+        let (method, route) = (known(&method), metrics::Route(route));
+        let labels = metrics::Request { method, route, status };
+        layer.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        response
+    }
+
+    /// One line for what went wrong on our side, and at debug one for every request. Of failures
+    /// that come in masses, such as those of a full disk, a few a second are enough.
+    fn log(&self, layer: &RequestLayer, elapsed: Duration, response: &mut Response) {
+        let (status, duration_ms) = (response.status().as_u16(), elapsed.as_secs_f64() * 1e3);
+        let Self { method, route, .. } = self;
+        let id = self.id.to_str().unwrap_or_default();
+        let Some(Cause(cause)) = response.extensions_mut().remove() else {
+            tracing::debug!(id, %method, route = &**route, status, duration_ms, "request answered");
+            return;
+        };
+        if let Some(suppressed) = layer.0.log_rate.line() {
+            tracing::error!(id, %method, route = &**route, status, duration_ms, cause, suppressed, "request failed");
+        }
+    }
+}
+
+/// What the client takes, as one list however many headers it is spread over.
+fn encodings(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut all = headers.get_all(ACCEPT_ENCODING).iter();
+    let first = all.next()?;
+    let Some(second) = all.next() else { return Some(first.clone()) };
+    let list: Vec<&[u8]> =
+        [first, second].into_iter().chain(all).map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&list.join(&b", "[..])).ok()
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS && request.uri().path() != "*"
+}
+
+/// Any page of any origin may call every method with whatever headers it asks for. Every OPTIONS is
+/// answered so, as by the earlier service.
+fn preflight(request: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+        headers.append(VARY, HeaderValue::from_static("access-control-request-headers"));
+    }
+    response
+}
+
+fn common_headers(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    if !headers.get_all(VARY).iter().any(|vary| vary == BY_ENCODING) {
+        headers.append(VARY, BY_ENCODING);
+    }
+    headers.insert(REQUEST_ID, id);
+}
+
+/// The method as a label; a client may invent any number of others.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,118 @@
+//! The router on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::assets::{self, Assets};
+use super::operations::{self, Readiness};
+use super::request_layer::RequestLayer;
+use crate::cart;
+use crate::config::services::Services;
+use crate::db::Stores;
+use crate::overview;
+use crate::overview::routes::Overviews;
+use crate::telemetry::metrics::Metrics;
+use crate::upstreams::routes::Upstreams;
+use crate::web::body::BodyLimits;
+use crate::web::etag;
+use crate::web::problem::Problem;
+
+/// All that the routes need.
+pub struct App {
+    /// The open database.
+    pub stores: Stores,
+    /// Which routes there are beside those of operations.
+    pub services: Services,
+    /// The services beside it.
+    pub upstreams: Upstreams,
+    /// The page.
+    pub assets: Assets,
+    /// Shared with whoever else counts.
+    pub metrics: Arc<Metrics>,
+    /// Turned off when the server begins to shut down.
+    pub readiness: Readiness,
+    /// Limits of request bodies.
+    pub body: BodyLimits,
+    /// Requests answered at once.
+    pub in_flight: usize,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "storefront",
+    description = "The back end of a game store on any database.",
+    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+))]
+struct Document;
+
+/// Every route, in its layers.
+pub fn router(app: App) -> Router {
+    let App { stores, services, upstreams, assets, metrics, readiness, body, in_flight } = app;
+    let request_layer = RequestLayer::new(Arc::clone(&metrics), in_flight);
+    let overviews = Overviews { store: Arc::clone(&stores.overviews), body };
+    let mut routes = OpenApiRouter::with_openapi(Document::openapi());
+    let mut page = assets::reference(assets.clone());
+    if services.overview {
+        routes = routes.merge(overview::routes::router(overviews));
+        routes = routes.merge(crate::upstreams::routes::router(upstreams));
+        page = page.merge(assets::page(assets));
+    }
+    routes = routes.merge(cart_routes(services, &stores));
+    let (api, mut document) =
+        routes.merge(operations::router(stores.overviews, metrics, readiness)).split_for_parts();
+    document_failures(&mut document);
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    let document =
+        |request: HeaderMap| async move { etag::content(&request, etag::JSON, document) };
+    api.route("/openapi.json", get(document))
+        .merge(page)
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing here.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The route does not know this method; `Allow` names those it knows.",
+            )
+        })
+        .layer(request_layer)
+}
+
+/// Those of the cart's services that are served.
+fn cart_routes(services: Services, stores: &Stores) -> OpenApiRouter {
+    let mut routes = OpenApiRouter::new();
+    if services.orders {
+        routes = routes.merge(cart::routes::orders(stores.orders.clone(), stores.fixtures.clone()));
+    }
+    if services.stock {
+        routes = routes.merge(cart::routes::stock(stores.stock.clone(), stores.fixtures.clone()));
+    }
+    if services.payment {
+        routes =
+            routes.merge(cart::routes::payment(stores.payments.clone(), stores.fixtures.clone()));
+    }
+    routes
+}
+
+/// What every route may answer besides: 405, 408, 413, 415, 500 and 503.
+fn document_failures(document: &mut utoipa::openapi::OpenApi) {
+    let failure = ResponseBuilder::new()
+        .description("Any other failure, such as 405, 408, 413, 415, 500 or 503")
+        .content(
+            "application/problem+json",
+            ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build(),
+        )
+        .build();
+    for item in document.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
+        for operation in operations {
+            operation.responses.responses.insert("default".to_owned(), failure.clone().into());
+        }
+    }
+}

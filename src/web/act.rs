@@ -1,0 +1,20 @@
+//! What a route gives to a write of the store.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::db::storage::{ActContext, Permit};
+
+/// The context of the one write of a request: it holds the request's permit until the write has
+/// ended, also when the client hangs up before.
+pub struct Act(pub ActContext);
+
+impl<S: Send + Sync> FromRequestParts<S> for Act {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(ActContext::new().with_permit(parts.extensions.get::<Permit>().cloned())))
+    }
+}

@@ -1,0 +1,147 @@
+//! Answers that are not what the client wanted.
+//!
+//! The status of every failure of the store is decided here and nowhere else. Clients get a short
+//! stable text; the whole chain of causes goes to the log, once, with the request's id.
+
+use std::error::Error;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::db::storage::{ErrorKind, StorageError};
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Seconds after which a client should repeat what met a 503.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// A problem as RFC 9457 has it; `type` is always `about:blank`, so `title` is the status's own.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// What was wrong with this request, for a person.
+    pub detail: String,
+    /// What went wrong on our side, for the log.
+    pub cause: Option<Cause>,
+}
+
+/// What an operator must know and a client must not; rides on the answer to the edge, where it is
+/// logged once with the request's id.
+#[derive(Debug, Clone)]
+pub struct Cause(pub String);
+
+/// The body of a [`Problem`].
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody<'a> {
+    /// Always `about:blank`.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'a str,
+    /// The status.
+    status: u16,
+    /// What was wrong with this request.
+    detail: &'a str,
+}
+
+impl Problem {
+    /// A problem of that status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), cause: None }
+    }
+
+    /// 500, for a defect.
+    pub fn defect(cause: impl Into<String>) -> Self {
+        let detail = "The server could not answer the request.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+    }
+
+    /// The same with its cause for the log.
+    #[must_use]
+    pub fn because(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(Cause(cause.into())), ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = (self.status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        response
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        let cause = chain(&error);
+        match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Conflict => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store could not answer. A write may have happened or not: repeat the request.",
+            )
+            .because(cause),
+            ErrorKind::Invalid | ErrorKind::Internal => Self::defect(cause),
+        }
+    }
+}
+
+/// The error and its causes, outermost first.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |e| (*e).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// A refusal of a route that clients of the earlier service know: a text, or else a problem.
+#[derive(Debug)]
+pub enum Refusal {
+    /// 404 `Not Found`.
+    NotFound,
+    /// 400 `Malformed request: ` and what is wrong.
+    Malformed(String),
+    /// Whatever the earlier service had no text for.
+    Problem(Problem),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => text(StatusCode::NOT_FOUND, "Not Found"),
+            Self::Malformed(why) => {
+                text(StatusCode::BAD_REQUEST, format!("Malformed request: {why}"))
+            }
+            Self::Problem(problem) => problem.into_response(),
+        }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+/// A plain text answer.
+pub fn text(status: StatusCode, body: impl Into<String>) -> Response {
+    (status, [(CONTENT_TYPE, TEXT)], body.into()).into_response()
+}

@@ -1,0 +1,84 @@
+//! Read tokens: what a client has seen of the store's history, where reads may come from a replica.
+//!
+//! The answer to a write carries a token as a header and as a cookie; browsers send the cookie back
+//! by themselves, other clients may send the header.
+
+use axum::response::Response;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::db::storage::{OverviewStore, ReadToken};
+
+const HEADER: HeaderName = HeaderName::from_static("storefront-position");
+
+/// The latest token of the request. One that cannot be parsed counts as the latest of all, because
+/// it may stand for any.
+#[must_use]
+pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
+    let header = request.get_all(&HEADER).iter().map(HeaderValue::to_str);
+    let cookies = request.get_all(COOKIE).iter().flat_map(|cookies| {
+        let pairs = cookies.to_str().unwrap_or_default().split(';');
+        pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| HEADER == *name)
+    });
+    header
+        .map(Result::unwrap_or_default)
+        .chain(cookies.map(|(_, value)| value))
+        .map(|text| text.parse().unwrap_or(ReadToken::LAST))
+        .max()
+}
+
+/// The answer to a write, with a token if the store's reads may come from a replica.
+pub async fn mark(store: &dyn OverviewStore, mut answer: Response) -> Response {
+    if let Some(token) = store.read_token().await {
+        set(&mut answer, token);
+    }
+    answer
+}
+
+fn set(response: &mut Response, token: ReadToken) {
+    let headers = response.headers_mut();
+    // Hexadecimal digits and a slash are sound in both.
+    if let Ok(value) = HeaderValue::try_from(token.to_string()) {
+        headers.insert(HEADER, value);
+    }
+    let cookie = format!("{HEADER}={token}; Path=/; HttpOnly; SameSite=Lax");
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen_in(headers: &[(&'static str, &'static str)]) -> Option<ReadToken> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        seen(&headers.collect())
+    }
+
+    #[test]
+    fn the_latest_position_counts() {
+        assert_eq!(seen_in(&[]), None);
+        assert_eq!(seen_in(&[("storefront-position", "0/10")]), Some(ReadToken(16)));
+        assert_eq!(seen_in(&[("cookie", "a=b; storefront-position=0/11")]), Some(ReadToken(17)));
+        let both = [("storefront-position", "0/10"), ("cookie", "storefront-position=0/11; c=d")];
+        assert_eq!(seen_in(&both), Some(ReadToken(17)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_might_be_any() {
+        assert_eq!(seen_in(&[("storefront-position", "yesterday")]), Some(ReadToken::LAST));
+        assert_eq!(seen_in(&[("cookie", "storefront-position=")]), Some(ReadToken::LAST));
+    }
+
+    #[test]
+    fn an_answer_has_it_as_header_and_cookie() {
+        let mut response = Response::default();
+        set(&mut response, ReadToken(17));
+        assert_eq!(response.headers()[HEADER], "0/11");
+        let cookie = "storefront-position=0/11; Path=/; HttpOnly; SameSite=Lax";
+        assert_eq!(response.headers()[SET_COOKIE], cookie);
+    }
+}
