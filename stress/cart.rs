@@ -21,7 +21,7 @@ use storefront::cart::fixtures;
 use storefront::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
-use storefront::db::storage::CartStore;
+use storefront::db::storage::{ActContext, FixtureStore, OrderStore};
 use storefront::db::{MigrationPolicy, connect};
 use storefront::telemetry::metrics::Metrics;
 
@@ -50,18 +50,18 @@ async fn main() -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &metrics).await?;
     if let Some(items) = args.bed {
-        create_fixtures(&stores.cart, u64::from(args.load.rows.cast_unsigned()), items).await?;
+        create_fixtures(&stores.fixtures, u64::from(args.load.rows.cast_unsigned()), items).await?;
     }
     // The first order of the fixtures is 0.
     let load = ClosedLoop { first: args.load.first.or(Some(0)), ..args.load };
-    let mut report = load.run(Checkout(Arc::clone(&stores.cart))).await?;
+    let mut report = load.run(Checkout(Arc::clone(&stores.orders))).await?;
     let begun = Instant::now();
     while metrics.cart_unfinished.get() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     report["settled_seconds"] = begun.elapsed().as_secs_f64().into();
     if args.audit {
-        let audit = stores.cart.audit().await?;
+        let audit = stores.audit.audit().await?;
         report["paid_orders"] = audit.paid_orders.into();
         report["different"] = audit.different.into();
     }
@@ -80,28 +80,34 @@ fn database(url: &str) -> anyhow::Result<Database> {
 }
 
 /// Fixtures with enough stock and credit for every order.
-async fn create_fixtures(cart: &Arc<dyn CartStore>, orders: u64, items: u64) -> anyhow::Result<()> {
+async fn create_fixtures(
+    store: &Arc<dyn FixtureStore>,
+    orders: u64,
+    items: u64,
+) -> anyhow::Result<()> {
+    let context = || fixtures::context(&ActContext::new());
     let (one, much) = (Amount::ONE, Amount::new(1 << 40).context("an amount")?);
     for numbers in fixtures::chunks(orders) {
-        cart.put_users(numbers.map(UserId::numbered).collect(), much).await?;
+        store.put_users(context(), numbers.map(UserId::numbered).collect(), much).await?;
     }
     for numbers in fixtures::chunks(items) {
         let item = Item { stock: much, price: one };
-        cart.put_items(numbers.map(ItemId::numbered).collect(), item).await?;
+        store.put_items(context(), numbers.map(ItemId::numbered).collect(), item).await?;
     }
     let rng = &mut StdRng::seed_from_u64(1);
     for numbers in fixtures::chunks(orders) {
         let chunk: Vec<Order> =
             numbers.map(|n| fixtures::order(n, items, orders, one, rng)).collect();
-        cart.put_orders(chunk).await?;
+        store.put_orders(context(), chunk).await?;
     }
     Ok(())
 }
 
-struct Checkout(Arc<dyn CartStore>);
+struct Checkout(Arc<dyn OrderStore>);
 
 impl Operation for Checkout {
     async fn run(&self, id: i32) -> anyhow::Result<()> {
-        Ok(self.0.checkout(OrderId::numbered(u64::from(id.cast_unsigned()))).await??)
+        let order = OrderId::numbered(u64::from(id.cast_unsigned()));
+        Ok(self.0.checkout(ActContext::new(), order).await??)
     }
 }
