@@ -214,7 +214,7 @@ def guarded(main: Callable[[], int | None]) -> None:
     sys.exit(code)
 
 
-def until(done: Callable[[], bool], seconds: float, pause: float = 0.05) -> bool:
+def until(done: Callable[[], object], seconds: float, pause: float = 0.05) -> bool:
     """Polls until the answer is yes; False when the time is over."""
     end = time.monotonic() + seconds
     while not done():

@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 from tools.servers import nginx
+from tools.servers.process import until
 from tools.servers.registry import servers
 from tools.servers.site import DOWNLOADS, ROOT, opened
 
@@ -25,16 +26,18 @@ class States(unittest.TestCase):
             data = folder / "postgres" / "data"
             data.mkdir(parents=True)
             # A process is recognised by its number together with the folder among its arguments.
-            with subprocess.Popen(["sleep", "60"]) as other, \
-                    subprocess.Popen(["sh", "-c", "sleep 60; :", data]) as postmaster:
+            sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+            with subprocess.Popen(sleep) as other, subprocess.Popen([*sleep, data]) as postmaster:
                 for process, pid in ((other, None), (postmaster, postmaster.pid)):
+                    # Right after its start a process has no command line yet.
+                    self.assertTrue(until(Path(f"/proc/{process.pid}/cmdline").read_bytes, 5))
                     (data / "postmaster.pid").write_text(f"{process.pid}\n{data}\n")
                     with opened(folder, DOWNLOADS, None, create=False) as site:
                         assert site
                         states = [server.states() for server in servers(site).values()
                                   if server.known()]
-                    self.assertEqual(states, [[("postgres", pid)], [("cassandra:1", None)]])
                     process.kill()
+                    self.assertEqual(states, [[("postgres", pid)], [("cassandra:1", None)]])
 
     def test_a_folder_without_servers_is_none(self) -> None:
         with tempfile.TemporaryDirectory() as name, \
