@@ -1,4 +1,7 @@
-//! Loading and checking whole tables in SQLite.
+//! Loading many games into SQLite, and looking at all of them.
+//!
+//! A load has a connection of its own, so that the writer's statements and settings stay as they
+//! are; it takes the file's write lock for one chunk at a time.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,24 +14,25 @@ use super::error::storage;
 use super::overview::{ALL, INSERT, json, overview};
 use super::{blocking, connection};
 use crate::db::MigrationPolicy;
+use crate::db::common::id_search::ID_LIMIT;
+use crate::db::common::load_plan::LoadPlan;
 use crate::db::storage::{
     Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
     LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 
-/// Large enough that a commit's cost does not show, small enough that a server which shares the
-/// file waits a fraction of a second for its turn.
+/// Large enough that a commit's cost does not show, small enough that a server that shares the file
+/// waits a fraction of a second for the write lock.
 const LOAD_PARAMS: LoadParams = LoadParams { chunk: 20_000, in_flight: 1 };
-const IDS: i64 = i32::MAX as i64 + 1;
 
-pub(super) struct EmbeddedBulk {
+pub(super) struct EmbeddedLoads {
     path: PathBuf,
-    /// Opened by the first load; a server needs it for demo games only.
+    /// Opened by the first load; a server needs it only to install demo games.
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
-impl EmbeddedBulk {
+impl EmbeddedLoads {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, connection: Arc::default() }
     }
@@ -60,7 +64,7 @@ impl EmbeddedBulk {
             let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
                 let opened = connection::open(&path, MigrationPolicy::Require)?;
-                *slot = Some(connection::tuned_for_bulk(opened)?);
+                *slot = Some(connection::tuned_for_loads(opened)?);
             }
             let connection = slot.as_mut().ok_or_else(gone)?;
             connection.pragma_update(None, "synchronous", synced.pragma()).map_err(storage)?;
@@ -74,8 +78,8 @@ impl EmbeddedBulk {
     }
 }
 
-/// When a commit is synced to disk. A crash of the machine may take the last chunks that were not,
-/// each whole and together with its record, so that the load goes on before them.
+/// When a commit is synced to disk. A crash of the machine may undo the last chunks that were not
+/// synced, each whole and together with its record, so that the load is resumed before them.
 #[derive(Clone, Copy)]
 enum Sync {
     AtCommit,
@@ -96,7 +100,7 @@ fn gone() -> StorageError {
 }
 
 #[async_trait]
-impl LoadStore for EmbeddedBulk {
+impl LoadStore for EmbeddedLoads {
     fn load_params(&self) -> LoadParams {
         LOAD_PARAMS
     }
@@ -134,7 +138,7 @@ impl LoadStore for EmbeddedBulk {
 }
 
 #[async_trait]
-impl Inspection for EmbeddedBulk {
+impl Inspection for EmbeddedLoads {
     async fn digest(&self) -> Result<Digest, StorageError> {
         self.read(|c| digest(c, ALL)).await
     }
@@ -173,14 +177,10 @@ fn mark_of(digest: Digest) -> String {
 }
 
 fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
-    if load.rows >= IDS.cast_unsigned() {
-        return Ok(Begin::Exhausted);
-    }
-    match (contents(t)?, load.mode) {
-        (_, LoadMode::Reset) | (Contents::Demo, LoadMode::Fresh) => empty(t)?,
-        (Contents::Interrupted(open), _) => return Ok(Begin::Interrupted(open)),
-        (Contents::Games, LoadMode::Fresh) => return Ok(Begin::NotEmpty),
-        (Contents::Empty, LoadMode::Fresh) | (_, LoadMode::Append) => {}
+    match LoadPlan::new(contents(t)?, load) {
+        LoadPlan::Refuse(answer) => return Ok(answer),
+        LoadPlan::ReplaceAll | LoadPlan::ReplaceDemo => empty(t)?,
+        LoadPlan::Add => {}
     }
     let Some(range) = reserve(t, load.rows)? else {
         return Ok(Begin::Exhausted);
@@ -197,11 +197,11 @@ fn begin(t: &Transaction<'_>, load: NewLoad) -> rusqlite::Result<Begin> {
 }
 
 fn install_demo(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<bool> {
-    // Of an emptied store the first ids have been used.
+    // In a store that was emptied the first ids have been used.
     let next: i64 =
         t.query_row("SELECT next FROM counters WHERE name = 'game_id'", (), |row| row.get(0))?;
-    let is_theirs = games.first().is_some_and(|game| i64::from(game.game_id.0) == next);
-    if contents(t)? != Contents::Empty || !is_theirs {
+    let ids_are_next = games.first().is_some_and(|game| i64::from(game.game_id.0) == next);
+    if contents(t)? != Contents::Empty || !ids_are_next {
         return Ok(false);
     }
     reserve(t, games.len() as u64)?;
@@ -223,10 +223,10 @@ fn empty(t: &Transaction<'_>) -> rusqlite::Result<()> {
 
 /// Takes the next ids from the counter, or none at all if there are not that many.
 fn reserve(t: &Transaction<'_>, rows: u64) -> rusqlite::Result<Option<Range<i64>>> {
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX).min(IDS);
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX).min(ID_LIMIT);
     let sql = "UPDATE counters SET next = next + ?1 \
                WHERE name = 'game_id' AND next + ?1 <= ?2 RETURNING next - ?1, next";
-    t.query_row(sql, [rows, IDS], |row| Ok(row.get(0)?..row.get(1)?)).optional()
+    t.query_row(sql, [rows, ID_LIMIT], |row| Ok(row.get(0)?..row.get(1)?)).optional()
 }
 
 fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> rusqlite::Result<u64> {
@@ -236,7 +236,7 @@ fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> rusqlite::Result<u64>
          WHERE id = ?3 AND next_id = ?4 AND finished = 0",
         params![rows.cast_signed(), chunk.range.end, load, chunk.range.start],
     )?;
-    // Another process has gone on with the load: this chunk must not count twice.
+    // Fence: another process has continued the load, and this chunk must not count twice.
     if moved == 0 { Err(rusqlite::Error::StatementChangedRows(0)) } else { Ok(rows) }
 }
 
