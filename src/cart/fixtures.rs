@@ -9,7 +9,7 @@ use super::model::{Amount, ItemId, Line, Order, OrderId, UserId};
 use crate::db::storage::ActContext;
 
 /// The most that one request may make.
-pub const MOST: u64 = 10_000_000;
+pub const MAX_COUNT: u64 = 10_000_000;
 /// How many go to the store at a time.
 pub const CHUNK: u64 = 2_000;
 

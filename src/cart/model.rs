@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 /// Longest id, in characters.
-pub const LONGEST_ID: usize = 64;
+pub const MAX_ID_LENGTH: usize = 64;
 
 /// Declares an opaque id: 1 to 64 letters, digits, `-` and `_`.
 macro_rules! id {
@@ -76,7 +76,7 @@ id!(
 
 fn is_id(text: &str) -> bool {
     let is_of_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(is_of_id)
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(is_of_id)
 }
 
 /// A number of things or of credits: 0 to 2^53 - 1, which every client can hold exactly.

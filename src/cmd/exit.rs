@@ -23,7 +23,7 @@ pub fn of(result: anyhow::Result<()>) -> ExitCode {
         }
         return ExitCode::from(USAGE);
     }
-    eprintln!("storefront: {}", sentence(&error));
+    eprintln!("storefront: {}", one_sentence(&error));
     if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
 }
 
@@ -38,7 +38,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 
 /// The error and its causes, each said once: a message that holds its cause's words already is not
 /// followed by them.
-fn sentence(error: &anyhow::Error) -> String {
+fn one_sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !text.contains(&cause) {

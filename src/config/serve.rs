@@ -103,9 +103,9 @@ impl Limits {
 }
 
 /// More of anything than a machine can have.
-const MOST: usize = 1 << 30;
+const MAX_NUMBER: usize = 1 << 30;
 /// Seconds; longer waits are mistakes.
-const DAY: f64 = 86_400.0;
+const MAX_SECONDS: f64 = 86_400.0;
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -138,8 +138,8 @@ fn switch(text: &str) -> Result<bool, String> {
 
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number) if (1..=MOST).contains(&number) => Ok(number),
-        _ => Err(format!("`{text}` is not a whole number from 1 to {MOST}")),
+        Ok(number) if (1..=MAX_NUMBER).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from 1 to {MAX_NUMBER}")),
     }
 }
 
@@ -147,13 +147,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     delay(text)
         .ok()
         .filter(|time| !time.is_zero())
-        .ok_or_else(|| format!("`{text}` is not a number of seconds above 0, up to {DAY}"))
+        .ok_or_else(|| format!("`{text}` is not a number of seconds above 0, up to {MAX_SECONDS}"))
 }
 
 fn delay(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
-        .filter(|seconds| *seconds <= DAY)
+        .filter(|seconds| *seconds <= MAX_SECONDS)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("`{text}` is not a number of seconds from 0 to {DAY}"))
+        .ok_or_else(|| format!("`{text}` is not a number of seconds from 0 to {MAX_SECONDS}"))
 }

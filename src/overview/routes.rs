@@ -109,7 +109,8 @@ async fn find(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let game = store.find(id, read_token::seen(&headers)).await?.ok_or(Refusal::NotFound)?;
+    let game =
+        store.find(id, read_token::from_request(&headers)).await?.ok_or(Refusal::NotFound)?;
     Ok(etag::json(&headers, &[game])?)
 }
 
@@ -134,7 +135,7 @@ async fn list(
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let page = store.page(after, limit, read_token::seen(&headers)).await?;
+    let page = store.page(after, limit, read_token::from_request(&headers)).await?;
     let body = PageBody { overviews: page.games, next: page.next.map(encode) };
     etag::json(&headers, &body)
 }
@@ -164,7 +165,7 @@ async fn create(
         Create::Created(id) => {
             let answer = text(StatusCode::CREATED, "Successfuly created game overview.");
             let answer = ([(LOCATION, format!("/api/overview/{id}"))], answer).into_response();
-            Ok(read_token::mark(store.as_ref(), answer).await)
+            Ok(read_token::attach(store.as_ref(), answer).await)
         }
         Create::Refused(why) => Err(refused(why)),
         Create::Taken => Err(conflict("A game with this `game_id` exists; nothing was changed.")),
@@ -197,7 +198,7 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let changes = input::changes(&payload, id).map_err(Refusal::Malformed)?;
     match store.update(context, id, changes).await? {
-        Update::Updated => Ok(read_token::mark(store.as_ref(), text(StatusCode::OK, "OK")).await),
+        Update::Updated => Ok(read_token::attach(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Update::Missing => Err(Refusal::NotFound),
         Update::Refused(why) => Err(refused(why)),
     }
@@ -219,7 +220,7 @@ async fn remove(
     Act(context): Act,
 ) -> Result<Response, Refusal> {
     match store.remove(context, id).await? {
-        Remove::Removed => Ok(read_token::mark(store.as_ref(), text(StatusCode::OK, "OK")).await),
+        Remove::Removed => Ok(read_token::attach(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Remove::Missing => Err(Refusal::NotFound),
         Remove::Refused(why) => Err(refused(why)),
     }

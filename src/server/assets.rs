@@ -24,9 +24,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::web::etag;
 use crate::web::problem::Problem;
 
-const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
-const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const PAGE: &str = "index.html";
 const BUNDLE: &str = "dist/bundle.js";
 const API_URL_META: &str = "<meta name=\"storefront-api-url\" content=\"";
@@ -134,13 +134,13 @@ impl Asset {
     fn full(&self, request: &HeaderMap) -> Response {
         let choices = [("br", &self.brotli), ("gzip", &self.gzip)];
         let chosen = choices.into_iter().find_map(|(name, bytes)| {
-            Some((name, bytes.as_ref().filter(|_| takes(request, name))?))
+            Some((name, bytes.as_ref().filter(|_| accepts(request, name))?))
         });
         let (encoding, bytes) = chosen.unzip();
         let mut response = bytes.unwrap_or(&self.plain).clone().into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type.clone());
-        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         if let Some(encoding) = encoding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -196,7 +196,7 @@ async fn hashed(
 }
 
 /// Whether `Accept-Encoding` names the coding without refusing it.
-fn takes(request: &HeaderMap, coding: &str) -> bool {
+fn accepts(request: &HeaderMap, coding: &str) -> bool {
     let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| {
         let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
@@ -213,7 +213,7 @@ fn content_type(name: &str) -> HeaderValue {
 }
 
 fn cache(name: &str) -> HeaderValue {
-    if name.starts_with("assets/") { FOR_GOOD } else { ASK_AGAIN }
+    if name.starts_with("assets/") { IMMUTABLE } else { REVALIDATE }
 }
 
 fn read_folder(

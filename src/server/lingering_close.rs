@@ -13,9 +13,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The most that is read to nowhere; who sends more is cut after all.
-const MOST_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 /// The longest that it is read.
-const LONGEST: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that lingers when it is dropped before its peer has ended it.
 pub(super) struct Lingering {
@@ -38,8 +38,8 @@ impl Drop for Lingering {
         let Some(stream) = self.stream.take().filter(|_| !self.has_ended) else { return };
         // Where the runtime is gone too the process ends, and all its connections.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(LONGEST, async move {
-                let mut rest = stream.take(MOST_BYTES);
+            runtime.spawn(tokio::time::timeout(TIMEOUT, async move {
+                let mut rest = stream.take(MAX_BYTES);
                 drop(tokio::io::copy(&mut rest, &mut tokio::io::sink()).await);
             }));
         }
@@ -52,9 +52,9 @@ impl AsyncRead for Lingering {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let (before, capacity) = (buffer.filled().len(), buffer.remaining());
         let read = ready!(self.stream()?.poll_read(context, buffer));
-        self.has_ended |= read.is_err() || (room > 0 && buffer.filled().len() == before);
+        self.has_ended |= read.is_err() || (capacity > 0 && buffer.filled().len() == before);
         Poll::Ready(read)
     }
 }

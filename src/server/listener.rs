@@ -1,7 +1,7 @@
 //! Listening, and ending well.
 //!
 //! Built on hyper itself, because axum's own `serve` has no deadline for a request's head and no
-//! bound on connections: a client that sends a byte a second would hold its place for good.
+//! bound on connections: a client that sends a byte a second would hold its slot for good.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 const BACKLOG: i32 = 4_096;
 /// Pause after a failed accept, which is nearly always a lack of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 const OVERLOADED: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\n",
     "retry-after: 1\r\n",
@@ -47,12 +47,12 @@ pub struct Server {
 struct Connections {
     http: http1::Builder,
     service: Service,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     /// Ends the connections that are left.
     cut: CancellationToken,
     metrics: Arc<Metrics>,
     /// Milliseconds that the peer may leave sent bytes unacknowledged.
-    patience: Duration,
+    user_timeout: Duration,
 }
 
 /// How a server ended.
@@ -83,10 +83,10 @@ impl Server {
             connections: Connections {
                 http,
                 service: TowerToHyperService::new(router),
-                places: Arc::new(Semaphore::new(limits.connections)),
+                slots: Arc::new(Semaphore::new(limits.connections)),
                 cut: CancellationToken::new(),
                 metrics,
-                patience: limits.header_timeout + limits.body_timeout,
+                user_timeout: limits.header_timeout + limits.body_timeout,
             },
             shutdown_timeout: limits.shutdown_timeout,
         })
@@ -128,17 +128,17 @@ impl Connections {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => self.admit(stream, graceful),
-                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) if is_peer_gone(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             }
         }
     }
 
     fn admit(&self, stream: TcpStream, graceful: &GracefulShutdown) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             self.metrics.shed.inc();
             // A client that cannot take these few bytes at once gets a closed connection.
             drop(stream.try_write(OVERLOADED.as_bytes()));
@@ -148,13 +148,13 @@ impl Connections {
             tracing::debug!(%error, "a connection was gone at once");
             return;
         }
-        let place = Place::new(place, Arc::clone(&self.metrics));
+        let slot = ConnectionSlot::new(slot, Arc::clone(&self.metrics));
         let connection =
             self.http.serve_connection(TokioIo::new(Lingering::new(stream)), self.service.clone());
         let connection = graceful.watch(connection);
         let cut = self.cut.clone();
         tokio::spawn(async move {
-            let _place = place;
+            let _slot = slot;
             if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
@@ -164,7 +164,7 @@ impl Connections {
     /// A peer that stops reading is cut after a while, by the kernel.
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        SockRef::from(stream).set_tcp_user_timeout(Some(self.patience))
+        SockRef::from(stream).set_tcp_user_timeout(Some(self.user_timeout))
     }
 
     fn cut(&self) -> Ending {
@@ -173,20 +173,20 @@ impl Connections {
     }
 }
 
-/// A connection's place, given back when it ends however it ends.
-struct Place {
+/// A connection's slot, given back when it ends however it ends.
+struct ConnectionSlot {
     _permit: OwnedSemaphorePermit,
     metrics: Arc<Metrics>,
 }
 
-impl Place {
+impl ConnectionSlot {
     fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Self {
         metrics.connections.inc();
         Self { _permit: permit, metrics }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.metrics.connections.dec();
     }
@@ -202,7 +202,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// The peer was gone before it was accepted; the listener is well.
-fn is_of_the_connection(error: &io::Error) -> bool {
+fn is_peer_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -15,7 +15,7 @@ use crate::db::storage::OverviewStore;
 use crate::telemetry::metrics::Metrics;
 use crate::web::problem::{Problem, ProblemBody, text};
 
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether the server wants new requests; shared, on until turned off.
@@ -88,7 +88,7 @@ async fn readyz(
     if !readiness.is_on() {
         return Err(not_ready("The server is shutting down."));
     }
-    match tokio::time::timeout(STORE_PATIENCE, store.ping()).await {
+    match tokio::time::timeout(PING_TIMEOUT, store.ping()).await {
         Ok(answer) => answer.map(|()| text(StatusCode::OK, "ready")).map_err(Problem::from),
         Err(_) => Err(not_ready("The store does not answer.")),
     }

@@ -33,7 +33,7 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("etag,location,retry-after,storefront-position,x-request-id");
-const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+const VARY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -42,21 +42,21 @@ pub(super) struct RequestLayer(Arc<Shared>);
 struct Shared {
     metrics: Arc<Metrics>,
     in_flight: AtomicUsize,
-    most: usize,
+    limit: usize,
     /// Ids are the start's random part and a running number.
-    start: [u8; 16],
+    id_prefix: [u8; 16],
     requests: AtomicU64,
     no_route: Arc<str>,
     log_rate: LogRateLimiter,
 }
 
 impl RequestLayer {
-    pub(super) fn new(metrics: Arc<Metrics>, most: usize) -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>, limit: usize) -> Self {
         Self(Arc::new(Shared {
             metrics,
             in_flight: AtomicUsize::new(0),
-            most,
-            start: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
+            limit,
+            id_prefix: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
             requests: AtomicU64::new(0),
             no_route: "none".into(),
             log_rate: LogRateLimiter::default(),
@@ -64,11 +64,11 @@ impl RequestLayer {
     }
 
     /// A permit among the requests being answered, or `None` if all are taken.
-    fn enter(&self) -> Option<Permit> {
+    fn acquire(&self) -> Option<Permit> {
         // Made before the test, so that its drop takes the count back if all are taken.
         let permit = Permit::new(Arc::new(InFlight(Arc::clone(&self.0))));
         self.0.metrics.in_flight.inc();
-        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.most).then_some(permit)
+        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(permit)
     }
 
     /// The client's own id if it is a sane one, so that its log and ours can be joined.
@@ -81,7 +81,7 @@ impl RequestLayer {
         }
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
         let mut id = [b'-'; 33];
-        id[..16].copy_from_slice(&self.0.start);
+        id[..16].copy_from_slice(&self.0.id_prefix);
         id[17..].copy_from_slice(&hex(number));
         HeaderValue::from_bytes(&id).unwrap_or(ANY)
     }
@@ -129,7 +129,7 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let context = RequestContext::of(&self.layer, &request);
         let layer = self.layer.clone();
-        let Some(permit) = layer.enter() else {
+        let Some(permit) = layer.acquire() else {
             layer.0.metrics.shed.inc();
             let overloaded =
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.");
@@ -187,7 +187,7 @@ impl RequestContext {
         self.log(layer, elapsed, &mut response);
         let Self { method, route, id, .. } = self;
         common_headers(response.headers_mut(), id);
-        let (method, route) = (known(&method), metrics::Route(route));
+        let (method, route) = (method_label(&method), metrics::Route(route));
         let labels = metrics::Request { method, route, status };
         layer.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
         response
@@ -239,14 +239,14 @@ fn preflight(request: &HeaderMap) -> Response {
 fn common_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    if !headers.get_all(VARY).iter().any(|vary| vary == BY_ENCODING) {
-        headers.append(VARY, BY_ENCODING);
+    if !headers.get_all(VARY).iter().any(|vary| vary == VARY_ENCODING) {
+        headers.append(VARY, VARY_ENCODING);
     }
     headers.insert(REQUEST_ID, id);
 }
 
 /// The method as a label; a client may invent any number of others.
-fn known(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

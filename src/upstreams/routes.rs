@@ -23,7 +23,7 @@ use crate::web::problem::{Problem, ProblemBody, Refusal};
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 const MAX_BYTES: usize = 4 << 20;
 const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
-const A_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400");
+const ONE_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
 /// Where the upstream services are.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ async fn image(
     ),
 )]
 async fn banner(Id(id): Id, headers: HeaderMap) -> Response {
-    ([(CACHE_CONTROL, A_DAY)], etag::content(&headers, SVG, placeholders::banner(id)))
+    ([(CACHE_CONTROL, ONE_DAY)], etag::content(&headers, SVG, placeholders::banner(id)))
         .into_response()
 }
 
@@ -124,12 +124,13 @@ impl Upstreams {
     ) -> Result<Response, Refusal> {
         let mut url = base.clone();
         url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-        let answer = self.client.get(url).send().await.map_err(|e| away(&e.without_url()))?;
+        let answer =
+            self.client.get(url).send().await.map_err(|e| bad_gateway(&e.without_url()))?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Err(Refusal::NotFound);
         }
         if !answer.status().is_success() {
-            return Err(away(&format!("it answered {}", answer.status())));
+            return Err(bad_gateway(&format!("it answered {}", answer.status())));
         }
         let content_type = answer
             .headers()
@@ -137,14 +138,14 @@ impl Upstreams {
             .cloned()
             .unwrap_or(HeaderValue::from_static("application/json; charset=utf-8"));
         let body = http::Response::from(answer).into_body();
-        let body = Limited::new(body, MAX_BYTES).collect().await.map_err(|e| away(&e))?;
+        let body = Limited::new(body, MAX_BYTES).collect().await.map_err(|e| bad_gateway(&e))?;
         Ok(etag::content(request, content_type, body.to_bytes()))
     }
 }
 
-fn away(cause: &dyn std::fmt::Display) -> Refusal {
+fn bad_gateway(cause: &dyn std::fmt::Display) -> Refusal {
     let detail = "The service that has this did not answer as it should.";
     Problem::new(StatusCode::BAD_GATEWAY, detail)
-        .because(format!("a upstream service failed: {cause}"))
+        .with_cause(format!("a upstream service failed: {cause}"))
         .into()
 }

@@ -56,12 +56,12 @@ impl Problem {
     /// 500, for a defect.
     pub fn defect(cause: impl Into<String>) -> Self {
         let detail = "The server could not answer the request.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).with_cause(cause)
     }
 
     /// The same with its cause for the log.
     #[must_use]
-    pub fn because(self, cause: impl Into<String>) -> Self {
+    pub fn with_cause(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(Cause(cause.into())), ..self }
     }
 }
@@ -94,7 +94,7 @@ impl From<StorageError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store could not answer. A write may have happened or not: repeat the request.",
             )
-            .because(cause),
+            .with_cause(cause),
             ErrorKind::Invalid | ErrorKind::Internal => Self::defect(cause),
         }
     }

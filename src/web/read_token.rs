@@ -14,7 +14,7 @@ const HEADER: HeaderName = HeaderName::from_static("storefront-position");
 /// The latest token of the request. One that cannot be parsed counts as the latest of all, because
 /// it may stand for any.
 #[must_use]
-pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
+pub fn from_request(request: &HeaderMap) -> Option<ReadToken> {
     let header = request.get_all(&HEADER).iter().map(HeaderValue::to_str);
     let cookies = request.get_all(COOKIE).iter().flat_map(|cookies| {
         let pairs = cookies.to_str().unwrap_or_default().split(';');
@@ -28,14 +28,14 @@ pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
 }
 
 /// The answer to a write, with a token if the store's reads may come from a replica.
-pub async fn mark(store: &dyn OverviewStore, mut answer: Response) -> Response {
+pub async fn attach(store: &dyn OverviewStore, mut answer: Response) -> Response {
     if let Some(token) = store.read_token().await {
-        set(&mut answer, token);
+        set_headers(&mut answer, token);
     }
     answer
 }
 
-fn set(response: &mut Response, token: ReadToken) {
+fn set_headers(response: &mut Response, token: ReadToken) {
     let headers = response.headers_mut();
     // Hexadecimal digits and a slash are sound in both.
     if let Ok(value) = HeaderValue::try_from(token.to_string()) {
@@ -55,7 +55,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        seen(&headers.collect())
+        from_request(&headers.collect())
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn an_answer_has_it_as_header_and_cookie() {
         let mut response = Response::default();
-        set(&mut response, ReadToken(17));
+        set_headers(&mut response, ReadToken(17));
         assert_eq!(response.headers()[HEADER], "0/11");
         let cookie = "storefront-position=0/11; Path=/; HttpOnly; SameSite=Lax";
         assert_eq!(response.headers()[SET_COOKIE], cookie);

@@ -82,6 +82,6 @@ pub(super) struct Count(pub(super) u64);
 impl Count {
     fn parse(text: &str) -> Option<Self> {
         let count = Amount::parse(text).map(Amount::get);
-        count.filter(|count| *count <= fixtures::MOST).map(Self)
+        count.filter(|count| *count <= fixtures::MAX_COUNT).map(Self)
     }
 }

@@ -42,24 +42,24 @@ struct Differs(u64);
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::read(args.common.flags())?;
     logs::start(&config.logs);
-    let report = super::runtime()?.block_on(look(&config.database, args))?;
+    let report = super::runtime()?.block_on(audit(&config.database, args))?;
     report.print(args.format)?;
     if report.agrees { Ok(()) } else { Err(Differs(report.different()).into()) }
 }
 
-async fn look(database: &Database, args: &Args) -> anyhow::Result<Report> {
+async fn audit(database: &Database, args: &Args) -> anyhow::Result<Report> {
     let metrics = Arc::new(Metrics::new());
     let stores = db::connect(database, MigrationPolicy::Require, &metrics).await?;
     // Copies first: reading the cart at a quorum may mend what it finds.
     let replica = match args.replicas {
-        true => Some(compared(database, &stores, args.repair).await?),
+        true => Some(compare_replicas(database, &stores, args.repair).await?),
         false => None,
     };
     let audit = stores.audit.audit().await?;
     Ok(Report::new(database.url.to_string(), audit, replica))
 }
 
-async fn compared(
+async fn compare_replicas(
     database: &Database,
     stores: &Stores,
     repair: bool,

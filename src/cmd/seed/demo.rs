@@ -13,7 +13,7 @@ use crate::db::storage::{ActContext, Contents, StorageError};
 
 const GAMES: i32 = 1_000;
 /// Calls to the store at once; the embedded backend commits them together.
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 
 /// Puts the demo games and their stock into a store without games, and nothing into any other. The
 /// stock comes first: where the games are it is too, and whoever was stopped in between does both
@@ -23,7 +23,7 @@ pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
         return Ok(());
     }
     let generator = Generator::new(DEFAULT_SEED);
-    stock(stores, generator).await.context("cannot stock the demo shop")?;
+    put_stock(stores, generator).await.context("cannot stock the demo shop")?;
     let games = (1..=GAMES).map(|id| generator.game(id).into()).collect();
     if stores.loads.install_demo(games).await.context("cannot store the demo games")? {
         tracing::info!(games = GAMES, "demo games are in the store");
@@ -32,10 +32,10 @@ pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
 }
 
 /// Of each game the item of the same number. Items that are there stay as they are.
-async fn stock(stores: &Stores, generator: Generator) -> Result<(), StorageError> {
+async fn put_stock(stores: &Stores, generator: Generator) -> Result<(), StorageError> {
     let missing: Vec<i32> = stream::iter(1..=GAMES)
         .map(async |id| Ok((id, stores.stock.find_item(&item(id)).await?.is_none())))
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENCY)
         .try_filter_map(async |(id, missing)| Ok(missing.then_some(id)))
         .try_collect()
         .await?;
@@ -45,7 +45,7 @@ async fn stock(stores: &Stores, generator: Generator) -> Result<(), StorageError
     }
     stream::iter(offers)
         .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |(offer, items)| {
+        .try_for_each_concurrent(CONCURRENCY, async |(offer, items)| {
             stores.fixtures.put_items(ActContext::new(), items, amounts(offer)).await
         })
         .await

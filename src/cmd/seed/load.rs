@@ -13,7 +13,7 @@ use crate::db::storage::{Chunk, Load, LoadStore, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 /// Chunks that wait between the generator and the store.
-const AHEAD: usize = 2;
+const BUFFERED_CHUNKS: usize = 2;
 
 /// How a load ended.
 pub(super) enum Outcome {
@@ -90,7 +90,7 @@ impl<'a> Loader<'a> {
     }
 
     fn chunks(&self, range: Range<i64>, size: usize) -> mpsc::Receiver<Chunk> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
+        let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
         let (generator, repeat) = (self.generator, self.repeat_batch);
         thread::spawn(move || {
             let send = |chunk| sender.blocking_send(chunk).is_ok();
