@@ -1,4 +1,4 @@
-//! `/api/overview`: create, find, list, change and remove game pages.
+//! `/api/overview`: create, find, list, update and remove game pages.
 
 use std::sync::Arc;
 
@@ -43,29 +43,29 @@ pub fn router(state: Overviews) -> OpenApiRouter {
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-/// Where to begin and how much to give.
+/// Which page of the list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct PageQuery {
-    /// Games on the page, 1 to 100; 20 without it.
+    /// Games on the page, 1 to 100; default 20.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<String>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// A page of the catalogue.
+/// A page of games.
 #[derive(Serialize, ToSchema)]
 struct PageBody {
     overviews: Vec<Overview>,
-    /// Give it as `after` to get the next page; null on the last.
+    /// The next page's `after`; null on the last page.
     next: Option<String>,
 }
 
 /// A game as it is sent to be created. In a form, `game_id` is text and `tags` may be written
 /// `tags[0]=a&tags[1]=b`, `tags[]=a&tags[]=b` or `tags=a&tags=b`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
+#[expect(dead_code, reason = "describes a body for the OpenAPI document; `input` parses it")]
 struct CreateBody {
     /// Without it the store assigns the next id.
     game_id: Option<i32>,
@@ -79,7 +79,7 @@ struct CreateBody {
 
 /// The fields to change; at least one.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
+#[expect(dead_code, reason = "describes a body for the OpenAPI document; `input` parses it")]
 struct UpdateBody {
     /// If given, the number in the path.
     game_id: Option<i32>,
@@ -101,7 +101,7 @@ struct UpdateBody {
         (status = 200, body = [Overview], description = "An array with one game"),
         (status = 304, description = "`If-None-Match` has the game's tag"),
         (status = 404, body = String, content_type = "text/plain", description = "`Not Found`: no such game, or not an int32"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store is away or overloaded; `Retry-After` is set"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store cannot be reached or is overloaded; `Retry-After` is set"),
     ),
 )]
 async fn find(
@@ -116,15 +116,15 @@ async fn find(
 
 /// List games
 ///
-/// A page of the catalogue; each game once, however many are created meanwhile. Ascending by id, on
-/// Cassandra in the order of the ids' tokens.
+/// Ascending by id, on Cassandra in token order. A walk over all pages has each game once, however
+/// many are created meanwhile.
 #[utoipa::path(
     get, path = "/api/overview", tag = "overview", params(PageQuery),
     responses(
         (status = 200, body = PageBody),
         (status = 304, description = "`If-None-Match` has the page's tag"),
         (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A bad `limit` or `after`"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store is away or overloaded; `Retry-After` is set"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store cannot be reached or is overloaded; `Retry-After` is set"),
     ),
 )]
 async fn list(
@@ -226,8 +226,8 @@ async fn remove(
     }
 }
 
-/// What the database itself refuses: a value that does not fit its column is malformed, everything
-/// else is a conflict.
+/// A refusal by the database: a value that does not fit its column is malformed, everything else is
+/// a conflict.
 fn refused(why: WriteRefusal) -> Refusal {
     let named = |what: &str, name: Option<String>| {
         name.map_or_else(|| format!("a {what} of the table"), |name| format!("the {what} `{name}`"))
@@ -256,7 +256,7 @@ fn parse_limit(text: &str) -> Result<u32, Problem> {
     })
 }
 
-/// Cursors are opaque to clients, so that another order may come without breaking them.
+/// Cursors are opaque to clients, so that the order may change without breaking them.
 fn encode(cursor: Cursor) -> String {
     URL_SAFE_NO_PAD.encode(cursor.0.0.to_be_bytes())
 }

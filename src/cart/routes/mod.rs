@@ -1,5 +1,7 @@
-//! The routes of the three services, one file each. They may run in one program or in three, over
-//! the same store.
+//! The routes of the three services, one file each. One program may serve all three, or three
+//! programs one each over the same store.
+//!
+//! In this module: how a refusal becomes an answer. Path parameters are parsed in [`params`].
 
 mod orders;
 mod params;
@@ -16,7 +18,7 @@ use http::StatusCode;
 use crate::db::storage::{CartRefusal, StorageError};
 use crate::web::problem::Problem;
 
-/// Refusals become answers here: what is missing is 404, a sum out of range 400, all else 409.
+/// The status of each refusal: missing 404, out of range 400, all else 409.
 impl From<CartRefusal> for Problem {
     fn from(refused: CartRefusal) -> Self {
         let status = match refused {
@@ -30,7 +32,7 @@ impl From<CartRefusal> for Problem {
     }
 }
 
-/// The sentence for an act that was done.
+/// The sentence that answers a write, unless it failed or was refused.
 fn done(
     outcome: Result<Result<(), CartRefusal>, StorageError>,
     sentence: &'static str,
