@@ -8,12 +8,12 @@ use crate::config::ConfigErrors;
 const USAGE: u8 = 64;
 const INTERRUPTED: u8 = 130;
 
-/// The work was stopped by a signal; what to do next has been said.
+/// The work was stopped by a signal; the text says how to continue.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Interrupted(pub String);
 
-/// Says what went wrong, if anything did, on standard error.
+/// Prints what went wrong, if anything did, on standard error.
 #[must_use]
 pub fn of(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -27,11 +27,11 @@ pub fn of(result: anyhow::Result<()>) -> ExitCode {
     if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
 }
 
-/// Shows clap's own message: help and version are no failures.
+/// Prints clap's own message; help and version are no failures.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let failed = error.use_stderr();
-    // Nobody is left to tell if even this cannot be written.
+    // An error here is not reported: its only way is the stream that just failed.
     drop(error.print());
     if failed { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }

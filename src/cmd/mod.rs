@@ -1,4 +1,8 @@
-//! The command line: one file for each subcommand, with its arguments and `run`.
+//! The command line.
+//!
+//! In this module: one file or folder for each subcommand, with its arguments and `run`; the flags
+//! of the settings ([`options`]), signals ([`signals`]) and exit codes ([`exit`]). Not here: what a
+//! setting is ([`crate::config`]), and all that a command calls.
 
 mod audit;
 pub mod exit;
@@ -24,15 +28,16 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Settings of the database, the log and the server may be given as a flag (--max-body 1000), in the environment
-(STOREFRONT_MAX_BODY=1000) or in the TOML file of --config (max_body = 1000);
-the first of these that has it wins.
+Settings may be given as a flag (--max-body 1000), in the environment (STOREFRONT_MAX_BODY=1000)
+or in the TOML file of --config (max_body = 1000); precedence: flag, environment, file.
 
 Examples:
   storefront                                   serve demo games on 127.0.0.1:3000
   storefront seed --rows 1000000               put a million games into the store
   storefront serve --listen 0.0.0.0:80 \\
     --database-url embedded:/var/lib/storefront/games.db
+                                               without authentication: only behind a proxy or a
+                                               firewall
   storefront seed --rows 10000000 \\
     --database-url postgres://shop:secret@db.internal/shop";
 
@@ -45,7 +50,7 @@ enum Command {
     Seed(seed::Args),
     /// Bring the database's schema up to date
     Migrate(migrate::Args),
-    /// Check that every sum of the cart follows from its orders
+    /// Check that stock, credit and orders agree
     Audit(audit::Args),
 }
 
@@ -53,7 +58,7 @@ impl Cli {
     /// Runs the command to its end.
     ///
     /// # Errors
-    /// Whatever stopped it; [`exit::of`] tells the exit code.
+    /// Whatever stopped it; [`exit::of`] gives the exit code.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(args) => serve::run(&args),
@@ -78,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_tree_is_sound() {
+    fn the_command_tree_is_valid() {
         Cli::command().debug_assert();
     }
 }

@@ -1,55 +1,61 @@
-//! Flags that several commands share.
+//! The settings' flags, made from their declarations.
 
-use crate::config::Flags;
+use clap::{Arg, ArgMatches, Command};
 
-/// Which database, and how to log.
-#[derive(Debug, clap::Args)]
-pub(super) struct Common {
-    /// The database, its scheme picks the backend: embedded:PATH,
-    /// postgres://USER:PASSWORD@HOST/DATABASE or cassandra://HOST,HOST/KEYSPACE
-    /// [env: STOREFRONT_DATABASE_URL, DATABASE_URL] [default: embedded:./data/storefront.db]
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
-    /// A backend at its usual local address: embedded, postgres or cassandra
-    /// [env: STOREFRONT_BACKEND, DB]
-    #[arg(long, value_name = "NAME")]
-    backend: Option<String>,
-    /// A streaming replica of the PostgreSQL database that may answer reads
-    /// [env: STOREFRONT_REPLICA_URL]
-    #[arg(long, value_name = "URL")]
-    replica_url: Option<String>,
-    /// A TOML file with settings [env: STOREFRONT_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<String>,
-    /// Log level, or levels by module; at debug every request is a line
-    /// [env: STOREFRONT_LOG] [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    log: Option<String>,
-    /// How log lines look: pretty or json [env: STOREFRONT_LOG_FORMAT] [default: pretty]
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<String>,
-}
+use crate::config::{Config, ConfigErrors, Flags, Setting};
+use crate::telemetry::logs;
 
-impl Common {
-    /// What was given, by key.
-    pub(super) fn flags(&self) -> Flags {
-        given([
-            ("database_url", &self.database_url),
-            ("backend", &self.backend),
-            ("replica_url", &self.replica_url),
-            ("config", &self.config),
-            ("log", &self.log),
-            ("log_format", &self.log_format),
-        ])
+/// The flags of the settings of every command, and if `SERVER` those of the server's settings.
+///
+/// Values stay text: clap would stop at the first wrong one.
+#[derive(Debug)]
+pub(super) struct Settings<const SERVER: bool>(Flags);
+
+impl<const SERVER: bool> Settings<SERVER> {
+    /// Reads all settings from their sources, and starts the log.
+    pub(super) fn start(&self) -> Result<Config, ConfigErrors> {
+        let config = Config::read(self.0.clone())?;
+        logs::start(&config.logs);
+        Ok(config)
+    }
+
+    fn declared() -> impl Iterator<Item = &'static Setting> {
+        let server = Config::SERVER.into_iter().filter(|_| SERVER);
+        server.chain(Config::COMMON).flatten()
     }
 }
 
-/// Flags that have a value.
-pub(super) fn given<const N: usize>(flags: [(&'static str, &Option<String>); N]) -> Flags {
-    flags.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+impl<const SERVER: bool> clap::Args for Settings<SERVER> {
+    fn augment_args(command: Command) -> Command {
+        Self::declared().fold(command, |command, setting| command.arg(arg(setting)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
 }
 
-/// Flags that are there or not.
-pub(super) fn switches<const N: usize>(flags: [(&'static str, bool); N]) -> Flags {
-    flags.into_iter().filter(|(_, on)| *on).map(|(key, _)| (key, "true".to_owned())).collect()
+impl<const SERVER: bool> clap::FromArgMatches for Settings<SERVER> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |key| Some((key, matches.get_one::<String>(key)?.clone()));
+        Ok(Self(Self::declared().filter_map(|setting| given(setting.key)).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn arg(setting: &'static Setting) -> Arg {
+    let Setting { key, value, default, help, .. } = setting;
+    let is_switch = value.is_empty();
+    let variables = setting.variables().join(", ");
+    let mut help = format!("{help} [env: {variables}]");
+    if !is_switch && !default.is_empty() {
+        help.push_str(&format!(" [default: {default}]"));
+    }
+    // Leaked, because clap keeps names that live as long as the program; there are few.
+    let arg = Arg::new(*key).long(&*key.replace('_', "-").leak()).help(help);
+    if is_switch { arg.num_args(0).default_missing_value("true") } else { arg.value_name(*value) }
 }

@@ -35,8 +35,8 @@ impl<'a> Loader<'a> {
         Self { loads, generator, repeat_batch }
     }
 
-    /// Loads what is pending, unless a signal comes. Ids that others had taken are made up for by
-    /// further ones, until the load has as many rows as it should.
+    /// Loads what is pending, unless a signal comes. Ids that were taken are replaced by further
+    /// ones, until the load has as many rows as it should.
     pub(super) async fn run(
         &self,
         mut load: Load,
