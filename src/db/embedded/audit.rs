@@ -22,13 +22,13 @@ const ITEMS: &str = "SELECT i.item_id, i.stock, i.added - i.subtracted - i.sold 
          FROM cart_orders o JOIN cart_lines l USING (order_id) \
          WHERE o.paid = 1 GROUP BY l.item_id, l.item_epoch \
      ) l ON l.item_id = i.item_id AND l.item_epoch = i.epoch";
-/// Parts of paid orders whose user or item was begun anew since.
+/// Parts of paid orders whose user or item was reset since.
 const RESET: &str = "SELECT (SELECT count(*) FROM cart_orders o JOIN cart_users u USING (user_id) \
              WHERE o.paid = 1 AND o.user_epoch <> u.epoch) \
           + (SELECT count(*) FROM cart_orders o JOIN cart_lines l USING (order_id) \
              JOIN cart_items i USING (item_id) WHERE o.paid = 1 AND l.item_epoch <> i.epoch)";
 
-/// Looks at one moment of the store.
+/// Audits one snapshot of the store.
 pub(super) fn audit(c: &Connection) -> rusqlite::Result<Audit> {
     let snapshot = c.unchecked_transaction()?;
     let mut audit = snapshot.query_row(COUNTS, (), |row| {
@@ -53,14 +53,14 @@ pub(super) fn audit(c: &Connection) -> rusqlite::Result<Audit> {
 fn sums(
     c: &Connection,
     sql: &str,
-    [free, taken]: [&str; 2],
+    [available, captured]: [&str; 2],
     whose: &str,
     audit: &mut Audit,
 ) -> rusqlite::Result<()> {
     let mut statement = c.prepare(sql)?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
-        for (name, column) in [(free, 1), (taken, 3)] {
+        for (name, column) in [(available, 1), (captured, 3)] {
             compare(row, column, name, whose, audit)?;
         }
         audit.reset += u64::from(row.get::<_, i64>(5)? != 0);

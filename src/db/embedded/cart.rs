@@ -1,8 +1,8 @@
 //! Orders, stock and payment in SQLite.
 //!
-//! Each act is a function of the writer's connection that looks first and writes last, so that a
+//! Each write is a function of the writer's connection that reads first and writes last, so that a
 //! refusal has written nothing. There is one writer at a time, in this process by its thread and
-//! among processes by the file's lock: what was looked at is still so when it is written.
+//! among processes by the file's lock: what was read has not changed when the write happens.
 
 use std::sync::Arc;
 
@@ -15,20 +15,18 @@ use super::fixtures;
 use super::reader::Readers;
 use super::writer::Writer;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
+use crate::cart::rules;
 use crate::db::storage::{
     ActContext, Audit, CartAudit, CartRefusal, CartResult, FixtureStore, OrderStore, PaymentStore,
     StockStore, StorageError,
 };
 
-/// The outcome of an act's statements: outside what SQLite says, inside what the cart says.
+/// The outcome of a write's statements: the outer result is SQLite's, the inner one the cart's.
 pub(super) type ActResult<T = ()> = rusqlite::Result<Result<T, CartRefusal>>;
 
 const ORDER: &str = "SELECT user_id, paid FROM cart_orders WHERE order_id = ?1";
 const LINES: &str =
     "SELECT item_id, quantity, cost FROM cart_lines WHERE order_id = ?1 ORDER BY item_id";
-const LINE: &str = "SELECT quantity, cost FROM cart_lines WHERE order_id = ?1 AND item_id = ?2";
-const COST_OF_OTHERS: &str =
-    "SELECT coalesce(sum(cost), 0) FROM cart_lines WHERE order_id = ?1 AND item_id <> ?2";
 const SET_LINE: &str = "INSERT INTO cart_lines (order_id, item_id, quantity, cost) \
                         VALUES (?1, ?2, ?3, ?4) \
                         ON CONFLICT DO UPDATE SET quantity = ?3, cost = ?4";
@@ -39,8 +37,8 @@ const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (
 const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = ?1";
 const CREATE_ITEM: &str =
     "INSERT INTO cart_items (item_id, price, stock, added) VALUES (?1, ?2, 0, 0)";
-/// The sums of all that was ever added are 64-bit numbers; both statements leave them so.
-/// What is sold may return some day, and must fit then.
+/// What is sold may return, and must fit then; the sum of everything ever added must stay a 64-bit
+/// number. A change of no row is an overflow, because the item was found before.
 const ADD_STOCK: &str = "UPDATE cart_items SET stock = stock + ?2, added = added + ?2 \
                          WHERE item_id = ?1 AND stock + sold <= 9007199254740991 - ?2 \
                          AND added <= 9223372036854775807 - ?2";
@@ -79,7 +77,7 @@ impl OrderStore for EmbeddedCart {
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
         self.readers.with(|c| {
-            // Both looks must be at the same moment.
+            // Order and lines are read in one transaction: they belong to the same moment.
             let snapshot = c.unchecked_transaction()?;
             let found = find_order(&snapshot, id)?;
             snapshot.finish().map(|()| found)
@@ -234,7 +232,7 @@ pub(super) fn id<T>(
     ))
 }
 
-/// Who has the order, and whether it is paid.
+/// The order's user, and whether it is paid.
 pub(super) fn order_state(
     c: &Connection,
     order: &OrderId,
@@ -275,17 +273,20 @@ fn open(c: &Connection, order: &OrderId) -> ActResult {
     })
 }
 
-fn line(c: &Connection, order: &OrderId, item: &ItemId) -> rusqlite::Result<Option<Line>> {
-    let found = |row: &Row<'_>| {
-        Ok(Line { item: item.clone(), quantity: amount(row, 0)?, cost: amount(row, 1)? })
-    };
-    c.prepare_cached(LINE)?.query_row([order.as_str(), item.as_str()], found).optional()
-}
-
-fn set_line(c: &Connection, order: &OrderId, line: &Line) -> rusqlite::Result<()> {
-    let Line { item, quantity, cost } = line;
-    let values = params![order.as_str(), item.as_str(), quantity.signed(), cost.signed()];
-    execute(c, SET_LINE, values)
+/// Stores what an order has of an item now: a line, or none.
+fn set_line(
+    c: &Connection,
+    order: &OrderId,
+    lines: &[Line],
+    item: &ItemId,
+) -> rusqlite::Result<()> {
+    match lines.iter().find(|line| line.item == *item) {
+        Some(Line { quantity, cost, .. }) => {
+            let values = params![order.as_str(), item.as_str(), quantity.signed(), cost.signed()];
+            execute(c, SET_LINE, values)
+        }
+        None => execute(c, REMOVE_LINE, [order.as_str(), item.as_str()]),
+    }
 }
 
 fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) -> ActResult {
@@ -295,28 +296,20 @@ fn add_item(c: &Connection, order: &OrderId, item: &ItemId, quantity: Amount) ->
     let Some(Item { price, .. }) = find_item(c, item)? else {
         return Ok(Err(CartRefusal::NoItem(item.clone())));
     };
-    let line = line(c, order, item)?.unwrap_or_else(|| Line::of(item.clone()));
-    let others = c
-        .prepare_cached(COST_OF_OTHERS)?
-        .query_row([order.as_str(), item.as_str()], |row| amount(row, 0))?;
-    let line = line.with(quantity, price).filter(|line| line.cost.plus(others).is_some());
-    let Some(line) = line else { return Ok(Err(CartRefusal::AmountOverflow)) };
-    set_line(c, order, &line).map(Ok)
+    match rules::with_item(&lines(c, order)?, item, quantity, price) {
+        Ok(lines) => set_line(c, order, &lines, item).map(Ok),
+        Err(refused) => Ok(Err(refused)),
+    }
 }
 
 fn remove_item(c: &Connection, order: &OrderId, item: &ItemId) -> ActResult {
     if let Err(refused) = open(c, order)? {
         return Ok(Err(refused));
     }
-    let Some(line) = line(c, order, item)?.map(Line::without_one) else {
-        return Ok(Err(CartRefusal::NotInOrder));
-    };
-    if line.quantity == Amount::ZERO {
-        execute(c, REMOVE_LINE, [order.as_str(), item.as_str()])?;
-    } else {
-        set_line(c, order, &line)?;
+    match rules::without_one(&lines(c, order)?, item) {
+        Ok(lines) => set_line(c, order, &lines, item).map(Ok),
+        Err(refused) => Ok(Err(refused)),
     }
-    Ok(Ok(()))
 }
 
 fn remove_order(c: &Connection, order: &OrderId) -> ActResult {

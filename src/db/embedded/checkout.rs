@@ -1,4 +1,4 @@
-//! The two acts that touch an order, a user and many items at once.
+//! Checkout and cancel, which change an order, a user and many items in one transaction.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -18,7 +18,7 @@ const PAID: &str = "UPDATE cart_orders SET paid = 1, user_epoch = ?2 WHERE order
 const LINES_OPEN: &str =
     "UPDATE cart_lines SET item_epoch = 0 WHERE order_id = ?1 AND item_epoch <> 0";
 const OPEN: &str = "UPDATE cart_orders SET paid = 0, user_epoch = 0 WHERE order_id = ?1";
-/// What was begun anew since has forgotten the order: nothing of it returns.
+/// Fenced by the epoch: a user or item that fixtures have reset since gets nothing back.
 const REFUND: &str = "UPDATE cart_users SET credit = credit + ?2, charged = charged - ?2 \
                       WHERE user_id = ?1 AND epoch = \
                       (SELECT user_epoch FROM cart_orders WHERE order_id = ?3)";
@@ -73,7 +73,7 @@ fn in_stock(c: &Connection, lines: &[Line]) -> ActResult<Vec<i64>> {
     Ok(Ok(epochs))
 }
 
-/// Gives back what a checkout took, and opens the order again.
+/// Returns what a checkout took, and opens the order again.
 pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> ActResult {
     match order_state(c, order)? {
         None => return Ok(Err(CartRefusal::NoOrder)),

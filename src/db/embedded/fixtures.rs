@@ -1,4 +1,4 @@
-//! Test beds: orders, items and users that take the place of those of the same ids.
+//! Fixtures: orders, items and users that replace those of the same ids.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -8,9 +8,9 @@ use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 const FORMER: &str = "SELECT user_id, user_epoch, paid FROM cart_orders WHERE order_id = ?1";
 const FORMER_LINES: &str =
     "SELECT item_id, item_epoch, quantity, cost FROM cart_lines WHERE order_id = ?1";
-const ERASE_SALE: &str = "UPDATE cart_items SET sold = sold - ?3, written_off = written_off + ?3 \
+const WRITE_OFF_SALE: &str = "UPDATE cart_items SET sold = sold - ?3, written_off = written_off + ?3 \
                           WHERE item_id = ?1 AND epoch = ?2";
-const ERASE_CHARGE: &str = "UPDATE cart_users SET charged = charged - ?3, written_off = written_off + ?3 \
+const WRITE_OFF_CHARGE: &str = "UPDATE cart_users SET charged = charged - ?3, written_off = written_off + ?3 \
                             WHERE user_id = ?1 AND epoch = ?2";
 const PUT_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES (?1, ?2) \
                          ON CONFLICT DO UPDATE SET user_id = ?2, paid = 0, user_epoch = 0";
@@ -26,7 +26,7 @@ const PUT_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES 
 pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<()> {
     for order in orders {
         let id = order.id.as_str();
-        erase(c, id)?;
+        write_off(c, id)?;
         execute(c, PUT_ORDER, [id, order.user.as_str()])?;
         for line in &order.lines {
             let (quantity, cost) = (line.quantity.signed(), line.cost.signed());
@@ -37,8 +37,8 @@ pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<(
 }
 
 /// Removes the lines of the order of that id, if there is one. What it took when it was paid is
-/// remembered apart from what present orders took.
-fn erase(c: &Connection, id: &str) -> rusqlite::Result<()> {
+/// written off, so that the sums of the remaining orders stay right.
+fn write_off(c: &Connection, id: &str) -> rusqlite::Result<()> {
     let owner = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get(2)?));
     let former = c.prepare_cached(FORMER)?.query_row([id], owner).optional()?;
     let Some((user, epoch, paid)) = former else { return Ok(()) };
@@ -48,10 +48,10 @@ fn erase(c: &Connection, id: &str) -> rusqlite::Result<()> {
         let mut lines = lines.query([id])?;
         while let Some(line) = lines.next()? {
             let (item, epoch) = (line.get::<_, String>(0)?, line.get::<_, i64>(1)?);
-            execute(c, ERASE_SALE, params![item, epoch, line.get::<_, i64>(2)?])?;
+            execute(c, WRITE_OFF_SALE, params![item, epoch, line.get::<_, i64>(2)?])?;
             cost += line.get::<_, i64>(3)?;
         }
-        execute(c, ERASE_CHARGE, params![user, epoch, cost])?;
+        execute(c, WRITE_OFF_CHARGE, params![user, epoch, cost])?;
     }
     execute(c, REMOVE_LINES, [id])
 }
