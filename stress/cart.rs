@@ -23,7 +23,7 @@ use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
 use storefront::db::storage::{ActContext, OrderStore};
 use storefront::db::{MigrationPolicy, Stores, connect};
-use storefront::telemetry::metrics::Metrics;
+use storefront::telemetry::Registry;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,8 +47,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let metrics = Arc::new(Metrics::new());
-    let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &metrics).await?;
+    let registry = Registry::default();
+    let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &registry).await?;
     if let Some(items) = args.bed {
         put(&stores, u64::from(args.flight.rows.cast_unsigned()), items).await?;
     }
@@ -56,7 +56,10 @@ async fn main() -> anyhow::Result<()> {
     let flight = Flight { first: args.flight.first.or(Some(0)), ..args.flight };
     let mut report = flight.run(Checkout(Arc::clone(&stores.orders))).await?;
     let begun = Instant::now();
-    while metrics.cart_unfinished.get() > 0 {
+    let under_way = |line: &str| {
+        line.starts_with("storefront_cart_unfinished_attempts ") && !line.ends_with(" 0")
+    };
+    while registry.render().lines().any(under_way) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     report["settled_seconds"] = begun.elapsed().as_secs_f64().into();

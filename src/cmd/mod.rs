@@ -36,13 +36,11 @@ Examples:
   storefront seed --rows 1000000               put a million games into the store
   storefront serve --listen 0.0.0.0:80 \\
     --database-url embedded:/var/lib/storefront/games.db
-                                               without authentication: only behind a proxy or a
-                                               firewall
+      on every interface; no route asks for authentication, so only behind a proxy that does
   storefront seed --rows 10000000 \\
     --database-url postgres://shop:secret@db.internal/shop";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one value, at the start")]
 enum Command {
     /// Serve the store (the default)
     Serve(serve::Args),
