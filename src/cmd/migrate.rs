@@ -1,6 +1,6 @@
 //! `storefront migrate`: the schema, and nothing else.
 
-use super::options::Settings;
+use super::start::{Settings, runtime};
 use crate::db::{self, MigrationPolicy};
 use crate::telemetry::Registry;
 
@@ -19,7 +19,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.start()?;
-    super::runtime()?.block_on(async {
+    runtime()?.block_on(async {
         db::connect(&config.database, MigrationPolicy::Migrate, &Registry::default()).await?;
         println!("the schema of {} is up to date", config.database.url);
         if let Some(old_keyspace) = &args.from_node_schema {

@@ -1,16 +1,16 @@
 //! The command line.
 //!
-//! In this module: one file or folder for each subcommand, with its arguments and `run`; the flags
-//! of the settings ([`options`]), signals ([`signals`]) and exit codes ([`exit`]). Not here: what a
-//! setting is ([`crate::config`]), and all that a command calls.
+//! In this module: one file or folder for each subcommand, with its arguments and `run`; the start of
+//! every command ([`start`]: flags of the settings, log, runtime), signals ([`signals`]) and exit
+//! codes ([`exit`]). Not here: what a setting is ([`crate::config`]), and all that a command calls.
 
 mod audit;
 pub mod exit;
 mod migrate;
-mod options;
 mod seed;
 mod serve;
 mod signals;
+mod start;
 
 use clap::{Parser, Subcommand};
 
@@ -65,13 +65,6 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
         }
     }
-}
-
-/// The runtime of a command. It has one thread more than there are processors, because a read of
-/// the embedded store waits for the disk on the thread that it runs on.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    tokio::runtime::Builder::new_multi_thread().worker_threads(processors + 1).enable_all().build()
 }
 
 #[cfg(test)]

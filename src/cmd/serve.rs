@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::options::Settings;
 use super::seed::demo;
 use super::signals::Signals;
+use super::start::{Settings, runtime};
 use crate::config::Config;
 use crate::config::database::Database;
 use crate::config::serve::Serve;
@@ -37,7 +37,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.start()?;
     raise_open_files();
-    let runtime = super::runtime()?;
+    let runtime = runtime()?;
     let result = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST_TASKS);
     result

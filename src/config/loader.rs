@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::Setting;
+use super::setting::Setting;
 
 /// What the command line gave, by key; a flag without a value gives `true`.
 pub type Flags = BTreeMap<&'static str, String>;

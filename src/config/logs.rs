@@ -2,8 +2,8 @@
 
 use tracing_subscriber::EnvFilter;
 
-use super::setting::settings;
-use super::{Setting, SettingsLoader};
+use super::loader::SettingsLoader;
+use super::setting::{Setting, settings};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,8 @@ pub enum Format {
 settings! {
     /// What is logged, and how.
     pub struct Logs {
-        /// The lowest level: error, warn, info, debug or trace, or levels by module as
-        /// info,storefront=debug. At debug every request is a line. The Cassandra driver is off
-        /// because the program logs the same; another filter replaces all of the default
+        /// Log level, or levels by module as info,storefront=debug. At debug every request is a line.
+        /// The Cassandra driver is off because the program logs the same
         log: String = filter("LEVEL"), default "info,scylla=off";
         /// How log lines look: pretty or json
         log_format: Format = format("FORMAT"), default "pretty";

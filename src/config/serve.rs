@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::loader::SettingsLoader;
 use super::services::Services;
-use super::setting::settings;
-use super::{Setting, SettingsLoader};
+use super::setting::{Setting, settings};
 
 settings! {
     /// Where the server listens, and what it serves besides the store.

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::done;
+use super::answers::{MessageBody, done};
 use super::params::{Count, Params};
 use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
@@ -65,12 +65,6 @@ impl From<Order> for OrderBody {
         let Order { id: order_id, user: user_id, paid, .. } = order;
         Self { order_id, paid, items, user_id, total_cost }
     }
-}
-
-/// What happened.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MessageBody {
-    pub(super) msg: &'static str,
 }
 
 /// Create an order

@@ -3,7 +3,7 @@
 mod report;
 
 use self::report::{Format, Report};
-use super::options::Settings;
+use super::start::{Settings, runtime};
 use crate::config::database::Database;
 use crate::db::storage::{ReplicaReport, StorageError};
 use crate::db::{self, MigrationPolicy, Stores};
@@ -36,7 +36,7 @@ struct Differs(u64);
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.start()?;
-    let report = super::runtime()?.block_on(audit(&config.database, args))?;
+    let report = runtime()?.block_on(audit(&config.database, args))?;
     report.print(args.format)?;
     if report.agrees { Ok(()) } else { Err(Differs(report.different()).into()) }
 }

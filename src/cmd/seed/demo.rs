@@ -6,11 +6,12 @@ use anyhow::Context;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use storefront_seed::{Generator, Offer};
 
-use super::DEFAULT_SEED;
 use crate::cart::model::{Amount, Item, ItemId};
 use crate::db::Stores;
 use crate::db::storage::{ActContext, Contents, StorageError};
 
+/// The demo games are the first of what `seed` makes without `--seed`.
+pub(super) const DEFAULT_SEED: u64 = 1;
 const GAMES: i32 = 1_000;
 /// Calls to the store at once; the embedded backend commits them in batches.
 const CONCURRENCY: usize = 64;

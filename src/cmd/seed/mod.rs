@@ -13,19 +13,19 @@ use std::time::Instant;
 use anyhow::bail;
 use storefront_seed::Generator;
 
+use self::demo::DEFAULT_SEED;
 pub(super) use self::demo::demo;
 use self::load::{Loader, Outcome};
 use self::progress::Progress;
 use super::exit::Interrupted;
-use super::options::Settings;
 use super::signals::Signals;
+use super::start::{Settings, runtime};
 use crate::config::Config;
 use crate::db::storage::{Begin, Contents, Inspection, Load, LoadMode, LoadStore, NewLoad};
 use crate::db::{self, MigrationPolicy};
 use crate::telemetry::Registry;
 
 const DEFAULT_ROWS: u64 = 1_000_000;
-const DEFAULT_SEED: u64 = 1;
 
 /// Fill the store with generated games
 ///
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         dry_run::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
         return Ok(());
     }
-    super::runtime()?.block_on(seed(args, &config))
+    runtime()?.block_on(seed(args, &config))
 }
 
 async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Which database, from a URL or the name of a backend.
 
 pub mod cassandra;
+mod parts;
 pub mod postgres;
 
 use std::fmt;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 
 use self::cassandra::Cassandra;
 use self::postgres::Postgres;
-use super::setting::settings;
-use super::{Setting, SettingsLoader};
+use crate::config::loader::SettingsLoader;
+use crate::config::setting::{Setting, settings};
 
 const KNOWN: &str = "embedded:PATH, postgres://USER:PASSWORD@HOST/DATABASE or \
                      cassandra://HOST,HOST/KEYSPACE";
@@ -124,38 +125,6 @@ fn usual_address(backend: &str, default: Url, loader: &SettingsLoader) -> Result
              by --database-url"
         )),
     }
-}
-
-/// The parts of `scheme://AUTHORITY/PATH?QUERY`.
-struct Parts<'a> {
-    user: Option<&'a str>,
-    password: Option<&'a str>,
-    hosts: &'a str,
-    path: &'a str,
-    query: Vec<(String, String)>,
-}
-
-impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (_, rest) = url.split_once("://")?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (credentials, hosts) =
-            authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
-        let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
-            Some((user, password)) => (Some(user), Some(password).filter(|p| !p.is_empty())),
-            None => (None, None),
-        };
-        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Some(Self { user, password, hosts, path, query })
-    }
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8()
-        .map(|text| text.into_owned())
-        .map_err(|_| "what is written with % in the URL is not UTF-8".to_owned())
 }
 
 #[cfg(test)]

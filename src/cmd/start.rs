@@ -1,6 +1,7 @@
-//! The settings' flags, made from their declarations.
+//! The start of every command: the settings' flags, made from their declarations, the log and the
+//! runtime.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::config::{Config, ConfigErrors, Flags, Setting};
 use crate::telemetry::logs;
@@ -56,6 +57,31 @@ fn arg(setting: &'static Setting) -> Arg {
         help.push_str(&format!(" [default: {default}]"));
     }
     // Leaked, because clap keeps names that live as long as the program; there are few.
-    let arg = Arg::new(*key).long(&*key.replace('_', "-").leak()).help(help);
+    let flag: &str = key.replace('_', "-").leak();
+    let arg = Arg::new(*key).long(flag).help(help).action(ArgAction::Set);
     if is_switch { arg.num_args(0).default_missing_value("true") } else { arg.value_name(*value) }
+}
+
+/// The runtime of a command. It has one thread more than there are processors, because a read of
+/// the embedded store waits for the disk on the thread that it runs on.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(processors + 1).enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches};
+
+    use super::*;
+
+    #[test]
+    fn flags_are_given_with_a_value_and_switches_without() {
+        let command = Settings::<true>::augment_args(Command::new("storefront"));
+        let words = ["storefront", "--demo", "--max-body", "many", "--log", "debug"];
+        let Settings(flags) =
+            Settings::<true>::from_arg_matches(&command.get_matches_from(words)).unwrap();
+        let expected = [("demo", "true"), ("log", "debug"), ("max_body", "many")];
+        assert_eq!(flags, expected.map(|(key, value)| (key, value.to_owned())).into());
+    }
 }
