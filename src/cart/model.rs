@@ -161,6 +161,21 @@ pub struct Order {
     pub lines: Vec<Line>,
 }
 
+impl Order {
+    /// What it costs; every write keeps this within an [`Amount`].
+    #[must_use]
+    pub fn total_cost(&self) -> Amount {
+        total(&self.lines)
+    }
+}
+
+/// What lines cost together. [`super::rules`] keeps this within an [`Amount`].
+#[must_use]
+pub fn total(lines: &[Line]) -> Amount {
+    let sum = lines.iter().map(|line| line.cost.get()).sum();
+    Amount::new(sum).unwrap_or(Amount::MAX)
+}
+
 /// A quantity of one item in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {

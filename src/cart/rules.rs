@@ -3,7 +3,7 @@
 //! PostgreSQL decides in functions of its schema (docs/decisions/0024); the conformance suite holds
 //! both to the same cases.
 
-use super::model::{Amount, ItemId, Line, Order};
+use super::model::{Amount, ItemId, Line};
 use crate::db::storage::CartRefusal;
 
 /// The lines with more of an item, at its present price; lines stay ascending by item.
@@ -42,24 +42,10 @@ pub fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, CartRefus
     Ok(lines)
 }
 
-/// What the lines cost together. [`with_item`] keeps this within an [`Amount`].
-#[must_use]
-pub fn total(lines: &[Line]) -> Amount {
-    let sum = lines.iter().map(|line| line.cost.get()).sum();
-    Amount::new(sum).unwrap_or(Amount::MAX)
-}
-
-impl Order {
-    /// What it costs; every write keeps this within an [`Amount`].
-    #[must_use]
-    pub fn total_cost(&self) -> Amount {
-        total(&self.lines)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cart::model::total;
 
     fn n(value: u64) -> Amount {
         Amount::new(value).unwrap()

@@ -17,7 +17,7 @@ use crate::db::MigrationPolicy;
 use crate::db::common::id_search::ID_LIMIT;
 use crate::db::common::load_plan::LoadPlan;
 use crate::db::storage::{
-    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode, LoadParams,
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadParams,
     LoadStore, NewLoad, StorageError,
 };
 use crate::overview::model::Overview;

@@ -2,16 +2,13 @@
 //!
 //! In this module: the one writer thread with its group commit ([`writer`]), the read connections,
 //! one for each runtime thread ([`reader`]), migrations ([`migrate`]), and the storage traits over
-//! them ([`overview`], [`cart`] with [`checkout`], [`fixtures`] and [`audit`], [`loads`]). Several
+//! them ([`overview`], [`cart`], [`loads`]). Several
 //! processes on one machine may share the file, so nothing that another process may change is cached.
 //! Not here: the algorithms that other backends need too ([`super::common`]).
 
-mod audit;
 mod cart;
-mod checkout;
 mod connection;
 mod error;
-mod fixtures;
 mod loads;
 mod migrate;
 mod overview;
