@@ -18,8 +18,8 @@ pub struct Interrupted(pub String);
 pub fn of(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     if let Some(ConfigErrors(all)) = error.downcast_ref() {
-        for mistake in all {
-            eprintln!("storefront: {mistake}");
+        for error in all {
+            eprintln!("storefront: {error}");
         }
         return ExitCode::from(USAGE);
     }

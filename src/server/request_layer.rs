@@ -1,8 +1,8 @@
 //! Everything around every request, in one layer: the concurrency limit, a request id, CORS, panics,
 //! compression, headers, a metric and a log line.
 //!
-//! One layer instead of a library's for each, because each wraps the body of every answer; what was
-//! measured is in docs/decisions/0026.
+//! One layer of our own instead of a library's for each: docs/decisions/0026 has the reasons and the
+//! cost that was measured.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;

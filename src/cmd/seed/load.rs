@@ -1,4 +1,4 @@
-//! Generation on all cores beside the writing of chunks.
+//! Generating games on all cores while chunks of them are written.
 
 use std::ops::Range;
 use std::thread;
