@@ -5,8 +5,8 @@ use crate::helpers::{Setup, TestStore, created, eventually};
 
 async fn with_room(connections: usize, in_flight: usize) -> TestStore {
     let mut setup = Setup::default();
-    setup.limits.connections = connections;
-    setup.limits.in_flight = in_flight;
+    setup.limits.max_connections = connections;
+    setup.limits.max_in_flight = in_flight;
     TestStore::start_with(setup).await
 }
 

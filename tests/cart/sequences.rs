@@ -2,7 +2,6 @@
 //!
 //! A sequence that fails is made as short as possible before it is shown.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::collection::vec;
@@ -13,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use storefront::cart::model::{Item, Line, Order};
 use storefront::db::storage::{ActContext, CartResult};
 use storefront::db::{MigrationPolicy, Stores, connect};
-use storefront::telemetry::metrics::Metrics;
+use storefront::telemetry::Registry;
 use tokio::runtime::Handle;
 
 use crate::model::{Act, MAX, Model, PUT_PRICE, n};
@@ -77,8 +76,8 @@ async fn any_sequence_of_acts_does_what_the_model_does(backend: &str) {
 }
 
 async fn open(database: &OwnDatabase) -> Stores {
-    let metrics = Arc::new(Metrics::new());
-    let stores = connect(&database.settings(), MigrationPolicy::Migrate, &metrics).await;
+    let stores =
+        connect(&database.settings(), MigrationPolicy::Migrate, &Registry::default()).await;
     stores.expect("the store opens")
 }
 

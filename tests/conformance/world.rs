@@ -10,7 +10,7 @@ use storefront::config::{SettingsLoader, Sources};
 use storefront::db::storage::ActContext;
 use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::overview::model::{GameId, NewOverview, Overview};
-use storefront::telemetry::metrics::Metrics;
+use storefront::telemetry::Registry;
 
 /// A fresh database, removed with the value.
 pub struct World {
@@ -37,7 +37,7 @@ impl World {
 }
 
 async fn open(database: &Database) -> Stores {
-    connect(database, MigrationPolicy::Migrate, &Arc::new(Metrics::new()))
+    connect(database, MigrationPolicy::Migrate, &Registry::default())
         .await
         .expect("the store opens")
 }

@@ -1,14 +1,12 @@
 //! A keyspace of a test's own in a real Cassandra.
 
-use std::sync::Arc;
-
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::config::database::{Database, Url};
 use storefront::db::storage::StorageError;
 use storefront::db::{MigrationPolicy, Stores, connect};
-use storefront::telemetry::metrics::Metrics;
+use storefront::telemetry::Registry;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::database;
@@ -20,7 +18,7 @@ static KEYSPACES: Semaphore = Semaphore::const_new(6);
 /// Opens a store as the program does.
 pub async fn open(settings: Settings, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     let database = Database { url: Url::Cassandra(settings), named: true };
-    connect(&database, policy, &Arc::new(Metrics::new())).await
+    connect(&database, policy, &Registry::default()).await
 }
 
 /// A keyspace of a random name, removed with the value, also where a test fails.
