@@ -26,23 +26,23 @@ use scylla::statement::{Consistency, SerialConsistency};
 use tokio::net::TcpStream;
 
 use super::error;
-use crate::config::database::cassandra::{Cassandra, Consistency as Wanted};
+use crate::config::database::cassandra::{Cassandra, Consistency as ConsistencySetting};
 use crate::db::storage::StorageError;
 
 /// Connections to each node. One alone is bound by the task that reads its answers.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 /// A connection that is silent for the sum of these is dead; a node's power cord makes no RST.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(2);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a cluster that is wholly out of reach is tried again. The driver's own intervals grow
 /// to ten seconds.
-const REVIVE_EVERY: Duration = Duration::from_millis(400);
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(400);
 
 /// One keyspace of a cluster.
 pub(super) struct Cluster {
     settings: Cassandra,
     session: RwLock<Arc<Session>>,
-    reviving: AtomicBool,
+    reconnecting: AtomicBool,
 }
 
 /// What a statement is for, which decides how it is sent.
@@ -68,7 +68,7 @@ impl Cluster {
         Ok(Arc::new(Self {
             settings: settings.clone(),
             session: RwLock::new(Arc::new(session)),
-            reviving: AtomicBool::new(false),
+            reconnecting: AtomicBool::new(false),
         }))
     }
 
@@ -97,9 +97,9 @@ impl Cluster {
         let mut statement = prepared.map_err(error::preparing)?;
         match kind {
             StatementKind::Read => statement.set_use_cached_result_metadata(true),
-            StatementKind::SerialRead => statement.set_consistency(self.serial_read()),
+            StatementKind::SerialRead => statement.set_consistency(self.serial_read_consistency()),
             StatementKind::Scan | StatementKind::Conditional | StatementKind::Plain => {
-                statement.set_consistency(self.committed())
+                statement.set_consistency(self.write_consistency())
             }
         }
         let reads =
@@ -116,7 +116,7 @@ impl Cluster {
     ) -> Result<QueryResult, StorageError> {
         let session = self.session();
         let result = session.execute_unpaged(statement, values).await;
-        result.map_err(|failure| self.failed(failure, statement.get_is_idempotent()))
+        result.map_err(|failure| self.convert_error(failure, statement.get_is_idempotent()))
     }
 
     /// Runs a prepared read, page after page.
@@ -140,29 +140,29 @@ impl Cluster {
     ) -> Result<QueryResult, StorageError> {
         let statements = statements.into_iter().map(BatchStatement::from).collect();
         let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
-        batch.set_consistency(self.committed());
+        batch.set_consistency(self.write_consistency());
         let result = self.session().batch(&batch, values).await;
-        result.map_err(|failure| self.failed(failure, false))
+        result.map_err(|failure| self.convert_error(failure, false))
     }
 
-    fn failed(self: &Arc<Self>, failure: ExecutionError, reads: bool) -> StorageError {
+    fn convert_error(self: &Arc<Self>, failure: ExecutionError, is_read: bool) -> StorageError {
         if error::is_unreachable(&failure) {
-            self.revive();
+            self.reconnect_if_down();
         }
-        error::storage(failure, reads)
+        error::storage(failure, is_read)
     }
 
     /// No write is done at fewer copies than most: reads may be told to ask one copy, but what
     /// loads and clients know of each other rests on this.
-    fn committed(&self) -> Consistency {
+    fn write_consistency(&self) -> Consistency {
         match self.settings.consistency {
-            Wanted::LocalOne => Consistency::LocalQuorum,
+            ConsistencySetting::LocalOne => Consistency::LocalQuorum,
             other => consistency(other),
         }
     }
 
-    fn serial_read(&self) -> Consistency {
-        match serial(&self.settings) {
+    fn serial_read_consistency(&self) -> Consistency {
+        match serial_consistency_of(&self.settings) {
             SerialConsistency::Serial => Consistency::Serial,
             SerialConsistency::LocalSerial => Consistency::LocalSerial,
         }
@@ -170,8 +170,8 @@ impl Cluster {
 
     /// Sees to it that the store answers within a second after the cluster does. The driver's own
     /// connections may be back first.
-    fn revive(self: &Arc<Self>) {
-        if self.reviving.swap(true, Ordering::AcqRel) {
+    fn reconnect_if_down(self: &Arc<Self>) {
+        if self.reconnecting.swap(true, Ordering::AcqRel) {
             return;
         }
         let cluster = Arc::clone(self);
@@ -180,14 +180,14 @@ impl Cluster {
             if !cluster.is_connected() {
                 cluster.reconnect().await;
             }
-            cluster.reviving.store(false, Ordering::Release);
+            cluster.reconnecting.store(false, Ordering::Release);
         });
     }
 
     async fn reconnect(&self) {
         tracing::warn!(hosts = ?self.settings.hosts, "no node of the cluster can be reached");
-        while !self.is_connected() && !self.renew().await {
-            tokio::time::sleep(REVIVE_EVERY).await;
+        while !self.is_connected() && !self.replace_session().await {
+            tokio::time::sleep(RECONNECT_INTERVAL).await;
         }
         tracing::info!("the cluster can be reached again");
     }
@@ -197,9 +197,9 @@ impl Cluster {
         state.get_nodes_info().iter().any(|node| node.is_connected())
     }
 
-    async fn renew(&self) -> bool {
+    async fn replace_session(&self) -> bool {
         // The driver would log each attempt in ten lines.
-        if !self.is_anybody_there().await {
+        if !self.is_any_host_listening().await {
             return false;
         }
         let Ok(session) = builder(&self.settings).build().await else { return false };
@@ -207,9 +207,10 @@ impl Cluster {
         true
     }
 
-    async fn is_anybody_there(&self) -> bool {
+    async fn is_any_host_listening(&self) -> bool {
         for host in &self.settings.hosts {
-            let connected = tokio::time::timeout(REVIVE_EVERY, TcpStream::connect(host)).await;
+            let connected =
+                tokio::time::timeout(RECONNECT_INTERVAL, TcpStream::connect(host)).await;
             if matches!(connected, Ok(Ok(_))) {
                 return true;
             }
@@ -229,8 +230,8 @@ fn builder(settings: &Cassandra) -> SessionBuilder {
         .default_execution_profile_handle(profile(settings).into_handle())
         .pool_size(PoolSize::PerHost(CONNECTIONS))
         .connection_timeout(settings.timeout.min(Duration::from_secs(5)))
-        .keepalive_interval(KEEPALIVE_EVERY)
-        .keepalive_timeout(KEEPALIVE_ANSWER)
+        .keepalive_interval(KEEPALIVE_INTERVAL)
+        .keepalive_timeout(KEEPALIVE_TIMEOUT)
         .keyspaces_to_fetch([&settings.keyspace])
         .fetch_full_schema_metadata(false);
     match &settings.credentials {
@@ -250,7 +251,7 @@ fn profile(settings: &Cassandra) -> ExecutionProfile {
     });
     ExecutionProfile::builder()
         .consistency(consistency(settings.consistency))
-        .serial_consistency(Some(serial(settings)))
+        .serial_consistency(Some(serial_consistency_of(settings)))
         .request_timeout(Some(settings.timeout))
         .load_balancing_policy(policy.build())
         .speculative_execution_policy(speculative)
@@ -258,19 +259,19 @@ fn profile(settings: &Cassandra) -> ExecutionProfile {
 }
 
 /// Who decides about a condition: with one data centre named, the nodes of that one alone.
-const fn serial(settings: &Cassandra) -> SerialConsistency {
+const fn serial_consistency_of(settings: &Cassandra) -> SerialConsistency {
     match settings.data_center {
         Some(_) => SerialConsistency::LocalSerial,
         None => SerialConsistency::Serial,
     }
 }
 
-const fn consistency(wanted: Wanted) -> Consistency {
-    match wanted {
-        Wanted::LocalOne => Consistency::LocalOne,
-        Wanted::LocalQuorum => Consistency::LocalQuorum,
-        Wanted::Quorum => Consistency::Quorum,
-        Wanted::EachQuorum => Consistency::EachQuorum,
-        Wanted::All => Consistency::All,
+const fn consistency(setting: ConsistencySetting) -> Consistency {
+    match setting {
+        ConsistencySetting::LocalOne => Consistency::LocalOne,
+        ConsistencySetting::LocalQuorum => Consistency::LocalQuorum,
+        ConsistencySetting::Quorum => Consistency::Quorum,
+        ConsistencySetting::EachQuorum => Consistency::EachQuorum,
+        ConsistencySetting::All => Consistency::All,
     }
 }

@@ -13,9 +13,9 @@ const OUTCOME_UNKNOWN: i32 = 0x1700;
 
 /// The error of a statement on an open store. One that may have been carried out although its
 /// answer was lost is a timeout, unless it only reads.
-pub(super) fn storage(error: ExecutionError, reads: bool) -> StorageError {
+pub(super) fn storage(error: ExecutionError, is_read: bool) -> StorageError {
     let (kind, message) = match &error {
-        ExecutionError::LastAttemptError(attempt) => attempted(attempt, reads),
+        ExecutionError::LastAttemptError(attempt) => attempt_error(attempt, is_read),
         ExecutionError::RequestTimeout(_) => {
             (ErrorKind::Timeout, "the cluster did not answer in time")
         }
@@ -32,10 +32,10 @@ const UNKNOWN: (ErrorKind, &str) =
     (ErrorKind::Timeout, "the cluster cannot tell whether it was done");
 const REFUSED: (ErrorKind, &str) = (ErrorKind::Internal, "the cluster refused a statement");
 
-fn attempted(error: &RequestAttemptError, reads: bool) -> (ErrorKind, &'static str) {
+fn attempt_error(error: &RequestAttemptError, is_read: bool) -> (ErrorKind, &'static str) {
     match error {
-        RequestAttemptError::DbError(error, _) => answered(error, reads),
-        RequestAttemptError::BrokenConnectionError(_) if reads => BROKEN,
+        RequestAttemptError::DbError(error, _) => server_error(error, is_read),
+        RequestAttemptError::BrokenConnectionError(_) if is_read => BROKEN,
         RequestAttemptError::BrokenConnectionError(_) => UNKNOWN,
         RequestAttemptError::UnableToAllocStreamId => {
             (ErrorKind::Unavailable, "too many statements are under way")
@@ -44,7 +44,7 @@ fn attempted(error: &RequestAttemptError, reads: bool) -> (ErrorKind, &'static s
     }
 }
 
-fn answered(error: &DbError, reads: bool) -> (ErrorKind, &'static str) {
+fn server_error(error: &DbError, is_read: bool) -> (ErrorKind, &'static str) {
     match error {
         DbError::Unavailable { .. } => (ErrorKind::Unavailable, "too few copies can be reached"),
         DbError::Overloaded | DbError::RateLimitReached { .. } => {
@@ -56,7 +56,7 @@ fn answered(error: &DbError, reads: bool) -> (ErrorKind, &'static str) {
         }
         DbError::ReadTimeout { .. } => (ErrorKind::Timeout, "too few copies answered in time"),
         DbError::ReadFailure { .. } => (ErrorKind::Unavailable, "reading failed on a node"),
-        DbError::ServerError if reads => (ErrorKind::Unavailable, "a node failed"),
+        DbError::ServerError if is_read => (ErrorKind::Unavailable, "a node failed"),
         DbError::WriteTimeout { .. }
         | DbError::WriteFailure { .. }
         | DbError::ServerError
@@ -85,7 +85,7 @@ pub(super) const fn is_unreachable(error: &ExecutionError) -> bool {
 pub(super) fn preparing(error: PrepareError) -> StorageError {
     let (kind, message) = match &error {
         PrepareError::ConnectionPoolError(_) => UNREACHABLE,
-        PrepareError::AllAttemptsFailed { first_attempt } => attempted(first_attempt, true),
+        PrepareError::AllAttemptsFailed { first_attempt } => attempt_error(first_attempt, true),
         _ => REFUSED,
     };
     StorageError::with_source(kind, message, error)

@@ -17,10 +17,11 @@ use crate::db::storage::StorageError;
 
 /// Ids in one partition, as a power of two: few partitions for a chunk of a load, none of them
 /// large.
-const SLICE_BITS: u32 = 14;
+const BUCKET_BITS: u32 = 14;
 
-const NOTE: &str = "INSERT INTO $.claims (slice, first, end) VALUES (?, ?, ?) USING TTL ?";
-const READ: &str = "SELECT first, end FROM $.claims WHERE slice = ?";
+const CLAIM: &str =
+    "INSERT INTO $.id_claims (bucket, first_id, end_id) VALUES (?, ?, ?) USING TTL ?";
+const READ: &str = "SELECT first_id, end_id FROM $.id_claims WHERE bucket = ?";
 
 /// How long a note is kept.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,7 @@ pub(super) enum ClaimTtl {
     Forever,
     /// Ids that the counter has assigned. They matter to a load only if the store is emptied and
     /// counted anew in the moment between a create's id and its game.
-    AnHour,
+    OneHour,
 }
 
 impl ClaimTtl {
@@ -37,54 +38,57 @@ impl ClaimTtl {
     const fn seconds(self) -> i32 {
         match self {
             Self::Forever => 0,
-            Self::AnHour => 3_600,
+            Self::OneHour => 3_600,
         }
     }
 }
 
-pub(super) struct Claims {
+pub(super) struct IdClaims {
     cluster: Arc<Cluster>,
-    note: PreparedStatement,
+    claim: PreparedStatement,
     read: PreparedStatement,
 }
 
-impl Claims {
+impl IdClaims {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Arc<Self>, StorageError> {
         Ok(Arc::new(Self {
             cluster: Arc::clone(cluster),
-            note: cluster.prepare(NOTE, StatementKind::Plain).await?,
+            claim: cluster.prepare(CLAIM, StatementKind::Plain).await?,
             read: cluster.prepare(READ, StatementKind::SerialRead).await?,
         }))
     }
 
     /// Notes ids. A range is noted whole in each slice that it touches. Loads have no ids below 1.
-    pub(super) async fn note(&self, ids: Range<i64>, ttl: ClaimTtl) -> Result<(), StorageError> {
-        for slice in slices(&ids).filter(|_| ids.end > 1) {
-            let values = (slice, ids.start, ids.end, ttl.seconds());
-            self.cluster.execute(&self.note, values).await?;
+    pub(super) async fn claim(&self, ids: Range<i64>, ttl: ClaimTtl) -> Result<(), StorageError> {
+        for bucket in buckets(&ids).filter(|_| ids.end > 1) {
+            let values = (bucket, ids.start, ids.end, ttl.seconds());
+            self.cluster.execute(&self.claim, values).await?;
         }
         Ok(())
     }
 
     /// The noted ids of a range.
-    pub(super) async fn within(&self, range: &Range<i64>) -> Result<BTreeSet<i64>, StorageError> {
+    pub(super) async fn claimed_in(
+        &self,
+        range: &Range<i64>,
+    ) -> Result<BTreeSet<i64>, StorageError> {
         let mut ids = BTreeSet::new();
-        for slice in slices(range) {
-            let result = self.cluster.execute(&self.read, (slice,)).await?;
+        for bucket in buckets(range) {
+            let result = self.cluster.execute(&self.read, (bucket,)).await?;
             let rows = result.into_rows_result().map_err(shape)?;
             for row in rows.rows::<(i64, i64)>().map_err(shape)? {
-                let (first, end) = row.map_err(shape)?;
-                ids.extend(first.max(range.start)..end.min(range.end));
+                let (first_id, end_id) = row.map_err(shape)?;
+                ids.extend(first_id.max(range.start)..end_id.min(range.end));
             }
         }
         Ok(ids)
     }
 }
 
-fn slices(ids: &Range<i64>) -> impl Iterator<Item = i32> + use<> {
-    let last = (ids.end - 1) >> SLICE_BITS;
+fn buckets(ids: &Range<i64>) -> impl Iterator<Item = i32> + use<> {
+    let last = (ids.end - 1) >> BUCKET_BITS;
     // Ids are of 32 bits.
-    (ids.start >> SLICE_BITS..=last).filter_map(|slice| slice.try_into().ok())
+    (ids.start >> BUCKET_BITS..=last).filter_map(|bucket| bucket.try_into().ok())
 }
 
 #[cfg(test)]
@@ -93,15 +97,15 @@ mod tests {
 
     #[test]
     fn a_range_is_in_every_slice_it_touches() {
-        let size = 1 << SLICE_BITS;
+        let size = 1 << BUCKET_BITS;
         for (ids, expected) in [
             (1..2, vec![0]),
             (size - 1..size, vec![0]),
             (size - 1..size + 1, vec![0, 1]),
             (size..3 * size + 1, vec![1, 2, 3]),
-            (i64::from(i32::MAX)..i64::from(i32::MAX) + 1, vec![i32::MAX >> SLICE_BITS]),
+            (i64::from(i32::MAX)..i64::from(i32::MAX) + 1, vec![i32::MAX >> BUCKET_BITS]),
         ] {
-            assert_eq!(slices(&ids).collect::<Vec<_>>(), expected, "{ids:?}");
+            assert_eq!(buckets(&ids).collect::<Vec<_>>(), expected, "{ids:?}");
         }
     }
 }

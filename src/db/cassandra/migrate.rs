@@ -24,7 +24,7 @@ const STEPS: [&str; 2] = [
 const VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS $.schema_versions (name text PRIMARY KEY, version int)";
 /// The table of the earlier service, which may be in the same keyspace.
-const OLD_TABLE: &str = "overview";
+const LEGACY_TABLE: &str = "overview";
 /// Nodes have to agree on each change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a step is tried, with a pause between.
@@ -105,7 +105,7 @@ async fn supported_version(cluster: &Cluster) -> Result<usize, StorageError> {
     let settings = cluster.settings();
     let tables = tables(cluster, &settings.keyspace).await?;
     if !tables.iter().any(|name| name == "schema_versions") {
-        if tables.iter().any(|name| name != OLD_TABLE) {
+        if tables.iter().any(|name| name != LEGACY_TABLE) {
             return Err(foreign(settings));
         }
         return Ok(0);

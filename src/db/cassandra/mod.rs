@@ -10,13 +10,13 @@
 //! is older than any client's: whatever a client wrote, or removed, stays.
 
 mod adaptive_limiter;
-mod bulk;
 mod cart;
 mod connection;
 mod error;
+mod id_batcher;
 mod id_claims;
-mod ids;
 mod legacy_import;
+mod loads;
 mod lwt;
 mod metadata;
 mod migrate;
@@ -28,12 +28,12 @@ mod token_ranges;
 
 use std::sync::Arc;
 
-use self::bulk::CassandraBulk;
 use self::cart::CassandraCart;
 use self::connection::Cluster;
-use self::id_claims::Claims;
+use self::id_claims::IdClaims;
 pub use self::legacy_import::{ImportReport, import_legacy};
-use self::metadata::Metadata;
+use self::loads::CassandraLoads;
+use self::metadata::MetadataTable;
 use self::overview::CassandraOverviews;
 use self::replica_check::CassandraReplicaCheck;
 use super::storage::{ActContext, ErrorKind, StorageError};
@@ -52,11 +52,11 @@ pub async fn open(
 ) -> Result<Stores, StorageError> {
     let cluster = Cluster::connect(settings).await?;
     migrate::run(&cluster, policy).await?;
-    let metadata = Metadata::open(&cluster).await?;
-    let claims = Claims::open(&cluster).await?;
+    let metadata = MetadataTable::open(&cluster).await?;
+    let claims = IdClaims::open(&cluster).await?;
     let cart = Arc::new(CassandraCart::open(&cluster, metrics).await?);
     let overviews = CassandraOverviews::open(&cluster, &metadata, &claims).await?;
-    let loads = Arc::new(CassandraBulk::open(&cluster, metadata, claims).await?);
+    let loads = Arc::new(CassandraLoads::open(&cluster, metadata, claims).await?);
     Ok(Stores {
         backend: "cassandra",
         overviews: Arc::new(overviews),

@@ -11,10 +11,10 @@ use scylla::value::MaybeUnset;
 
 use super::act;
 use super::connection::{Cluster, StatementKind};
-use super::id_claims::{ClaimTtl, Claims};
-use super::ids::{Ids, next_free_id};
+use super::id_batcher::{IdBatcher, next_free_id};
+use super::id_claims::{ClaimTtl, IdClaims};
 use super::lwt::applied;
-use super::metadata::Metadata;
+use super::metadata::MetadataTable;
 use super::row::{self, columns};
 use crate::db::storage::{
     ActContext, Create, Cursor, ErrorKind, OverviewStore, Page, ReadToken, Remove, StorageError,
@@ -38,7 +38,7 @@ const UPDATE: &str = "UPDATE $.overviews SET game_name = ?, description = ?, rel
 const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF EXISTS";
 
 /// Taken ids in a row that are tried one by one.
-const STEPS_BEFORE_LEAP: u32 = 32;
+const TRIES_BEFORE_SEARCH: u32 = 32;
 /// How often an insert whose outcome was unknown, and which turned out not to have happened, is
 /// tried again.
 const ATTEMPTS: usize = 3;
@@ -50,11 +50,11 @@ pub(super) struct CassandraOverviews {
 /// What a task needs to run an act.
 struct Games {
     cluster: Arc<Cluster>,
-    store: Arc<Metadata>,
-    claims: Arc<Claims>,
-    ids: Ids,
+    metadata: Arc<MetadataTable>,
+    claims: Arc<IdClaims>,
+    ids: IdBatcher,
     find: PreparedStatement,
-    find_decided: PreparedStatement,
+    find_serial: PreparedStatement,
     first: PreparedStatement,
     after: PreparedStatement,
     exists: PreparedStatement,
@@ -66,16 +66,16 @@ struct Games {
 impl CassandraOverviews {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        store: &Arc<Metadata>,
-        claims: &Arc<Claims>,
+        metadata: &Arc<MetadataTable>,
+        claims: &Arc<IdClaims>,
     ) -> Result<Self, StorageError> {
         let games = Games {
             cluster: Arc::clone(cluster),
-            store: Arc::clone(store),
+            metadata: Arc::clone(metadata),
             claims: Arc::clone(claims),
-            ids: Ids::start(Arc::clone(store), Arc::clone(claims)),
+            ids: IdBatcher::start(Arc::clone(metadata), Arc::clone(claims)),
             find: cluster.prepare(FIND, StatementKind::Read).await?,
-            find_decided: cluster.prepare(FIND, StatementKind::SerialRead).await?,
+            find_serial: cluster.prepare(FIND, StatementKind::SerialRead).await?,
             first: cluster.prepare(FIRST, StatementKind::Read).await?,
             after: cluster.prepare(AFTER, StatementKind::Read).await?,
             exists: cluster.prepare(EXISTS, StatementKind::Read).await?,
@@ -92,7 +92,7 @@ impl OverviewStore for CassandraOverviews {
     async fn find(
         &self,
         id: GameId,
-        _seen: Option<ReadToken>,
+        _token: Option<ReadToken>,
     ) -> Result<Option<Overview>, StorageError> {
         row::one(self.games.cluster.execute(&self.games.find, (id.0,)).await?)
     }
@@ -101,9 +101,9 @@ impl OverviewStore for CassandraOverviews {
         &self,
         after: Option<Cursor>,
         limit: u32,
-        _seen: Option<ReadToken>,
+        _token: Option<ReadToken>,
     ) -> Result<Page, StorageError> {
-        let mut games = self.games.run_of(after, limit.saturating_add(1)).await?;
+        let mut games = self.games.page(after, limit.saturating_add(1)).await?;
         let more = games.len() > limit as usize;
         games.truncate(limit as usize);
         let last = games.last().map(|game| Cursor(game.game_id)).or(after);
@@ -142,11 +142,7 @@ impl OverviewStore for CassandraOverviews {
 }
 
 impl Games {
-    async fn run_of(
-        &self,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<Vec<Overview>, StorageError> {
+    async fn page(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<Overview>, StorageError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let result = match after {
             Some(Cursor(id)) => self.cluster.execute(&self.after, (id.0, limit)).await?,
@@ -162,10 +158,10 @@ impl Games {
 
     async fn create(&self, new: NewOverview) -> Result<Create, StorageError> {
         let wanted = new.game_id;
-        let mut game = under(wanted.unwrap_or(GameId(0)), new);
+        let mut game = with_id(wanted.unwrap_or(GameId(0)), new);
         let Some(id) = wanted else { return self.create_under_next(&mut game).await };
         let ids = i64::from(id.0)..i64::from(id.0) + 1;
-        self.claims.note(ids, ClaimTtl::Forever).await.map_err(not_done)?;
+        self.claims.claim(ids, ClaimTtl::Forever).await.map_err(nothing_stored)?;
         Ok(if self.insert(&game).await? { Create::Created(id) } else { Create::Taken })
     }
 
@@ -176,9 +172,9 @@ impl Games {
             if self.insert(game).await? {
                 return Ok(Create::Created(game.game_id));
             }
-            if tried % STEPS_BEFORE_LEAP == 0 {
+            if tried % TRIES_BEFORE_SEARCH == 0 {
                 let free = next_free_id(id, |id| self.exists(id)).await?;
-                self.store.advance_counter(free).await?;
+                self.metadata.advance_counter(free).await?;
             }
         }
         Ok(Create::Exhausted)
@@ -191,7 +187,7 @@ impl Games {
             match self.cluster.execute(&self.insert, row::values(game)).await {
                 Err(error) if error.kind() == ErrorKind::Timeout => {
                     let id = (game.game_id.0,);
-                    let found = self.cluster.execute(&self.find_decided, id).await?;
+                    let found = self.cluster.execute(&self.find_serial, id).await?;
                     match row::one(found)? {
                         None => {}
                         // Ours, or the same game by somebody else.
@@ -224,13 +220,13 @@ impl Games {
 }
 
 /// The game under an id.
-fn under(game_id: GameId, new: NewOverview) -> Overview {
+fn with_id(game_id: GameId, new: NewOverview) -> Overview {
     let NewOverview { game_name, description, release_date, developer, publisher, tags, .. } = new;
     Overview { game_id, game_name, description, release_date, developer, publisher, tags }
 }
 
 /// The failure of what comes before an act, which has therefore not happened.
-fn not_done(error: StorageError) -> StorageError {
+fn nothing_stored(error: StorageError) -> StorageError {
     let kind =
         if error.kind() == ErrorKind::Timeout { ErrorKind::Unavailable } else { error.kind() };
     StorageError::with_source(kind, "the id could not be noted", error)

@@ -48,21 +48,21 @@ impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for Row {
 }
 
 /// What one node has, as far as it was read.
-struct Copy {
+struct Replica {
     node: Arc<Node>,
     rows: TypedRowStream<Row>,
     next: Option<Row>,
     digest: Digest,
 }
 
-impl Copy {
+impl Replica {
     async fn open(cluster: &Cluster, part: &Part, node: &Arc<Node>) -> Result<Self, StorageError> {
         let (node, digest) = (Arc::clone(node), Digest::default());
         let rows = cluster.rows(&part.read_on(&node), (part.after, part.to)).await;
         let rows = rows.map_err(|e| on(&node, e))?;
-        let mut copy = Self { node, rows, next: None, digest };
-        copy.advance().await?;
-        Ok(copy)
+        let mut replica = Self { node, rows, next: None, digest };
+        replica.advance().await?;
+        Ok(replica)
     }
 
     async fn advance(&mut self) -> Result<(), StorageError> {
@@ -87,27 +87,29 @@ pub(super) async fn scan_part(
     part: &Part,
     most: u64,
 ) -> Result<Vec<Range>, StorageError> {
-    let copies = part.nodes.iter().map(|node| Copy::open(cluster, part, node));
-    let mut copies = try_join_all(copies).await?;
+    let replicas = part.nodes.iter().map(|node| Replica::open(cluster, part, node));
+    let mut replicas = try_join_all(replicas).await?;
     let (mut ranges, mut after) = (Vec::new(), part.after);
-    while let Some(token) = copies.iter().filter_map(|copy| Some(copy.next.as_ref()?.token)).min() {
-        for copy in &mut copies {
-            copy.take(token).await?;
+    while let Some(token) =
+        replicas.iter().filter_map(|replica| Some(replica.next.as_ref()?.token)).min()
+    {
+        for replica in &mut replicas {
+            replica.take(token).await?;
         }
-        if copies.iter().any(|copy| copy.digest.rows >= most) {
-            ranges.push(cut(part, after, token, &mut copies));
+        if replicas.iter().any(|replica| replica.digest.rows >= most) {
+            ranges.push(cut(part, after, token, &mut replicas));
             after = token;
         }
     }
     if after < part.to {
-        ranges.push(cut(part, after, part.to, &mut copies));
+        ranges.push(cut(part, after, part.to, &mut replicas));
     }
     Ok(ranges)
 }
 
 /// The range that was read; the next begins.
-fn cut(part: &Part, after: i64, to: i64, copies: &mut [Copy]) -> Range {
-    let digests = copies.iter_mut().map(|copy| std::mem::take(&mut copy.digest)).collect();
+fn cut(part: &Part, after: i64, to: i64, replicas: &mut [Replica]) -> Range {
+    let digests = replicas.iter_mut().map(|replica| std::mem::take(&mut replica.digest)).collect();
     Range { part: Part { after, to, ..part.clone() }, digests }
 }
 
@@ -119,6 +121,6 @@ pub(super) async fn repair_range(cluster: &Cluster, part: &Part) -> Result<(), S
 }
 
 fn on(node: &Node, error: StorageError) -> StorageError {
-    let text = format!("the copy on {} cannot be read", node.address);
+    let text = format!("the replica on {} cannot be read", node.address);
     StorageError::with_source(error.kind(), text, error)
 }

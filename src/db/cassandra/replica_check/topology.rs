@@ -24,7 +24,7 @@ const PAGE: i32 = 1_000;
 /// All that is to be compared.
 pub(super) struct Topology {
     tables: Vec<Arc<Table>>,
-    slices: Vec<Slice>,
+    ranges: Vec<TokenRange>,
 }
 
 /// A table, and the statement that reads all columns between two tokens, the token first.
@@ -35,7 +35,7 @@ pub(super) struct Table {
 
 /// A part of the ring, whose rows the same nodes hold.
 #[derive(Clone)]
-struct Slice {
+struct TokenRange {
     after: i64,
     to: i64,
     nodes: Arc<[Arc<Node>]>,
@@ -53,33 +53,33 @@ pub(super) struct Part {
 
 impl Topology {
     /// Looks what there is; refuses where a node is away, or may answer for another.
-    pub(super) async fn survey(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
-        let slices = slices(cluster);
-        let nodes: BTreeMap<_, _> = slices
+    pub(super) async fn discover(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
+        let ranges = ranges(cluster);
+        let nodes: BTreeMap<_, _> = ranges
             .iter()
-            .filter(|slice| slice.nodes.len() > 1)
-            .flat_map(|slice| slice.nodes.iter())
+            .filter(|range| range.nodes.len() > 1)
+            .flat_map(|range| range.nodes.iter())
             .map(|node| (node.host_id, node))
             .collect();
         for node in nodes.into_values() {
             reads_its_own_copy(cluster, node).await?;
         }
-        Ok(Self { tables: tables(cluster).await?, slices })
+        Ok(Self { tables: tables(cluster).await?, ranges })
     }
 
     /// Copies of a row, at most.
-    pub(super) fn copies(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.nodes.len()).max().unwrap_or(0) as u64
+    pub(super) fn replicas(&self) -> u64 {
+        self.ranges.iter().map(|range| range.nodes.len()).max().unwrap_or(0) as u64
     }
 
     /// All parts of which there are several copies.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let several = self.slices.iter().filter(|slice| slice.nodes.len() > 1);
-        let of_table = |slice: &Slice, table: &Arc<Table>| {
-            let Slice { after, to, nodes } = slice.clone();
+        let several = self.ranges.iter().filter(|range| range.nodes.len() > 1);
+        let of_table = |range: &TokenRange, table: &Arc<Table>| {
+            let TokenRange { after, to, nodes } = range.clone();
             Part { table: Arc::clone(table), after, to, nodes }
         };
-        let tables = |slice| self.tables.iter().map(move |table| of_table(slice, table));
+        let tables = |range| self.tables.iter().map(move |table| of_table(range, table));
         several.flat_map(tables).collect()
     }
 }
@@ -109,16 +109,16 @@ impl Part {
     }
 }
 
-fn slices(cluster: &Cluster) -> Vec<Slice> {
+fn ranges(cluster: &Cluster) -> Vec<TokenRange> {
     let (state, keyspace) = (cluster.session().get_cluster_state(), &cluster.settings().keyspace);
     let tokens = state.replica_locator().ring().iter().map(|(token, _)| token.value());
-    let slice = |(after, to)| {
+    let range = |(after, to)| {
         let holders = state.get_token_endpoints(keyspace, "", Token::new(to));
         let mut nodes: Vec<_> = holders.into_iter().map(|(node, _)| node).collect();
         nodes.sort_unstable_by_key(|node| (node.address.ip(), node.address.port()));
-        Slice { after, to, nodes: nodes.into() }
+        TokenRange { after, to, nodes: nodes.into() }
     };
-    token_ranges::parts_cut_at(tokens, PARTS).into_iter().map(slice).collect()
+    token_ranges::parts_cut_at(tokens, PARTS).into_iter().map(range).collect()
 }
 
 /// All tables of the keyspace.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 
-use super::{Bulk, Found, sum};
+use super::{Found, Loader, sum};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
 use crate::db::cassandra::id_claims::ClaimTtl;
 use crate::db::cassandra::lwt::applied;
-use crate::db::cassandra::metadata::{Demo, Phase, StoreState};
+use crate::db::cassandra::metadata::{Demo, Metadata, Phase};
 use crate::db::cassandra::row::{self, columns};
 use crate::db::storage::StorageError;
 use crate::overview::model::Overview;
@@ -27,7 +27,7 @@ const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF game_name = ?
                       AND description = ? AND release_date = ? AND developer = ? \
                       AND publisher = ? AND tags = ?";
 /// Conditional removals under way.
-const AT_ONCE: usize = 32;
+const CONCURRENCY: usize = 32;
 
 type Times = (i64, i64, i64, i64, i64, i64);
 
@@ -51,8 +51,8 @@ impl DemoGames {
     /// Removes the demo games that nobody has changed. May be repeated.
     pub(super) async fn remove(&self, demo: &Demo) -> Result<(), StorageError> {
         let ids = demo.ids.clone().filter_map(|id| i32::try_from(id).ok());
-        let remove = |id| self.remove_one(id, demo.load);
-        stream::iter(ids).map(remove).buffer_unordered(AT_ONCE).try_collect().await
+        let remove = |id| self.remove_one(id, demo.load_id);
+        stream::iter(ids).map(remove).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
     /// Removes a game that is as the load has written it. The texts are read first: a change
@@ -75,68 +75,69 @@ impl DemoGames {
     }
 }
 
-impl Bulk {
+impl Loader {
     /// Puts demo games in, or the rest of them if somebody died in the middle of it.
     pub(super) async fn install_demo(&self, games: &[Overview]) -> Result<bool, StorageError> {
-        let state = self.store.read().await?;
+        let state = self.metadata.read().await?;
         let Some(demo) = demo_of(&state, games) else { return Ok(false) };
-        let stocking = match (state.phase, self.found(&state).await?) {
-            (Phase::Stocking, Found::Empty | Found::Demo) => state,
+        let installing = match (state.phase, self.found(&state).await?) {
+            (Phase::InstallingDemo, Found::Empty | Found::Demo) => state,
             (Phase::Idle, Found::Empty) => {
-                self.rows.claims().note(demo.ids.clone(), ClaimTtl::Forever).await?;
-                let stocking = stocking(&state, demo);
-                if !self.store.replace(&state, &stocking).await? {
+                self.games.claims().claim(demo.ids.clone(), ClaimTtl::Forever).await?;
+                let installing = installing(&state, demo);
+                if !self.metadata.replace(&state, &installing).await? {
                     return Ok(false);
                 }
-                stocking
+                installing
             }
             _ => return Ok(false),
         };
-        self.rows.write(stocking.load, &games.iter().collect::<Vec<_>>()).await?;
-        self.stocked(&stocking, games).await
+        self.games.write(installing.load_id, &games.iter().collect::<Vec<_>>()).await?;
+        self.mark_installed(&installing, games).await
     }
 
     /// Whether the games that have just been written are the store's demo games now.
-    async fn stocked(
+    async fn mark_installed(
         &self,
-        stocking: &StoreState,
+        installing: &Metadata,
         games: &[Overview],
     ) -> Result<bool, StorageError> {
-        let stocked = self.store.change(|state| {
-            let ours = state.load == stocking.load && state.phase == Phase::Stocking;
-            ours.then(|| StoreState { phase: Phase::Demo, ..state.clone() })
+        let marked = self.metadata.change(|state| {
+            let is_ours =
+                state.load_id == installing.load_id && state.phase == Phase::InstallingDemo;
+            is_ours.then(|| Metadata { phase: Phase::Demo, ..state.clone() })
         });
-        if stocked.await?.is_some() {
+        if marked.await?.is_some() {
             return Ok(true);
         }
-        let state = self.store.read().await?;
-        if state.load == stocking.load {
+        let state = self.metadata.read().await?;
+        if state.load_id == installing.load_id {
             return Ok(true);
         }
         // A load has begun meanwhile, which has removed the demo games.
-        self.rows.take_back(stocking.load, games).await?;
+        self.games.delete_rows(installing.load_id, games).await?;
         Ok(false)
     }
 }
 
 /// The demo games that are to be in the store after it; `None` if their ids are not the next, or
 /// not those that are being put in.
-fn demo_of(state: &StoreState, games: &[Overview]) -> Option<Demo> {
+fn demo_of(state: &Metadata, games: &[Overview]) -> Option<Demo> {
     let ids = || games.iter().map(|game| i64::from(game.game_id.0));
     let (first, last) = (ids().next()?, ids().next_back()?);
-    let begun = state.demo.as_ref().filter(|_| state.phase == Phase::Stocking);
-    let expected = begun.map_or(state.next, |demo| demo.ids.start);
-    let demo = Demo { ids: first..last + 1, load: state.load + 1, sum: sum(games) };
-    let is_theirs = ids().eq(demo.ids.clone()) && first == expected;
+    let begun = state.demo.as_ref().filter(|_| state.phase == Phase::InstallingDemo);
+    let expected = begun.map_or(state.next_id, |demo| demo.ids.start);
+    let demo = Demo { ids: first..last + 1, load_id: state.load_id + 1, sum: sum(games) };
+    let is_demo = ids().eq(demo.ids.clone()) && first == expected;
     let is_the_same = begun.is_none_or(|begun| (&begun.ids, begun.sum) == (&demo.ids, demo.sum));
-    Some(demo).filter(|_| is_theirs && is_the_same)
+    Some(demo).filter(|_| is_demo && is_the_same)
 }
 
-fn stocking(state: &StoreState, demo: Demo) -> StoreState {
-    StoreState {
-        next: demo.ids.end,
-        load: demo.load,
-        phase: Phase::Stocking,
+fn installing(state: &Metadata, demo: Demo) -> Metadata {
+    Metadata {
+        next_id: demo.ids.end,
+        load_id: demo.load_id,
+        phase: Phase::InstallingDemo,
         demo: Some(demo),
         ..state.clone()
     }

@@ -9,26 +9,26 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::id_claims::{ClaimTtl, Claims};
-use super::metadata::{IDS, Metadata};
+use super::id_claims::{ClaimTtl, IdClaims};
+use super::metadata::{ID_LIMIT, MetadataTable};
 use crate::db::storage::{ErrorKind, StorageError};
 
 /// Creates that may wait; more wait to be let in.
 const QUEUE: usize = 4_096;
 /// The longest block.
-const BLOCK: usize = 1_000;
+const BATCH: usize = 1_000;
 
-type Waiting = oneshot::Sender<Result<Option<i32>, StorageError>>;
+type Pending = oneshot::Sender<Result<Option<i32>, StorageError>>;
 
-pub(super) struct Ids {
-    queue: mpsc::Sender<Waiting>,
+pub(super) struct IdBatcher {
+    queue: mpsc::Sender<Pending>,
 }
 
-impl Ids {
+impl IdBatcher {
     /// Starts the task; it ends when this value is dropped.
-    pub(super) fn start(store: Arc<Metadata>, claims: Arc<Claims>) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(assign(store, claims, waiting));
+    pub(super) fn start(metadata: Arc<MetadataTable>, claims: Arc<IdClaims>) -> Self {
+        let (queue, pending) = mpsc::channel(QUEUE);
+        tokio::spawn(run(metadata, claims, pending));
         Self { queue }
     }
 
@@ -44,30 +44,38 @@ fn stopped() -> StorageError {
     StorageError::new(ErrorKind::Internal, "the task that assigns ids has stopped")
 }
 
-async fn assign(store: Arc<Metadata>, claims: Arc<Claims>, mut queue: mpsc::Receiver<Waiting>) {
-    let mut group = Vec::new();
-    while queue.recv_many(&mut group, BLOCK).await > 0 {
-        hand_out(take(&store, &claims, group.len() as i64).await, group.drain(..));
+async fn run(
+    metadata: Arc<MetadataTable>,
+    claims: Arc<IdClaims>,
+    mut queue: mpsc::Receiver<Pending>,
+) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        assign(reserve(&metadata, &claims, batch.len() as i64).await, batch.drain(..));
     }
 }
 
-async fn take(store: &Metadata, claims: &Claims, count: i64) -> Result<Range<i64>, StorageError> {
-    let ids = match store.take(count).await {
+async fn reserve(
+    metadata: &MetadataTable,
+    claims: &IdClaims,
+    count: i64,
+) -> Result<Range<i64>, StorageError> {
+    let ids = match metadata.take(count).await {
         // Perhaps they were taken, and are lost; the counter tells which are next.
-        Err(error) if error.kind() == ErrorKind::Timeout => store.take(count).await?,
+        Err(error) if error.kind() == ErrorKind::Timeout => metadata.take(count).await?,
         ids => ids?,
     };
-    claims.note(ids.clone(), ClaimTtl::AnHour).await?;
+    claims.claim(ids.clone(), ClaimTtl::OneHour).await?;
     Ok(ids)
 }
 
 /// Tells everybody who waits. An id whose create is gone is lost.
-fn hand_out(ids: Result<Range<i64>, StorageError>, group: impl Iterator<Item = Waiting>) {
+fn assign(ids: Result<Range<i64>, StorageError>, batch: impl Iterator<Item = Pending>) {
     match ids {
         Ok(mut ids) => {
-            for waiting in group {
+            for pending in batch {
                 let id = ids.next().and_then(|id| i32::try_from(id).ok());
-                drop(waiting.send(Ok(id)));
+                drop(pending.send(Ok(id)));
             }
         }
         Err(error) => {
@@ -77,8 +85,8 @@ fn hand_out(ids: Result<Range<i64>, StorageError>, group: impl Iterator<Item = W
             } else {
                 error.kind()
             };
-            for waiting in group {
-                drop(waiting.send(Err(StorageError::new(kind, error.to_string()))));
+            for pending in batch {
+                drop(pending.send(Err(StorageError::new(kind, error.to_string()))));
             }
         }
     }
@@ -98,7 +106,7 @@ where
     let mut free = loop {
         let id = taken.saturating_add(stride);
         if id == taken {
-            return Ok(IDS);
+            return Ok(ID_LIMIT);
         }
         if !is_taken(id).await? {
             break id;
@@ -132,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_may_reach_the_last_id() {
-        assert_eq!(behind(2_000_000_000..IDS).await, IDS);
-        assert_eq!(behind(IDS - 1..IDS).await, IDS);
+        assert_eq!(behind(2_000_000_000..ID_LIMIT).await, ID_LIMIT);
+        assert_eq!(behind(ID_LIMIT - 1..ID_LIMIT).await, ID_LIMIT);
     }
 }

@@ -24,7 +24,7 @@ const PART: &str = concat!(
 );
 /// Parts of the ring.
 const PARTS: i64 = 128;
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 /// Rows in one answer: about a megabyte.
 const PAGE: i32 = 2_000;
 const TRUNCATE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -69,7 +69,8 @@ impl Scan {
 
     pub(super) async fn digest(self: Arc<Self>) -> Result<Digest, StorageError> {
         let part = |(after, to)| act(ActContext::new(), Arc::clone(&self).part(after, to));
-        let parts = stream::iter(token_ranges::parts(PARTS)).map(part).buffer_unordered(AT_ONCE);
+        let parts =
+            stream::iter(token_ranges::parts(PARTS)).map(part).buffer_unordered(CONCURRENCY);
         parts.try_fold(Digest::default(), |all, part| ready(Ok(added(all, part)))).await
     }
 

@@ -8,9 +8,9 @@ use futures::TryFutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 
-use crate::db::cassandra::adaptive_limiter::{AdaptiveLimiter, LARGEST};
+use crate::db::cassandra::adaptive_limiter::{AdaptiveLimiter, MAX_LIMIT};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
-use crate::db::cassandra::id_claims::Claims;
+use crate::db::cassandra::id_claims::IdClaims;
 use crate::db::cassandra::lwt::applied;
 use crate::db::cassandra::overview::INSERT;
 use crate::db::cassandra::row::{self, columns};
@@ -24,78 +24,82 @@ const LOAD: &str = concat!(
     ") VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 );
 /// Takes away what that load has written under the id, and nothing else.
-const TAKE_BACK: &str = "DELETE FROM $.overviews USING TIMESTAMP ? WHERE game_id = ?";
+const DELETE: &str = "DELETE FROM $.overviews USING TIMESTAMP ? WHERE game_id = ?";
 const FIND: &str = concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
 /// Conditional writes under way.
-const AT_ONCE: usize = 32;
+const CONCURRENCY: usize = 32;
 
-pub(super) struct Rows {
+pub(super) struct GamesTable {
     cluster: Arc<Cluster>,
-    claims: Arc<Claims>,
+    claims: Arc<IdClaims>,
     limiter: AdaptiveLimiter,
     load: PreparedStatement,
-    take_back: PreparedStatement,
+    delete_rows: PreparedStatement,
     insert: PreparedStatement,
     find: PreparedStatement,
 }
 
-impl Rows {
+impl GamesTable {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        claims: Arc<Claims>,
+        claims: Arc<IdClaims>,
     ) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
             claims,
             limiter: AdaptiveLimiter::new(),
             load: cluster.prepare(LOAD, StatementKind::Plain).await?,
-            take_back: cluster.prepare(TAKE_BACK, StatementKind::Plain).await?,
+            delete_rows: cluster.prepare(DELETE, StatementKind::Plain).await?,
             insert: cluster.prepare(INSERT, StatementKind::Conditional).await?,
             find: cluster.prepare(FIND, StatementKind::SerialRead).await?,
         })
     }
 
-    pub(super) fn claims(&self) -> &Claims {
+    pub(super) fn claims(&self) -> &IdClaims {
         &self.claims
     }
 
     /// Stores the games of a chunk whose ids are free; returns how many of them are there. May be
     /// repeated.
-    pub(super) async fn store(&self, load: i64, chunk: &Chunk) -> Result<u64, StorageError> {
-        let before = self.claims.within(&chunk.range).await?;
+    pub(super) async fn store(&self, load_id: i64, chunk: &Chunk) -> Result<u64, StorageError> {
+        let before = self.claims.claimed_in(&chunk.range).await?;
         let (mut claimed, plain): (Vec<_>, Vec<_>) =
             chunk.games.iter().partition(|game| is_in(&before, game));
-        self.write(load, &plain).await?;
-        let after = self.claims.within(&chunk.range).await?;
+        self.write(load_id, &plain).await?;
+        let after = self.claims.claimed_in(&chunk.range).await?;
         let (late, stored): (Vec<_>, Vec<_>) =
             plain.into_iter().partition(|game| is_in(&after, game));
         claimed.extend(late);
-        Ok(stored.len() as u64 + self.settle(&claimed).await?)
+        Ok(stored.len() as u64 + self.insert(&claimed).await?)
     }
 
     /// Writes games plainly.
-    pub(super) async fn write(&self, load: i64, games: &[&Overview]) -> Result<(), StorageError> {
-        let write = |n: usize| self.limiter.run(move || self.write_one(load, games[n]));
-        let writes = stream::iter(0..games.len()).map(write).buffer_unordered(LARGEST);
+    pub(super) async fn write(
+        &self,
+        load_id: i64,
+        games: &[&Overview],
+    ) -> Result<(), StorageError> {
+        let write = |n: usize| self.limiter.run(move || self.write_one(load_id, games[n]));
+        let writes = stream::iter(0..games.len()).map(write).buffer_unordered(MAX_LIMIT);
         writes.try_collect().await
     }
 
-    async fn write_one(&self, load: i64, game: &Overview) -> Result<(), StorageError> {
+    async fn write_one(&self, load_id: i64, game: &Overview) -> Result<(), StorageError> {
         let (id, name, description, date, developer, publisher, tags) = row::values(game);
-        let values = (id, name, description, date, developer, publisher, tags, load);
+        let values = (id, name, description, date, developer, publisher, tags, load_id);
         self.cluster.execute(&self.load, values).await.map(drop)
     }
 
     /// Stores games under ids that others have or had in mind; returns how many are there.
-    async fn settle(&self, games: &[&Overview]) -> Result<u64, StorageError> {
-        let settle = |n: usize| self.limiter.run(move || self.settle_one(games[n]));
-        let settled = stream::iter(0..games.len()).map(settle).buffer_unordered(AT_ONCE);
-        settled.try_fold(0, |rows, stored| ready(Ok(rows + u64::from(stored)))).await
+    async fn insert(&self, games: &[&Overview]) -> Result<u64, StorageError> {
+        let insert = |n: usize| self.limiter.run(move || self.insert_one(games[n]));
+        let inserted = stream::iter(0..games.len()).map(insert).buffer_unordered(CONCURRENCY);
+        inserted.try_fold(0, |rows, stored| ready(Ok(rows + u64::from(stored)))).await
     }
 
     /// Whether the game is there now. If it was there before, an earlier attempt at the same chunk
     /// has stored it.
-    async fn settle_one(&self, game: &Overview) -> Result<bool, StorageError> {
+    async fn insert_one(&self, game: &Overview) -> Result<bool, StorageError> {
         let inserted = self.cluster.execute(&self.insert, row::values(game)).await?;
         if applied(inserted)? {
             return Ok(true);
@@ -106,16 +110,20 @@ impl Rows {
 
     /// Removes what the load has written under the ids of these games. What anybody else has
     /// written under them, and what was settled, is younger and stays.
-    pub(super) async fn take_back(
+    pub(super) async fn delete_rows(
         &self,
-        load: i64,
+        load_id: i64,
         games: &[Overview],
     ) -> Result<(), StorageError> {
-        let take_back = |n: usize| {
-            let values = (load, games[n].game_id.0);
-            self.limiter.run(move || self.cluster.execute(&self.take_back, values).map_ok(drop))
+        let delete_rows = |n: usize| {
+            let values = (load_id, games[n].game_id.0);
+            self.limiter.run(move || self.cluster.execute(&self.delete_rows, values).map_ok(drop))
         };
-        stream::iter(0..games.len()).map(take_back).buffer_unordered(LARGEST).try_collect().await
+        stream::iter(0..games.len())
+            .map(delete_rows)
+            .buffer_unordered(MAX_LIMIT)
+            .try_collect()
+            .await
     }
 }
 
