@@ -21,8 +21,8 @@ use storefront::cart::fixtures;
 use storefront::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
-use storefront::db::storage::CartStore;
-use storefront::db::{MigrationPolicy, connect};
+use storefront::db::storage::{ActContext, OrderStore};
+use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::telemetry::metrics::Metrics;
 
 #[global_allocator]
@@ -50,18 +50,18 @@ async fn main() -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &metrics).await?;
     if let Some(items) = args.bed {
-        put(&stores.cart, u64::from(args.flight.rows.cast_unsigned()), items).await?;
+        put(&stores, u64::from(args.flight.rows.cast_unsigned()), items).await?;
     }
     // Of a bed, the first order is 0.
     let flight = Flight { first: args.flight.first.or(Some(0)), ..args.flight };
-    let mut report = flight.run(Checkout(Arc::clone(&stores.cart))).await?;
+    let mut report = flight.run(Checkout(Arc::clone(&stores.orders))).await?;
     let begun = Instant::now();
     while metrics.cart_unfinished.get() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     report["settled_seconds"] = begun.elapsed().as_secs_f64().into();
     if args.audit {
-        let audit = stores.cart.audit().await?;
+        let audit = stores.store.audit.audit().await?;
         report["paid_orders"] = audit.paid_orders.into();
         report["different"] = audit.different.into();
     }
@@ -80,28 +80,37 @@ fn database(url: &str) -> anyhow::Result<Database> {
 }
 
 /// A bed in which everything can be sold.
-async fn put(cart: &Arc<dyn CartStore>, orders: u64, items: u64) -> anyhow::Result<()> {
+async fn put(store: &Stores, orders: u64, items: u64) -> anyhow::Result<()> {
     let (one, much) = (Amount::ONE, Amount::new(1 << 40).context("an amount")?);
     for numbers in fixtures::chunks(orders) {
-        cart.put_users(numbers.map(UserId::numbered).collect(), much).await?;
+        store
+            .fixtures
+            .put_users(ActContext::new(), numbers.map(UserId::numbered).collect(), much)
+            .await?;
     }
     for numbers in fixtures::chunks(items) {
         let item = Item { stock: much, price: one };
-        cart.put_items(numbers.map(ItemId::numbered).collect(), item).await?;
+        store
+            .fixtures
+            .put_items(ActContext::new(), numbers.map(ItemId::numbered).collect(), item)
+            .await?;
     }
     let rng = &mut StdRng::seed_from_u64(1);
     for numbers in fixtures::chunks(orders) {
         let chunk: Vec<Order> =
             numbers.map(|n| fixtures::order(n, items, orders, one, rng)).collect();
-        cart.put_orders(chunk).await?;
+        store.fixtures.put_orders(ActContext::new(), chunk).await?;
     }
     Ok(())
 }
 
-struct Checkout(Arc<dyn CartStore>);
+struct Checkout(Arc<dyn OrderStore>);
 
 impl Ask for Checkout {
     async fn ask(&self, id: i32) -> anyhow::Result<()> {
-        Ok(self.0.checkout(OrderId::numbered(u64::from(id.cast_unsigned()))).await??)
+        Ok(self
+            .0
+            .checkout(ActContext::new(), OrderId::numbered(u64::from(id.cast_unsigned())))
+            .await??)
     }
 }
