@@ -13,12 +13,13 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::{DeserializeRow, DeserializeValue};
 
+use super::act::act;
 use super::adaptive_limiter::AdaptiveLimiter;
 use super::connection::{Cluster, StatementKind};
 use super::error::next_row;
-use super::id_claims::{ClaimTtl, IdClaims};
-use super::row::{self, columns};
-use super::{act, migrate, token_ranges};
+use super::overview::id_claims::{ClaimTtl, IdClaims};
+use super::overview::row::{self, columns};
+use super::{migrate, token_ranges};
 use crate::config::database::cassandra::Cassandra;
 use crate::db::MigrationPolicy;
 use crate::db::storage::{ActContext, ErrorKind, StorageError};

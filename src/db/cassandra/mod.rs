@@ -9,12 +9,12 @@
 //! Clients write by LWT only. Bulk loads write plainly, with the load's number as timestamp, which
 //! is older than any client's: whatever a client wrote, or removed, stays.
 
+mod act;
 mod adaptive_limiter;
 mod cart;
 mod connection;
 mod error;
-mod id_batcher;
-mod id_claims;
+mod inspection;
 mod legacy_import;
 mod loads;
 mod lwt;
@@ -23,20 +23,20 @@ mod migrate;
 mod overview;
 mod replica_check;
 mod retry;
-mod row;
 mod token_ranges;
 
 use std::sync::Arc;
 
+use self::act::act;
 use self::cart::CassandraCart;
 use self::connection::Cluster;
-use self::id_claims::IdClaims;
 pub use self::legacy_import::{ImportReport, import_legacy};
 use self::loads::CassandraLoads;
 use self::metadata::MetadataTable;
 use self::overview::CassandraOverviews;
+use self::overview::id_claims::IdClaims;
 use self::replica_check::CassandraReplicaCheck;
-use super::storage::{ActContext, ErrorKind, StorageError};
+use super::storage::StorageError;
 use super::{MigrationPolicy, Stores};
 use crate::config::database::cassandra::Cassandra;
 use crate::telemetry::metrics::Metrics;
@@ -69,20 +69,4 @@ pub async fn open(
         inspection: loads,
         replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),
     })
-}
-
-/// Runs a write to its end even if its caller is gone. The context, and with it the permit, lives
-/// as long as the write does.
-async fn act<T: Send + 'static>(
-    context: ActContext,
-    work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
-) -> Result<T, StorageError> {
-    let task = async move {
-        let outcome = work.await;
-        drop(context);
-        outcome
-    };
-    tokio::spawn(task).await.map_err(|e| {
-        StorageError::with_source(ErrorKind::Internal, "a database task panicked", e)
-    })?
 }

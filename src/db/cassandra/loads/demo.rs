@@ -11,10 +11,10 @@ use scylla::statement::prepared::PreparedStatement;
 use super::{Found, Loader, sum};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
-use crate::db::cassandra::id_claims::ClaimTtl;
 use crate::db::cassandra::lwt::applied;
 use crate::db::cassandra::metadata::{Demo, Metadata, Phase};
-use crate::db::cassandra::row::{self, columns};
+use crate::db::cassandra::overview::id_claims::ClaimTtl;
+use crate::db::cassandra::overview::row::{self, columns};
 use crate::db::storage::StorageError;
 use crate::overview::model::Overview;
 

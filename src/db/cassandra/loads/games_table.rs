@@ -10,10 +10,9 @@ use scylla::statement::prepared::PreparedStatement;
 
 use crate::db::cassandra::adaptive_limiter::{AdaptiveLimiter, MAX_LIMIT};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
-use crate::db::cassandra::id_claims::IdClaims;
 use crate::db::cassandra::lwt::applied;
-use crate::db::cassandra::overview::INSERT;
-use crate::db::cassandra::row::{self, columns};
+use crate::db::cassandra::overview::id_claims::IdClaims;
+use crate::db::cassandra::overview::row::{self, columns};
 use crate::db::storage::{Chunk, StorageError};
 use crate::overview::model::Overview;
 
@@ -50,7 +49,7 @@ impl GamesTable {
             limiter: AdaptiveLimiter::new(),
             load: cluster.prepare(LOAD, StatementKind::Plain).await?,
             delete_rows: cluster.prepare(DELETE, StatementKind::Plain).await?,
-            insert: cluster.prepare(INSERT, StatementKind::Conditional).await?,
+            insert: cluster.prepare(row::INSERT, StatementKind::Conditional).await?,
             find: cluster.prepare(FIND, StatementKind::SerialRead).await?,
         })
     }

@@ -7,7 +7,6 @@
 mod chunk_journal;
 mod demo;
 mod games_table;
-mod inspection;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,11 +16,11 @@ use async_trait::async_trait;
 use self::chunk_journal::ChunkJournal;
 use self::demo::DemoGames;
 use self::games_table::GamesTable;
-use self::inspection::Scan;
-use super::act;
-use super::connection::Cluster;
-use super::id_claims::IdClaims;
-use super::metadata::{ID_LIMIT, Metadata, MetadataTable, Phase, contended};
+use crate::db::cassandra::act::act;
+use crate::db::cassandra::connection::Cluster;
+use crate::db::cassandra::inspection::Scan;
+use crate::db::cassandra::metadata::{ID_LIMIT, Metadata, MetadataTable, Phase, contended};
+use crate::db::cassandra::overview::id_claims::IdClaims;
 use crate::db::storage::{
     ActContext, Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadMode,
     LoadParams, LoadStore, NewLoad, StorageError,

@@ -3,19 +3,23 @@
 //! Pages are in the order of the tokens of the ids, which looks like no order at all but is fixed:
 //! a game keeps its place as long as it exists.
 
+mod id_batcher;
+pub(super) mod id_claims;
+pub(super) mod row;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 
-use super::act;
-use super::connection::{Cluster, StatementKind};
-use super::id_batcher::{IdBatcher, next_free_id};
-use super::id_claims::{ClaimTtl, IdClaims};
-use super::lwt::applied;
-use super::metadata::MetadataTable;
-use super::row::{self, columns};
+use self::id_batcher::{IdBatcher, next_free_id};
+use self::id_claims::{ClaimTtl, IdClaims};
+use self::row::columns;
+use crate::db::cassandra::act::act;
+use crate::db::cassandra::connection::{Cluster, StatementKind};
+use crate::db::cassandra::lwt::applied;
+use crate::db::cassandra::metadata::MetadataTable;
 use crate::db::storage::{
     ActContext, Create, Cursor, ErrorKind, OverviewStore, Page, ReadToken, Remove, StorageError,
     Update,
@@ -27,12 +31,6 @@ const FIRST: &str = concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
 const AFTER: &str =
     concat!("SELECT ", columns!(), " FROM $.overviews WHERE token(game_id) > token(?) LIMIT ?");
 const EXISTS: &str = "SELECT game_id FROM $.overviews WHERE game_id = ?";
-/// Leaves a game that is there alone.
-pub(super) const INSERT: &str = concat!(
-    "INSERT INTO $.overviews (",
-    columns!(),
-    ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
-);
 const UPDATE: &str = "UPDATE $.overviews SET game_name = ?, description = ?, release_date = ?, \
                       developer = ?, publisher = ?, tags = ? WHERE game_id = ? IF EXISTS";
 const REMOVE: &str = "DELETE FROM $.overviews WHERE game_id = ? IF EXISTS";
@@ -79,7 +77,7 @@ impl CassandraOverviews {
             first: cluster.prepare(FIRST, StatementKind::Read).await?,
             after: cluster.prepare(AFTER, StatementKind::Read).await?,
             exists: cluster.prepare(EXISTS, StatementKind::Read).await?,
-            insert: cluster.prepare(INSERT, StatementKind::Conditional).await?,
+            insert: cluster.prepare(row::INSERT, StatementKind::Conditional).await?,
             update: cluster.prepare(UPDATE, StatementKind::Conditional).await?,
             remove: cluster.prepare(REMOVE, StatementKind::Conditional).await?,
         };
@@ -153,7 +151,7 @@ impl Games {
 
     async fn exists(&self, id: i32) -> Result<bool, StorageError> {
         let result = self.cluster.execute(&self.exists, (id,)).await?;
-        Ok(result.into_rows_result().map_err(super::error::shape)?.rows_num() > 0)
+        Ok(result.into_rows_result().map_err(crate::db::cassandra::error::shape)?.rows_num() > 0)
     }
 
     async fn create(&self, new: NewOverview) -> Result<Create, StorageError> {

@@ -8,11 +8,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::Statement;
 use scylla::statement::prepared::PreparedStatement;
 
+use crate::db::cassandra::act::act;
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::{self, shape, storage};
+use crate::db::cassandra::overview::row::{self, Row, columns};
 use crate::db::cassandra::retry::retry_transient;
-use crate::db::cassandra::row::{self, Row, columns};
-use crate::db::cassandra::{act, token_ranges};
+use crate::db::cassandra::token_ranges;
 use crate::db::storage::{ActContext, Digest, Digester, StorageError};
 use crate::overview::model::Overview;
 

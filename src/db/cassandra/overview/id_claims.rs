@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use scylla::statement::prepared::PreparedStatement;
 
-use super::connection::{Cluster, StatementKind};
-use super::error::shape;
+use crate::db::cassandra::connection::{Cluster, StatementKind};
+use crate::db::cassandra::error::shape;
 use crate::db::storage::StorageError;
 
 /// Ids in one partition, as a power of two: few partitions for a chunk of a load, none of them
@@ -25,7 +25,7 @@ const READ: &str = "SELECT first_id, end_id FROM $.id_claims WHERE bucket = ?";
 
 /// How long a note is kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum ClaimTtl {
+pub(in crate::db::cassandra) enum ClaimTtl {
     /// Ids that the counter may yet come to.
     Forever,
     /// Ids that the counter has assigned. They matter to a load only if the store is emptied and
@@ -43,14 +43,16 @@ impl ClaimTtl {
     }
 }
 
-pub(super) struct IdClaims {
+pub(in crate::db::cassandra) struct IdClaims {
     cluster: Arc<Cluster>,
     claim: PreparedStatement,
     read: PreparedStatement,
 }
 
 impl IdClaims {
-    pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Arc<Self>, StorageError> {
+    pub(in crate::db::cassandra) async fn open(
+        cluster: &Arc<Cluster>,
+    ) -> Result<Arc<Self>, StorageError> {
         Ok(Arc::new(Self {
             cluster: Arc::clone(cluster),
             claim: cluster.prepare(CLAIM, StatementKind::Plain).await?,
@@ -59,7 +61,11 @@ impl IdClaims {
     }
 
     /// Notes ids. A range is noted whole in each slice that it touches. Loads have no ids below 1.
-    pub(super) async fn claim(&self, ids: Range<i64>, ttl: ClaimTtl) -> Result<(), StorageError> {
+    pub(in crate::db::cassandra) async fn claim(
+        &self,
+        ids: Range<i64>,
+        ttl: ClaimTtl,
+    ) -> Result<(), StorageError> {
         for bucket in buckets(&ids).filter(|_| ids.end > 1) {
             let values = (bucket, ids.start, ids.end, ttl.seconds());
             self.cluster.execute(&self.claim, values).await?;
@@ -68,7 +74,7 @@ impl IdClaims {
     }
 
     /// The noted ids of a range.
-    pub(super) async fn claimed_in(
+    pub(in crate::db::cassandra) async fn claimed_in(
         &self,
         range: &Range<i64>,
     ) -> Result<BTreeSet<i64>, StorageError> {

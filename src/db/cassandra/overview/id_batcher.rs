@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::id_claims::{ClaimTtl, IdClaims};
-use super::metadata::{ID_LIMIT, MetadataTable};
+use crate::db::cassandra::metadata::{ID_LIMIT, MetadataTable};
 use crate::db::storage::{ErrorKind, StorageError};
 
 /// Creates that may wait; more wait to be let in.
