@@ -1,9 +1,10 @@
-//! Writes that run to their end.
+//! Writes that a caller who goes away does not interrupt.
 
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
-/// Runs a write to its end even if its caller is gone. The context, and with it the permit, lives
-/// as long as the write does.
+/// Runs a write to its end in a task of its own: a write of several statements that is dropped
+/// halfway would leave the rest to recovery. The context, and with it the permit, is held until
+/// then, so that the permits bound the writes and not the connections.
 pub(super) async fn act<T: Send + 'static>(
     context: ActContext,
     work: impl Future<Output = Result<T, StorageError>> + Send + 'static,

@@ -1,4 +1,6 @@
-//! The way to the cluster: the driver's session, and a new one where it cannot recover soon.
+//! The connection to the cluster: the driver's session, how each kind of statement is sent, and a new
+//! session where the driver would recover late. What its errors mean is in [`super::error`]; writes
+//! are not retried here, because only their callers know whether they may be.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,13 +31,13 @@ use super::error;
 use crate::config::database::cassandra::{Cassandra, Consistency as ConsistencySetting};
 use crate::db::storage::StorageError;
 
-/// Connections to each node. One alone is bound by the task that reads its answers.
+/// Connections to each node. One would be limited by the single task that reads its answers.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
-/// A connection that is silent for the sum of these is dead; a node's power cord makes no RST.
+/// A connection that is silent for the sum of both is closed: a node that loses power sends no RST.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a cluster that is wholly out of reach is tried again. The driver's own intervals grow
-/// to ten seconds.
+/// How often a connection is tried while no node can be reached. The driver's own intervals grow to
+/// ten seconds.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(400);
 
 /// One keyspace of a cluster.
@@ -45,23 +47,25 @@ pub(super) struct Cluster {
     reconnecting: AtomicBool,
 }
 
-/// What a statement is for, which decides how it is sent.
+/// What a statement does, which decides its consistency and whether the driver may repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatementKind {
-    /// Reads; may be sent twice, and speculatively.
+    /// A read at the consistency of the settings; may be repeated, also speculatively.
     Read,
-    /// Reads what the last conditional write decided, and every plain one that was acknowledged.
+    /// A linearizable read: sees every acknowledged write, and completes or discards an LWT that is in
+    /// progress on the partition.
     SerialRead,
-    /// Reads, also many partitions, what every acknowledged write has left.
+    /// A read of many partitions at the consistency of writes: sees every acknowledged write.
     Scan,
-    /// Writes under a condition. Its outcome may stay unknown: the driver never repeats it.
+    /// An LWT. After a timeout its outcome is unknown, and a second run could find the first one's
+    /// effect: the driver never repeats it.
     Conditional,
-    /// Writes the same however often it is sent; the caller repeats it.
+    /// A write without a condition, idempotent; the caller repeats it.
     Plain,
 }
 
 impl Cluster {
-    /// Connects; whether the keyspace exists shows later.
+    /// Connects. The keyspace may not exist yet.
     pub(super) async fn connect(settings: &Cassandra) -> Result<Arc<Self>, StorageError> {
         let built = builder(settings).build().await;
         let session = built.map_err(|e| error::connecting(&settings.hosts, &e))?;
@@ -76,13 +80,13 @@ impl Cluster {
         &self.settings
     }
 
-    /// The session as it is now.
+    /// The present session.
     pub(super) fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The text of a statement; `$` in it stands for the keyspace. (Cassandra warns of prepared
-    /// statements that rest on USE.)
+    /// statements that depend on USE.)
     pub(super) fn text(&self, text: &str) -> String {
         text.replace('$', &format!("\"{}\"", self.settings.keyspace))
     }
@@ -108,7 +112,7 @@ impl Cluster {
         Ok(statement)
     }
 
-    /// Runs a prepared statement whose answer is of one page.
+    /// Runs a prepared statement whose answer has one page.
     pub(super) async fn execute(
         self: &Arc<Self>,
         statement: &PreparedStatement,
@@ -119,7 +123,7 @@ impl Cluster {
         result.map_err(|failure| self.convert_error(failure, statement.get_is_idempotent()))
     }
 
-    /// Runs a prepared read, page after page.
+    /// Runs a prepared read and streams its pages.
     pub(super) async fn rows<T>(
         &self,
         statement: &PreparedStatement,
@@ -132,7 +136,8 @@ impl Cluster {
         pager.map_err(error::first_page)?.rows_stream().map_err(error::shape)
     }
 
-    /// Runs conditional statements on one partition, all or none.
+    /// Runs conditional statements on one partition, all of them or none. Unlogged: a batch log is
+    /// for several partitions.
     pub(super) async fn batch(
         self: &Arc<Self>,
         statements: Vec<PreparedStatement>,
@@ -152,8 +157,8 @@ impl Cluster {
         error::storage(failure, is_read)
     }
 
-    /// No write is done at fewer copies than most: reads may be told to ask one copy, but what
-    /// loads and clients know of each other rests on this.
+    /// Writes reach a quorum even where reads are set to one replica: claims of ids and loads rely on
+    /// a SERIAL read seeing every acknowledged write.
     fn write_consistency(&self) -> Consistency {
         match self.settings.consistency {
             ConsistencySetting::LocalOne => Consistency::LocalQuorum,
@@ -168,15 +173,15 @@ impl Cluster {
         }
     }
 
-    /// Sees to it that the store answers within a second after the cluster does. The driver's own
-    /// connections may be back first.
+    /// Replaces the session as soon as the cluster answers again, unless the driver's own connections
+    /// recover first. One task does so at a time.
     fn reconnect_if_down(self: &Arc<Self>) {
         if self.reconnecting.swap(true, Ordering::AcqRel) {
             return;
         }
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
-            // Where one node of several broke off, nothing is to be done.
+            // Where other nodes are connected the driver sends to those.
             if !cluster.is_connected() {
                 cluster.reconnect().await;
             }
@@ -198,7 +203,7 @@ impl Cluster {
     }
 
     async fn replace_session(&self) -> bool {
-        // The driver would log each attempt in ten lines.
+        // Tested before, because the driver logs each failed session in ten lines.
         if !self.is_any_host_listening().await {
             return false;
         }
@@ -219,7 +224,7 @@ impl Cluster {
     }
 }
 
-/// To that node and no other.
+/// Sends a statement to that node and no other.
 pub(super) fn pin_to_node(node: &Arc<Node>) -> Arc<dyn LoadBalancingPolicy> {
     SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(node)), None)
 }
@@ -258,7 +263,8 @@ fn profile(settings: &Cassandra) -> ExecutionProfile {
         .build()
 }
 
-/// Who decides about a condition: with one data centre named, the nodes of that one alone.
+/// Where LWTs are decided: in the named data centre alone, because a round of Paxos across data
+/// centres takes several of their round trips.
 const fn serial_consistency_of(settings: &Cassandra) -> SerialConsistency {
     match settings.data_center {
         Some(_) => SerialConsistency::LocalSerial,

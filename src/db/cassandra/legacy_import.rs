@@ -1,10 +1,9 @@
-//! Carrying over the games of the earlier service.
+//! Imports the games of the earlier service.
 //!
-//! It kept each game as one frozen value: table `overview`, type `overview`, in a keyspace that was
-//! usually `overviews`.
-//! ImportReport games are written plainly with timestamp 0, older than any other: a game that is there
-//! already, or was removed, stays as it is. So the whole may be repeated, and goes on where it was
-//! interrupted simply by beginning anew.
+//! It stored each game as one frozen value: table `overview`, type `overview`, in a keyspace that was
+//! usually named `overviews`. They are written without conditions at timestamp 0, which is older than
+//! every other write: a game that exists in the store, or was removed from it, stays as it is. So the
+//! import may be repeated, which also completes one that was interrupted.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -31,17 +30,17 @@ const WRITE: &str = concat!(
     columns!(),
     ") VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 0"
 );
-/// Parts of the ring, and how many of them are read at once.
+/// Ranges of tokens, and how many of them are read at once.
 const RANGES: i64 = 64;
 const CONCURRENCY: usize = 4;
-/// Games of one part that are written at once.
+/// Games of one range that are written at once.
 const WRITES: usize = 64;
 const PAGE: i32 = 1_000;
 
-/// What was carried over.
+/// What was imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportReport {
-    /// Games of the earlier service; each of them has its id in the store now, unless it was
+    /// Games of the earlier service. The store has a game under each of their ids, unless it was
     /// removed from it.
     pub games: u64,
 }
@@ -79,13 +78,12 @@ impl From<LegacyRow> for Overview {
     }
 }
 
-/// Copies every game of the earlier service from its keyspace in the same cluster, creating the
-/// schema where there is none. Games that the earlier service writes while this runs may be left
-/// out.
+/// Copies every game of the earlier service from its keyspace in the same cluster, and creates the
+/// schema where it is missing. Games that the earlier service writes meanwhile may be left out.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] where there is no earlier service's table; otherwise what stopped it, and
-/// repeating it goes on.
+/// [`ErrorKind::Invalid`] where the earlier service's table is missing; otherwise what interrupted
+/// the import, which may be repeated.
 pub async fn import_legacy(
     settings: &Cassandra,
     legacy_keyspace: &str,
@@ -97,9 +95,10 @@ pub async fn import_legacy(
     }
     migrate::run(&cluster, MigrationPolicy::Migrate).await?;
     let importer = Arc::new(Importer::open(&cluster, legacy_keyspace).await?);
-    let part = |(after, to)| act(ActContext::new(), Arc::clone(&importer).part(after, to));
-    let parts = stream::iter(token_ranges::parts(RANGES)).map(part).buffer_unordered(CONCURRENCY);
-    let games = parts.try_fold(0, |all, games| ready(Ok(all + games))).await?;
+    let import = |range| act(ActContext::new(), Arc::clone(&importer).import(range));
+    let ranges =
+        stream::iter(token_ranges::parts(RANGES)).map(import).buffer_unordered(CONCURRENCY);
+    let games = ranges.try_fold(0, |all, games| ready(Ok(all + games))).await?;
     Ok(ImportReport { games })
 }
 
@@ -113,7 +112,7 @@ struct Importer {
 
 impl Importer {
     async fn open(cluster: &Arc<Cluster>, legacy_keyspace: &str) -> Result<Self, StorageError> {
-        // It is a name that the cluster knows.
+        // Not a bind value, but safe: the cluster has listed a keyspace of this name.
         let text = format!(
             "SELECT game_id, game FROM \"{legacy_keyspace}\".{LEGACY_TABLE} \
              WHERE token(game_id) > ? AND token(game_id) <= ?"
@@ -129,23 +128,24 @@ impl Importer {
         })
     }
 
-    /// Carries a part of the ring; how many games it has.
-    async fn part(self: Arc<Self>, after: i64, to: i64) -> Result<u64, StorageError> {
+    /// Imports a range of tokens; returns the number of its games.
+    async fn import(self: Arc<Self>, (after, to): (i64, i64)) -> Result<u64, StorageError> {
         let rows = self.cluster.rows::<LegacyRow>(&self.read, (after, to)).await?;
-        let write = |row| self.one(row);
+        let write = |row| self.import_one(row);
         let written = rows.map_err(next_row).map_ok(write).try_buffer_unordered(WRITES);
         let games = written.try_fold(0, |games, ()| ready(Ok(games + 1))).await?;
-        tracing::debug!(games, after, "a part of the earlier service's games is carried over");
+        tracing::debug!(games, after, "imported a range of the earlier service's games");
         Ok(games)
     }
 
-    /// A later bulk load must not take the id for a free one.
-    async fn one(&self, row: LegacyRow) -> Result<(), StorageError> {
+    /// Writes one game, retried as a whole.
+    async fn import_one(&self, row: LegacyRow) -> Result<(), StorageError> {
         let game = Overview::from(row);
         self.limiter.run(|| self.write(&game)).await
     }
 
     async fn write(&self, game: &Overview) -> Result<(), StorageError> {
+        // Claimed first: a later bulk load must not take the id for a free one.
         let id = i64::from(game.game_id.0);
         self.claims.claim(id..id + 1, ClaimTtl::Forever).await?;
         self.cluster.execute(&self.write, row::values(game)).await.map(drop)

@@ -1,5 +1,8 @@
-//! The one row that tells what the whole store is about, changed by LWT only: whatever must change
-//! together is in it.
+//! The row of facts about the whole store: the id counter, the last load and the demo games.
+//!
+//! One row, written by LWT only, because Cassandra has no transaction over several: what must change
+//! together is here. What a load does between its changes of the row is in [`super::loads`]; the
+//! chunks that it has finished are rows of their own.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,27 +14,32 @@ use scylla::value::CqlValue;
 use super::connection::{Cluster, StatementKind};
 use super::error::shape;
 use super::lwt::{applied, refused};
-use crate::db::storage::{ErrorKind, NewLoad, StorageError};
+use super::query_result::optional_row;
+use crate::db::common::id_search::ID_LIMIT;
+use crate::db::common::load_plan::remaining;
+use crate::db::storage::{ErrorKind, Load, NewLoad, StorageError};
 
-/// The end of all ids, itself exclusive.
-pub(super) const ID_LIMIT: i64 = i32::MAX as i64 + 1;
-/// How often one act tries to change what others change as well.
-const ATTEMPTS: usize = 50;
+/// How often a change is tried that other processes precede. No pause between: a condition fails
+/// only because the change of another process succeeded.
+pub(super) const CONDITIONAL_TRIES: usize = 50;
 
-const READ: &str = "SELECT next_id, load_id, phase, load_seed, load_rows, reserved_ranges, demo, demo_sum FROM $.store_metadata \
-                    WHERE name = 'games'";
-const REPLACE: &str = "UPDATE $.store_metadata SET next_id = ?, load_id = ?, phase = ?, load_seed = ?, load_rows = ?, \
-                       reserved_ranges = ?, demo = ?, demo_sum = ? \
+const READ: &str = "SELECT next_id, load_id, phase, load_seed, load_rows, reserved_ranges, demo, \
+                    demo_sum FROM $.store_metadata WHERE name = 'games'";
+/// Each change of the row moves one of the columns of the condition, except the removal of the demo
+/// games, which is the same whichever process makes it.
+const REPLACE: &str = "UPDATE $.store_metadata SET next_id = ?, load_id = ?, phase = ?, \
+                       load_seed = ?, load_rows = ?, reserved_ranges = ?, demo = ?, demo_sum = ? \
                        WHERE name = 'games' IF next_id = ? AND load_id = ? AND phase = ?";
-const MOVE: &str = "UPDATE $.store_metadata SET next_id = ? WHERE name = 'games' IF next_id = ?";
+const ADVANCE: &str = "UPDATE $.store_metadata SET next_id = ? WHERE name = 'games' IF next_id = ?";
 
-/// The row's statements.
+/// The statements on the row.
 pub(super) struct MetadataTable {
     cluster: Arc<Cluster>,
     read: PreparedStatement,
     replace: PreparedStatement,
     advance: PreparedStatement,
-    /// The counter as it was last seen, which saves a read: a wrong guess is refused and corrected.
+    /// The counter as it was last read or written, which saves a read: an outdated value fails the
+    /// condition, whose answer has the present one.
     cached_next: AtomicI64,
 }
 
@@ -40,29 +48,29 @@ pub(super) struct MetadataTable {
 pub(super) struct Metadata {
     /// The next id that the counter assigns.
     pub(super) next_id: i64,
-    /// Number of the last load, also the timestamp of its rows.
+    /// Number of the last load, which is also the timestamp of its rows.
     pub(super) load_id: i64,
     pub(super) phase: Phase,
     pub(super) seed: u64,
     pub(super) rows: u64,
     /// Ids reserved for the load.
     pub(super) reserved: Vec<Range<i64>>,
-    /// The demo games that are there, or, while a load is open, that are still to be removed.
+    /// The demo games in the store; while a load is open, those that are still to be removed.
     pub(super) demo: Option<Demo>,
 }
 
-/// What the last load is doing.
+/// What happens to the store as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// There is none.
+    /// Nothing.
     Idle,
     /// A load is open.
     Loading,
-    /// A load is about to be opened in a store that is being emptied.
+    /// The store is being emptied; then a load is opened.
     Truncating,
-    /// Demo games are being put in.
+    /// Demo games are being written.
     InstallingDemo,
-    /// The demo games are in.
+    /// The demo games are complete.
     Demo,
 }
 
@@ -74,12 +82,13 @@ const PHASES: [(Phase, &str); 5] = [
     (Phase::Demo, "demo"),
 ];
 
-/// Demo games as they were put in.
+/// Demo games as they were installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Demo {
     pub(super) ids: Range<i64>,
     /// The load number that they were written under.
     pub(super) load_id: i64,
+    /// Their [`Digest::sum`](crate::db::storage::Digest::sum).
     pub(super) sum: u128,
 }
 
@@ -100,19 +109,18 @@ impl MetadataTable {
             cluster: Arc::clone(cluster),
             read: cluster.prepare(READ, StatementKind::SerialRead).await?,
             replace: cluster.prepare(REPLACE, StatementKind::Conditional).await?,
-            advance: cluster.prepare(MOVE, StatementKind::Conditional).await?,
+            advance: cluster.prepare(ADVANCE, StatementKind::Conditional).await?,
             cached_next: AtomicI64::new(1),
         }))
     }
 
-    /// The row as the last write has left it.
+    /// The row after every write that was acknowledged (a SERIAL read).
     pub(super) async fn read(&self) -> Result<Metadata, StorageError> {
-        let result = self.cluster.execute(&self.read, ()).await?;
-        let rows = result.into_rows_result().map_err(shape)?;
-        Metadata::try_from(rows.first_row::<Columns>().map_err(shape)?)
+        let row = optional_row::<Columns>(self.cluster.execute(&self.read, ()).await?)?;
+        row.ok_or_else(|| shape("the row of the store's metadata is missing"))?.try_into()
     }
 
-    /// Puts `new` in the place of `old`; `false` if it is not `old` any more.
+    /// Replaces `old` by `new`; `false` if the row is not `old` any more.
     pub(super) async fn replace(
         &self,
         old: &Metadata,
@@ -135,13 +143,13 @@ impl MetadataTable {
         applied(self.cluster.execute(&self.replace, values).await?)
     }
 
-    /// Changes the row as `change` says, again on what others have made of it until it succeeds;
-    /// `None` from it ends this without a change.
+    /// Changes the row by compare-and-set: `change` gets the present row, again after each change by
+    /// another process; where it returns `None` the row stays as it is.
     pub(super) async fn change(
         &self,
         change: impl Fn(&Metadata) -> Option<Metadata>,
     ) -> Result<Option<Metadata>, StorageError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..CONDITIONAL_TRIES {
             let old = self.read().await?;
             let Some(new) = change(&old) else { return Ok(None) };
             if self.replace(&old, &new).await? {
@@ -153,53 +161,51 @@ impl MetadataTable {
 
     /// Takes up to `count` ids from the counter, none when it is exhausted.
     pub(super) async fn take(&self, count: i64) -> Result<Range<i64>, StorageError> {
-        let mut expected = self.cached_next.load(Ordering::Relaxed);
-        for _ in 0..ATTEMPTS {
-            if expected >= ID_LIMIT {
-                // Unless the store has been emptied since.
-                expected = self.read().await?.next_id;
-            }
-            let taken = expected..(expected + count).min(ID_LIMIT);
-            match self.advance(expected, taken.end).await? {
-                None => return Ok(taken),
-                Some(next) => expected = next,
-            }
+        let end = |next_id: i64| (next_id + count).min(ID_LIMIT);
+        let taken = self.advance(self.cached_next.load(Ordering::Relaxed), end).await?;
+        if !taken.is_empty() {
+            return Ok(taken);
         }
-        Err(contended())
+        // Exhausted, unless another server has reset the store and so the counter.
+        self.advance(self.read().await?.next_id, end).await
     }
 
-    /// Moves the counter up to `next`, never down.
+    /// Moves the counter up to `next_id`, never down.
     pub(super) async fn advance_counter(&self, next_id: i64) -> Result<(), StorageError> {
-        let mut expected = self.read().await?.next_id;
-        for _ in 0..ATTEMPTS {
-            if expected >= next_id {
-                return Ok(());
+        self.advance(self.read().await?.next_id, |_| next_id).await.map(drop)
+    }
+
+    /// Moves the counter by compare-and-set from where it stands, `expected` at first, to `end` of
+    /// that; returns the ids in between, which are then this process's own.
+    async fn advance(
+        &self,
+        mut expected: i64,
+        end: impl Fn(i64) -> i64,
+    ) -> Result<Range<i64>, StorageError> {
+        for _ in 0..CONDITIONAL_TRIES {
+            let ids = expected..end(expected);
+            if ids.is_empty() {
+                return Ok(ids);
             }
-            match self.advance(expected, next_id).await? {
-                None => return Ok(()),
-                Some(found) => expected = found,
+            let result = self.cluster.execute(&self.advance, (ids.end, ids.start)).await?;
+            let found = refused(result)?;
+            expected = match found.as_deref() {
+                None => ids.end,
+                Some([Some(CqlValue::BigInt(next_id))]) => *next_id,
+                Some(_) => return Err(shape("the counter of ids is no number")),
+            };
+            self.cached_next.store(expected, Ordering::Relaxed);
+            if found.is_none() {
+                return Ok(ids);
             }
         }
         Err(contended())
-    }
-
-    /// Moves the counter if it stands where it should; where it stands if not.
-    async fn advance(&self, from: i64, to: i64) -> Result<Option<i64>, StorageError> {
-        let result = self.cluster.execute(&self.advance, (to, from)).await?;
-        let found = refused(result)?;
-        let next = match found.as_deref() {
-            None => to,
-            Some([Some(CqlValue::BigInt(next))]) => *next,
-            Some(_) => return Err(shape("the counter is not where it should be")),
-        };
-        self.cached_next.store(next, Ordering::Relaxed);
-        Ok(found.map(|_| next))
     }
 }
 
 impl Metadata {
-    /// The same store with a new load open, whose ids begin at `first`; `None` if there are not
-    /// that many.
+    /// The same store with a new load open whose ids begin at `first`; `None` if too few ids are
+    /// left.
     pub(super) fn loading(&self, load: NewLoad, first: i64) -> Option<Self> {
         let rows = i64::try_from(load.rows).ok().filter(|rows| *rows <= ID_LIMIT - first)?;
         let ids = first..first + rows;
@@ -214,8 +220,22 @@ impl Metadata {
         })
     }
 
-    pub(super) const fn is_loading(&self, load: i64) -> bool {
-        self.load_id == load && matches!(self.phase, Phase::Loading)
+    /// The same with a load that begins at the ids of the demo games, which it replaces. They stay
+    /// noted until they are removed, so that another process completes the removal after a crash.
+    pub(super) fn replacing_demo(&self, load: NewLoad) -> Option<Self> {
+        let demo = self.demo.clone()?;
+        let loading = self.loading(load, demo.ids.start)?;
+        Some(Self { demo: Some(demo), ..loading })
+    }
+
+    pub(super) const fn is_loading(&self, load_id: i64) -> bool {
+        self.load_id == load_id && matches!(self.phase, Phase::Loading)
+    }
+
+    /// The open load, of which these chunks are done.
+    pub(super) fn load(&self, written: u64, done: &[Range<i64>]) -> Load {
+        let pending = remaining(&self.reserved, done);
+        Load { id: self.load_id, seed: self.seed, rows: self.rows, written, pending }
     }
 }
 
@@ -242,7 +262,7 @@ fn demo_of((ids, sum): (&[i64], &[u8])) -> Result<Demo, StorageError> {
     let sum = u128::from_be_bytes(sum.try_into().map_err(shape)?);
     match *ids {
         [start, end, load_id] => Ok(Demo { ids: start..end, load_id, sum }),
-        _ => Err(shape("demo is not three numbers")),
+        _ => Err(shape("the demo games are not three numbers")),
     }
 }
 
@@ -253,12 +273,12 @@ impl Phase {
 
     fn named(name: &str) -> Result<Self, StorageError> {
         let found = PHASES.iter().find(|(_, known)| *known == name);
-        found.map(|(phase, _)| *phase).ok_or_else(|| shape("the state of the store is unknown"))
+        found.map(|(phase, _)| *phase).ok_or_else(|| shape("the phase of the store is unknown"))
     }
 }
 
 pub(super) fn contended() -> StorageError {
-    StorageError::new(ErrorKind::Conflict, "others change the store all the time")
+    StorageError::new(ErrorKind::Conflict, "other processes keep changing the store's metadata")
 }
 
 #[cfg(test)]
@@ -281,10 +301,10 @@ mod tests {
     }
 
     #[test]
-    fn a_load_has_its_ids_before_its_first_row() {
-        let opened = EMPTY.loading(load(100), 1).unwrap();
-        assert_eq!((opened.next_id, opened.load_id, opened.rows), (101, 1, 100));
-        assert!(opened.is_loading(1) && !opened.is_loading(0) && !EMPTY.is_loading(0));
+    fn a_load_reserves_its_ids_before_its_first_row() {
+        let loading = EMPTY.loading(load(100), 1).unwrap();
+        assert_eq!((loading.next_id, loading.load_id, loading.rows), (101, 1, 100));
+        assert!(loading.is_loading(1) && !loading.is_loading(0) && !EMPTY.is_loading(0));
     }
 
     #[test]

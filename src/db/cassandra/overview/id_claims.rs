@@ -1,9 +1,9 @@
-//! Ids that somebody creates a game under.
+//! Claims of ids under which clients create games.
 //!
-//! A bulk load writes plainly, so it would not notice that an id is taken. Therefore an id is noted
-//! here before a game is created under it, and a load looks here after it has written: either it
-//! sees the note and settles the id by LWT, or the note came later, and then the create sees the
-//! load's row.
+//! A bulk load writes without conditions, so it would not notice that an id is taken. Therefore a
+//! create claims its id before it writes the game, and a load reads the claims after it has written
+//! its rows. Either the load sees the claim, then it writes that id again by LWT; or the claim came
+//! later, then the create's LWT sees the load's row. So exactly one of them has the id, and knows it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use scylla::statement::prepared::PreparedStatement;
 
 use crate::db::cassandra::connection::{Cluster, StatementKind};
-use crate::db::cassandra::error::shape;
+use crate::db::cassandra::query_result::rows;
 use crate::db::storage::StorageError;
 
-/// Ids in one partition, as a power of two: few partitions for a chunk of a load, none of them
+/// Ids in one partition, as a power of two: few partitions for a chunk of a load, and none of them
 /// large.
 const BUCKET_BITS: u32 = 14;
 
@@ -23,18 +23,18 @@ const CLAIM: &str =
     "INSERT INTO $.id_claims (bucket, first_id, end_id) VALUES (?, ?, ?) USING TTL ?";
 const READ: &str = "SELECT first_id, end_id FROM $.id_claims WHERE bucket = ?";
 
-/// How long a note is kept.
+/// How long a claim is kept.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::db::cassandra) enum ClaimTtl {
-    /// Ids that the counter may yet come to.
+    /// For ids that the counter may still reach.
     Forever,
-    /// Ids that the counter has assigned. They matter to a load only if the store is emptied and
-    /// counted anew in the moment between a create's id and its game.
+    /// For ids that the counter has assigned, which no later load reserves. Only a reset, which
+    /// starts the counter anew, can reserve them between a create's id and its game.
     OneHour,
 }
 
 impl ClaimTtl {
-    /// Seconds; zero is for ever.
+    /// Zero is without expiry.
     const fn seconds(self) -> i32 {
         match self {
             Self::Forever => 0,
@@ -56,11 +56,13 @@ impl IdClaims {
         Ok(Arc::new(Self {
             cluster: Arc::clone(cluster),
             claim: cluster.prepare(CLAIM, StatementKind::Plain).await?,
+            // SERIAL reads see every claim that was acknowledged, also where clients read at ONE.
             read: cluster.prepare(READ, StatementKind::SerialRead).await?,
         }))
     }
 
-    /// Notes ids. A range is noted whole in each slice that it touches. Loads have no ids below 1.
+    /// Claims ids; the whole range is written to each bucket that it touches. Ids below 1 need no
+    /// claim, because no load has any.
     pub(in crate::db::cassandra) async fn claim(
         &self,
         ids: Range<i64>,
@@ -73,17 +75,15 @@ impl IdClaims {
         Ok(())
     }
 
-    /// The noted ids of a range.
+    /// The claimed ids of a range.
     pub(in crate::db::cassandra) async fn claimed_in(
         &self,
         range: &Range<i64>,
     ) -> Result<BTreeSet<i64>, StorageError> {
         let mut ids = BTreeSet::new();
         for bucket in buckets(range) {
-            let result = self.cluster.execute(&self.read, (bucket,)).await?;
-            let rows = result.into_rows_result().map_err(shape)?;
-            for row in rows.rows::<(i64, i64)>().map_err(shape)? {
-                let (first_id, end_id) = row.map_err(shape)?;
+            let claims = self.cluster.execute(&self.read, (bucket,)).await?;
+            for (first_id, end_id) in rows::<(i64, i64)>(claims)? {
                 ids.extend(first_id.max(range.start)..end_id.min(range.end));
             }
         }
@@ -93,7 +93,7 @@ impl IdClaims {
 
 fn buckets(ids: &Range<i64>) -> impl Iterator<Item = i32> + use<> {
     let last = (ids.end - 1) >> BUCKET_BITS;
-    // Ids are of 32 bits.
+    // Ids have 32 bits, so that every bucket fits.
     (ids.start >> BUCKET_BITS..=last).filter_map(|bucket| bucket.try_into().ok())
 }
 

@@ -1,9 +1,10 @@
-//! A game as the driver reads and writes it.
+//! A row of the table `overviews`: its columns, the statements that several modules use, and its
+//! conversion from and to a game.
 
 use scylla::DeserializeRow;
 use scylla::response::query_result::QueryResult;
 
-use crate::db::cassandra::error::shape;
+use crate::db::cassandra::query_result::{optional_row, rows};
 use crate::db::storage::StorageError;
 use crate::overview::model::{GameId, Overview};
 
@@ -15,14 +16,18 @@ macro_rules! columns {
 }
 pub(in crate::db::cassandra) use columns;
 
-/// Leaves a game that is there alone.
+pub(in crate::db::cassandra) const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+pub(in crate::db::cassandra) const FIRST: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
+/// Leaves an existing game as it is.
 pub(in crate::db::cassandra) const INSERT: &str = concat!(
     "INSERT INTO $.overviews (",
     columns!(),
     ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
 );
 
-/// One row. A column is null only where another program wrote.
+/// One row. A column is null only where another program has written.
 #[derive(DeserializeRow)]
 #[scylla(flavor = "enforce_order", skip_name_checks)]
 pub(in crate::db::cassandra) struct Row {
@@ -65,16 +70,12 @@ pub(in crate::db::cassandra) fn values(game: &Overview) -> Values<'_> {
     )
 }
 
-/// The game of an answer of at most one row.
+/// The game of an answer that has at most one row.
 pub(in crate::db::cassandra) fn one(result: QueryResult) -> Result<Option<Overview>, StorageError> {
-    let rows = result.into_rows_result().map_err(shape)?;
-    let row = rows.maybe_first_row::<Row>().map_err(shape)?;
-    Ok(row.map(Overview::from))
+    Ok(optional_row::<Row>(result)?.map(Overview::from))
 }
 
 /// The games of an answer.
 pub(in crate::db::cassandra) fn all(result: QueryResult) -> Result<Vec<Overview>, StorageError> {
-    let rows = result.into_rows_result().map_err(shape)?;
-    let rows = rows.rows::<Row>().map_err(shape)?;
-    rows.map(|row| row.map(Overview::from).map_err(shape)).collect()
+    Ok(rows::<Row>(result)?.into_iter().map(Overview::from).collect())
 }

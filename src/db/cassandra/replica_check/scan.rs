@@ -1,4 +1,4 @@
-//! Reading the copies of a part side by side, and mending them.
+//! Reads the replicas of a part side by side, and repairs a part.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::error::next_row;
 use crate::db::storage::StorageError;
 
-/// A row as it is compared: where it is, and a hash of all values.
+/// A row as it is compared: its token, and a hash of all values.
 struct Row {
     token: i64,
     hash: u128,
@@ -38,7 +38,7 @@ impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for Row {
         }
         for column in row {
             let value = column?.slice;
-            // Null has another length than the empty value.
+            // The length comes first: null has another one than the empty value.
             let length = value.map_or(-1, |value| value.as_slice().len() as i64);
             hash.update(&length.to_le_bytes());
             hash.update(value.map_or(&[], |value| value.as_slice()));
@@ -47,7 +47,7 @@ impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for Row {
     }
 }
 
-/// What one node has, as far as it was read.
+/// The replica of one node while it is read.
 struct Replica {
     node: Arc<Node>,
     rows: TypedRowStream<Row>,
@@ -71,7 +71,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Adds all rows of a token.
+    /// Adds all rows of a token to the digest.
     async fn take(&mut self, token: i64) -> Result<(), StorageError> {
         while let Some(row) = self.next.take_if(|row| row.token == token) {
             self.digest.add(row.hash);
@@ -81,7 +81,8 @@ impl Replica {
     }
 }
 
-/// The rows of a part on each of its nodes, in ranges of at least `most` rows, but for the last.
+/// Digests of a part on each of its nodes, in ranges that end once they have `most` rows. A range ends
+/// between two tokens, so that a partition is never split.
 pub(super) async fn scan_part(
     cluster: &Cluster,
     part: &Part,
@@ -107,13 +108,14 @@ pub(super) async fn scan_part(
     Ok(ranges)
 }
 
-/// The range that was read; the next begins.
+/// The range that was read; empties the digests for the next.
 fn cut(part: &Part, after: i64, to: i64, replicas: &mut [Replica]) -> Range {
     let digests = replicas.iter_mut().map(|replica| std::mem::take(&mut replica.digest)).collect();
     Range { part: Part { after, to, ..part.clone() }, digests }
 }
 
-/// Reads all copies of all rows at once: Cassandra then writes what a copy lacks, before it answers.
+/// Reads a part at consistency ALL: Cassandra compares the replicas and, before it answers, writes
+/// the youngest value of each cell to those that lack it (blocking read repair).
 pub(super) async fn repair_range(cluster: &Cluster, part: &Part) -> Result<(), StorageError> {
     let mut rows = cluster.rows::<Row>(&part.read_on_all(), (part.after, part.to)).await?;
     while rows.try_next().await.map_err(next_row)?.is_some() {}

@@ -1,39 +1,39 @@
-//! What there is to compare: tables, parts of the ring, and the nodes that hold a copy of each.
+//! What is to be compared: the tables, and the ranges of tokens with the nodes that replicate each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scylla::cluster::Node;
-use scylla::response::query_result::QueryResult;
 use scylla::routing::Token;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::snitch_check::reads_its_own_copy;
+use super::snitch_check::require_own_replica_reads;
 use crate::db::cassandra::connection::{Cluster, StatementKind, pin_to_node};
-use crate::db::cassandra::error::{self, shape};
+use crate::db::cassandra::error::storage;
+use crate::db::cassandra::query_result::rows;
 use crate::db::cassandra::token_ranges;
 use crate::db::storage::StorageError;
 
 const COLUMNS: &str = "SELECT table_name, column_name, kind, position \
                        FROM system_schema.columns WHERE keyspace_name = ?";
-/// Parts of the ring, at least.
+/// Ranges of tokens, at least.
 const PARTS: i64 = 16;
 const PAGE: i32 = 1_000;
 
-/// All that is to be compared.
+/// The tables and token ranges of the keyspace.
 pub(super) struct Topology {
     tables: Vec<Arc<Table>>,
     ranges: Vec<TokenRange>,
 }
 
-/// A table, and the statement that reads all columns between two tokens, the token first.
+/// A table, and the statement that reads the token and all columns between two tokens.
 pub(super) struct Table {
     pub(super) name: String,
     read: PreparedStatement,
 }
 
-/// A part of the ring, whose rows the same nodes hold.
+/// A range of tokens whose rows have the same replicas: start exclusive, end inclusive.
 #[derive(Clone)]
 struct TokenRange {
     after: i64,
@@ -41,18 +41,18 @@ struct TokenRange {
     nodes: Arc<[Arc<Node>]>,
 }
 
-/// Rows of a table in a part of the token_ranges: beginning exclusive, end inclusive.
+/// The rows of a table in a range of tokens, start exclusive, end inclusive.
 #[derive(Clone)]
 pub(super) struct Part {
     pub(super) table: Arc<Table>,
     pub(super) after: i64,
     pub(super) to: i64,
-    /// Those that hold a copy.
+    /// The nodes that have a replica.
     pub(super) nodes: Arc<[Arc<Node>]>,
 }
 
 impl Topology {
-    /// Looks what there is; refuses where a node is away, or may answer for another.
+    /// Reads tables and ranges; an error where a node is down or may answer with another's replica.
     pub(super) async fn discover(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         let ranges = ranges(cluster);
         let nodes: BTreeMap<_, _> = ranges
@@ -62,17 +62,17 @@ impl Topology {
             .map(|node| (node.host_id, node))
             .collect();
         for node in nodes.into_values() {
-            reads_its_own_copy(cluster, node).await?;
+            require_own_replica_reads(cluster, node).await?;
         }
         Ok(Self { tables: tables(cluster).await?, ranges })
     }
 
-    /// Copies of a row, at most.
+    /// Replicas of a row, at most.
     pub(super) fn replicas(&self) -> u64 {
         self.ranges.iter().map(|range| range.nodes.len()).max().unwrap_or(0) as u64
     }
 
-    /// All parts of which there are several copies.
+    /// All parts that have several replicas.
     pub(super) fn parts(&self) -> Vec<Part> {
         let several = self.ranges.iter().filter(|range| range.nodes.len() > 1);
         let of_table = |range: &TokenRange, table: &Arc<Table>| {
@@ -85,10 +85,8 @@ impl Topology {
 }
 
 impl Part {
-    /// The statement that reads what one node has.
-    ///
-    /// A read at one copy that covers a range is never sent to a second node, and the node that is
-    /// asked reads itself, which [`reads_its_own_copy`] has made sure of.
+    /// The statement that reads the replica of one node: at consistency ONE no second node is asked,
+    /// and the node that coordinates the read reads itself ([`require_own_replica_reads`]).
     pub(super) fn read_on(&self, node: &Arc<Node>) -> PreparedStatement {
         let mut read = self.table.read.clone();
         read.set_consistency(Consistency::LocalOne);
@@ -96,14 +94,14 @@ impl Part {
         read
     }
 
-    /// The statement that reads what all nodes have.
+    /// The statement that reads all replicas.
     pub(super) fn read_on_all(&self) -> PreparedStatement {
         let mut read = self.table.read.clone();
         read.set_consistency(Consistency::All);
         read
     }
 
-    /// Which one it is; parts are listed in this order.
+    /// Identifies the part; reports are sorted by it.
     pub(super) fn key(&self) -> (&str, i64) {
         (&self.table.name, self.after)
     }
@@ -127,9 +125,9 @@ async fn tables(cluster: &Arc<Cluster>) -> Result<Vec<Arc<Table>>, StorageError>
     let result = cluster.session().query_unpaged(COLUMNS, values).await;
     let mut columns = BTreeMap::<String, Vec<(i32, String)>>::new();
     for (table, column, kind, position) in
-        rows::<(String, String, String, i32)>(result.map_err(|e| error::storage(e, true))?)?
+        rows::<(String, String, String, i32)>(result.map_err(|e| storage(e, true))?)?
     {
-        // Those of the partition key are known by their place in it.
+        // Columns of the partition key have their position in it, the others -1.
         let place = if kind == "partition_key" { position } else { -1 };
         columns.entry(table).or_default().push((place, format!("\"{column}\"")));
     }
@@ -149,15 +147,6 @@ fn text(table: &str, columns: &[(i32, String)]) -> String {
     let token = format!("token({})", listed(key.collect()));
     let all = listed(columns.iter().map(|(_, name)| name.as_str()).collect());
     format!("SELECT {token}, {all} FROM $.\"{table}\" WHERE {token} > ? AND {token} <= ?")
-}
-
-/// The rows of an answer.
-pub(super) fn rows<T>(result: QueryResult) -> Result<Vec<T>, StorageError>
-where
-    for<'a> T: scylla::deserialize::row::DeserializeRow<'a, 'a>,
-{
-    let rows = result.into_rows_result().map_err(shape)?;
-    rows.rows::<T>().map_err(shape)?.map(|row| row.map_err(shape)).collect()
 }
 
 #[cfg(test)]
