@@ -1,9 +1,10 @@
-//! A game as the driver reads and writes it.
+//! A row of the table `overviews`: its columns, the statements that several modules use, and its
+//! conversion from and to a game.
 
 use scylla::DeserializeRow;
 use scylla::response::query_result::QueryResult;
 
-use super::error::shape;
+use crate::db::cassandra::query_result::{optional_row, rows};
 use crate::db::storage::StorageError;
 use crate::overview::model::{GameId, Overview};
 
@@ -13,12 +14,23 @@ macro_rules! columns {
         "game_id, game_name, description, release_date, developer, publisher, tags"
     };
 }
-pub(super) use columns;
+pub(in crate::db::cassandra) use columns;
 
-/// One row. A column is null only where another program wrote.
+pub(in crate::db::cassandra) const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+pub(in crate::db::cassandra) const FIRST: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
+/// Leaves an existing game as it is.
+pub(in crate::db::cassandra) const INSERT: &str = concat!(
+    "INSERT INTO $.overviews (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+);
+
+/// One row. A column is null only where another program has written.
 #[derive(DeserializeRow)]
 #[scylla(flavor = "enforce_order", skip_name_checks)]
-pub(super) struct Row {
+pub(in crate::db::cassandra) struct Row {
     game_id: i32,
     #[scylla(default_when_null)]
     game_name: String,
@@ -43,9 +55,10 @@ impl From<Row> for Overview {
 }
 
 /// The values of all columns, in the order of [`Row`].
-pub(super) type Values<'a> = (i32, &'a str, &'a str, &'a str, &'a str, &'a str, &'a Vec<String>);
+pub(in crate::db::cassandra) type Values<'a> =
+    (i32, &'a str, &'a str, &'a str, &'a str, &'a str, &'a Vec<String>);
 
-pub(super) fn values(game: &Overview) -> Values<'_> {
+pub(in crate::db::cassandra) fn values(game: &Overview) -> Values<'_> {
     (
         game.game_id.0,
         &game.game_name,
@@ -57,16 +70,12 @@ pub(super) fn values(game: &Overview) -> Values<'_> {
     )
 }
 
-/// The game of an answer of at most one row.
-pub(super) fn one(result: QueryResult) -> Result<Option<Overview>, StorageError> {
-    let rows = result.into_rows_result().map_err(shape)?;
-    let row = rows.maybe_first_row::<Row>().map_err(shape)?;
-    Ok(row.map(Overview::from))
+/// The game of an answer that has at most one row.
+pub(in crate::db::cassandra) fn one(result: QueryResult) -> Result<Option<Overview>, StorageError> {
+    Ok(optional_row::<Row>(result)?.map(Overview::from))
 }
 
 /// The games of an answer.
-pub(super) fn all(result: QueryResult) -> Result<Vec<Overview>, StorageError> {
-    let rows = result.into_rows_result().map_err(shape)?;
-    let rows = rows.rows::<Row>().map_err(shape)?;
-    rows.map(|row| row.map(Overview::from).map_err(shape)).collect()
+pub(in crate::db::cassandra) fn all(result: QueryResult) -> Result<Vec<Overview>, StorageError> {
+    Ok(rows::<Row>(result)?.into_iter().map(Overview::from).collect())
 }
