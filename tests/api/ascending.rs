@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::catalogue::stock;
-use crate::helpers::{TestStore, game};
+use crate::helpers::TestStore;
+use testkit::games::game;
 
 #[tokio::test]
 async fn games_come_in_ascending_order_of_their_numbers() {

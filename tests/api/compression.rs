@@ -6,7 +6,8 @@ use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::client::{Request, Response};
-use crate::helpers::{TestStore, game_with};
+use crate::helpers::TestStore;
+use testkit::games::game_with;
 
 /// A store whose game 1 is sent in more than 1 KB, and game 2 in less.
 async fn store() -> TestStore {

@@ -1,7 +1,8 @@
 //! HTTP/1.1 itself: connections that stay open, pipelines, and requests that are none.
 
 use crate::client::Request;
-use crate::helpers::{JSON, TestStore, created, game};
+use crate::helpers::{JSON, TestStore, created};
+use testkit::games::game;
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another() {

@@ -10,7 +10,8 @@ use storefront::db::storage::{
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
 use crate::client::Request;
-use crate::helpers::{JSON, Setup, TestStore, game};
+use crate::helpers::{JSON, Setup, TestStore};
+use testkit::games::game;
 
 const SECRET: &str = "SELECT password FROM users failed at 10.0.0.7";
 

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{TestStore, game, game_with};
+use crate::helpers::TestStore;
+use testkit::games::{game, game_with};
 
 /// What no game has as its number, spelled as a path segment.
 const NO_IDS: [&str; 16] = [

@@ -1,7 +1,8 @@
 //! More than the server takes on: refused at once, and told to come back.
 
 use crate::client::Request;
-use crate::helpers::{Setup, TestStore, created, eventually};
+use crate::helpers::{Setup, TestStore, created};
+use testkit::wait::eventually;
 
 async fn with_room(connections: usize, in_flight: usize) -> TestStore {
     let mut setup = Setup::default();

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{TestStore, game};
+use crate::helpers::TestStore;
+use testkit::games::game;
 
 async fn tag(store: &TestStore, target: &str) -> String {
     let answer = store.get(target).await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::client::Response;
 use crate::helpers::{Setup, TestStore};

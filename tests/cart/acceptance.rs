@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use reqwest::Method;
 use tokio::sync::Barrier;
 
@@ -38,9 +38,9 @@ async fn three_programs_behind_nginx_sell_exactly_what_there_is(backend: &str) {
 }
 
 async fn sells_exactly_what_there_is(backend: &str, fleet: Fleet) -> Arc<Fleet> {
-    let mut rng = StdRng::seed_from_u64(crate::seed());
+    let mut rng = testkit::random::rng();
     let fleet = Arc::new(fleet);
-    for round in 1..=crate::rounds() {
+    for round in 1..=testkit::random::rounds(1) {
         for items in [1, THINGS] {
             let orders = Orders::make(&fleet, items, &mut rng).await;
             let paid = orders.rush(&fleet).await;

@@ -3,17 +3,15 @@
 use reqwest::Method;
 
 use crate::fleet::Fleet;
-use crate::process::{errors, output, printed, storefront};
-use crate::support::database::OwnDatabase;
-use crate::support::postgres::address;
+use testkit::process::{stderr, output, stdout, storefront};
+use testkit::database::OwnDatabase;
+use testkit::postgres::{REPLICA, address};
 
 each_backend! {
     a_store_that_agrees_is_counted
     a_difference_is_named_and_the_exit_code_is_1
     a_store_without_a_schema_is_one_sentence
 }
-
-const REPLICA: &str = "STOREFRONT_TEST_POSTGRES_REPLICA";
 
 /// A program, a user with 10, an item of which 10 at 2 each, and a paid order of 3 of it, at rest.
 async fn shop(backend: &str) -> Fleet {
@@ -40,8 +38,8 @@ async fn a_store_that_agrees_is_counted(backend: &str) {
     assert_eq!(fleet.agrees()["reset"], 1);
     let mut command = storefront(fleet.folder());
     let table = output(command.args(["audit", "--database-url", fleet.database_url()]));
-    let text = printed(&table);
-    assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
+    let text = stdout(&table);
+    assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
     assert!(text.contains("paid orders             1\n"), "{text}");
     assert!(text.ends_with("everything agrees\n"), "{text}");
     assert!(!text.contains(":storefront@"), "no password: {text}");
@@ -63,9 +61,9 @@ async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
         "sold of item 0 is 4, should be 3",
         "not everything agrees",
     ] {
-        assert!(printed(&table).contains(line), "{line} in {}", printed(&table));
+        assert!(stdout(&table).contains(line), "{line} in {}", stdout(&table));
     }
-    assert!(errors(&table).contains("storefront: 3 differences"), "{}", errors(&table));
+    assert!(stderr(&table).contains("storefront: 3 differences"), "{}", stderr(&table));
     // Looking has changed nothing, and the program goes on.
     assert_eq!(fleet.audit(), report);
     assert!(fleet.ask(Method::GET, "/stock/find/0").await.number("stock") == 7);
@@ -92,8 +90,8 @@ async fn a_store_without_a_schema_is_one_sentence(backend: &str) {
     let mut command = storefront(database.folder());
     let refused = output(command.args(["audit", "--database-url", database.url()]));
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(printed(&refused), "");
-    let said = errors(&refused);
+    assert_eq!(stdout(&refused), "");
+    let said = stderr(&refused);
     assert_eq!(said.lines().filter(|line| line.starts_with("storefront: ")).count(), 1, "{said}");
 }
 
@@ -103,8 +101,8 @@ async fn an_embedded_database_has_no_copies() {
     let mut command = storefront(fleet.folder());
     command.args(["audit", "--replicas", "--database-url", fleet.database_url()]);
     let table = output(&mut command);
-    assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
-    assert!(printed(&table).contains("an embedded database has no copies"), "{}", printed(&table));
+    assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
+    assert!(stdout(&table).contains("an embedded database has no copies"), "{}", stdout(&table));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,8 +112,8 @@ async fn one_copy_has_nothing_to_be_compared_with() {
         let mut command = storefront(fleet.folder());
         command.arg("audit").args(arguments).args(["--database-url", fleet.database_url()]);
         let table = output(&mut command);
-        assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
-        let text = printed(&table);
+        assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
+        let text = stdout(&table);
         assert!(text.contains("  there is one copy only of everything\n"), "{text}");
     }
 }
@@ -130,8 +128,8 @@ async fn only_copies_on_cassandra_are_mended() {
         let mut command = storefront(fleet.folder());
         command.args(["audit", "--replicas", "--repair", "--database-url", fleet.database_url()]);
         let refused = output(&mut command);
-        assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
-        assert!(errors(&refused).contains(sentence), "{}", errors(&refused));
+        assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+        assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));
     }
 }
 
@@ -157,8 +155,8 @@ async fn a_replica_that_has_everything_agrees() {
     let fleet = shop("postgres").await;
     fleet.done("/payment/batch_init/25000/1").await;
     let compared = with_replica(&fleet, Some(&by_replica(fleet.database_url())));
-    assert_eq!(compared.status.code(), Some(0), "{}", errors(&compared));
-    let report: serde_json::Value = serde_json::from_str(&printed(&compared)).unwrap();
+    assert_eq!(compared.status.code(), Some(0), "{}", stderr(&compared));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&compared)).unwrap();
     let expected =
         serde_json::json!({"ranges": 6, "rows": 25_002, "unsettled": 0, "different": []});
     assert_eq!(report["replica"], expected);
@@ -173,8 +171,8 @@ async fn ranges_in_which_a_replica_differs_are_named() {
     }
     other.done("/payment/pay/24999/1").await;
     let compared = with_replica(&fleet, Some(&by_replica(other.database_url())));
-    assert_eq!(compared.status.code(), Some(1), "{}", printed(&compared));
-    let report: serde_json::Value = serde_json::from_str(&printed(&compared)).unwrap();
+    assert_eq!(compared.status.code(), Some(1), "{}", stdout(&compared));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&compared)).unwrap();
     // The orders' ids differ too.
     let different = ["cart_users with user_id from 18998 to before 5498", "cart_orders"];
     assert_eq!(report["replica"]["different"], serde_json::json!(different));
@@ -183,6 +181,6 @@ async fn ranges_in_which_a_replica_differs_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_not_named_is_asked_for() {
     let refused = with_replica(&shop("postgres").await, None);
-    assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
-    assert!(errors(&refused).contains("--replicas compares the replica of --replica-url"));
+    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+    assert!(stderr(&refused).contains("--replicas compares the replica of --replica-url"));
 }

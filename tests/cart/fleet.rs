@@ -11,11 +11,12 @@ use serde_json::Value;
 
 use crate::balancer::Balancer;
 use crate::http::{Answer, ask, client};
-use crate::own_server::OwnServer;
+use testkit::db_server::DbServer;
 use crate::ports::Port;
-use crate::process::{PATIENCE, Server, errors, output, printed, storefront};
-use crate::proxy::Proxy;
-use crate::support::database::OwnDatabase;
+use testkit::process::{Server, stderr, output, stdout, storefront};
+use testkit::wait::TIMEOUT;
+use testkit::proxy::Proxy;
+use testkit::database::OwnDatabase;
 
 /// Programs on a database of their own, all gone with the value.
 pub struct Fleet {
@@ -27,7 +28,7 @@ pub struct Fleet {
     /// What stands before a database that is reached by network and may be cut off.
     pub proxy: Option<Proxy>,
     /// The nodes that hold the store, if some may be killed.
-    pub cluster: Option<Arc<OwnServer>>,
+    pub cluster: Option<Arc<DbServer>>,
     /// What stands before the programs, if clients do not go to them in turn.
     pub balancer: Option<Balancer>,
     database: OwnDatabase,
@@ -55,7 +56,7 @@ impl Fleet {
     }
 
     /// So many programs on an empty store of which three nodes have a copy each.
-    pub fn on_a_cluster(cluster: &Arc<OwnServer>, programs: usize) -> Self {
+    pub fn on_a_cluster(cluster: &Arc<DbServer>, programs: usize) -> Self {
         let keyspace = format!("{}_{:x}", cluster.value("cassandra"), rand::random::<u32>());
         let url = format!("{keyspace}?replication=3");
         let database = OwnDatabase::at(url.clone(), Arc::clone(cluster));
@@ -112,7 +113,7 @@ impl Fleet {
         let begun = Instant::now();
         loop {
             match ask(client, method.clone(), &self.next(path), true).await {
-                Answer::NotSent => assert!(begun.elapsed() < PATIENCE, "nobody listens: {path}"),
+                Answer::NotSent => assert!(begun.elapsed() < TIMEOUT, "nobody listens: {path}"),
                 answer => return answer,
             }
             tokio::task::yield_now().await;
@@ -192,8 +193,8 @@ impl Fleet {
             "--database-url",
             self.database.url(),
         ]));
-        let report: Value = serde_json::from_str(&printed(&audit))
-            .unwrap_or_else(|e| panic!("{e}: {} {}", printed(&audit), errors(&audit)));
+        let report: Value = serde_json::from_str(&stdout(&audit))
+            .unwrap_or_else(|e| panic!("{e}: {} {}", stdout(&audit), stderr(&audit)));
         assert_eq!(audit.status.code(), Some(if report["agrees"] == true { 0 } else { 1 }));
         report
     }
@@ -207,7 +208,7 @@ impl Fleet {
                 assert_eq!(report["different"], 0, "{report}");
                 return report;
             }
-            assert!(begun.elapsed() < PATIENCE, "nobody ends what is half done: {report}");
+            assert!(begun.elapsed() < TIMEOUT, "nobody ends what is half done: {report}");
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -216,7 +217,7 @@ impl Fleet {
 fn start(database: &OwnDatabase, url: &str, port: &Port) -> Server {
     let mut command = storefront(database.folder());
     command.args(["serve", "--database-url", url, "--listen", &port.address.to_string()]);
-    Server::of(&mut command, database.folder())
+    Server::spawn(&mut command, database.folder())
 }
 
 /// The URL by a proxy; a file has none. The driver of Cassandra takes the port that it was told for
@@ -245,7 +246,7 @@ async fn nobody_is_connected(database: &OwnDatabase) {
     );
     let begun = Instant::now();
     while database.column(&busy).await != ["0"] {
-        assert!(begun.elapsed() < PATIENCE, "the database goes on working");
+        assert!(begun.elapsed() < TIMEOUT, "the database goes on working");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

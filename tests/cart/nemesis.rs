@@ -16,9 +16,9 @@ use crate::balancer::Balancer;
 use crate::books::{Books, Shop};
 use crate::clients::{Client, Street};
 use crate::fleet::Fleet;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::process::PATIENCE;
-use crate::proxy::Mode;
+use testkit::db_server::DbServer;
+use testkit::wait::TIMEOUT;
+use testkit::proxy::Mode;
 
 const PROGRAMS: usize = 3;
 const CLIENTS: usize = 24;
@@ -40,15 +40,14 @@ async fn whatever_breaks_behind_nginx_every_sum_stays_right(backend: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_node_of_three_dies_every_sum_stays_right() {
-    let cluster = OwnServer::cluster().await;
+    let cluster = DbServer::cluster().await;
     rounds("cassandra, three nodes", async || Fleet::on_a_cluster(&cluster, PROGRAMS), 3).await;
 }
 
 /// Rounds until the time of a soak is over; one without it.
 async fn rounds(backend: &str, fleet: impl AsyncFn() -> Fleet, faults: usize) {
-    let minutes = std::env::var("STOREFRONT_SOAK_MINUTES")
-        .map_or(0, |minutes| minutes.parse().expect("a number"));
-    let mut rng = StdRng::seed_from_u64(crate::seed());
+    let minutes = testkit::random::minutes();
+    let mut rng = testkit::random::rng();
     let begun = Instant::now();
     loop {
         round(backend, fleet().await, faults, &mut rng).await;
@@ -101,7 +100,7 @@ impl Day {
         let failed = self.clients.iter().any(JoinHandle::is_finished);
         let failures = || self.street.fleet.failures();
         assert!(!failed, "a client was told wrong\n{}", failures());
-        assert!(since.elapsed() < PATIENCE, "what is waited for does not come\n{}", failures());
+        assert!(since.elapsed() < TIMEOUT, "what is waited for does not come\n{}", failures());
         tokio::time::sleep(pause).await;
     }
 
@@ -126,15 +125,15 @@ impl Day {
     }
 
     /// Kills one node of three, now and then a program as well, and brings the node back.
-    async fn lose_a_node(&self, cluster: &Arc<OwnServer>, program: usize, rng: &mut StdRng) {
+    async fn lose_a_node(&self, cluster: &Arc<DbServer>, program: usize, rng: &mut StdRng) {
         let name = format!("cassandra:{}", rng.random_range(1..4));
         let killed = name.clone();
-        while_others_work(cluster, move |it| it.kill(&killed)).await;
+        cluster.kill(&killed).await;
         self.until(&self.street.answered, rng.random_range(50..400)).await;
         if rng.random() {
             self.kill(program).await;
         }
-        while_others_work(cluster, move |it| it.start_again(&name)).await;
+        cluster.start_again(&name).await;
     }
 
     async fn kill(&self, number: usize) {

@@ -5,7 +5,7 @@ use storefront::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId
 use storefront::db::Stores;
 use storefront::db::storage::CartRefusal;
 
-use crate::support::audit::at_rest;
+use testkit::audit::settled_audit;
 use crate::world::{World, at_once};
 
 type Cart = Stores;
@@ -68,7 +68,7 @@ async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), CartRefusal> {
 
 /// Every sum follows from the orders.
 async fn agrees(cart: &Cart) {
-    let audit = at_rest(cart.audit.as_ref()).await;
+    let audit = settled_audit(cart.audit.as_ref()).await;
     assert_eq!(audit.differences, []);
     assert_eq!(audit.different, 0);
 }
@@ -435,7 +435,7 @@ pub async fn an_audit_counts_what_is_there(world: World) {
     let cart = cart(&world.stores);
     let orders = bed(&cart).await;
     checkout(&cart, &orders[2]).await.unwrap();
-    let audit = at_rest(cart.audit.as_ref()).await;
+    let audit = settled_audit(cart.audit.as_ref()).await;
     let counts = (audit.users, audit.items, audit.orders, audit.paid_orders);
     assert_eq!((counts, audit.reset), ((3, 2, 3, 1), 0));
 }

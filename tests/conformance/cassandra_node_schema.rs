@@ -12,7 +12,7 @@ use storefront::db::{MigrationPolicy, import_legacy};
 use storefront::overview::model::{GameId, Overview};
 use storefront_seed::Generator;
 
-use crate::support::cassandra::{Keyspace, open, session};
+use testkit::cassandra::{Keyspace, open, session};
 use crate::world::{game, stored};
 
 const GAMES: i32 = 3_000;

@@ -4,7 +4,7 @@ use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::db::MigrationPolicy;
 use storefront::db::storage::ErrorKind;
 
-use crate::support::cassandra::{Keyspace, open, session};
+use testkit::cassandra::{Keyspace, open, session};
 use crate::world::at_once;
 
 async fn refusal(settings: Settings, policy: MigrationPolicy) -> (ErrorKind, String) {

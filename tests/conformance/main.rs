@@ -9,18 +9,11 @@
 
 mod bulk;
 mod cart;
-mod cassandra;
 mod cassandra_loads;
 mod cassandra_node_schema;
 mod cassandra_opening;
-mod embedded;
 mod model;
 mod overview;
-mod postgres;
-mod postgres15;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod support;
 mod world;
 
 /// Makes a test of every case for a backend.
@@ -30,7 +23,7 @@ macro_rules! conformance {
             $(mod $room {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    crate::$room::$case(crate::$backend::world().await).await;
+                    crate::$room::$case(crate::world::World::on(stringify!($backend)).await).await;
                 })*
             })*
         }

@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::ledger::Writers;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::process::{errors, output, printed, storefront};
+use testkit::db_server::DbServer;
+use testkit::process::{stderr, output, stdout, storefront};
 use crate::shop::serve;
 
 /// Writes that the node misses: games, users, items.
@@ -19,7 +19,7 @@ const ACCOUNTS: u64 = 250;
 
 /// `storefront audit --replicas` names the ranges and the node, and `--repair` mends them.
 pub async fn what_a_node_missed_is_named_and_mended(
-    cluster: &Arc<OwnServer>,
+    cluster: &Arc<DbServer>,
     rng: &mut impl RngExt,
 ) {
     let folder = tempfile::tempdir().unwrap();
@@ -28,14 +28,14 @@ pub async fn what_a_node_missed_is_named_and_mended(
     let number = rng.random_range(1..4);
     let (name, address) = (format!("cassandra:{number}"), format!("127.0.0.{number}:"));
     let stopped = name.clone();
-    while_others_work(cluster, move |it| it.stop(&stopped)).await;
+    cluster.stop(&stopped).await;
     shop.seed("--append", GAMES);
     shop.open_accounts().await;
     let refused = shop.run(&["audit", "--replicas"]);
-    assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
-    let said = errors(&refused);
+    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+    let said = stderr(&refused);
     assert!(said.contains(&address) && said.contains("only while all nodes are up"), "{said}");
-    while_others_work(cluster, move |it| it.start_again(&name)).await;
+    cluster.start_again(&name).await;
 
     let found = shop.audit(&[], 1);
     assert_eq!(found["replica"]["replicas"], 3, "{found}");
@@ -55,7 +55,7 @@ pub async fn what_a_node_missed_is_named_and_mended(
 }
 
 /// A keyspace with three copies.
-fn url(cluster: &OwnServer) -> String {
+fn url(cluster: &DbServer) -> String {
     format!("{}_copies?replication=3", cluster.value("cassandra"))
 }
 
@@ -72,7 +72,7 @@ impl Shop<'_> {
 
     fn seed(&self, how: &str, rows: u64) {
         let seeded = self.run(&["seed", how, "--rows", &rows.to_string()]);
-        assert!(seeded.status.success(), "{}", errors(&seeded));
+        assert!(seeded.status.success(), "{}", stderr(&seeded));
     }
 
     async fn open_accounts(&self) {
@@ -90,8 +90,8 @@ impl Shop<'_> {
     fn audit(&self, arguments: &[&str], code: i32) -> Value {
         let arguments = [&["audit", "--replicas", "--format", "json"], arguments].concat();
         let audit = self.run(&arguments);
-        let report = printed(&audit);
-        assert_eq!(audit.status.code(), Some(code), "{report}{}", errors(&audit));
+        let report = stdout(&audit);
+        assert_eq!(audit.status.code(), Some(code), "{report}{}", stderr(&audit));
         serde_json::from_str(&report).unwrap()
     }
 

@@ -6,8 +6,9 @@ use rand::RngExt;
 use reqwest::Method;
 
 use crate::ledger::Writers;
-use crate::process::{Server, game};
-use crate::proxy::Mode;
+use testkit::games::game;
+use testkit::process::Server;
+use testkit::proxy::Mode;
 use crate::shop::{
     AT_ONCE, Act, RECOVERY, Shop, answer, every_act, everything_works_again, is_unavailable,
 };
@@ -16,7 +17,7 @@ use crate::shop::{
 async fn while_the_database_is_cut_off_every_request_is_refused_at_once() {
     let Shop { server, proxy, .. } = &Shop::open().await;
     everything_works_again(server).await;
-    for _ in 0..2 * crate::rounds() {
+    for _ in 0..2 * testkit::random::rounds(1) {
         proxy.set(Mode::Cut);
         for _ in 0..3 {
             for act in every_act() {
@@ -34,10 +35,10 @@ async fn while_the_database_is_cut_off_every_request_is_refused_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_when_connections_break() {
-    let mut rng = crate::random();
+    let mut rng = testkit::random::rng();
     let Shop { server, proxy, .. } = &Shop::open().await;
     let writers = Writers::start(server);
-    for _ in 0..5 * crate::rounds() {
+    for _ in 0..5 * testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(20..200)).await;
         proxy.set(Mode::Cut);
         writers.refused(rng.random_range(8..40)).await;
@@ -51,7 +52,7 @@ async fn no_acknowledged_write_is_lost_when_connections_break() {
 async fn a_moment_without_the_database_is_survived_by_those_who_repeat() {
     let Shop { server, proxy, .. } = &Shop::open().await;
     everything_works_again(server).await;
-    for id in 5_000..5_000 + 20 * crate::rounds() {
+    for id in 5_000..5_000 + 20 * testkit::random::rounds(1) {
         // Nobody asks meanwhile: who comes afterwards meets broken connections.
         proxy.set(Mode::Cut);
         proxy.restore();

@@ -6,8 +6,8 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::process::game;
-use crate::proxy::Mode;
+use testkit::games::game;
+use testkit::proxy::Mode;
 use crate::shop::{PATIENCE, Shop, answer};
 
 #[tokio::test(flavor = "multi_thread")]

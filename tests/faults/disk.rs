@@ -6,9 +6,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::process::{Server, game};
+use testkit::games::game;
+use testkit::process::Server;
 use crate::shop::{PATIENCE, answer, everything_works_again, is_unavailable, serve};
-use crate::small_disk::SmallDisk;
+use testkit::small_disk::SmallDisk;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_of_the_database_nobody_gets_a_false_yes() {
@@ -21,7 +22,7 @@ async fn on_a_full_disk_of_the_database_nobody_gets_a_false_yes() {
     assert_eq!(server.get("/readyz").await, "ready");
 
     // The operator makes room; no restart is needed.
-    database.make_room().await;
+    database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
 }
@@ -39,7 +40,7 @@ async fn a_full_disk_of_cassandra_loses_no_acknowledged_write() {
     assert_eq!(server.get("/readyz").await, "ready");
 
     // The operator makes room and starts the node again.
-    database.make_room().await;
+    database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
-use crate::process::{Server, game};
-use crate::shop::{PATIENCE, RECOVERY, answer, eventually, everything_works_again, is_unavailable};
+use testkit::games::game;
+use testkit::process::Server;
+use crate::shop::{PATIENCE, RECOVERY, answer, everything_works_again, is_unavailable};
 
 const CLIENTS: u64 = 8;
 /// Far above what the counter reaches.
@@ -72,7 +73,7 @@ impl Writers {
 
     async fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let failed = || self.clients.iter().any(JoinHandle::is_finished);
-        eventually(what, || failed() || condition()).await;
+        testkit::wait::eventually(what, async || failed() || condition()).await;
         assert!(!failed(), "a client was told what it should not be told");
     }
 

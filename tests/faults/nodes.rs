@@ -7,8 +7,8 @@ use rand::RngExt;
 
 use crate::copies::what_a_node_missed_is_named_and_mended;
 use crate::ledger::Writers;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::process::Server;
+use testkit::db_server::DbServer;
+use testkit::process::Server;
 use crate::shop::{PATIENCE, answer, every_act, everything_works_again, is_unavailable, serve};
 
 /// A cluster needs some time to be sure that a node is dead. Until then a page of the catalogue may
@@ -18,42 +18,42 @@ const NOTICED: Duration = Duration::from_secs(40);
 /// One test, because a cluster takes half a minute to start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_of_three_nodes() {
-    let mut rng = crate::random();
-    let cluster = OwnServer::cluster().await;
+    let mut rng = testkit::random::rng();
+    let cluster = DbServer::cluster().await;
     what_a_node_missed_is_named_and_mended(&cluster, &mut rng).await;
     one_node_of_three_is_not_missed_and_two_lose_nothing(&cluster, &mut rng).await;
 }
 
 async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
-    cluster: &Arc<OwnServer>,
+    cluster: &Arc<DbServer>,
     rng: &mut impl RngExt,
 ) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{}?replication=3", cluster.value("cassandra"));
     let server = Arc::new(serve(folder.path(), &url));
     let writers = Writers::start(&server);
-    for _ in 0..crate::rounds() {
+    for _ in 0..testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(50..300)).await;
         let [first, second] = two_of_three(rng);
         // Two of three hold a quorum: whoever asks notices nothing, once the requests that the
         // node had in hand are over.
         let name = first.clone();
-        while_others_work(cluster, move |it| it.kill(&name)).await;
+        cluster.kill(&name).await;
         writers.undisturbed(50).await;
         the_loss_is_noticed(&server).await;
         everything_works_again(&server).await;
 
         // One does not.
         let name = second.clone();
-        while_others_work(cluster, move |it| it.kill(&name)).await;
+        cluster.kill(&name).await;
         writers.refused(8).await;
         for act in every_act() {
             is_unavailable(&answer(&server, PATIENCE, act).await);
         }
-        while_others_work(cluster, move |it| it.start_again(&second)).await;
+        cluster.start_again(&second).await;
         everything_works_again(&server).await;
         writers.undisturbed(20).await;
-        while_others_work(cluster, move |it| it.start_again(&first)).await;
+        cluster.start_again(&first).await;
     }
     writers.undisturbed(20).await;
     writers.are_right(&server).await;

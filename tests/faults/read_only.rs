@@ -3,18 +3,18 @@
 use crate::shop::{
     AT_ONCE, answer, every_act, everything_works_again, is_unavailable, serve, works_again,
 };
-use crate::support::whole_database::{PASSWORD, WholeDatabase};
+use testkit::postgres_database::{PASSWORD, PostgresDatabase};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_becomes_read_only_refuses_writes_and_answers_reads() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path(), database.url().as_str());
     everything_works_again(&server).await;
     let alter = format!("ALTER DATABASE {}", database.name);
-    for _ in 0..crate::rounds() {
+    for _ in 0..testkit::random::rounds(1) {
         database.administer(&format!("{alter} SET default_transaction_read_only = on")).await;
-        database.cut_off().await;
+        database.disconnect_all().await;
         let [find, page, writes @ ..] = every_act();
         works_again(&server, &find).await;
         works_again(&server, &page).await;
@@ -23,7 +23,7 @@ async fn a_database_that_becomes_read_only_refuses_writes_and_answers_reads() {
         }
         assert_eq!(server.status("/readyz").await, 200, "it is ready to answer reads");
         database.administer(&format!("{alter} RESET default_transaction_read_only")).await;
-        database.cut_off().await;
+        database.disconnect_all().await;
         everything_works_again(&server).await;
     }
     let log = server.log();

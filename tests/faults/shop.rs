@@ -7,9 +7,10 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::process::{Server, game, storefront};
-use crate::proxy::Proxy;
-use crate::support::postgres::{NEWEST, OwnSchema, address};
+use testkit::games::game;
+use testkit::process::{Server, storefront};
+use testkit::proxy::Proxy;
+use testkit::postgres::{NEWEST, OwnSchema, address};
 
 /// How soon everything must work again after a fault has ended.
 pub const RECOVERY: Duration = Duration::from_secs(10);
@@ -44,7 +45,7 @@ impl Shop {
 /// Starts the program on that database.
 pub fn serve(folder: &std::path::Path, url: &str) -> Server {
     let mut command = storefront(folder);
-    Server::of(command.args(["serve", "--database-url", url]), folder)
+    Server::spawn(command.args(["serve", "--database-url", url]), folder)
 }
 
 /// A request: method, path, body.
@@ -102,13 +103,4 @@ pub async fn everything_works_again(server: &Server) {
     let acts = every_act().into_iter().chain([(Method::GET, "/readyz", None)]);
     let acts: Vec<_> = acts.collect();
     futures::future::join_all(acts.iter().map(|act| works_again(server, act))).await;
-}
-
-/// Waits until something becomes true that no answer tells.
-pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < crate::process::PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -5,14 +5,14 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::ledger::Writers;
-use crate::proxy::Mode;
+use testkit::proxy::Mode;
 use crate::shop::{PATIENCE, Shop, answer, every_act, everything_works_again, is_unavailable};
 
 /// Nothing is sent for ever in vain, and nothing that comes late does harm.
 async fn every_request_is_given_up(mode: Mode) {
     let Shop { server, proxy, .. } = &Shop::open().await;
     everything_works_again(server).await;
-    for _ in 0..crate::rounds() {
+    for _ in 0..testkit::random::rounds(1) {
         proxy.set(mode);
         // The second time new connections are silent from the beginning.
         for _ in 0..2 {
@@ -60,7 +60,7 @@ async fn no_acknowledged_write_is_lost_by_silence() {
     for mode in [Mode::Freeze, Mode::Swallow] {
         let Shop { server, proxy, .. } = &Shop::open().await;
         let writers = Writers::start(server);
-        for _ in 0..crate::rounds() {
+        for _ in 0..testkit::random::rounds(1) {
             writers.acknowledged(100).await;
             proxy.set(mode);
             writers.refused(8).await;

@@ -12,11 +12,7 @@ mod disk;
 mod first_minute;
 mod older_table;
 mod opening;
-mod process;
 mod replica;
 mod seeding;
 mod shared_database;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod support;
 mod synced;

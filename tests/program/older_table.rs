@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::process::{Server, errors, game, output, storefront};
-use crate::support::database::OwnDatabase;
+use testkit::games::game;
+use testkit::process::{Server, stderr, output, storefront};
+use testkit::database::OwnDatabase;
 
 const COLUMNS: &str = "game_name text NOT NULL, description text NOT NULL, \
                        release_date text NOT NULL, developer text NOT NULL, \
@@ -120,7 +121,7 @@ async fn migrating_twice_changes_no_game() {
         for _ in 0..2 {
             let mut migrate = storefront(database.folder());
             let migrated = output(migrate.args(["migrate", "--database-url", database.url()]));
-            assert!(migrated.status.success(), "{}", errors(&migrated));
+            assert!(migrated.status.success(), "{}", stderr(&migrated));
         }
         assert_eq!(database.column(all).await, before);
     }
@@ -159,7 +160,7 @@ async fn after_a_load_in_its_place_older_clients_still_work() {
     let mut seed = storefront(database.folder());
     seed.args(["seed", "--reset", "--rows", "100", "--database-url", database.url()]);
     let seeded = output(&mut seed);
-    assert!(seeded.status.success(), "{}", errors(&seeded));
+    assert!(seeded.status.success(), "{}", stderr(&seeded));
     database.execute(&format!("{OLDER_INSERT} ('older', '', '', '', '', NULL)")).await;
     let server = Server::on(&database);
     assert!(server.get("/api/overview/101").await.contains("older"));
@@ -178,6 +179,6 @@ async fn a_load_in_its_place_keeps_its_grants_and_indexes() {
     let mut seed = storefront(database.folder());
     seed.args(["seed", "--reset", "--rows", "100", "--database-url", database.url()]);
     let seeded = output(&mut seed);
-    assert!(seeded.status.success(), "{}", errors(&seeded));
+    assert!(seeded.status.success(), "{}", stderr(&seeded));
     assert_eq!(database.column(facts).await, before);
 }
