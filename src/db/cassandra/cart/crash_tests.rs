@@ -1,6 +1,7 @@
 //! Servers that die at each step of a checkout and of a cancel, on a real Cassandra: another brings
 //! all to its end.
 
+use crate::db::storage::ActContext;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -230,7 +231,7 @@ async fn recoverers_at_once_do_no_harm() {
     }
     let passes = [&world.dying, &world.living].map(|coordinator| {
         let coordinator = Arc::clone(coordinator);
-        act(async move { recovery::pass(&coordinator).await })
+        act(ActContext::new(), async move { recovery::pass(&coordinator).await })
     });
     futures::future::try_join_all(passes).await.unwrap();
     world.recover().await;

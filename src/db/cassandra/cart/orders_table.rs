@@ -199,7 +199,7 @@ const fn state_name(state: &State) -> &'static str {
         State::Aborting { .. } => "aborting",
         State::Paid { .. } => "paid",
         State::Undoing { how: Undo::Cancel, .. } => "cancelling",
-        State::Undoing { how: Undo::Erase, .. } => "erasing",
+        State::Undoing { how: Undo::Erase, .. } => "writing_off",
     }
 }
 
@@ -210,7 +210,7 @@ fn state_of(name: &str, attempt: Uuid, epochs: Vec<i64>) -> Result<State, Storag
         "aborting" => State::Aborting { attempt },
         "paid" => State::Paid { attempt, epochs },
         "cancelling" => State::Undoing { attempt, epochs, how: Undo::Cancel },
-        "erasing" => State::Undoing { attempt, epochs, how: Undo::Erase },
+        "writing_off" => State::Undoing { attempt, epochs, how: Undo::Erase },
         _ => return Err(damaged()),
     })
 }
