@@ -122,7 +122,8 @@ pub fn settings(url: &str) -> Database {
 /// is ending takes no more work: how values remove what they own when they are dropped.
 pub(crate) fn block_on<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) {
     let done = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         runtime.expect("a runtime").block_on(work());
     });
     // A failure here has been printed, and a second panic would end the whole test program.

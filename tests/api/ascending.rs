@@ -16,7 +16,7 @@ async fn games_come_in_ascending_order_of_their_numbers() {
 }
 
 #[tokio::test]
-async fn a_walk_sees_each_game_once_while_others_are_inserted() {
+async fn paging_sees_each_game_once_while_others_are_inserted() {
     let store = TestStore::start().await;
     stock(&store, (0..60).map(|n| n * 10)).await;
     let (mut seen, mut query, mut step) = (BTreeMap::new(), "?limit=7".to_owned(), 0);

@@ -92,7 +92,7 @@ fn requests() -> [Request; 5] {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_503_and_may_be_tried_again() {
+async fn an_unavailable_store_is_503_with_retry_after() {
     for kind in [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Conflict] {
         let store = broken(How::Fail(kind)).await;
         for request in requests() {
@@ -154,7 +154,7 @@ async fn a_store_that_fails_is_not_ready() {
 }
 
 #[tokio::test]
-async fn what_needs_no_store_works_without_it() {
+async fn routes_that_need_no_store_work_without_it() {
     let store = broken(How::Fail(ErrorKind::Unavailable)).await;
     for target in ["/", "/1", "/dist/bundle.js", "/api/reviews/1", "/openapi.json", "/metrics"] {
         assert_eq!(store.get(target).await.status, 200, "{target}");

@@ -61,7 +61,7 @@ async fn a_release_date_is_the_text_that_was_stored() {
 }
 
 #[tokio::test]
-async fn what_is_no_games_number_is_not_found() {
+async fn an_id_that_is_not_an_int32_is_not_found() {
     let store = TestStore::start().await;
     store.create(&game("Stardew_Valley")).await;
     insta::assert_snapshot!(store.get("/api/overview/99").await.golden());

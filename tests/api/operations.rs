@@ -59,7 +59,7 @@ async fn metrics_are_in_the_open_metrics_format() {
 }
 
 #[tokio::test]
-async fn acts_of_the_cart_are_counted_by_what_came_of_them() {
+async fn cart_operations_are_counted_by_outcome() {
     let store = TestStore::start().await;
     let (user, item) = (store.user(1).await, store.item(2, 1).await);
     for status in [200, 409] {

@@ -27,7 +27,7 @@ async fn more_requests_than_allowed_at_once_are_503() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_gives_its_place_back() {
+async fn a_client_that_disconnects_frees_its_place() {
     let store = with_room(100, 1).await;
     let upload = store.begin_upload().await;
     assert_eq!(store.get("/healthz").await.status, 503);

@@ -29,7 +29,7 @@ const TAGGED: [&str; 11] = [
 ];
 
 #[tokio::test]
-async fn who_has_the_content_already_gets_304_without_a_body() {
+async fn a_client_that_has_the_content_gets_304_without_a_body() {
     let store = TestStore::start().await;
     store.create(&game("Stardew_Valley")).await;
     for target in TAGGED {

@@ -28,11 +28,12 @@ macro_rules! each_backend {
 mod acceptance;
 mod audit;
 mod balancer;
-mod books;
+
 mod clients;
-mod fleet;
+mod expected_state;
 mod http;
 mod model;
 mod nemesis;
 mod ports;
 mod sequences;
+mod server_group;

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::RngExt;
 use storefront::cart::model::{Item, Line, Order};
-use storefront::db::storage::{ActContext, CartResult};
 use storefront::db::Stores;
+use storefront::db::storage::{ActContext, CartResult};
 use tokio::runtime::Handle;
 
 use crate::model::{Act, MAX, Model, PUT_PRICE, n};
@@ -24,7 +24,7 @@ const SEQUENCES: usize = 40;
 const ACTS: usize = 50;
 
 each_backend! {
-    any_sequence_of_acts_does_what_the_model_does
+    any_sequence_of_operations_does_what_the_model_does
 }
 
 /// Mostly small, sometimes as large as can be.
@@ -54,7 +54,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-async fn any_sequence_of_acts_does_what_the_model_does(backend: &str) {
+async fn any_sequence_of_operations_does_what_the_model_does(backend: &str) {
     let database = OwnDatabase::on(backend).await;
     let stores = [database.open().await, database.open().await];
     let seed: [u8; 32] = testkit::random::rng().random();

@@ -11,8 +11,8 @@ use storefront::db::storage::{
 use storefront::overview::model::{Changes, GameId, Overview};
 use storefront_seed::Generator;
 
-use testkit::cassandra::{Keyspace, open};
 use crate::world::{World, act, at_once, game, shared};
+use testkit::cassandra::{Keyspace, open};
 
 fn generated(id: i64) -> Overview {
     Generator::new(42).game(id as i32).into()
@@ -46,7 +46,7 @@ async fn an_id_that_was_created_and_removed_is_free() {
 
 /// The row of a removed game must not come back when its chunk is written again.
 #[tokio::test]
-async fn a_chunk_that_is_written_again_brings_nothing_back() {
+async fn a_chunk_that_is_written_again_restores_no_removed_game() {
     let world = World::on("cassandra").await;
     let other = world.another_server().await;
     let (store, loads) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
@@ -61,7 +61,7 @@ async fn a_chunk_that_is_written_again_brings_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
+async fn a_load_and_a_create_of_one_id_have_one_winner() {
     const ROWS: i64 = 600;
     let world = World::on("cassandra").await;
     let other = world.another_server().await;
@@ -155,7 +155,7 @@ async fn a_load_over_demo_games_loses_no_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
+async fn an_interrupted_install_of_demo_games_is_completed() {
     let keyspace = Keyspace::reserve().await;
     let games = || (1..=200).map(generated).collect::<Vec<_>>();
     let stores = open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();

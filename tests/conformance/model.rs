@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rand::rngs::StdRng;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use storefront::db::storage::{Create, OverviewStore, Remove, Update};
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -82,7 +82,7 @@ async fn step(rng: &mut StdRng, model: &mut Model, store: &dyn OverviewStore) {
 }
 
 /// Two servers take turns; the seed is printed, and `STOREFRONT_TEST_SEED` replays it.
-pub async fn any_sequence_of_acts_does_what_the_model_does(world: World) {
+pub async fn any_sequence_of_operations_does_what_the_model_does(world: World) {
     let rng = &mut testkit::random::rng();
     let servers = [world.stores.overviews.clone(), world.another_server().await.overviews];
     let mut model = Model::default();

@@ -2,7 +2,7 @@
 //!
 //! The real program is connected to a real server, mostly through a
 //! [`Proxy`](testkit::proxy::Proxy) that fails on purpose. Two things hold throughout: clients are told at once and truthfully, and what was
-//! acknowledged ([`ledger`]) is there afterwards, without a restart.
+//! acknowledged ([`acknowledged_writes`]) is there afterwards, without a restart.
 //!
 //! `STOREFRONT_SOAK_ROUNDS=N` repeats each fault N times; `STOREFRONT_TEST_SEED=N`, as printed,
 //! draws the same moments again.
@@ -10,14 +10,14 @@
 #![expect(unreachable_pub, reason = "a test program has no interface")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-mod copies;
+mod acknowledged_writes;
+mod auth;
 mod cut;
 mod delay;
 mod disk;
-mod ledger;
 mod nodes;
 mod read_only;
+mod replica_check;
+mod requests;
 mod restart;
-mod shop;
 mod silence;
-mod stranger;

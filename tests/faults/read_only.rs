@@ -1,7 +1,7 @@
 //! A database that takes no writes, as after a failover to the wrong side.
 
-use crate::shop::{
-    AT_ONCE, answer, every_act, everything_works_again, is_unavailable, serve, works_again,
+use crate::requests::{
+    AT_ONCE, answer, every_request, everything_works_again, is_unavailable, serve, works_again,
 };
 use testkit::postgres_database::{PASSWORD, PostgresDatabase};
 
@@ -15,11 +15,11 @@ async fn a_database_that_becomes_read_only_refuses_writes_and_answers_reads() {
     for _ in 0..testkit::random::rounds(1) {
         database.administer(&format!("{alter} SET default_transaction_read_only = on")).await;
         database.disconnect_all().await;
-        let [find, page, writes @ ..] = every_act();
+        let [find, page, writes @ ..] = every_request();
         works_again(&server, &find).await;
         works_again(&server, &page).await;
-        for act in writes.into_iter().cycle().take(9) {
-            is_unavailable(&answer(&server, AT_ONCE, act).await);
+        for request in writes.into_iter().cycle().take(9) {
+            is_unavailable(&answer(&server, AT_ONCE, request).await);
         }
         assert_eq!(server.status("/readyz").await, 200, "it is ready to answer reads");
         database.administer(&format!("{alter} RESET default_transaction_read_only")).await;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-use crate::ledger::Writers;
+use crate::acknowledged_writes::Writers;
+use crate::requests::{
+    AT_ONCE, answer, every_request, everything_works_again, is_unavailable, serve,
+};
 use testkit::db_server::DbServer;
-use crate::shop::{AT_ONCE, answer, every_act, everything_works_again, is_unavailable, serve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_when_postgres_is_killed() {
@@ -19,12 +21,12 @@ async fn no_acknowledged_write_is_lost_when_postgres_is_killed() {
         writers.acknowledged(rng.random_range(50..500)).await;
         database.kill("postgres").await;
         writers.refused(20).await;
-        for act in every_act() {
-            is_unavailable(&answer(&server, AT_ONCE, act).await);
+        for request in every_request() {
+            is_unavailable(&answer(&server, AT_ONCE, request).await);
         }
         database.start_again("postgres").await;
         everything_works_again(&server).await;
     }
     writers.acknowledged(50).await;
-    writers.are_right(&server).await;
+    writers.verify(&server).await;
 }

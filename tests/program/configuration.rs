@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use reqwest::Method;
 use rusqlite::Connection;
 
-use testkit::process::{Server, stderr, output, stdout, storefront};
+use testkit::process::{Server, output, stderr, stdout, storefront};
 
 #[test]
 fn all_mistakes_are_shown_at_once_with_exit_code_64() {
@@ -63,7 +63,7 @@ async fn a_program_serves_what_flag_variable_or_file_name() {
 }
 
 #[test]
-fn a_service_that_is_none_is_a_mistake_that_names_those_that_are() {
+fn an_unknown_service_is_an_error_that_names_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
     for (list, said) in [
         (
@@ -81,7 +81,7 @@ fn a_service_that_is_none_is_a_mistake_that_names_those_that_are() {
 }
 
 #[test]
-fn a_file_of_settings_that_is_not_there_or_not_toml_is_said() {
+fn a_missing_or_malformed_settings_file_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let missing = output(storefront(folder.path()).args(["--config", "none.toml"]));
     assert_eq!(missing.status.code(), Some(64));
@@ -106,7 +106,7 @@ async fn every_command_reads_the_same_file() {
 }
 
 #[tokio::test]
-async fn the_old_variables_still_count() {
+async fn the_legacy_variables_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = storefront(folder.path());
     command.env("DB", "embedded").env("NODE_ENV", "production");

@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 
 use testkit::games::game;
-use testkit::random;
 use testkit::process::Server;
+use testkit::random;
 
 const CLIENTS: u64 = 16;
 

@@ -25,7 +25,7 @@ fn on_a_small_disk(folder: &Path) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_full_disk_nobody_gets_a_false_yes() {
+async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let server = Arc::new(on_a_small_disk(folder.path()));

@@ -9,8 +9,8 @@
 mod configuration;
 mod crash;
 mod disk;
-mod first_minute;
-mod older_table;
+mod first_run;
+mod legacy_schema;
 mod opening;
 mod replica;
 mod seeding;

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use reqwest::Url;
 
-use testkit::process::{Server, stderr, output, storefront, wait};
 use testkit::postgres::address;
 use testkit::postgres_database::{PASSWORD, PostgresDatabase};
+use testkit::process::{Server, output, stderr, storefront, wait};
 
 /// The certificate of the authority that signed the server's.
 fn authority() -> PathBuf {

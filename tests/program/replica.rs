@@ -7,9 +7,9 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
 use testkit::games::game;
-use testkit::process::{Server, stderr, output, storefront};
-use testkit::wait::TIMEOUT;
 use testkit::postgres::{NEWEST, OwnSchema, REPLICA, address, execute};
+use testkit::process::{Server, output, stderr, storefront};
+use testkit::wait::TIMEOUT;
 
 const REPLICA_ADMIN: &str = "STOREFRONT_TEST_POSTGRES_REPLICA_ADMIN";
 const POSITION: &str = "storefront-position";
@@ -65,7 +65,7 @@ fn position(answer: &Response) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_wrote_reads_it_however_far_the_replica_lags() {
+async fn a_client_reads_its_own_writes_however_far_the_replica_lags() {
     let schema = OwnSchema::create(NEWEST).await;
     let (folder, replica) = (tempfile::tempdir().unwrap(), schema.url_at(&address(REPLICA)));
     let mut command = storefront(folder.path());
@@ -103,7 +103,7 @@ async fn who_wrote_reads_it_however_far_the_replica_lags() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_none_is_refused_and_one_that_is_away_is_not_needed() {
+async fn a_server_that_is_not_a_replica_is_refused_and_an_unavailable_replica_is_not_needed() {
     let schema = OwnSchema::create(NEWEST).await;
     let folder = tempfile::tempdir().unwrap();
     let with = |replica: &str| {

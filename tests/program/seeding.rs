@@ -5,8 +5,8 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use rand::RngExt;
 
-use testkit::process::{Server, stderr, output, stdout, signal, storefront, wait};
 use testkit::database::OwnDatabase;
+use testkit::process::{Server, output, signal, stderr, stdout, storefront, wait};
 use testkit::random;
 
 /// Makes a test of every case for a backend.
@@ -24,11 +24,11 @@ macro_rules! on {
 macro_rules! on_each {
     ($($backend:ident)*) => {
         $(on!($backend:
-            a_load_says_what_it_did
+            a_load_reports_its_result
             a_store_with_games_is_refused_unless_told
             demo_games_are_replaced_without_asking
-            killed_at_random_and_resumed_it_ends_as_if_never_killed
-            stopped_by_ctrl_c_it_says_how_to_go_on
+            killed_at_random_and_resumed_it_ends_like_an_uninterrupted_load
+            stopped_by_ctrl_c_it_says_how_to_resume
         );)*
     };
 }
@@ -53,7 +53,7 @@ fn checksum(database: &OwnDatabase, arguments: &[&str]) -> String {
     text.lines().last().filter(|line| line.starts_with("checksum")).expect(&text).to_owned()
 }
 
-async fn a_load_says_what_it_did(backend: &str) {
+async fn a_load_reports_its_result(backend: &str) {
     let database = OwnDatabase::on(backend).await;
     let output = output(&mut seed(&database, &["--rows", "1000", "--checksum"]));
     assert!(output.status.success(), "{}", stderr(&output));
@@ -88,7 +88,7 @@ async fn demo_games_are_replaced_without_asking(backend: &str) {
 }
 
 #[tokio::test]
-async fn impossible_wishes_are_usage_mistakes() {
+async fn impossible_arguments_are_usage_errors() {
     let database = OwnDatabase::on("embedded").await;
     for arguments in [
         &["--rows", "0"][..],
@@ -103,11 +103,11 @@ async fn impossible_wishes_are_usage_mistakes() {
     assert!(!database.folder().join("store.db").exists());
 }
 
-async fn killed_at_random_and_resumed_it_ends_as_if_never_killed(backend: &str) {
+async fn killed_at_random_and_resumed_it_ends_like_an_uninterrupted_load(backend: &str) {
     interrupted_by(backend, "KILL", |status| status.code().is_none()).await;
 }
 
-async fn stopped_by_ctrl_c_it_says_how_to_go_on(backend: &str) {
+async fn stopped_by_ctrl_c_it_says_how_to_resume(backend: &str) {
     interrupted_by(backend, "INT", |status| status.code() == Some(130)).await;
 }
 

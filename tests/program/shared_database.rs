@@ -8,11 +8,11 @@ use std::sync::Arc;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use testkit::games::game;
-use testkit::process::{Server, stderr, output, stdout, signal, wait};
-use testkit::wait::TIMEOUT;
 use crate::seeding::seed;
 use testkit::database::OwnDatabase;
+use testkit::games::game;
+use testkit::process::{Server, output, signal, stderr, stdout, wait};
+use testkit::wait::TIMEOUT;
 
 /// The place of a game that was created, which must succeed.
 async fn created(server: &Server, game: &Value) -> String {
@@ -122,7 +122,7 @@ async fn a_load_loses_no_write(backend: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_postgres_load_in_place_of_games_leaves_them_served_until_it_ends() {
+async fn during_a_postgres_reset_load_the_old_games_are_served() {
     let database = OwnDatabase::on("postgres").await;
     let server = Server::on(&database);
     for _ in 0..50 {
@@ -141,7 +141,7 @@ async fn a_postgres_load_in_place_of_games_leaves_them_served_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn games_created_during_a_fresh_postgres_load_are_there_at_once_and_afterwards() {
+async fn games_created_during_a_fresh_postgres_load_are_visible_during_and_after_it() {
     let database = OwnDatabase::on("postgres").await;
     let server = Server::on(&database);
     let mut load = UnderWay::begin(&database, &["--rows", "100000"]);

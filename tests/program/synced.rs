@@ -175,7 +175,7 @@ fn is_commit(event: &Event) -> bool {
 
 /// A check that accepts everything would prove nothing.
 #[test]
-fn an_early_answer_is_noticed() {
+fn the_check_detects_an_early_answer() {
     let answer = || Event::Answer(b"HTTP/1.1 201\r\nx-request-id: marker-1\r\n".to_vec());
     let header = |commit| {
         Event::LogWrite([[0; 4], [0, 0, 0, commit], [0; 4], [0; 4], [0; 4], [0; 4]].concat())

@@ -11,15 +11,15 @@ use serde_json::Value;
 
 use crate::balancer::Balancer;
 use crate::http::{Answer, ask, client};
-use testkit::db_server::DbServer;
 use crate::ports::Port;
-use testkit::process::{Server, stderr, output, stdout, storefront};
-use testkit::wait::TIMEOUT;
-use testkit::proxy::Proxy;
 use testkit::database::OwnDatabase;
+use testkit::db_server::DbServer;
+use testkit::process::{Server, output, stderr, stdout, storefront};
+use testkit::proxy::Proxy;
+use testkit::wait::TIMEOUT;
 
 /// Programs on a database of their own, all gone with the value.
-pub struct Fleet {
+pub struct ServerGroup {
     programs: Vec<Program>,
     turn: AtomicUsize,
     client: Client,
@@ -40,7 +40,7 @@ struct Program {
     server: Mutex<Option<Server>>,
 }
 
-impl Fleet {
+impl ServerGroup {
     /// So many programs on an empty store.
     pub async fn start(backend: &str, programs: usize) -> Self {
         let database = OwnDatabase::on(backend).await;
@@ -109,7 +109,7 @@ impl Fleet {
     }
 
     /// The same while programs and connections fail; what was never sent goes to another program.
-    pub async fn ask_in_trouble(&self, client: &Client, method: Method, path: &str) -> Answer {
+    pub async fn ask_under_faults(&self, client: &Client, method: Method, path: &str) -> Answer {
         let begun = Instant::now();
         loop {
             match ask(client, method.clone(), &self.next(path), true).await {
@@ -168,7 +168,7 @@ impl Fleet {
     /// Ends all programs by SIGTERM and starts one that reaches the database directly, and is
     /// reached directly. Afterwards nothing is under way, also not what the database still did for
     /// a program that was killed.
-    pub async fn come_to_rest(mut self) -> Self {
+    pub async fn stop_and_restart_one(mut self) -> Self {
         self.balancer = None;
         for program in &self.programs {
             let server = program.server.lock().unwrap().take().expect("all run");
@@ -177,7 +177,7 @@ impl Fleet {
             assert!(server.end().0.success(), "{log}");
         }
         self.url = self.database.url().to_owned();
-        nobody_is_connected(&self.database).await;
+        wait_for_idle_database(&self.database).await;
         self.programs.truncate(1);
         self.kill_and_start(0);
         self
@@ -237,7 +237,7 @@ async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
 }
 
 /// Waits until the database works for nobody; a file has no server that could.
-async fn nobody_is_connected(database: &OwnDatabase) {
+async fn wait_for_idle_database(database: &OwnDatabase) {
     let Some((_, schema)) = database.url().split_once("search_path%3D") else { return };
     // The locks of a session tell which tables it is at work on.
     let busy = format!(

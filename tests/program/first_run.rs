@@ -1,9 +1,9 @@
 //! What a stranger meets who starts the program for the first time.
 
-use testkit::process::{Server, stderr, output, stdout, storefront};
+use testkit::process::{Server, output, stderr, stdout, storefront};
 
 #[tokio::test]
-async fn alone_it_serves_demo_games_from_a_new_file() {
+async fn without_settings_demo_games_are_served_from_a_new_file() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::spawn(&mut storefront(folder.path()), folder.path());
     assert!(folder.path().join("data/storefront.db").is_file());
@@ -35,7 +35,7 @@ async fn a_database_that_was_named_gets_no_demo_games_unless_asked_for() {
 }
 
 #[test]
-fn help_teaches_and_version_tells() {
+fn help_and_version_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, word) in [
         (&["--help"][..], "storefront seed --rows"),
@@ -53,7 +53,7 @@ fn help_teaches_and_version_tells() {
 }
 
 #[test]
-fn a_word_it_does_not_know_is_a_usage_mistake() {
+fn an_unknown_subcommand_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(storefront(folder.path()).arg("sevre"));
     assert_eq!(output.status.code(), Some(64));

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::requests::{everything_works_again, serve};
 use testkit::db_server::DbServer;
-use testkit::process::{stderr, output, stdout, storefront};
-use crate::shop::{everything_works_again, serve};
+use testkit::process::{output, stderr, stdout, storefront};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_or_password_that_the_cluster_does_not_know_is_one_sentence() {
