@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::client::Request;
 use crate::failures::Broken;
-use crate::helpers::{JSON, Setup, TestStore, game};
+use crate::helpers::{JSON, Setup, TestStore};
+use testkit::games::game;
 
 #[tokio::test]
 async fn every_answer_allows_every_origin() {

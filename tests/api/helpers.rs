@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde_json::Value;
 use storefront::config::serve::Limits;
 use storefront::config::services::Services;
 use storefront::db::storage::{CartAudit, OverviewStore};
@@ -22,7 +21,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::{Connection, PATIENCE, Request, Response};
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::games::game;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -219,27 +219,6 @@ impl Upload {
     }
 }
 
-/// A game as a client sends it.
-pub(crate) fn game(name: &str) -> Value {
-    json!({
-        "game_name": name,
-        "description": "Inherit your grandfather's farm.",
-        "release_date": "2016-02-26T00:00:00.000Z",
-        "developer": "ConcernedApe",
-        "publisher": "Chucklefish",
-        "tags": ["Farming Sim", "RPG"],
-    })
-}
-
-/// The same with some fields put in or replaced.
-pub(crate) fn game_with(fields: Value) -> Value {
-    let mut game = game("Stardew_Valley");
-    for (name, value) in fields.as_object().expect("fields") {
-        game[name] = value.clone();
-    }
-    game
-}
-
 /// The id in the answer to a create.
 #[track_caller]
 pub(crate) fn created(answer: &Response) -> i64 {
@@ -247,13 +226,4 @@ pub(crate) fn created(answer: &Response) -> i64 {
     let location = answer.header("location").expect("a location");
     let id = location.strip_prefix("/api/overview/").expect("the place of a game");
     id.parse().expect("a number")
-}
-
-/// Waits until something becomes true that no answer tells.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition().await {
-        assert!(begun.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{FORM, JSON, Setup, TestStore, created, eventually, game, game_with};
+use crate::helpers::{FORM, JSON, Setup, TestStore, created};
+use testkit::games::{game, game_with};
+use testkit::wait::eventually;
 
 const SHORT: Duration = Duration::from_millis(200);
 

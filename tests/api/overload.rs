@@ -1,7 +1,8 @@
 //! More than the server takes on: refused at once, and told to come back.
 
 use crate::client::Request;
-use crate::helpers::{Setup, TestStore, created, eventually};
+use crate::helpers::{Setup, TestStore, created};
+use testkit::wait::eventually;
 
 async fn with_room(connections: usize, in_flight: usize) -> TestStore {
     let mut setup = Setup::default();
@@ -26,7 +27,7 @@ async fn more_requests_than_allowed_at_once_are_503() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_gives_its_place_back() {
+async fn a_client_that_disconnects_frees_its_place() {
     let store = with_room(100, 1).await;
     let upload = store.begin_upload().await;
     assert_eq!(store.get("/healthz").await.status, 503);

@@ -87,7 +87,7 @@ async fn another_users_order_is_not_refunded() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn what_does_not_exist_is_named() {
     let shop = Shop::open().await;
     let (user, order) =
         ("There is no user none: create it first.", "There is no such order: create it first.");
@@ -137,7 +137,7 @@ async fn what_is_malformed_is_named() {
 }
 
 #[tokio::test]
-async fn a_bed_of_users_begins_anew_however_often() {
+async fn fixture_users_can_be_reset_any_number_of_times() {
     let shop = Shop::open().await;
     for credit in [5, 9] {
         shop.store.done(&format!("/payment/batch_init/3/{credit}")).await;

@@ -6,7 +6,8 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::ports::Port;
-use crate::process::{PATIENCE, program, signal, wait};
+use testkit::process::{program, signal, wait};
+use testkit::wait::TIMEOUT;
 
 const SERVER: &str = include_str!("../../deploy/nginx/storefront.conf");
 const UPSTREAM: &str = include_str!("../../deploy/nginx/storefront-upstream.conf");
@@ -71,7 +72,7 @@ impl Balancer {
         let begun = Instant::now();
         while TcpStream::connect(self.port.address).is_err() {
             let ended = self.child.try_wait().expect("a child can be asked");
-            let late = begun.elapsed() > PATIENCE;
+            let late = begun.elapsed() > TIMEOUT;
             assert!(ended.is_none() && !late, "nginx is not ready: {}", self.log("error.log"));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -6,7 +6,7 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
 use crate::balancer::SENT_TO;
-use crate::process::PATIENCE;
+use testkit::wait::TIMEOUT;
 
 /// How long a connection is kept that nobody uses: for less time than the programs do, so that no
 /// request meets its end.
@@ -46,7 +46,7 @@ impl Answer {
 
 /// A client of programs whose addresses may change.
 pub fn client() -> Client {
-    Client::builder().timeout(PATIENCE).pool_idle_timeout(IDLE).build().expect("a client")
+    Client::builder().timeout(TIMEOUT).pool_idle_timeout(IDLE).build().expect("a client")
 }
 
 /// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.

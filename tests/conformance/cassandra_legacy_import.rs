@@ -12,8 +12,8 @@ use storefront::db::{MigrationPolicy, import_legacy};
 use storefront::overview::model::{GameId, Overview};
 use storefront_seed::Generator;
 
-use crate::support::cassandra::{Keyspace, open, session};
 use crate::world::{game, stored};
+use testkit::cassandra::{Keyspace, open, session};
 
 const GAMES: i32 = 3_000;
 
@@ -72,7 +72,7 @@ fn database(keyspace: &Keyspace) -> Database {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_game_is_carried_over_however_often_it_is_interrupted() {
+async fn every_game_is_imported_however_often_the_import_is_interrupted() {
     let (theirs, session) = old_table(FIELDS).await;
     let insert = format!("INSERT INTO {}.overview (game_id, game) VALUES (?, ?)", theirs.name);
     let insert = session.prepare(insert).await.unwrap();
@@ -120,7 +120,7 @@ async fn interrupted(database: Database, old_keyspace: String) {
 
 /// Some installations have the id in the type as well, tags as a set, and games without anything.
 #[tokio::test]
-async fn other_shapes_of_the_old_type_are_read() {
+async fn other_forms_of_the_legacy_type_are_read() {
     let (theirs, session) =
         old_table(&format!("game_id int, {}", FIELDS.replace("list", "set"))).await;
     for values in [
@@ -147,7 +147,7 @@ async fn other_shapes_of_the_old_type_are_read() {
 
 /// The new tables may be beside the old one, and a load afterwards takes no id that was carried.
 #[tokio::test]
-async fn a_load_after_it_leaves_carried_games_alone() {
+async fn a_load_after_an_import_keeps_the_imported_games() {
     let (theirs, session) = old_table(FIELDS).await;
     let table = format!("{}.overview (game_id, game)", theirs.name);
     execute(&session, &format!("INSERT INTO {table} VALUES (4, {{game_name: 'old'}})")).await;
@@ -163,7 +163,7 @@ async fn a_load_after_it_leaves_carried_games_alone() {
 }
 
 #[tokio::test]
-async fn without_an_earlier_service_there_is_nothing_to_carry() {
+async fn an_import_without_a_legacy_table_is_refused() {
     let ours = Keyspace::reserve().await;
     let error = import_legacy(&database(&ours), "no_such_keyspace").await.unwrap_err();
     assert!(error.to_string().contains("there is no table no_such_keyspace.overview"), "{error}");

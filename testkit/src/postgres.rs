@@ -1,13 +1,17 @@
-//! A schema of a test's own in a real PostgreSQL database.
+//! A schema for one test in a real PostgreSQL database.
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-/// Where the servers are; `scripts/test` starts them and sets these.
-pub const NEWEST: &str = "STOREFRONT_TEST_POSTGRES";
-/// The oldest version that is supported.
-pub const OLDEST: &str = "STOREFRONT_TEST_POSTGRES15";
+use crate::database::block_on;
 
-/// The address that a variable names.
+/// The variable with the URL of the newest version; `scripts/test` starts the servers and sets it.
+pub const NEWEST: &str = "STOREFRONT_TEST_POSTGRES";
+/// The variable with the URL of the oldest version that is supported.
+pub const OLDEST: &str = "STOREFRONT_TEST_POSTGRES15";
+/// The variable with the URL of the streaming replica of the newest version.
+pub const REPLICA: &str = "STOREFRONT_TEST_POSTGRES_REPLICA";
+
+/// The value of a variable.
 pub fn address(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!(
@@ -47,35 +51,30 @@ impl OwnSchema {
 impl Drop for OwnSchema {
     fn drop(&mut self) {
         let (server, sql) = (self.server.clone(), format!("DROP SCHEMA {} CASCADE", self.name));
-        // The test's own runtime may be gone already.
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(execute(&server, &sql));
-        });
-        drop(dropping.join());
+        block_on(async move || execute(&server, &sql).await);
     }
 }
 
 /// Runs statements on a connection of their own.
 pub async fn execute(url: &str, sql: &str) {
-    ask(url, sql).await;
+    query(url, sql).await;
 }
 
-/// The first column of what a query finds, as text.
+/// The first column of a query's rows, as text.
 pub async fn column(url: &str, sql: &str) -> Vec<String> {
-    let answers = ask(url, sql).await;
-    let rows = answers.iter().filter_map(|answer| match answer {
+    let messages = query(url, sql).await;
+    let rows = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("null").to_owned()),
         _ => None,
     });
     rows.collect()
 }
 
-async fn ask(url: &str, sql: &str) -> Vec<SimpleQueryMessage> {
+async fn query(url: &str, sql: &str) -> Vec<SimpleQueryMessage> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server is up");
     let connection = tokio::spawn(connection);
-    let answers = client.simple_query(sql).await.expect("the statements succeed");
+    let messages = client.simple_query(sql).await.expect("the statements succeed");
     drop(client);
     connection.await.expect("no panic").expect("the connection ends well");
-    answers
+    messages
 }

@@ -1,40 +1,39 @@
-//! A keyspace of a test's own in a real Cassandra.
+//! A keyspace for one test in a real Cassandra.
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::config::database::{Database, Url};
 use storefront::db::storage::StorageError;
-use storefront::db::{MigrationPolicy, Stores, connect};
-use storefront::telemetry::Registry;
+use storefront::db::{MigrationPolicy, Stores};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::database;
+use crate::database;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 /// Keyspaces at one time: making one takes the server a while, many at once take it far longer.
 static KEYSPACES: Semaphore = Semaphore::const_new(6);
 
-/// Opens a store as the program does.
+/// Opens the stores of a keyspace as the program does.
 pub async fn open(settings: Settings, policy: MigrationPolicy) -> Result<Stores, StorageError> {
-    let database = Database { url: Url::Cassandra(settings), named: true };
-    connect(&database, policy, &Registry::default()).await
+    database::open(&Database { url: Url::Cassandra(settings), named: true }, policy).await
 }
 
 /// A keyspace of a random name, removed with the value, also where a test fails.
 pub struct Keyspace {
+    /// The name, which needs no quotes.
     pub name: String,
     _permit: SemaphorePermit<'static>,
 }
 
 impl Keyspace {
-    /// A name that nobody has. The first connection creates the keyspace.
+    /// A name that is not in use. The first connection of a store creates the keyspace.
     pub async fn reserve() -> Self {
         let _permit = KEYSPACES.acquire().await.expect("the semaphore stays open");
         Self { name: format!("storefront_test_{:016x}", rand::random::<u64>()), _permit }
     }
 
-    /// As `--database-url` takes it; what else the server's URL says counts nothing.
+    /// As `--database-url` takes it. Of the server's URL only the address counts.
     pub fn url(&self) -> String {
         let server = std::env::var(SERVER).unwrap_or_else(|_| {
             panic!(
@@ -58,16 +57,11 @@ impl Keyspace {
 impl Drop for Keyspace {
     fn drop(&mut self) {
         let (settings, name) = (self.settings(), self.name.clone());
-        // A runtime of its own, because the test's is ending.
-        let drop_it = move || {
-            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            runtime.block_on(async {
-                let session = session(&settings).await;
-                let text = format!("DROP KEYSPACE IF EXISTS \"{name}\"");
-                session.query_unpaged(text, ()).await.expect("the keyspace is removed");
-            });
-        };
-        drop(std::thread::spawn(drop_it).join());
+        database::block_on(async move || {
+            let session = session(&settings).await;
+            let text = format!("DROP KEYSPACE IF EXISTS \"{name}\"");
+            session.query_unpaged(text, ()).await.expect("the keyspace is removed");
+        });
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
-use crate::process::{Server, game};
-use crate::shop::{PATIENCE, RECOVERY, answer, eventually, everything_works_again, is_unavailable};
+use crate::requests::{ANSWER_TIMEOUT, RECOVERY, answer, everything_works_again, is_unavailable};
+use testkit::games::game;
+use testkit::process::Server;
 
 const CLIENTS: u64 = 8;
 /// Far above what the counter reaches.
@@ -17,7 +18,7 @@ const EXPLICIT: u64 = 1_000_000;
 
 /// What was acknowledged: the place of each game and its name.
 #[derive(Default)]
-struct Told {
+struct Acknowledged {
     games: Mutex<BTreeMap<String, String>>,
     refused: AtomicU64,
     enough: AtomicBool,
@@ -25,14 +26,14 @@ struct Told {
 
 /// Clients at work.
 pub struct Writers {
-    told: Arc<Told>,
+    told: Arc<Acknowledged>,
     clients: Vec<JoinHandle<()>>,
 }
 
 impl Writers {
     /// Half of them name the ids of their games, the others have them assigned.
     pub fn start(server: &Arc<Server>) -> Self {
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Acknowledged::default());
         let client = |n| tokio::spawn(create_all(Arc::clone(server), Arc::clone(&told), n));
         Self { clients: (0..CLIENTS).map(client).collect(), told }
     }
@@ -72,12 +73,12 @@ impl Writers {
 
     async fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let failed = || self.clients.iter().any(JoinHandle::is_finished);
-        eventually(what, || failed() || condition()).await;
+        testkit::wait::eventually(what, async || failed() || condition()).await;
         assert!(!failed(), "a client was told what it should not be told");
     }
 
     /// Stops them. Every game that was acknowledged must be there, as it was created.
-    pub async fn are_right(self, server: &Server) {
+    pub async fn verify(self, server: &Server) {
         self.told.enough.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.await.expect("a client was told only what is true");
@@ -93,7 +94,7 @@ impl Writers {
     }
 }
 
-async fn create_all(server: Arc<Server>, told: Arc<Told>, client: u64) {
+async fn create_all(server: Arc<Server>, told: Arc<Acknowledged>, client: u64) {
     for n in 0.. {
         if told.enough.load(Ordering::Relaxed) {
             return;
@@ -109,7 +110,12 @@ async fn create_all(server: Arc<Server>, told: Arc<Told>, client: u64) {
 
 /// Creates a game; its place if that was acknowledged. One that names its id is repeated until the
 /// store has it, as clients are told to do; that it is there already is then as good.
-async fn create(server: &Server, told: &Told, name: &str, id: Option<u64>) -> Option<String> {
+async fn create(
+    server: &Server,
+    told: &Acknowledged,
+    name: &str,
+    id: Option<u64>,
+) -> Option<String> {
     let mut game = game(name);
     if let Some(id) = id {
         game["game_id"] = id.into();
@@ -117,7 +123,8 @@ async fn create(server: &Server, told: &Told, name: &str, id: Option<u64>) -> Op
     let mut tries = 0;
     loop {
         let answer =
-            answer(server, PATIENCE, (Method::POST, "/api/overview", Some(game.clone()))).await;
+            answer(server, ANSWER_TIMEOUT, (Method::POST, "/api/overview", Some(game.clone())))
+                .await;
         match answer.status().as_u16() {
             201 => return Some(answer.headers()["location"].to_str().unwrap().to_owned()),
             409 if tries > 0 => return id.map(|id| format!("/api/overview/{id}")),

@@ -183,7 +183,7 @@ pub async fn ids_are_reserved_before_the_first_row(world: World) {
     assert_eq!(write_all(loads, &load, 50).await, 100);
 }
 
-pub async fn taken_ids_are_made_up_for(world: World) {
+pub async fn taken_ids_are_replaced_by_further_ones(world: World) {
     let loads = world.stores.loads.as_ref();
     for id in [3, 5] {
         create(&world.stores, Some(id)).await;

@@ -1,20 +1,21 @@
-//! A whole PostgreSQL database of a test's own, with a user of its own who has a secret password.
+//! A whole PostgreSQL database for one test, with an owner of its own whose password is secret.
 
 use reqwest::Url;
 
-use super::postgres::{NEWEST, address, column, execute};
+use crate::database::block_on;
+use crate::postgres::{NEWEST, address, column, execute};
 
 const ADMIN: &str = "STOREFRONT_TEST_POSTGRES_ADMIN";
-/// Never to be seen in anything that the program prints.
+/// The owner's password, which must not stand in anything that the program prints.
 pub const PASSWORD: &str = "hunter2-of-a-test";
 
 /// An empty database and its owner, removed with the value.
-pub struct WholeDatabase {
-    /// Of both.
+pub struct PostgresDatabase {
+    /// The name of both.
     pub name: String,
 }
 
-impl WholeDatabase {
+impl PostgresDatabase {
     /// A new one.
     pub async fn create() -> Self {
         let name = format!("test_{:016x}", rand::random::<u64>());
@@ -24,7 +25,7 @@ impl WholeDatabase {
         Self { name }
     }
 
-    /// Its URL, to which a test may do anything.
+    /// Its URL, as its owner.
     pub fn url(&self) -> Url {
         let mut url: Url = address(NEWEST).parse().expect("a URL");
         url.set_username(&self.name).expect("a URL with a host");
@@ -43,30 +44,25 @@ impl WholeDatabase {
         execute(self.url().as_str(), sql).await;
     }
 
-    /// The first column of what a query finds in it, as text.
+    /// The first column of a query's rows, as text.
     pub async fn column(&self, sql: &str) -> Vec<String> {
         column(self.url().as_str(), sql).await
     }
 
     /// Ends every connection to it, as a restart of the server would.
-    pub async fn cut_off(&self) {
+    pub async fn disconnect_all(&self) {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
         self.administer(&format!("{sql} '{}'", self.name)).await;
     }
 }
 
-impl Drop for WholeDatabase {
+impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         let name = self.name.clone();
-        // The test's own runtime may be gone already.
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let admin = address(ADMIN);
-                execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
-                execute(&admin, &format!("DROP ROLE {name}")).await;
-            });
+        block_on(async move || {
+            let admin = address(ADMIN);
+            execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            execute(&admin, &format!("DROP ROLE {name}")).await;
         });
-        drop(dropping.join());
     }
 }

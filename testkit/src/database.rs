@@ -1,24 +1,28 @@
-//! A database of a test's own, whichever backend it is on.
+//! A database for one test, whichever backend it is on.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
+use storefront::db::storage::StorageError;
+use storefront::db::{self, MigrationPolicy, Stores};
+use storefront::telemetry::Registry;
 use tempfile::TempDir;
 
-use super::cassandra::{self, Keyspace};
-use super::postgres::{self, NEWEST, OLDEST, OwnSchema};
+use crate::cassandra::{self, Keyspace};
+use crate::postgres::{self, NEWEST, OLDEST, OwnSchema};
 
-/// An empty database, and a folder for what belongs to it; both are removed with the value.
+/// An empty database, and a folder for its files and logs; both are removed with the value.
 pub struct OwnDatabase {
     url: String,
     _guard: Guard,
     folder: TempDir,
 }
 
-/// When this is dropped the database is.
+/// Removes the database when it is dropped.
 type Guard = Box<dyn Any + Send + Sync>;
 
 impl OwnDatabase {
@@ -37,14 +41,13 @@ impl OwnDatabase {
         Self { url, _guard: guard, folder }
     }
 
-    /// The one of that URL, which is gone with the guard.
+    /// The database at that URL, which `guard` removes.
     pub fn at(url: String, guard: impl Any + Send + Sync) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { url, _guard: Box::new(guard), folder }
     }
 
-    /// A new one on the backend that all tests of a run are on: `STOREFRONT_TEST_BACKEND`, else
-    /// embedded.
+    /// A new one on the backend of the whole run: `STOREFRONT_TEST_BACKEND`, else embedded.
     pub async fn of_this_run() -> Self {
         let backend = std::env::var("STOREFRONT_TEST_BACKEND");
         Self::on(backend.as_deref().unwrap_or("embedded")).await
@@ -58,6 +61,11 @@ impl OwnDatabase {
     /// The same as the program reads it.
     pub fn settings(&self) -> Database {
         settings(&self.url)
+    }
+
+    /// Opens its stores, as one more server does.
+    pub async fn open(&self) -> Stores {
+        open(&self.settings(), MigrationPolicy::Migrate).await.expect("the store opens")
     }
 
     /// Where logs and files go.
@@ -77,7 +85,7 @@ impl OwnDatabase {
         }
     }
 
-    /// The first column of what a query finds, as text; of PostgreSQL only.
+    /// The first column of a query's rows, as text; on PostgreSQL only.
     pub async fn column(&self, sql: &str) -> Vec<String> {
         postgres::column(&self.url, sql).await
     }
@@ -97,10 +105,27 @@ async fn keyspace() -> (String, Guard) {
     (keyspace.url(), Box::new(keyspace))
 }
 
+/// Opens the stores of a database as the program does.
+pub async fn open(database: &Database, policy: MigrationPolicy) -> Result<Stores, StorageError> {
+    db::connect(database, policy, &Registry::default()).await
+}
+
 /// What the program makes of a URL.
 pub fn settings(url: &str) -> Database {
     let flags = BTreeMap::from([("database_url", url.to_owned())]);
     let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
     let database = Database::read(&mut loader);
     loader.finish(database).expect("a sound URL")
+}
+
+/// Runs a future to its end on a thread and a runtime of its own, because the runtime of a test that
+/// is ending takes no more work: how values remove what they own when they are dropped.
+pub(crate) fn block_on<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) {
+    let done = std::thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        runtime.expect("a runtime").block_on(work());
+    });
+    // A failure here has been printed, and a second panic would end the whole test program.
+    drop(done.join());
 }

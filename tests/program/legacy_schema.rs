@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::process::{Server, errors, game, output, storefront};
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::games::game;
+use testkit::process::{Server, output, stderr, storefront};
 
 const COLUMNS: &str = "game_name text NOT NULL, description text NOT NULL, \
                        release_date text NOT NULL, developer text NOT NULL, \
@@ -54,7 +55,7 @@ async fn created(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn its_games_are_served_as_they_are() {
+async fn legacy_games_are_served_unchanged() {
     for database in [with_counter().await, without_counter().await] {
         let server = Server::on(&database);
         for (id, body) in [
@@ -77,7 +78,7 @@ async fn its_games_are_served_as_they_are() {
 }
 
 #[tokio::test]
-async fn its_games_can_be_changed_and_removed() {
+async fn legacy_games_can_be_changed_and_removed() {
     for database in [with_counter().await, without_counter().await] {
         let server = Server::on(&database);
         for change in [json!({"developer": "new"}), json!({"tags": ["t"]})] {
@@ -120,14 +121,14 @@ async fn migrating_twice_changes_no_game() {
         for _ in 0..2 {
             let mut migrate = storefront(database.folder());
             let migrated = output(migrate.args(["migrate", "--database-url", database.url()]));
-            assert!(migrated.status.success(), "{}", errors(&migrated));
+            assert!(migrated.status.success(), "{}", stderr(&migrated));
         }
         assert_eq!(database.column(all).await, before);
     }
 }
 
 #[tokio::test]
-async fn older_clients_and_ours_never_get_the_same_id() {
+async fn legacy_clients_and_ours_never_get_the_same_id() {
     for database in [with_counter().await, with_a_counter_that_lags().await] {
         let server = Server::on(&database);
         created(&server).await;
@@ -154,12 +155,12 @@ async fn older_clients_and_ours_never_get_the_same_id() {
 }
 
 #[tokio::test]
-async fn after_a_load_in_its_place_older_clients_still_work() {
+async fn after_a_reset_load_legacy_clients_still_work() {
     let database = with_counter().await;
     let mut seed = storefront(database.folder());
     seed.args(["seed", "--reset", "--rows", "100", "--database-url", database.url()]);
     let seeded = output(&mut seed);
-    assert!(seeded.status.success(), "{}", errors(&seeded));
+    assert!(seeded.status.success(), "{}", stderr(&seeded));
     database.execute(&format!("{OLDER_INSERT} ('older', '', '', '', '', NULL)")).await;
     let server = Server::on(&database);
     assert!(server.get("/api/overview/101").await.contains("older"));
@@ -167,7 +168,7 @@ async fn after_a_load_in_its_place_older_clients_still_work() {
 }
 
 #[tokio::test]
-async fn a_load_in_its_place_keeps_its_grants_and_indexes() {
+async fn a_reset_load_keeps_grants_and_indexes() {
     let database = with_counter().await;
     database.execute("GRANT SELECT ON overviews TO PUBLIC").await;
     database.execute("CREATE INDEX by_name ON overviews (game_name)").await;
@@ -178,6 +179,6 @@ async fn a_load_in_its_place_keeps_its_grants_and_indexes() {
     let mut seed = storefront(database.folder());
     seed.args(["seed", "--reset", "--rows", "100", "--database-url", database.url()]);
     let seeded = output(&mut seed);
-    assert!(seeded.status.success(), "{}", errors(&seeded));
+    assert!(seeded.status.success(), "{}", stderr(&seeded));
     assert_eq!(database.column(facts).await, before);
 }

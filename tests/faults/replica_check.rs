@@ -8,36 +8,36 @@ use rand::RngExt;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::ledger::Writers;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::process::{errors, output, printed, storefront};
-use crate::shop::serve;
+use crate::acknowledged_writes::Writers;
+use crate::requests::serve;
+use testkit::db_server::DbServer;
+use testkit::process::{output, stderr, stdout, storefront};
 
 /// Writes that the node misses: games, users, items.
 const GAMES: u64 = 9_500;
 const ACCOUNTS: u64 = 250;
 
-/// `storefront audit --replicas` names the ranges and the node, and `--repair` mends them.
-pub async fn what_a_node_missed_is_named_and_mended(
-    cluster: &Arc<OwnServer>,
+/// `storefront audit --replicas` names the ranges and the node, and `--repair` repairs them.
+pub async fn what_a_node_missed_is_reported_and_repaired(
+    cluster: &Arc<DbServer>,
     rng: &mut impl RngExt,
 ) {
     let folder = tempfile::tempdir().unwrap();
-    let shop = Shop { folder: folder.path(), url: url(cluster) };
-    shop.seed("--reset", 1_000);
+    let program = Program { folder: folder.path(), url: url(cluster) };
+    program.seed("--reset", 1_000);
     let number = rng.random_range(1..4);
     let (name, address) = (format!("cassandra:{number}"), format!("127.0.0.{number}:"));
     let stopped = name.clone();
-    while_others_work(cluster, move |it| it.stop(&stopped)).await;
-    shop.seed("--append", GAMES);
-    shop.open_accounts().await;
-    let refused = shop.run(&["audit", "--replicas"]);
-    assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
-    let said = errors(&refused);
+    cluster.stop(&stopped).await;
+    program.seed("--append", GAMES);
+    program.open_accounts().await;
+    let refused = program.run(&["audit", "--replicas"]);
+    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+    let said = stderr(&refused);
     assert!(said.contains(&address) && said.contains("only while all nodes are up"), "{said}");
-    while_others_work(cluster, move |it| it.start_again(&name)).await;
+    cluster.start_again(&name).await;
 
-    let found = shop.audit(&[], 1);
+    let found = program.audit(&[], 1);
     assert_eq!(found["replica"]["replicas"], 3, "{found}");
     let different = listed(&found, "different");
     for table in ["cart_accounts", "overviews", "stores"] {
@@ -47,24 +47,24 @@ pub async fn what_a_node_missed_is_named_and_mended(
         };
         assert!(different.iter().any(is_named), "{table} on {address} in {different:?}");
     }
-    let mended = shop.audit(&["--repair"], 0);
-    assert!(!listed(&mended, "repaired").is_empty(), "{mended}");
-    let rows = mended["replica"]["rows"].as_u64().unwrap();
+    let repaired = program.audit(&["--repair"], 0);
+    assert!(!listed(&repaired, "repaired").is_empty(), "{repaired}");
+    let rows = repaired["replica"]["rows"].as_u64().unwrap();
     assert!(rows >= 1_000 + GAMES + 2 * ACCOUNTS, "{rows} rows");
-    shop.nothing_is_found_while_others_write().await;
+    program.nothing_is_found_while_others_write().await;
 }
 
 /// A keyspace with three copies.
-fn url(cluster: &OwnServer) -> String {
+fn url(cluster: &DbServer) -> String {
     format!("{}_copies?replication=3", cluster.value("cassandra"))
 }
 
-struct Shop<'a> {
+struct Program<'a> {
     folder: &'a Path,
     url: String,
 }
 
-impl Shop<'_> {
+impl Program<'_> {
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = storefront(self.folder);
         output(command.args(arguments).args(["--database-url", &self.url]))
@@ -72,7 +72,7 @@ impl Shop<'_> {
 
     fn seed(&self, how: &str, rows: u64) {
         let seeded = self.run(&["seed", how, "--rows", &rows.to_string()]);
-        assert!(seeded.status.success(), "{}", errors(&seeded));
+        assert!(seeded.status.success(), "{}", stderr(&seeded));
     }
 
     async fn open_accounts(&self) {
@@ -90,8 +90,8 @@ impl Shop<'_> {
     fn audit(&self, arguments: &[&str], code: i32) -> Value {
         let arguments = [&["audit", "--replicas", "--format", "json"], arguments].concat();
         let audit = self.run(&arguments);
-        let report = printed(&audit);
-        assert_eq!(audit.status.code(), Some(code), "{report}{}", errors(&audit));
+        let report = stdout(&audit);
+        assert_eq!(audit.status.code(), Some(code), "{report}{}", stderr(&audit));
         serde_json::from_str(&report).unwrap()
     }
 
@@ -100,7 +100,7 @@ impl Shop<'_> {
         let writers = Writers::start(&server);
         writers.acknowledged(200).await;
         tokio::task::block_in_place(|| self.audit(&[], 0));
-        writers.are_right(&server).await;
+        writers.verify(&server).await;
     }
 }
 

@@ -11,14 +11,15 @@ use serde_json::Value;
 
 use crate::balancer::Balancer;
 use crate::http::{Answer, ask, client};
-use crate::own_server::OwnServer;
 use crate::ports::Port;
-use crate::process::{PATIENCE, Server, errors, output, printed, storefront};
-use crate::proxy::Proxy;
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::db_server::DbServer;
+use testkit::process::{Server, output, stderr, stdout, storefront};
+use testkit::proxy::Proxy;
+use testkit::wait::TIMEOUT;
 
 /// Programs on a database of their own, all gone with the value.
-pub struct Fleet {
+pub struct ServerGroup {
     programs: Vec<Program>,
     turn: AtomicUsize,
     client: Client,
@@ -27,7 +28,7 @@ pub struct Fleet {
     /// What stands before a database that is reached by network and may be cut off.
     pub proxy: Option<Proxy>,
     /// The nodes that hold the store, if some may be killed.
-    pub cluster: Option<Arc<OwnServer>>,
+    pub cluster: Option<Arc<DbServer>>,
     /// What stands before the programs, if clients do not go to them in turn.
     pub balancer: Option<Balancer>,
     database: OwnDatabase,
@@ -39,7 +40,7 @@ struct Program {
     server: Mutex<Option<Server>>,
 }
 
-impl Fleet {
+impl ServerGroup {
     /// So many programs on an empty store.
     pub async fn start(backend: &str, programs: usize) -> Self {
         let database = OwnDatabase::on(backend).await;
@@ -55,7 +56,7 @@ impl Fleet {
     }
 
     /// So many programs on an empty store of which three nodes have a copy each.
-    pub fn on_a_cluster(cluster: &Arc<OwnServer>, programs: usize) -> Self {
+    pub fn on_a_cluster(cluster: &Arc<DbServer>, programs: usize) -> Self {
         let keyspace = format!("{}_{:x}", cluster.value("cassandra"), rand::random::<u32>());
         let url = format!("{keyspace}?replication=3");
         let database = OwnDatabase::at(url.clone(), Arc::clone(cluster));
@@ -108,11 +109,11 @@ impl Fleet {
     }
 
     /// The same while programs and connections fail; what was never sent goes to another program.
-    pub async fn ask_in_trouble(&self, client: &Client, method: Method, path: &str) -> Answer {
+    pub async fn ask_under_faults(&self, client: &Client, method: Method, path: &str) -> Answer {
         let begun = Instant::now();
         loop {
             match ask(client, method.clone(), &self.next(path), true).await {
-                Answer::NotSent => assert!(begun.elapsed() < PATIENCE, "nobody listens: {path}"),
+                Answer::NotSent => assert!(begun.elapsed() < TIMEOUT, "nobody listens: {path}"),
                 answer => return answer,
             }
             tokio::task::yield_now().await;
@@ -167,7 +168,7 @@ impl Fleet {
     /// Ends all programs by SIGTERM and starts one that reaches the database directly, and is
     /// reached directly. Afterwards nothing is under way, also not what the database still did for
     /// a program that was killed.
-    pub async fn come_to_rest(mut self) -> Self {
+    pub async fn stop_and_restart_one(mut self) -> Self {
         self.balancer = None;
         for program in &self.programs {
             let server = program.server.lock().unwrap().take().expect("all run");
@@ -176,7 +177,7 @@ impl Fleet {
             assert!(server.end().0.success(), "{log}");
         }
         self.url = self.database.url().to_owned();
-        nobody_is_connected(&self.database).await;
+        wait_for_idle_database(&self.database).await;
         self.programs.truncate(1);
         self.kill_and_start(0);
         self
@@ -192,8 +193,8 @@ impl Fleet {
             "--database-url",
             self.database.url(),
         ]));
-        let report: Value = serde_json::from_str(&printed(&audit))
-            .unwrap_or_else(|e| panic!("{e}: {} {}", printed(&audit), errors(&audit)));
+        let report: Value = serde_json::from_str(&stdout(&audit))
+            .unwrap_or_else(|e| panic!("{e}: {} {}", stdout(&audit), stderr(&audit)));
         assert_eq!(audit.status.code(), Some(if report["agrees"] == true { 0 } else { 1 }));
         report
     }
@@ -207,7 +208,7 @@ impl Fleet {
                 assert_eq!(report["different"], 0, "{report}");
                 return report;
             }
-            assert!(begun.elapsed() < PATIENCE, "nobody ends what is half done: {report}");
+            assert!(begun.elapsed() < TIMEOUT, "nobody ends what is half done: {report}");
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -216,7 +217,7 @@ impl Fleet {
 fn start(database: &OwnDatabase, url: &str, port: &Port) -> Server {
     let mut command = storefront(database.folder());
     command.args(["serve", "--database-url", url, "--listen", &port.address.to_string()]);
-    Server::of(&mut command, database.folder())
+    Server::spawn(&mut command, database.folder())
 }
 
 /// The URL by a proxy; a file has none. The driver of Cassandra takes the port that it was told for
@@ -236,7 +237,7 @@ async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
 }
 
 /// Waits until the database works for nobody; a file has no server that could.
-async fn nobody_is_connected(database: &OwnDatabase) {
+async fn wait_for_idle_database(database: &OwnDatabase) {
     let Some((_, schema)) = database.url().split_once("search_path%3D") else { return };
     // The locks of a session tell which tables it is at work on.
     let busy = format!(
@@ -245,7 +246,7 @@ async fn nobody_is_connected(database: &OwnDatabase) {
     );
     let begun = Instant::now();
     while database.column(&busy).await != ["0"] {
-        assert!(begun.elapsed() < PATIENCE, "the database goes on working");
+        assert!(begun.elapsed() < TIMEOUT, "the database goes on working");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

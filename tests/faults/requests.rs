@@ -7,26 +7,27 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::process::{Server, game, storefront};
-use crate::proxy::Proxy;
-use crate::support::postgres::{NEWEST, OwnSchema, address};
+use testkit::games::game;
+use testkit::postgres::{NEWEST, OwnSchema, address};
+use testkit::process::{Server, storefront};
+use testkit::proxy::Proxy;
 
 /// How soon everything must work again after a fault has ended.
 pub const RECOVERY: Duration = Duration::from_secs(10);
 /// The store's own patience is five seconds; no answer may take much longer.
-pub const PATIENCE: Duration = Duration::from_secs(8);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// Long enough for a busy machine, and far below the store's patience.
 pub const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A program, and the way to its database.
-pub struct Shop {
+pub struct ProxiedServer {
     pub server: Arc<Server>,
     pub proxy: Proxy,
     _folder: tempfile::TempDir,
     _schema: OwnSchema,
 }
 
-impl Shop {
+impl ProxiedServer {
     /// A program whose empty PostgreSQL database is behind a proxy.
     pub async fn open() -> Self {
         let schema = OwnSchema::create(NEWEST).await;
@@ -44,14 +45,14 @@ impl Shop {
 /// Starts the program on that database.
 pub fn serve(folder: &std::path::Path, url: &str) -> Server {
     let mut command = storefront(folder);
-    Server::of(command.args(["serve", "--database-url", url]), folder)
+    Server::spawn(command.args(["serve", "--database-url", url]), folder)
 }
 
 /// A request: method, path, body.
-pub type Act<'a> = (Method, &'a str, Option<Value>);
+pub type Request<'a> = (Method, &'a str, Option<Value>);
 
 /// One request of each kind; all but the first two change something.
-pub fn every_act() -> [Act<'static>; 5] {
+pub fn every_request() -> [Request<'static>; 5] {
     [
         (Method::GET, "/api/overview/1", None),
         (Method::GET, "/api/overview?limit=3", None),
@@ -62,7 +63,11 @@ pub fn every_act() -> [Act<'static>; 5] {
 }
 
 /// The answer, which must come within that time.
-pub async fn answer(server: &Server, within: Duration, (method, path, body): Act<'_>) -> Response {
+pub async fn answer(
+    server: &Server,
+    within: Duration,
+    (method, path, body): Request<'_>,
+) -> Response {
     let what = format!("{method} {path}");
     let sent = timeout(within, server.send(method, path, body.as_ref())).await;
     sent.unwrap_or_else(|_| panic!("{what}: no answer within {within:?}")).expect("an answer")
@@ -77,38 +82,29 @@ pub fn is_unavailable(answer: &Response) {
 }
 
 /// Waits until the request succeeds, then expects that it goes on to.
-pub async fn works_again(server: &Server, act: &Act<'_>) {
+pub async fn works_again(server: &Server, request: &Request<'_>) {
     let begun = Instant::now();
-    while !succeeds(server, act).await {
-        assert!(begun.elapsed() < RECOVERY, "never again: {act:?}\n{}", server.log());
+    while !succeeds(server, request).await {
+        assert!(begun.elapsed() < RECOVERY, "never again: {request:?}\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for _ in 0..30 {
-        assert!(succeeds(server, act).await, "works only now and then: {act:?}");
+        assert!(succeeds(server, request).await, "works only now and then: {request:?}");
     }
 }
 
-async fn succeeds(server: &Server, act: &Act<'_>) -> bool {
-    let answer = answer(server, PATIENCE, act.clone()).await;
+async fn succeeds(server: &Server, request: &Request<'_>) -> bool {
+    let answer = answer(server, ANSWER_TIMEOUT, request.clone()).await;
     match answer.status().as_u16() {
         200 | 201 | 404 => true,
         503 => false,
-        other => panic!("{act:?}: {other}\n{}", server.log()),
+        other => panic!("{request:?}: {other}\n{}", server.log()),
     }
 }
 
 /// Waits until every kind of request works, and the program says that it is ready.
 pub async fn everything_works_again(server: &Server) {
-    let acts = every_act().into_iter().chain([(Method::GET, "/readyz", None)]);
-    let acts: Vec<_> = acts.collect();
-    futures::future::join_all(acts.iter().map(|act| works_again(server, act))).await;
-}
-
-/// Waits until something becomes true that no answer tells.
-pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < crate::process::PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let requests = every_request().into_iter().chain([(Method::GET, "/readyz", None)]);
+    let requests: Vec<_> = requests.collect();
+    futures::future::join_all(requests.iter().map(|request| works_again(server, request))).await;
 }

@@ -7,14 +7,20 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Response};
 
-use crate::support::database::OwnDatabase;
+use crate::database::OwnDatabase;
+use crate::wait::TIMEOUT;
 
-/// Longer than anything takes on a busy machine; only a defect waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The program under test. Cargo puts the test programs into the folder `deps` beside it, and builds
+/// it whenever it builds them.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the test program");
+    let folder = test.parent().and_then(Path::parent).expect("a folder above `deps`");
+    folder.join("storefront")
+}
 
-/// The program, in a folder, with an environment of its own.
+/// The program, in a folder, without the environment of the tests.
 pub fn storefront(folder: &Path) -> Command {
-    program(Path::new(env!("CARGO_BIN_EXE_storefront")), folder)
+    program(&binary(), folder)
 }
 
 /// Any program in the same surroundings.
@@ -30,24 +36,24 @@ pub fn program(path: &Path, folder: &Path) -> Command {
 
 /// Runs to the end.
 pub fn output(command: &mut Command) -> Output {
-    command.output().expect("the program starts")
+    command.output().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"))
 }
 
 /// What it printed on standard error.
-pub fn errors(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// What it printed on standard output.
-pub fn printed(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A server that runs.
+/// A server that runs; killed when it is dropped.
 pub struct Server {
     child: Child,
-    out: BufReader<ChildStdout>,
-    errors: PathBuf,
+    stdout: BufReader<ChildStdout>,
+    log: PathBuf,
     /// Such as `http://127.0.0.1:40123`.
     pub base: String,
     client: Client,
@@ -57,40 +63,41 @@ impl Server {
     /// `storefront serve` on the file `games.db` of the folder.
     pub fn start(folder: &Path) -> Self {
         let mut command = storefront(folder);
-        Self::of(command.args(["serve", "--database-url", "embedded:games.db"]), folder)
+        Self::spawn(command.args(["serve", "--database-url", "embedded:games.db"]), folder)
     }
 
     /// `storefront serve` on that database.
     pub fn on(database: &OwnDatabase) -> Self {
         let mut command = storefront(database.folder());
         command.args(["serve", "--database-url", database.url()]);
-        Self::of(&mut command, database.folder())
+        Self::spawn(&mut command, database.folder())
     }
 
     /// Any command that ends in the server; waits until it is ready.
-    pub fn of(command: &mut Command, folder: &Path) -> Self {
-        let errors = folder.join(format!("errors-{}", rand::random::<u32>()));
-        let file = std::fs::File::create(&errors).expect("a file for its log");
+    pub fn spawn(command: &mut Command, folder: &Path) -> Self {
+        let log = folder.join(format!("log-{}", rand::random::<u32>()));
+        let file = std::fs::File::create(&log).expect("a file for its log");
         command.env("STOREFRONT_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(file);
-        let mut child = command.spawn().expect("the server starts");
-        let mut out = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        let mut child =
+            command.spawn().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output is a pipe"));
         let mut line = String::new();
-        out.read_line(&mut line).expect("its output can be read");
+        stdout.read_line(&mut line).expect("its output can be read");
         let base = line.trim().strip_prefix("storefront is ready: open ").unwrap_or_else(|| {
-            let log = std::fs::read_to_string(&errors).unwrap_or_default();
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
             let end = child.wait();
             panic!("the server is not ready: {line:?}, {end:?}, {log}")
         });
         let base = base.trim_end_matches("/1").trim_end_matches("/docs").to_owned();
-        Self { child, out, errors, base, client: client() }
+        Self { child, stdout, log, base, client: client() }
     }
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.errors).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The process's number.
+    /// The id of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -129,12 +136,13 @@ impl Server {
     /// Waits for its end; gives its status and what else it printed.
     pub fn end(mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
-        self.out.read_to_string(&mut rest).expect("its output can be read");
+        self.stdout.read_to_string(&mut rest).expect("its output can be read");
         (wait(&mut self.child), rest)
     }
 }
 
-/// One that leaves an idle connection before the server does, so that no request meets its end.
+/// It closes an idle connection before the server does: a request on a connection that the server is
+/// closing would fail.
 fn client() -> Client {
     Client::builder().pool_idle_timeout(Duration::from_secs(3)).build().expect("a client")
 }
@@ -147,7 +155,7 @@ impl Drop for Server {
     }
 }
 
-/// Sends a signal to a process of the test's own.
+/// Sends a signal to a process that the test started.
 pub fn signal(id: u32, name: &str) {
     let sent = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
     assert!(sent.expect("kill is there").success());
@@ -155,25 +163,13 @@ pub fn signal(id: u32, name: &str) {
 
 /// Waits for a child, and kills it when it takes too long.
 pub fn wait(child: &mut Child) -> ExitStatus {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
+    let start = Instant::now();
+    while start.elapsed() < TIMEOUT {
         if let Some(status) = child.try_wait().expect("a child can be asked") {
             return status;
         }
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().expect("it can be killed");
-    panic!("the program did not end within {PATIENCE:?}")
-}
-
-/// The body of a create.
-pub fn game(name: &str) -> serde_json::Value {
-    serde_json::json!({
-        "game_name": name,
-        "description": "d".repeat(200),
-        "release_date": "2016-02-26T00:00:00.000Z",
-        "developer": "developer",
-        "publisher": "publisher",
-        "tags": ["a", "b"],
-    })
+    panic!("the program did not end within {TIMEOUT:?}")
 }

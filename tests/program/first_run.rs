@@ -1,11 +1,11 @@
 //! What a stranger meets who starts the program for the first time.
 
-use crate::process::{Server, errors, output, printed, storefront};
+use testkit::process::{Server, output, stderr, stdout, storefront};
 
 #[tokio::test]
-async fn alone_it_serves_demo_games_from_a_new_file() {
+async fn without_settings_demo_games_are_served_from_a_new_file() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::of(&mut storefront(folder.path()), folder.path());
+    let server = Server::spawn(&mut storefront(folder.path()), folder.path());
     assert!(folder.path().join("data/storefront.db").is_file());
     assert!(server.get("/api/overview/1").await.contains("Stardew_Valley"));
     assert!(server.get("/api/overview/1000").await.starts_with("[{\"game_id\":1000,"));
@@ -18,7 +18,7 @@ async fn alone_it_serves_demo_games_from_a_new_file() {
     server.signal("TERM");
     assert!(server.end().0.success());
     // What was removed stays removed: a file that exists is not stocked again.
-    let again = Server::of(&mut storefront(folder.path()), folder.path());
+    let again = Server::spawn(&mut storefront(folder.path()), folder.path());
     assert_eq!(again.status("/api/overview/1000").await, 200);
 }
 
@@ -30,12 +30,12 @@ async fn a_database_that_was_named_gets_no_demo_games_unless_asked_for() {
     drop(server);
     let mut command = storefront(folder.path());
     command.args(["--demo", "--database-url", "embedded:games.db"]);
-    let server = Server::of(&mut command, folder.path());
+    let server = Server::spawn(&mut command, folder.path());
     assert_eq!(server.status("/api/overview/1").await, 200);
 }
 
 #[test]
-fn help_teaches_and_version_tells() {
+fn help_and_version_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, word) in [
         (&["--help"][..], "storefront seed --rows"),
@@ -47,15 +47,15 @@ fn help_teaches_and_version_tells() {
     ] {
         let output = output(storefront(folder.path()).args(arguments));
         assert!(output.status.success());
-        assert!(printed(&output).contains(word), "{word} in {}", printed(&output));
+        assert!(stdout(&output).contains(word), "{word} in {}", stdout(&output));
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "help leaves nothing behind");
 }
 
 #[test]
-fn a_word_it_does_not_know_is_a_usage_mistake() {
+fn an_unknown_subcommand_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(storefront(folder.path()).arg("sevre"));
     assert_eq!(output.status.code(), Some(64));
-    assert!(errors(&output).contains("sevre"), "{}", errors(&output));
+    assert!(stderr(&output).contains("sevre"), "{}", stderr(&output));
 }

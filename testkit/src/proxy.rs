@@ -1,4 +1,4 @@
-//! A way to the database that fails on purpose.
+//! A TCP proxy before a database, which fails on purpose.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,23 +13,23 @@ use tokio::task::JoinHandle;
 /// What the proxy does with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Carries them.
+    /// Forwards them.
     Pass,
     /// Resets every connection, old and new.
     Cut,
-    /// Carries them so much later.
+    /// Forwards them so much later.
     Delay(Duration),
-    /// Keeps connections open and carries nothing. Afterwards connections that were there go on
-    /// where they stood, also with what was sent meanwhile; new ones are reset.
+    /// Keeps connections open and forwards nothing. Afterwards older connections continue, and what
+    /// was sent meanwhile is forwarded; connections that were opened meanwhile are reset.
     Freeze,
-    /// Keeps connections open and loses what is sent. Connections that were there are silent for
-    /// ever; those that came meanwhile are reset afterwards.
+    /// Keeps connections open and drops what is sent. Older connections stay silent for ever;
+    /// connections that were opened meanwhile are reset afterwards.
     Swallow,
 }
 
 /// Listens on a free port; ends with the value.
 pub struct Proxy {
-    /// Where the program finds the database.
+    /// Where the program connects in place of the database.
     pub address: SocketAddr,
     state: watch::Sender<State>,
     listening: JoinHandle<()>,
@@ -38,14 +38,15 @@ pub struct Proxy {
 #[derive(Clone, Copy)]
 struct State {
     mode: Mode,
-    /// How often it was cut: what was connected before is reset, however short it was.
+    /// How often it was cut. A connection that is older than the last cut is reset, however short
+    /// the cut was.
     cuts: u64,
-    /// How often it began to swallow: what was connected before is lost.
+    /// How often it began to swallow. A connection that is older forwards nothing any more.
     swallows: u64,
 }
 
 impl Proxy {
-    /// A proxy that passes everything on to the server.
+    /// A proxy that forwards everything to the server.
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -58,7 +59,7 @@ impl Proxy {
         Self { address, state, listening }
     }
 
-    /// From now on it does that.
+    /// Changes the mode, for connections that are open too.
     pub fn set(&self, mode: Mode) {
         self.state.send_modify(|state| {
             state.mode = mode;
@@ -67,7 +68,7 @@ impl Proxy {
         });
     }
 
-    /// The end of a fault.
+    /// Ends a fault.
     pub fn restore(&self) {
         self.set(Mode::Pass);
     }
@@ -80,10 +81,10 @@ impl Drop for Proxy {
 }
 
 async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Receiver<State>) {
-    let begun = *state.borrow();
-    if matches!(begun.mode, Mode::Cut | Mode::Freeze | Mode::Swallow) {
-        // What is sent stays in the socket, unread. The proxy may be gone before that changes.
-        drop(state.wait_for(|now| now.mode == Mode::Cut || now.mode != begun.mode).await);
+    let start = *state.borrow();
+    if matches!(start.mode, Mode::Cut | Mode::Freeze | Mode::Swallow) {
+        // Nothing is read, so what is sent stays in the socket. An error is the end of the proxy.
+        drop(state.wait_for(|now| now.mode == Mode::Cut || now.mode != start.mode).await);
         return reset(&client);
     }
     let Ok(mut server) = TcpStream::connect(server).await else { return reset(&client) };
@@ -91,9 +92,9 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Rece
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         tokio::select! {
-            _ = carry(from_client, to_server, state.clone()) => false,
-            _ = carry(from_server, to_client, state.clone()) => false,
-            _ = state.wait_for(|now| now.cuts > begun.cuts) => true,
+            _ = forward(from_client, to_server, state.clone()) => false,
+            _ = forward(from_server, to_client, state.clone()) => false,
+            _ = state.wait_for(|now| now.cuts > start.cuts) => true,
         }
     };
     if was_cut {
@@ -102,8 +103,8 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Rece
     }
 }
 
-/// Carries one direction until its end.
-async fn carry(
+/// Forwards one direction until its end.
+async fn forward(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut state: watch::Receiver<State>,
@@ -127,7 +128,7 @@ async fn carry(
     }
 }
 
-/// When it is dropped the other side gets a reset.
+/// Makes the other side get a reset, not an orderly end, when the stream is dropped.
 fn reset(stream: &TcpStream) {
     // It may be broken already.
     drop(socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::fleet::Fleet;
+use crate::server_group::ServerGroup;
 
 /// What one of each item costs; items differ, so that no two orders look alike by chance.
 pub const PRICES: [u64; 5] = [1, 2, 3, 5, 7];
@@ -29,17 +29,17 @@ pub struct Shop {
 
 impl Shop {
     /// Makes them, as every shopkeeper does.
-    pub async fn open(fleet: &Fleet) -> Self {
+    pub async fn open(group: &ServerGroup) -> Self {
         let (mut users, mut items) = (Vec::new(), Vec::new());
         for number in 0..USERS {
-            let user = fleet.done("/payment/create_user").await.text("user_id");
+            let user = group.done("/payment/create_user").await.text("user_id");
             let credit = beginning(number);
-            fleet.done(&format!("/payment/add_funds/{user}/{credit}")).await;
+            group.done(&format!("/payment/add_funds/{user}/{credit}")).await;
             users.push(user);
         }
         for (number, price) in PRICES.iter().enumerate() {
-            let item = fleet.done(&format!("/stock/item/create/{price}")).await.text("item_id");
-            fleet.done(&format!("/stock/add/{item}/{}", beginning(number))).await;
+            let item = group.done(&format!("/stock/item/create/{price}")).await.text("item_id");
+            group.done(&format!("/stock/add/{item}/{}", beginning(number))).await;
             items.push(item);
         }
         Self { users, items }
@@ -48,12 +48,12 @@ impl Shop {
 
 /// What is in an order, by item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Content {
+pub struct OrderContent {
     pub lines: BTreeMap<usize, u64>,
     pub paid: bool,
 }
 
-impl Content {
+impl OrderContent {
     pub fn cost(&self) -> u64 {
         self.lines.iter().map(|(item, quantity)| PRICES[*item] * quantity).sum()
     }
@@ -61,10 +61,10 @@ impl Content {
 
 /// An order and the states that it may be in; `None` is an order that is gone.
 #[derive(Debug)]
-pub struct Entry {
+pub struct ExpectedOrder {
     pub order: String,
     pub user: usize,
-    pub possible: Vec<Option<Content>>,
+    pub possible: Vec<Option<OrderContent>>,
 }
 
 /// A sum that clients changed: what certainly happened, and what may have.
@@ -87,22 +87,22 @@ impl Sum {
 
 /// All that one or more clients were told.
 #[derive(Debug)]
-pub struct Books {
-    pub entries: Vec<Entry>,
+pub struct ExpectedState {
+    pub entries: Vec<ExpectedOrder>,
     /// Funds less payments, by user.
     pub funds: Vec<Sum>,
     /// Additions less subtractions, by item.
     pub stock: Vec<Sum>,
 }
 
-impl Default for Books {
+impl Default for ExpectedState {
     fn default() -> Self {
         let (funds, stock) = (vec![Sum::default(); USERS], vec![Sum::default(); PRICES.len()]);
         Self { entries: Vec::new(), funds, stock }
     }
 }
 
-impl Books {
+impl ExpectedState {
     /// Takes over what another client was told.
     pub fn add(&mut self, other: Self) {
         self.entries.extend(other.entries);
@@ -120,10 +120,10 @@ impl Books {
     }
 
     /// Compares all of it with a store at rest; gives how many orders are paid.
-    pub async fn are_right(&self, fleet: &Fleet, shop: &Shop) -> usize {
+    pub async fn verify(&self, group: &ServerGroup, shop: &Shop) -> usize {
         let (mut sold, mut charged, mut paid) = ([0; PRICES.len()], [0; USERS], 0);
         for entry in &self.entries {
-            let found = find(fleet, shop, entry).await;
+            let found = find(group, shop, entry).await;
             assert!(entry.possible.contains(&found), "{entry:?} is {found:?}");
             for content in found.iter().filter(|content| content.paid) {
                 paid += 1;
@@ -134,12 +134,12 @@ impl Books {
             }
         }
         for (number, item) in shop.items.iter().enumerate() {
-            let found = fleet.look(&format!("/stock/find/{item}")).await.unwrap();
+            let found = group.look(&format!("/stock/find/{item}")).await.unwrap();
             let held = found.number("stock") + sold[number];
             follows(held, number, &self.stock[number], "item");
         }
         for (number, user) in shop.users.iter().enumerate() {
-            let found = fleet.look(&format!("/payment/find_user/{user}")).await.unwrap();
+            let found = group.look(&format!("/payment/find_user/{user}")).await.unwrap();
             let held = found.number("credit") + charged[number];
             follows(held, number, &self.funds[number], "user");
         }
@@ -154,8 +154,8 @@ fn follows(held: u64, number: usize, sum: &Sum, whose: &str) {
 }
 
 /// The order as the store shows it, whose other parts must be right.
-async fn find(fleet: &Fleet, shop: &Shop, entry: &Entry) -> Option<Content> {
-    let found = fleet.look(&format!("/orders/find/{}", entry.order)).await?.json();
+async fn find(group: &ServerGroup, shop: &Shop, entry: &ExpectedOrder) -> Option<OrderContent> {
+    let found = group.look(&format!("/orders/find/{}", entry.order)).await?.json();
     assert_eq!(
         (&found["order_id"], &found["user_id"]),
         (&entry.order.as_str().into(), &shop.users[entry.user].as_str().into())
@@ -165,13 +165,13 @@ async fn find(fleet: &Fleet, shop: &Shop, entry: &Entry) -> Option<Content> {
         (item.expect("an item of the shop"), line[1].as_u64().expect("a number"))
     });
     let paid = found["paid"].as_bool().expect("yes or no");
-    let content = Content { lines: lines.collect(), paid };
+    let content = OrderContent { lines: lines.collect(), paid };
     assert_eq!(found["total_cost"], content.cost(), "{found}");
     Some(content)
 }
 
 #[test]
-fn a_sum_is_explained_by_any_of_what_may_have_happened() {
+fn a_sum_is_explained_by_any_subset_of_the_unknown_changes() {
     let sum = Sum { known: 10, unknown: vec![3, -5] };
     for (change, explained) in [(10, true), (13, true), (5, true), (8, true), (11, false)] {
         assert_eq!(sum.explains(change), explained, "{change}");
