@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::balancer::SENT_TO;
 use testkit::wait::TIMEOUT;
 
-/// How long a connection is kept that nobody uses: for less time than the programs do, so that no
+/// How long an unused connection is kept: for less time than the programs do, so that no
 /// request meets its end.
 const IDLE: Duration = Duration::from_secs(3);
 
@@ -22,7 +22,7 @@ pub enum Answer {
     /// No answer, or a 503: it may have been done or not, now or a little later. So is a checkout
     /// that nginx has sent twice: what died first may have left it to the database.
     Unknown,
-    /// It never left: nobody listens there.
+    /// It was not sent: nothing listens there.
     NotSent,
 }
 

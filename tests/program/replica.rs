@@ -1,4 +1,4 @@
-//! A streaming replica beside the database: whoever wrote reads what was written, however far the
+//! A streaming replica beside the database: a client reads its own writes, however far the
 //! replica lags.
 //!
 //! One test, because replay is paused for the whole replica.
