@@ -1,16 +1,10 @@
 //! A request to one of several programs, and what its client may conclude from the answer.
 
-use std::time::Duration;
-
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
 use crate::balancer::SENT_TO;
 use testkit::wait::TIMEOUT;
-
-/// How long an unused connection is kept: for less time than the programs do, so that no
-/// request meets its end.
-const IDLE: Duration = Duration::from_secs(3);
 
 /// What a client knows after an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +40,7 @@ impl Answer {
 
 /// A client of programs whose addresses may change.
 pub fn client() -> Client {
-    Client::builder().timeout(TIMEOUT).pool_idle_timeout(IDLE).build().expect("a client")
+    testkit::process::client().timeout(TIMEOUT).build().expect("a client")
 }
 
 /// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.
