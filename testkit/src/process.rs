@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, ClientBuilder, Method, Response};
 
 use crate::database::OwnDatabase;
 use crate::wait::TIMEOUT;
@@ -56,7 +56,8 @@ pub struct Server {
     log: PathBuf,
     /// Such as `http://127.0.0.1:40123`.
     pub base: String,
-    client: Client,
+    /// Reaches it; for requests that [`Server::send`] cannot make.
+    pub client: Client,
 }
 
 impl Server {
@@ -89,7 +90,7 @@ impl Server {
             panic!("the server is not ready: {line:?}, {end:?}, {log}")
         });
         let base = base.trim_end_matches("/1").trim_end_matches("/docs").to_owned();
-        Self { child, stdout, log, base, client: client() }
+        Self { child, stdout, log, base, client: client().build().expect("a client") }
     }
 
     /// What it has logged so far.
@@ -141,10 +142,12 @@ impl Server {
     }
 }
 
-/// It closes an idle connection before the server does: a request on a connection that the server is
-/// closing would fail.
-fn client() -> Client {
-    Client::builder().pool_idle_timeout(Duration::from_secs(3)).build().expect("a client")
+/// A builder of HTTP clients. Idle connections are closed before the server closes them: a request on
+/// a connection that the server is closing would fail.
+pub fn client() -> ClientBuilder {
+    // reqwest is built without a TLS provider of its own; an error means that one is installed.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Client::builder().pool_idle_timeout(Duration::from_secs(3))
 }
 
 impl Drop for Server {

@@ -44,7 +44,7 @@ async fn more_than_there_is_cannot_be_paid() {
 #[tokio::test]
 async fn credit_is_never_more_than_an_amount() {
     let shop = Shop::open().await;
-    // Seven are left, three were spent, and there is always room for them to come back.
+    // Seven are left, three were spent, and they may always be returned.
     let why = shop.refuses("POST", &format!("/payment/add_funds/{{user}}/{}", MOST - 9), 400).await;
     assert!(why.starts_with("The amount is too large"), "{why}");
     shop.store.done(&shop.target(&format!("/payment/add_funds/{{user}}/{}", MOST - 10))).await;

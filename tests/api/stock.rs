@@ -42,7 +42,7 @@ async fn more_than_there_is_cannot_be_subtracted() {
 #[tokio::test]
 async fn stock_is_never_more_than_an_amount() {
     let shop = Shop::open().await;
-    // Ten are left; one is sold, and there is always room for it to come back.
+    // Ten are left; one is sold, and it may always be returned.
     let why = shop.refuses("POST", &format!("/stock/add/{{item}}/{}", MOST - 10), 400).await;
     assert!(why.starts_with("The amount is too large"), "{why}");
     shop.store.done(&shop.target(&format!("/stock/add/{{item}}/{}", MOST - 11))).await;

@@ -6,7 +6,7 @@ use regex_lite::Regex;
 
 use crate::client::Response;
 use crate::helpers::{Setup, TestStore};
-use crate::upstream_server::{Manner, UpstreamServer, nobody};
+use crate::upstream_server::{Manner, UpstreamServer, closed_port};
 
 /// The routes that both kinds of upstream answer.
 const ROUTES: [&str; 2] = ["/api/overviewImage/7", "/api/reviews/7"];
@@ -152,7 +152,7 @@ async fn an_upstream_that_fails_is_502() {
             is_bad_gateway(&store.get(target).await, &upstream.url);
         }
     }
-    let url = nobody().await;
+    let url = closed_port().await;
     let store = beside(&url).await;
     insta::assert_snapshot!(store.get("/api/reviews/7").await.golden());
     for target in ROUTES {

@@ -1,4 +1,4 @@
-//! The known acceptance case: a rush on too little.
+//! The acceptance case: more simultaneous checkouts than there is stock.
 //!
 //! There are 100 things in all, of one item or of 100 items, at price 1, and 1,000 users with
 //! credit 1. 1,000 orders of one thing each, of users drawn at random, are checked out at once. A
@@ -34,7 +34,7 @@ async fn three_programs_behind_nginx_sell_exactly_the_stock(backend: &str) {
     let answers = [0, 1, 2].map(|program| balancer.answers_of(program));
     println!("{backend}: the programs have answered {answers:?}");
     assert!(answers.iter().all(|answers| *answers > ORDERS), "{answers:?}");
-    assert_eq!(balancer.second_tries(), 0, "nobody died");
+    assert_eq!(balancer.second_tries(), 0, "no program was killed");
 }
 
 async fn sells_exactly_the_stock(backend: &str, group: ServerGroup) -> Arc<ServerGroup> {
@@ -61,7 +61,7 @@ struct Orders {
 }
 
 impl Orders {
-    /// Begins the beds of users and items anew, and makes new orders.
+    /// Resets the fixtures of users and items, and makes new orders.
     async fn make(group: &Arc<ServerGroup>, items: usize, rng: &mut StdRng) -> Self {
         group.done(&format!("/payment/batch_init/{USERS}/1")).await;
         group.done(&format!("/stock/batch_init/{items}/{}/1", THINGS / items)).await;

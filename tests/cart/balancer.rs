@@ -13,7 +13,7 @@ const SERVER: &str = include_str!("../../deploy/nginx/storefront.conf");
 const UPSTREAM: &str = include_str!("../../deploy/nginx/storefront-upstream.conf");
 /// Which programs a request was sent to, in an answer; with commas between them.
 pub const SENT_TO: &str = "test-sent-to";
-/// What the system's own nginx.conf says elsewhere. It runs as whoever runs the tests.
+/// What the system's own nginx.conf says elsewhere. It runs as the user who runs the tests.
 const AROUND: &str = "
 user root; daemon off; pid nginx.pid; worker_processes 2; error_log error.log;
 events { worker_connections 4096; }

@@ -1,4 +1,4 @@
-//! Clients that do anything at random, each with orders of its own, users and items shared.
+//! Clients that send random requests; each has orders of its own, users and items are shared.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,21 +15,21 @@ use crate::http::{Answer, client};
 use crate::server_group::ServerGroup;
 
 /// Orders that a client has at one time.
-const BASKETS: usize = 4;
+const ORDERS_AT_ONCE: usize = 4;
 
 /// What clients have in common.
 pub struct Shared {
     pub group: ServerGroup,
     pub shop: Shop,
-    /// Acts that were answered, so far.
+    /// Requests that were answered so far.
     pub answered: AtomicU64,
-    /// Acts that were not.
+    /// Requests whose outcome is unknown so far.
     pub unknown: AtomicU64,
-    /// The end of the run.
+    /// Tells the clients to stop.
     pub stop: AtomicBool,
 }
 
-/// An act on an order of one's own.
+/// An operation on an order of the client's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     AddItem(usize, u64),
@@ -96,7 +96,7 @@ struct OwnOrder {
     content: OrderContent,
 }
 
-/// One client; what it was told is in its expected.
+/// One client, and what it expects of the store after the answers that it got.
 pub struct Client {
     shared: Arc<Shared>,
     http: Http,
@@ -116,13 +116,13 @@ impl Client {
         }
     }
 
-    /// Acts until the end of the run; gives its expected.
+    /// Sends requests until it is told to stop; gives the state that it expects.
     pub async fn run(mut self) -> ExpectedState {
         while !self.shared.stop.load(Ordering::Relaxed) {
             match self.rng.random_range(0..10) {
                 0..2 => self.change_funds().await,
                 2..4 => self.change_stock().await,
-                _ if self.baskets.len() < BASKETS => self.create().await,
+                _ if self.baskets.len() < ORDERS_AT_ONCE => self.create().await,
                 _ => self.shop().await,
             }
         }
@@ -141,7 +141,7 @@ impl Client {
         let answer = shared.group.ask_under_faults(&self.http, method, path).await;
         if answer == Answer::Unknown {
             shared.unknown.fetch_add(1, Ordering::Relaxed);
-            // Clients that come back at once are more than a test needs.
+            // A short pause, so that retries during a fault do not fill the test's time.
             tokio::time::sleep(Duration::from_millis(20)).await;
         } else {
             shared.answered.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +149,7 @@ impl Client {
         answer
     }
 
-    /// An order that was not acknowledged stays empty, if it is there: nobody knows its id.
+    /// An order whose create was not acknowledged stays empty if it exists: its id is unknown.
     async fn create(&mut self) {
         let user = self.rng.random_range(0..USERS);
         let path = format!("/orders/create/{}", self.shared.shop.users[user]);
@@ -184,8 +184,8 @@ impl Client {
         (number, self.rng.random_range(1..=most), self.rng.random())
     }
 
-    /// An act on one of its orders, whose answer must be right. An order of which the client does
-    /// not know the state it leaves alone, because what was sent may still take effect.
+    /// An operation on one of its orders, whose answer must fit. An order whose state has become
+    /// unknown is not used again, because what was sent may still take effect.
     async fn shop(&mut self) {
         let at = self.rng.random_range(0..self.baskets.len());
         let mut basket = self.baskets.swap_remove(at);
@@ -210,7 +210,7 @@ impl Client {
                 }
                 None => self.retire(basket, vec![None]),
             },
-            // What was sent first may come last, and finds the order paid.
+            // The first request may arrive last, and then finds the order paid.
             (Answer::Done(_), true) => self.retire(basket, vec![after]),
             (Answer::Refused(_), false) => {
                 assert!(act == Act::Checkout && !basket.content.paid, "{}", what());
@@ -230,7 +230,7 @@ impl Client {
     }
 }
 
-/// Enters what became of a change. Only what takes may be refused.
+/// Records the outcome of a change. Only a decrease may be refused.
 fn enter(sum: &mut crate::expected_state::Sum, amount: i64, more: bool, answer: &Answer) {
     let change = if more { amount } else { -amount };
     match answer {

@@ -1,18 +1,18 @@
-//! What clients were told, and whether the store is as they were told.
+//! What the store must hold after the answers that clients got.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::server_group::ServerGroup;
 
-/// What one of each item costs; items differ, so that no two orders look alike by chance.
+/// Prices of the items. They differ, so that different orders have different totals.
 pub const PRICES: [u64; 5] = [1, 2, 3, 5, 7];
 pub const USERS: usize = 6;
-/// What the scarce have in the beginning. Checkouts are refused for want of it.
+/// The initial stock or credit of the scarce: too little, so that checkouts are refused.
 const LITTLE: u64 = 30;
-/// What the others have: enough for acts of such different sizes that each can be told apart.
+/// That of the others: enough for changes of such different sizes that each can be told apart.
 const MUCH: u64 = 10_000_000;
 
-/// Whether there is much of an item, or of a user's credit.
+/// Whether an item or user of that number has a large initial amount.
 pub fn is_rich(number: usize) -> bool {
     number.is_multiple_of(2)
 }
@@ -28,7 +28,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Makes them, as every shopkeeper does.
+    /// Creates them, with their initial stock and credit.
     pub async fn open(group: &ServerGroup) -> Self {
         let (mut users, mut items) = (Vec::new(), Vec::new());
         for number in 0..USERS {
@@ -46,7 +46,7 @@ impl Shop {
     }
 }
 
-/// What is in an order, by item.
+/// The lines of an order, by item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderContent {
     pub lines: BTreeMap<usize, u64>,
@@ -59,7 +59,7 @@ impl OrderContent {
     }
 }
 
-/// An order and the states that it may be in; `None` is an order that is gone.
+/// An order and the states that it may be in; `None` is a removed order.
 #[derive(Debug)]
 pub struct ExpectedOrder {
     pub order: String,
@@ -67,7 +67,7 @@ pub struct ExpectedOrder {
     pub possible: Vec<Option<OrderContent>>,
 }
 
-/// A sum that clients changed: what certainly happened, and what may have.
+/// The changes of a sum: those acknowledged, and those whose outcome is unknown.
 #[derive(Debug, Clone, Default)]
 pub struct Sum {
     pub known: i64,
@@ -75,7 +75,7 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Whether the change can be what happened: some of the unknown, each wholly or not at all.
+    /// Whether the acknowledged changes and some subset of the unknown ones add up to `change`.
     fn explains(&self, change: i64) -> bool {
         let mut sums = HashSet::from([self.known]);
         for amount in &self.unknown {
@@ -85,7 +85,7 @@ impl Sum {
     }
 }
 
-/// All that one or more clients were told.
+/// What one or more clients expect.
 #[derive(Debug)]
 pub struct ExpectedState {
     pub entries: Vec<ExpectedOrder>,
@@ -103,7 +103,7 @@ impl Default for ExpectedState {
 }
 
 impl ExpectedState {
-    /// Takes over what another client was told.
+    /// Adds what another client expects.
     pub fn add(&mut self, other: Self) {
         self.entries.extend(other.entries);
         let sums = self.funds.iter_mut().chain(&mut self.stock);
@@ -113,13 +113,13 @@ impl ExpectedState {
         }
     }
 
-    /// Acts whose outcome no answer told.
+    /// How many requests have an unknown outcome.
     pub fn unknown(&self) -> usize {
         let orders = self.entries.iter().filter(|entry| entry.possible.len() > 1).count();
         orders + self.funds.iter().chain(&self.stock).map(|sum| sum.unknown.len()).sum::<usize>()
     }
 
-    /// Compares all of it with a store at rest; gives how many orders are paid.
+    /// Compares it with a store at rest; gives how many orders are paid.
     pub async fn verify(&self, group: &ServerGroup, shop: &Shop) -> usize {
         let (mut sold, mut charged, mut paid) = ([0; PRICES.len()], [0; USERS], 0);
         for entry in &self.entries {
@@ -147,13 +147,13 @@ impl ExpectedState {
     }
 }
 
-/// Fails unless what is left and what was taken are what there was and what came.
+/// Fails unless what is left plus what was sold is the initial amount plus the changes.
 fn follows(held: u64, number: usize, sum: &Sum, whose: &str) {
     let change = held.cast_signed() - beginning(number).cast_signed();
     assert!(sum.explains(change), "{whose} {number} changed by {change}, clients know {sum:?}");
 }
 
-/// The order as the store shows it, whose other parts must be right.
+/// The order as the store shows it; checks its ids and its total.
 async fn find(group: &ServerGroup, shop: &Shop, entry: &ExpectedOrder) -> Option<OrderContent> {
     let found = group.look(&format!("/orders/find/{}", entry.order)).await?.json();
     assert_eq!(

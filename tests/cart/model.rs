@@ -198,7 +198,7 @@ impl Model {
         against
     }
 
-    /// How many of an item are in paid orders. They may return, so there is always room for them.
+    /// How many of an item are in paid orders. They may be returned, so they count against the limit.
     fn sold(&self, item: usize) -> u64 {
         let of_item = |basket: &OwnOrder| basket.lines.get(&item).copied();
         let lines = self.orders.values().filter(|basket| basket.paid).filter_map(of_item);

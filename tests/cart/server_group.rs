@@ -1,4 +1,4 @@
-//! Several programs on one store.
+//! Several server processes on one store.
 
 use std::net::ToSocketAddrs;
 use std::path::Path;
@@ -25,16 +25,16 @@ pub struct ServerGroup {
     client: Client,
     /// How the programs reach the database.
     url: String,
-    /// What stands before a database that is reached by network and may be cut off.
+    /// The proxy before the database, if the database is reached by network and may be cut off.
     pub proxy: Option<Proxy>,
     /// The nodes that hold the store, if some may be killed.
     pub cluster: Option<Arc<DbServer>>,
-    /// What stands before the programs, if clients do not go to them in turn.
+    /// nginx before the programs; without it clients use the programs in turn.
     pub balancer: Option<Balancer>,
     database: OwnDatabase,
 }
 
-/// A program, always at the same address; none while another is being started in its place.
+/// A program, always at the same address; `None` while it is being restarted.
 struct Program {
     port: Port,
     server: Mutex<Option<Server>>,
@@ -55,7 +55,7 @@ impl ServerGroup {
         Self::on(database, url, proxy, programs)
     }
 
-    /// So many programs on an empty store of which three nodes have a copy each.
+    /// So many programs on an empty store with a replica on each of three nodes.
     pub fn on_a_cluster(cluster: &Arc<DbServer>, programs: usize) -> Self {
         let keyspace = format!("{}_{:x}", cluster.value("cassandra"), rand::random::<u32>());
         let url = format!("{keyspace}?replication=3");
@@ -113,7 +113,7 @@ impl ServerGroup {
         let begun = Instant::now();
         loop {
             match ask(client, method.clone(), &self.next(path), true).await {
-                Answer::NotSent => assert!(begun.elapsed() < TIMEOUT, "nobody listens: {path}"),
+                Answer::NotSent => assert!(begun.elapsed() < TIMEOUT, "nothing listens: {path}"),
                 answer => return answer,
             }
             tokio::task::yield_now().await;
@@ -144,7 +144,7 @@ impl ServerGroup {
         format!("http://{}{path}", self.programs[turn].port.address)
     }
 
-    /// What the programs of this moment have logged as their own failures.
+    /// The errors that the current programs have logged.
     pub fn failures(&self) -> String {
         let logs = self.programs.iter().filter_map(|program| {
             let server = program.server.lock().unwrap();
@@ -165,9 +165,8 @@ impl ServerGroup {
         *server.lock().unwrap() = Some(started);
     }
 
-    /// Ends all programs by SIGTERM and starts one that reaches the database directly, and is
-    /// reached directly. Afterwards nothing is under way, also not what the database still did for
-    /// a program that was killed.
+    /// Ends all programs by SIGTERM and starts one, without proxy and nginx. Afterwards nothing is in
+    /// progress, not even what the database still did for a program that was killed.
     pub async fn stop_and_restart_one(mut self) -> Self {
         self.balancer = None;
         for program in &self.programs {
@@ -199,7 +198,7 @@ impl ServerGroup {
         report
     }
 
-    /// The audit, which must find nothing once what dead programs left half done has been ended.
+    /// The audit, which must find no difference once recovery has completed every open checkout.
     pub fn agrees(&self) -> Value {
         let begun = Instant::now();
         loop {
@@ -208,7 +207,7 @@ impl ServerGroup {
                 assert_eq!(report["different"], 0, "{report}");
                 return report;
             }
-            assert!(begun.elapsed() < TIMEOUT, "nobody ends what is half done: {report}");
+            assert!(begun.elapsed() < TIMEOUT, "unfinished checkouts are not completed: {report}");
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -236,7 +235,7 @@ async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
     (by_proxy.to_string(), Some(proxy))
 }
 
-/// Waits until the database works for nobody; a file has no server that could.
+/// Waits until no database session works on the schema; a file has no server.
 async fn wait_for_idle_database(database: &OwnDatabase) {
     let Some((_, schema)) = database.url().split_once("search_path%3D") else { return };
     // The locks of a session tell which tables it is at work on.

@@ -1,4 +1,4 @@
-//! Carrying over the games of the earlier service.
+//! Importing the games of the legacy schema.
 
 use std::time::Duration;
 

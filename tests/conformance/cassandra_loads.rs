@@ -78,7 +78,7 @@ async fn a_load_and_a_create_of_one_id_have_one_winner() {
         .filter_map(|(id, outcome)| (outcome != Create::Taken).then_some(id))
         .collect();
     let written = write.await.unwrap();
-    assert_eq!(written + created.len() as u64, ROWS as u64, "each id is somebody's");
+    assert_eq!(written + created.len() as u64, ROWS as u64, "each id is taken once");
     for id in 1..=ROWS as i32 {
         let found = store.find(GameId(id), None).await.unwrap().unwrap();
         assert_eq!(found == generated(i64::from(id)), !created.contains(&id), "game {id}");
@@ -124,7 +124,7 @@ async fn a_load_over_demo_games_is_the_load_alone() {
     assert_eq!(digests[0], digests[1]);
 }
 
-/// Whoever was told that a demo game is changed finds it changed, whatever a load does meanwhile.
+/// An acknowledged change of a demo game is kept, whatever a load does meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_over_demo_games_loses_no_change() {
     let world = World::on("cassandra").await;

@@ -128,7 +128,7 @@ async fn stocked(world: &World) -> Digest {
     digest(&world.stores).await
 }
 
-/// The store's games are somebody's, and changed since they were `demo`.
+/// The store's games count as games, and have changed since they were `demo`.
 async fn kept(world: &World, demo: Digest) {
     let loads = world.stores.loads.as_ref();
     assert_eq!(loads.contents().await.unwrap(), Contents::Games);

@@ -1,4 +1,4 @@
-//! Clients that create games all the time, and a record of what they were told.
+//! Clients that create games all the time, and a record of what was acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -74,14 +74,14 @@ impl Writers {
     async fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let failed = || self.clients.iter().any(JoinHandle::is_finished);
         testkit::wait::eventually(what, async || failed() || condition()).await;
-        assert!(!failed(), "a client was told what it should not be told");
+        assert!(!failed(), "a client got a wrong answer");
     }
 
     /// Stops them. Every game that was acknowledged must be there, as it was created.
     pub async fn verify(self, server: &Server) {
         self.told.enough.store(true, Ordering::Relaxed);
         for client in self.clients {
-            client.await.expect("a client was told only what is true");
+            client.await.expect("a client got only correct answers");
         }
         // Connections that only reads use may not have noticed yet what happened.
         everything_works_again(server).await;
@@ -135,7 +135,7 @@ async fn create(
             return None;
         }
         tries += 1;
-        // Clients that come back at once are more than a test needs.
+        // A short pause, so that retries during a fault do not fill the test's time.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster asks who we are.
+//! A cluster that requires a user and a password.
 
 use std::path::Path;
 

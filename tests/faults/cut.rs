@@ -54,7 +54,7 @@ async fn clients_that_retry_survive_a_short_outage() {
     let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
     for id in 5_000..5_000 + 20 * testkit::random::rounds(1) {
-        // Nobody asks meanwhile: who comes afterwards meets broken connections.
+        // No request is sent meanwhile, so the next one finds broken connections.
         proxy.set(Mode::Cut);
         proxy.restore();
         let mut mine = game("mine");

@@ -21,7 +21,7 @@ async fn no_write_is_acknowledged_falsely_when_the_disk_of_postgres_is_full() {
     assert!(server.log().contains("the disk of PostgreSQL is full"), "{}", server.log());
     assert_eq!(server.get("/readyz").await, "ready");
 
-    // The operator makes room; no restart is needed.
+    // The operator enlarges the disk; no restart is needed.
     database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
@@ -39,7 +39,7 @@ async fn a_full_disk_of_cassandra_loses_no_acknowledged_write() {
     all_there(&server, &told).await;
     assert_eq!(server.get("/readyz").await, "ready");
 
-    // The operator makes room and starts the node again.
+    // The operator enlarges the disk and starts the node again.
     database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;

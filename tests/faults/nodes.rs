@@ -37,7 +37,7 @@ async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
     for _ in 0..testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(50..300)).await;
         let [first, second] = two_of_three(rng);
-        // Two of three hold a quorum: whoever asks notices nothing, once the requests that the
+        // Two of three are a quorum: clients notice nothing, once the requests that the
         // node had in hand are over.
         let name = first.clone();
         cluster.kill(&name).await;

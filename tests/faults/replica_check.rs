@@ -1,4 +1,4 @@
-//! A node comes back without what was written meanwhile; nobody has kept it for it.
+//! A node returns without the writes that it missed; no hints were kept for it.
 
 use std::path::Path;
 use std::process::Output;

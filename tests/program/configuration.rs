@@ -1,4 +1,4 @@
-//! ConfigErrors of the operator: all at once, one sentence each, before anything is opened.
+//! Configuration errors: all at once, one sentence each, before anything is opened.
 
 use std::net::TcpListener;
 
@@ -122,7 +122,7 @@ async fn the_legacy_variables_are_read() {
 fn an_old_name_of_a_backend_without_its_server_is_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for (backend, shown) in [
-        // Nobody listens on the usual ports of this address.
+        // Nothing listens on the usual ports of this address.
         ("postgres", "postgres://postgres@127.255.0.9:5432/postgres"),
         ("cassandra", "127.255.0.9:9042"),
     ] {

@@ -1,4 +1,4 @@
-//! A full disk and a file that cannot be written: every write gets its error, nobody a false yes,
+//! A full disk and a file that cannot be written: every write gets its error, none is acknowledged falsely,
 //! reads go on, and writes work again when the disk does.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -46,7 +46,7 @@ async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     assert!(server.log().contains("the disk of the database is full"), "{}", server.log());
     assert_eq!(server.get("/readyz").await, "ready");
 
-    // The operator makes room; no restart is needed.
+    // The operator enlarges the disk; no restart is needed.
     let root = format!("/proc/{}/root", server.id());
     let disk = format!("{root}{}", folder.path().join("disk").display());
     let bigger = Command::new("nsenter")
@@ -105,7 +105,7 @@ async fn on_a_read_only_file_reads_go_on_and_every_write_is_refused() {
     assert!(server.log().contains("cannot be written"), "{}", server.log());
 }
 
-/// Root may write any file, so as root the server runs as nobody.
+/// Root may write any file, so as root the server runs as the user `nobody`.
 fn without_permission(folder: &Path, file: &Path) -> Server {
     let set = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

@@ -1,4 +1,4 @@
-//! What a stranger meets who starts the program for the first time.
+//! The first start of the program: demo data, help, version.
 
 use testkit::process::{Server, output, stderr, stdout, storefront};
 

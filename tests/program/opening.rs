@@ -69,7 +69,7 @@ fn a_host_that_does_not_exist_is_named() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_named() {
+fn a_port_where_nothing_listens_is_named() {
     let mut url = somewhere();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     url.set_port(Some(free)).unwrap();

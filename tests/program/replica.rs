@@ -1,9 +1,9 @@
-//! A streaming replica beside the database: whoever wrote reads what was written, however far the
+//! A streaming replica beside the database: a client reads its own writes, however far the
 //! replica lags.
 //!
 //! One test, because replay is paused for the whole replica.
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use testkit::games::game;
@@ -42,7 +42,7 @@ impl Drop for Paused {
 
 /// The developer of game 1 as a client sees it who brings this header.
 async fn developer(server: &Server, header: Option<(&str, &str)>) -> Option<String> {
-    let mut request = Client::new().get(format!("{}/api/overview/1", server.base));
+    let mut request = server.client.get(format!("{}/api/overview/1", server.base));
     if let Some((name, value)) = header {
         request = request.header(name, value);
     }

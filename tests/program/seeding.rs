@@ -138,7 +138,7 @@ async fn interrupted_by(backend: &str, name: &str, is_expected: fn(ExitStatus) -
         let said: Vec<String> = lines.map_while(Result::ok).collect();
         let status = wait(&mut child);
         if status.success() {
-            // It was faster than the signal: there is nothing to resume, but room for one more.
+            // It was faster than the signal: there is nothing to resume, and one more game is appended.
             last = vec!["--append", "--rows", "1", "--checksum"];
             expected = checksum(&whole, &last[..3]);
             break;

@@ -109,7 +109,7 @@ async fn a_load_loses_no_write(backend: &str) {
         paths.push(created(&server, &game("mine")).await);
     }
     let load = load.await.unwrap();
-    // Whoever was first: either the load began in an empty store, or it was refused.
+    // Depending on which was first, either the load began in an empty store, or it was refused.
     if load.status.success() {
         assert!(stdout(&load).contains("60000 games in"), "{}", stdout(&load));
         assert!(server.get("/api/overview/60000").await.contains("60000"));
@@ -189,7 +189,7 @@ impl UnderWay {
 
     fn finish(&mut self) {
         signal(self.child.id(), "CONT");
-        // Whoever does not read what it says makes it wait.
+        // Without a reader the full pipe would block it.
         std::io::copy(&mut self.errors, &mut std::io::sink()).unwrap();
         assert!(wait(&mut self.child).success(), "within {TIMEOUT:?}");
     }

@@ -66,7 +66,7 @@ async fn no_answer_to_a_write_leaves_before_its_commit_is_synced() {
 
 /// Writes the marker into a game; the answer repeats it as the request's id.
 async fn write(server: &Server, method: Method, path: &str, marker: &str) -> Option<String> {
-    let request = reqwest::Client::new().request(method, format!("{}{path}", server.base));
+    let request = server.client.request(method, format!("{}{path}", server.base));
     let request = request.header("x-request-id", marker).header("content-type", "application/json");
     let answer = request.body(game(marker).to_string()).send().await.expect("an answer");
     assert!(answer.status().is_success());
