@@ -21,7 +21,7 @@ use super::exit::Interrupted;
 use super::signals::Signals;
 use super::start::{Settings, runtime};
 use crate::config::Config;
-use crate::db::storage::{Begin, Contents, Inspection, Load, LoadMode, LoadStore, NewLoad};
+use crate::db::storage::{Begin, Contents, Load, LoadMode, LoadStore, NewLoad};
 use crate::db::{self, MigrationPolicy};
 use crate::telemetry::Registry;
 
@@ -64,7 +64,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.start()?;
     if args.dry_run {
-        dry_run::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
+        let generator = Generator::new(args.seed.unwrap_or(DEFAULT_SEED));
+        dry_run::generate(generator, args.rows.unwrap_or(DEFAULT_ROWS));
         return Ok(());
     }
     runtime()?.block_on(seed(args, &config))
@@ -88,8 +89,12 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     progress.finish();
     match outcome {
         Outcome::Complete(load) => {
-            let seconds = begun.elapsed().as_secs_f64();
-            summary(stores.inspection.as_ref(), load.written - before, seconds).await?;
+            let (rows, seconds) = (load.written - before, begun.elapsed().as_secs_f64());
+            println!(
+                "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
+                rows as f64 / seconds,
+                stores.inspection.bytes().await?
+            );
         }
         Outcome::Stopped(load) => {
             bail!(Interrupted(format!(
@@ -110,20 +115,7 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn summary(store: &dyn Inspection, rows: u64, seconds: f64) -> anyhow::Result<()> {
-    println!(
-        "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
-        rows as f64 / seconds,
-        store.bytes().await?
-    );
-    Ok(())
-}
-
 impl Args {
-    fn generator(&self) -> Generator {
-        Generator::new(self.seed.unwrap_or(DEFAULT_SEED))
-    }
-
     /// The load to work on: a new one, or the interrupted one.
     async fn open(&self, loads: &dyn LoadStore) -> anyhow::Result<Load> {
         if self.resume {
