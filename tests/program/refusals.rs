@@ -5,8 +5,9 @@ use rand::RngExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::process::{Server, game};
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::games::game;
+use testkit::process::Server;
 
 /// A table whose sequence lags: most ids are taken, so that a group is stored in several rounds.
 const TABLE: &str = "CREATE TABLE overviews (game_id serial PRIMARY KEY, game_name varchar(12) NOT NULL, \
