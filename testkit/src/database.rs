@@ -3,13 +3,12 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
 use storefront::db::storage::StorageError;
 use storefront::db::{self, MigrationPolicy, Stores};
-use storefront::telemetry::metrics::Metrics;
+use storefront::telemetry::Registry;
 use tempfile::TempDir;
 
 use crate::cassandra::{self, Keyspace};
@@ -107,7 +106,7 @@ async fn keyspace() -> (String, Guard) {
 
 /// Opens the stores of a database as the program does.
 pub async fn open(database: &Database, policy: MigrationPolicy) -> Result<Stores, StorageError> {
-    db::connect(database, policy, &Arc::new(Metrics::new())).await
+    db::connect(database, policy, &Registry::default()).await
 }
 
 /// What the program makes of a URL.

@@ -10,7 +10,7 @@ use testkit::games::game;
 #[tokio::test]
 async fn every_answer_allows_every_origin() {
     let mut setup = Setup::default();
-    setup.limits.body = 1_000;
+    setup.limits.max_body = 1_000;
     let store = TestStore::start_with(setup).await;
     let post = |body: String| Request::new("POST", "/api/overview").body(JSON, body);
     let taken = game("A").to_string().replacen('{', "{\"game_id\":5,", 1);

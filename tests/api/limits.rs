@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(200);
 
 async fn with_max_body(bytes: usize) -> TestStore {
     let mut setup = Setup::default();
-    setup.limits.body = bytes;
+    setup.limits.max_body = bytes;
     TestStore::start_with(setup).await
 }
 

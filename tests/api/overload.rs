@@ -6,8 +6,8 @@ use testkit::wait::eventually;
 
 async fn with_limits(connections: usize, in_flight: usize) -> TestStore {
     let mut setup = Setup::default();
-    setup.limits.connections = connections;
-    setup.limits.in_flight = in_flight;
+    setup.limits.max_connections = connections;
+    setup.limits.max_in_flight = in_flight;
     TestStore::start_with(setup).await
 }
 

@@ -12,6 +12,7 @@ mod disk;
 mod first_run;
 mod legacy_schema;
 mod opening;
+mod refusals;
 mod replica;
 mod seeding;
 mod shared_database;

@@ -112,8 +112,22 @@ async fn a_newer_schema_is_refused() {
     let database = PostgresDatabase::create().await;
     let url = database.url();
     migrate(&url);
-    database.execute("UPDATE storefront_schema SET version = 99").await;
+    database.execute("INSERT INTO storefront_schema VALUES (99, 0)").await;
     refused(&url, &["version 99 (this program's is ", "newer", "use a newer storefront"]);
+}
+
+#[tokio::test]
+async fn a_schema_that_another_build_made_is_refused() {
+    let database = PostgresDatabase::create().await;
+    let url = database.url();
+    migrate(&url);
+    for (change, step) in [
+        ("UPDATE storefront_schema SET checksum = 0 WHERE version = 3", "step 3"),
+        ("ALTER TABLE storefront_schema DROP COLUMN checksum", "step 1"),
+    ] {
+        database.execute(change).await;
+        refused(&url, &[step, "was made by another build of storefront", "an empty database"]);
+    }
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ impl<T: Queued> Batches<T> {
 }
 
 /// Answers those whose deadline has passed while they waited: nothing was done for them.
-fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
+pub(in crate::db) fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
     let now = Instant::now();
     for item in batch.extract_if(.., |item| item.deadline() <= now) {
         let text = "the request waited too long in the queue";

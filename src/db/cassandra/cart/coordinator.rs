@@ -13,13 +13,13 @@ use super::account_batcher::AccountBatchers;
 use super::accounts_table::{Accounts, Key};
 use super::backoff::{Backoff, deadline};
 use super::keyed_lock::KeyedLock;
+use super::metrics::CartMetrics;
 use super::orders_table::{OrderRow, Orders};
 use super::pending_index::{Attempts, has_run_out, is_over, new_attempt};
 use super::saga::{SagaOutcome, SagaState};
 use crate::cart::model::OrderId;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::storage::{ErrorKind, StorageError};
-use crate::telemetry::metrics::Metrics;
 
 /// Paid orders that are settled while nobody waits; more are settled before their answer.
 const SETTLING: usize = 256;
@@ -63,7 +63,7 @@ struct Counted(Gauge);
 impl CheckoutCoordinator {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        metrics: &Metrics,
+        metrics: &CartMetrics,
     ) -> Result<Arc<Self>, StorageError> {
         Ok(Arc::new(Self {
             orders: Orders::open(cluster).await?,
@@ -72,8 +72,8 @@ impl CheckoutCoordinator {
             order_locks: KeyedLock::default(),
             places: Semaphore::new(PLACES),
             settling: Arc::new(Semaphore::new(SETTLING)),
-            unfinished: metrics.cart_unfinished.clone(),
-            recovered: metrics.cart_recovered.clone(),
+            unfinished: metrics.unfinished.clone(),
+            recovered: metrics.recovered.clone(),
         }))
     }
 

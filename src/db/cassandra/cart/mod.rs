@@ -20,6 +20,7 @@ mod coordinator;
 mod crash_tests;
 mod fixtures;
 mod keyed_lock;
+mod metrics;
 #[cfg(test)]
 mod model_check;
 mod order;
@@ -40,6 +41,7 @@ use self::audit::Auditor;
 use self::balance::AccountOp;
 use self::coordinator::CheckoutCoordinator;
 use self::fixtures::Fixtures;
+use self::metrics::CartMetrics;
 use super::act;
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
@@ -47,7 +49,7 @@ use crate::db::storage::{
     ActContext, Audit, CartAudit, CartResult, ErrorKind, FixtureStore, OrderStore, PaymentStore,
     StockStore, StorageError,
 };
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 pub(super) struct CassandraCart {
     coordinator: Arc<CheckoutCoordinator>,
@@ -60,10 +62,11 @@ impl CassandraCart {
     /// Starts recovery too; it ends when this value is dropped.
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        metrics: &Metrics,
+        registry: &Registry,
     ) -> Result<Self, StorageError> {
-        let coordinator = CheckoutCoordinator::open(cluster, metrics).await?;
-        let recovery = recovery::run(Arc::clone(&coordinator), metrics.cart_abandoned.clone());
+        let metrics = CartMetrics::register(registry);
+        let coordinator = CheckoutCoordinator::open(cluster, &metrics).await?;
+        let recovery = recovery::run(Arc::clone(&coordinator), metrics.abandoned);
         Ok(Self {
             fixtures: Arc::new(Fixtures::new()),
             auditor: Arc::new(Auditor::open(cluster).await?),
