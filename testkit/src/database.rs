@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
