@@ -3,42 +3,42 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::accounts_table::{Change, Page};
+use super::accounts_table::{Account, AccountChange};
 use super::balance::{AccountOp, Balance, Decision, Expected, OpRecord, OpState, decide};
 use super::saga::{OpOutcome, RefusalReason};
 
 /// A move that somebody waits for.
 pub(super) struct AccountRequest {
     pub(super) op_id: Uuid,
-    pub(super) wanted: AccountOp,
+    pub(super) op: AccountOp,
     pub(super) expected: Option<Expected>,
-    pub(super) until: Instant,
+    pub(super) deadline: Instant,
 }
 
 /// What a batcher decides from.
 pub(super) struct Snapshot {
-    pub(super) page: Page,
+    pub(super) account: Account,
     /// Whether it is as the last write has left it.
-    pub(super) certain: bool,
+    pub(super) serial: bool,
 }
 
 /// What comes of the moves that were looked at.
 pub(super) struct Plan {
-    pub(super) change: Option<Change>,
+    pub(super) change: Option<AccountChange>,
     /// For each of them in transition; `None`: it waits on.
     pub(super) outcomes: Vec<Option<OpOutcome>>,
     /// Whether one of them can only be decided about for certain.
-    pub(super) in_doubt: bool,
+    pub(super) needs_serial: bool,
     /// Whether all of them have ended before, which stays so: a row never goes back.
-    pub(super) ended: bool,
+    pub(super) already_ended: bool,
 }
 
 /// What the moves would find if all is as it is believed to be.
-pub(super) fn believed<'a>(
+pub(super) fn optimistic<'a>(
     balance: Option<Balance>,
     mut requests: impl Iterator<Item = &'a AccountRequest> + Clone,
-) -> Option<Page> {
-    let new = requests.clone().all(|request| request.expected == Some(Expected::NoPartition));
+) -> Option<Account> {
+    let new = requests.clone().all(|request| request.expected == Some(Expected::NoAccount));
     if balance.is_none() && !new || !requests.all(|request| request.expected.is_some()) {
         return None;
     }
@@ -48,30 +48,30 @@ pub(super) fn believed<'a>(
         }
         _ => None,
     });
-    Some(Page { balance, began: Uuid::nil(), rows: reserved.collect() })
+    Some(Account { balance, created_by: Uuid::nil(), records: reserved.collect() })
 }
 
 /// Decides about moves one after the other, each finding what those before it leave.
 pub(super) fn plan<'a>(
-    Snapshot { page, certain }: &Snapshot,
+    Snapshot { account, serial }: &Snapshot,
     requests: impl Iterator<Item = &'a AccountRequest>,
 ) -> Plan {
-    let (mut now, mut changed) = (page.clone(), Vec::new());
-    let (mut in_doubt, mut ended) = (false, true);
+    let (mut now, mut changed) = (account.clone(), Vec::new());
+    let (mut needs_serial, mut already_ended) = (false, true);
     let outcomes = requests.map(|request| {
-        let row = now.row(request);
+        let record = now.record(request);
         // No condition of the batch would notice a row that was overlooked.
-        if !certain && row.is_none() && request.wanted == AccountOp::Settle {
-            (in_doubt, ended) = (true, false);
+        if !serial && record.is_none() && request.op == AccountOp::Capture {
+            (needs_serial, already_ended) = (true, false);
             return None;
         }
-        ended &= row.is_some_and(|row| row.state != OpState::Reserved);
-        let moved = outcome(decide(now.balance, row, request.wanted), |balance, row| {
+        already_ended &= record.is_some_and(|record| record.state != OpState::Reserved);
+        let moved = outcome(decide(now.balance, record, request.op), |balance, record| {
             now.balance = Some(balance);
-            match request.wanted {
-                AccountOp::Begin { .. } => now.began = request.op_id,
+            match request.op {
+                AccountOp::Create { .. } => now.created_by = request.op_id,
                 _ => {
-                    now.rows.insert(request.op_id, row);
+                    now.records.insert(request.op_id, record);
                     changed.push(request.op_id);
                 }
             }
@@ -86,40 +86,45 @@ pub(super) fn plan<'a>(
     let outcomes: Vec<_> = outcomes.collect();
     changed.sort_unstable();
     changed.dedup();
-    let rows = changed.iter().map(|op_id| {
-        let before = page.rows.get(op_id).map(|row| row.state);
-        (*op_id, before, now.rows[op_id])
+    let records = changed.iter().map(|op_id| {
+        let before = account.records.get(op_id).map(|record| record.state);
+        (*op_id, before, now.records[op_id])
     });
-    let rows: Vec<_> = rows.collect();
-    let balance = now.balance.filter(|_| now.balance != page.balance);
-    let if_version = page.balance.map(|balance| balance.version);
-    let change = balance.map(|balance| Change { if_version, balance, began: now.began, rows });
-    Plan { change, outcomes, in_doubt, ended }
+    let records: Vec<_> = records.collect();
+    let balance = now.balance.filter(|_| now.balance != account.balance);
+    let if_version = account.balance.map(|balance| balance.version);
+    let change = balance.map(|balance| AccountChange {
+        if_version,
+        balance,
+        created_by: now.created_by,
+        records,
+    });
+    Plan { change, outcomes, needs_serial, already_ended }
 }
 
 /// What becomes of a move; `None`: it waits.
 fn outcome(decision: Decision, change: impl FnOnce(Balance, OpRecord)) -> Option<OpOutcome> {
     Some(match decision {
-        Decision::Change(balance, row) => {
-            change(balance, row);
+        Decision::Change(balance, record) => {
+            change(balance, record);
             OpOutcome::Done { epoch: balance.epoch }
         }
         Decision::Done => OpOutcome::Done { epoch: 0 },
         Decision::Wait => return None,
         Decision::Missing => OpOutcome::Refused(RefusalReason::Missing),
-        Decision::TooLittle => OpOutcome::Refused(RefusalReason::TooLittle),
-        Decision::TooMuch => OpOutcome::Refused(RefusalReason::TooMuch),
+        Decision::Insufficient => OpOutcome::Refused(RefusalReason::Insufficient),
+        Decision::Overflow => OpOutcome::Refused(RefusalReason::Overflow),
         Decision::Fenced => OpOutcome::Fenced,
     })
 }
 
-impl Page {
+impl Account {
     /// The row of an op_id. Whoever began the account is noted in its balance.
-    fn row(&self, request: &AccountRequest) -> Option<OpRecord> {
-        let began =
-            matches!(request.wanted, AccountOp::Begin { .. }) && self.began == request.op_id;
+    fn record(&self, request: &AccountRequest) -> Option<OpRecord> {
+        let created_by =
+            matches!(request.op, AccountOp::Create { .. }) && self.created_by == request.op_id;
         let done = OpRecord { state: OpState::Done, amount: 0 };
-        if began { Some(done) } else { self.rows.get(&request.op_id).copied() }
+        if created_by { Some(done) } else { self.records.get(&request.op_id).copied() }
     }
 }
 
@@ -139,21 +144,21 @@ mod tests {
         price: 1,
     };
 
-    fn request(op_id: u128, wanted: AccountOp) -> AccountRequest {
-        let expected = Some(Expected::Nothing);
-        AccountRequest { op_id: Uuid::from_u128(op_id), wanted, expected, until: Instant::now() }
+    fn request(op_id: u128, op: AccountOp) -> AccountRequest {
+        let expected = Some(Expected::NoRecord);
+        AccountRequest { op_id: Uuid::from_u128(op_id), op, expected, deadline: Instant::now() }
     }
 
-    fn snapshot(certain: bool, rows: &[(u128, OpState)]) -> Snapshot {
-        let row = |(op_id, state): &(u128, OpState)| {
+    fn snapshot(serial: bool, records: &[(u128, OpState)]) -> Snapshot {
+        let record = |(op_id, state): &(u128, OpState)| {
             (Uuid::from_u128(*op_id), OpRecord { state: *state, amount: 1 })
         };
-        let page = Page {
+        let account = Account {
             balance: Some(BALANCE),
-            began: Uuid::nil(),
-            rows: rows.iter().map(row).collect(),
+            created_by: Uuid::nil(),
+            records: records.iter().map(record).collect(),
         };
-        Snapshot { page, certain }
+        Snapshot { account, serial }
     }
 
     const DONE: Option<OpOutcome> = Some(OpOutcome::Done { epoch: 4 });
@@ -168,8 +173,8 @@ mod tests {
             (change.if_version, change.balance.version, change.balance.reserved),
             (Some(5), 7, 3)
         );
-        assert!(change.rows.iter().all(|(_, before, _)| before.is_none()));
-        assert_eq!(change.rows.len(), 2);
+        assert!(change.records.iter().all(|(_, before, _)| before.is_none()));
+        assert_eq!(change.records.len(), 2);
     }
 
     #[test]
@@ -181,46 +186,49 @@ mod tests {
 
     #[test]
     fn one_act_is_done_once_however_many_want_it() {
-        let requests = [request(9, AccountOp::Settle), request(9, AccountOp::Settle)];
+        let requests = [request(9, AccountOp::Capture), request(9, AccountOp::Capture)];
         let plan = plan(&snapshot(true, &[(9, OpState::Reserved)]), requests.iter());
         assert_eq!(plan.outcomes, [DONE, DONE]);
         let change = plan.change.unwrap();
-        assert_eq!((change.balance.captured, change.rows.len()), (1, 1));
+        assert_eq!((change.balance.captured, change.records.len()), (1, 1));
     }
 
     #[test]
     fn what_was_not_seen_is_not_settled_before_it_is_certain() {
-        let requests = [request(9, AccountOp::Settle)];
-        for certain in [false, true] {
-            let plan = plan(&snapshot(certain, &[]), requests.iter());
-            assert_eq!((plan.in_doubt, plan.outcomes[0].is_some()), (!certain, certain));
+        let requests = [request(9, AccountOp::Capture)];
+        for serial in [false, true] {
+            let plan = plan(&snapshot(serial, &[]), requests.iter());
+            assert_eq!((plan.needs_serial, plan.outcomes[0].is_some()), (!serial, serial));
             assert!(plan.change.is_none());
         }
     }
 
     #[test]
     fn what_has_ended_needs_no_second_look() {
-        let requests = [request(9, AccountOp::Settle)];
-        for (state, ended) in [(OpState::Done, true), (OpState::Reserved, false)] {
-            assert_eq!(plan(&snapshot(false, &[(9, state)]), requests.iter()).ended, ended);
+        let requests = [request(9, AccountOp::Capture)];
+        for (state, already_ended) in [(OpState::Done, true), (OpState::Reserved, false)] {
+            assert_eq!(
+                plan(&snapshot(false, &[(9, state)]), requests.iter()).already_ended,
+                already_ended
+            );
         }
     }
 
     #[test]
     fn who_began_an_account_does_not_begin_it_again() {
-        let requests = [request(9, AccountOp::Begin { available: 1, price: 1 })];
+        let requests = [request(9, AccountOp::Create { available: 1, price: 1 })];
         let mut snapshot = snapshot(true, &[]);
-        snapshot.page.began = Uuid::from_u128(9);
+        snapshot.account.created_by = Uuid::from_u128(9);
         let plan = plan(&snapshot, requests.iter());
         assert_eq!((plan.outcomes, plan.change.is_none()), (vec![DONE], true));
     }
 
     #[test]
     fn nothing_is_believed_of_a_move_that_expects_nothing() {
-        let unknown = AccountRequest { expected: None, ..request(1, AccountOp::Settle) };
+        let unknown = AccountRequest { expected: None, ..request(1, AccountOp::Capture) };
         let new = request(2, AccountOp::Reserve(1));
-        assert!(believed(Some(BALANCE), [&unknown, &new].into_iter()).is_none());
-        assert!(believed(None, [&new].into_iter()).is_none());
-        assert!(believed(Some(BALANCE), [&new].into_iter()).is_some());
+        assert!(optimistic(Some(BALANCE), [&unknown, &new].into_iter()).is_none());
+        assert!(optimistic(None, [&new].into_iter()).is_none());
+        assert!(optimistic(Some(BALANCE), [&new].into_iter()).is_some());
     }
 }

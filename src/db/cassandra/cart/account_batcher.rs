@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::account_batch::{AccountRequest, Plan, Snapshot, believed, plan};
-use super::accounts_table::{Accounts, Key};
+use super::account_batch::{AccountRequest, Plan, Snapshot, optimistic, plan};
+use super::accounts_table::{AccountKey, AccountsTable};
 use super::backoff::Backoff;
 use super::balance_cache::BalanceCache;
 use super::saga::OpOutcome;
@@ -22,14 +22,14 @@ use crate::db::storage::{ErrorKind, StorageError};
 /// Moves in one batch.
 const MOST: usize = 100;
 
-struct Waiting {
+struct PendingRequest {
     request: AccountRequest,
     answer: oneshot::Sender<Result<OpOutcome, StorageError>>,
 }
 
 pub(super) struct AccountBatchers {
-    accounts: Accounts,
-    open: Mutex<HashMap<Key, mpsc::UnboundedSender<Waiting>>>,
+    accounts: AccountsTable,
+    open: Mutex<HashMap<AccountKey, mpsc::UnboundedSender<PendingRequest>>>,
     cache: BalanceCache,
 }
 
@@ -43,36 +43,36 @@ enum Doubt {
 
 struct AccountBatcher {
     batchers: Arc<AccountBatchers>,
-    key: Key,
-    inbox: mpsc::UnboundedReceiver<Waiting>,
-    waiting: Vec<Waiting>,
+    key: AccountKey,
+    inbox: mpsc::UnboundedReceiver<PendingRequest>,
+    waiting: Vec<PendingRequest>,
     doubt: Doubt,
     backoff: Backoff,
     /// Whether a batch may have been written whose answer is lost.
-    lost: Option<StorageError>,
+    unknown: Option<StorageError>,
 }
 
 impl AccountBatchers {
-    pub(super) fn new(accounts: Accounts) -> Arc<Self> {
+    pub(super) fn new(accounts: AccountsTable) -> Arc<Self> {
         Arc::new(Self { accounts, open: Mutex::default(), cache: BalanceCache::default() })
     }
 
-    pub(super) const fn accounts(&self) -> &Accounts {
+    pub(super) const fn accounts(&self) -> &AccountsTable {
         &self.accounts
     }
 
     /// Has a move made, or tells why not.
     pub(super) async fn submit(
         self: &Arc<Self>,
-        key: Key,
+        key: AccountKey,
         request: AccountRequest,
     ) -> Result<OpOutcome, StorageError> {
         let (answer, answered) = oneshot::channel();
-        self.queue(key, Waiting { request, answer });
+        self.queue(key, PendingRequest { request, answer });
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    fn queue(self: &Arc<Self>, key: Key, waiting: Waiting) {
+    fn queue(self: &Arc<Self>, key: AccountKey, waiting: PendingRequest) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = match open.get(&key) {
             Some(batcher) => match batcher.send(waiting) {
@@ -88,7 +88,7 @@ impl AccountBatchers {
     }
 
     /// Closes a batcher, unless somebody has come.
-    fn close(&self, key: &Key, inbox: &mpsc::UnboundedReceiver<Waiting>) -> bool {
+    fn close(&self, key: &AccountKey, inbox: &mpsc::UnboundedReceiver<PendingRequest>) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let closes = inbox.is_empty();
         if closes {
@@ -101,12 +101,12 @@ impl AccountBatchers {
 impl AccountBatcher {
     fn new(
         batchers: Arc<AccountBatchers>,
-        key: Key,
-        inbox: mpsc::UnboundedReceiver<Waiting>,
-        first: Waiting,
+        key: AccountKey,
+        inbox: mpsc::UnboundedReceiver<PendingRequest>,
+        first: PendingRequest,
     ) -> Self {
         let (waiting, doubt, backoff) = (vec![first], Doubt::None, Backoff::new());
-        Self { batchers, key, inbox, waiting, doubt, backoff, lost: None }
+        Self { batchers, key, inbox, waiting, doubt, backoff, unknown: None }
     }
 
     async fn work(mut self) {
@@ -114,7 +114,7 @@ impl AccountBatcher {
             while let Ok(waiting) = self.inbox.try_recv() {
                 self.waiting.push(waiting);
             }
-            self.turn_away();
+            self.answer_expired();
             if self.waiting.is_empty() {
                 if self.batchers.close(&self.key, &self.inbox) {
                     return;
@@ -126,36 +126,36 @@ impl AccountBatcher {
     }
 
     /// Whoever has waited too long goes.
-    fn turn_away(&mut self) {
+    fn answer_expired(&mut self) {
         let now = Instant::now();
-        for waiting in self.waiting.extract_if(.., |waiting| waiting.request.until <= now) {
-            let lost = self.lost.as_ref().map(StorageError::shared);
-            drop(waiting.answer.send(lost.map_or(Ok(OpOutcome::GaveUp), Err)));
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.request.deadline <= now) {
+            let unknown = self.unknown.as_ref().map(StorageError::shared);
+            drop(waiting.answer.send(unknown.map_or(Ok(OpOutcome::TimedOut), Err)));
         }
     }
 
     async fn round(&mut self) -> Result<(), StorageError> {
         // Stable: first come, first served.
-        self.waiting.sort_by_key(|waiting| !waiting.request.wanted.gives());
+        self.waiting.sort_by_key(|waiting| !waiting.request.op.may_unblock_others());
         let count = self.waiting.len().min(MOST);
         let snapshot = self.snapshot(count).await?;
         let plan = plan(&snapshot, self.waiting[..count].iter().map(|waiting| &waiting.request));
-        let waits = plan.outcomes.iter().all(Option::is_none) && !plan.in_doubt;
+        let waits = plan.outcomes.iter().all(Option::is_none) && !plan.needs_serial;
         match &plan.change {
             Some(change) => {
                 if !self.batchers.accounts.write(&self.key, change).await? {
-                    self.batchers.cache.is_contested(&self.key);
+                    self.batchers.cache.mark_contended(&self.key);
                     self.doubt = Doubt::Some;
                     self.backoff.wait().await;
                     return Ok(());
                 }
-                self.batchers.cache.balance(&self.key, change.balance);
+                self.batchers.cache.put(&self.key, change.balance);
                 self.settle(&plan);
             }
-            None if !snapshot.certain && !plan.ended => self.doubt = Doubt::Some,
+            None if !snapshot.serial && !plan.already_ended => self.doubt = Doubt::Some,
             None => self.settle(&plan),
         }
-        if plan.in_doubt {
+        if plan.needs_serial {
             self.doubt = Doubt::Some;
         }
         if waits {
@@ -168,22 +168,22 @@ impl AccountBatcher {
     /// What is known, read no more thoroughly than is necessary.
     async fn snapshot(&self, count: usize) -> Result<Snapshot, StorageError> {
         let requests = self.waiting[..count].iter().map(|waiting| &waiting.request);
-        let certain = self.doubt == Doubt::Some;
-        if !certain
-            && let Some(page) = believed(self.batchers.cache.get(&self.key), requests.clone())
+        let serial = self.doubt == Doubt::Some;
+        if !serial
+            && let Some(account) = optimistic(self.batchers.cache.get(&self.key), requests.clone())
         {
-            return Ok(Snapshot { page, certain });
+            return Ok(Snapshot { account, serial });
         }
         let op_ids = requests.map(|request| request.op_id);
-        let page = self.batchers.accounts.read(&self.key, op_ids, certain).await?;
-        Ok(Snapshot { page, certain })
+        let account = self.batchers.accounts.read(&self.key, op_ids, serial).await?;
+        Ok(Snapshot { account, serial })
     }
 
     /// Answers whoever was decided about.
     fn settle(&mut self, plan: &Plan) {
-        (self.doubt, self.backoff, self.lost) = (Doubt::None, Backoff::new(), None);
+        (self.doubt, self.backoff, self.unknown) = (Doubt::None, Backoff::new(), None);
         let mut outcomes = plan.outcomes.iter();
-        let decided = |_: &mut Waiting| outcomes.next().is_some_and(Option::is_some);
+        let decided = |_: &mut PendingRequest| outcomes.next().is_some_and(Option::is_some);
         let decided: Vec<_> = self.waiting.extract_if(..plan.outcomes.len(), decided).collect();
         for (waiting, moved) in decided.into_iter().zip(plan.outcomes.iter().flatten()) {
             drop(waiting.answer.send(Ok(*moved)));
@@ -192,8 +192,8 @@ impl AccountBatcher {
 
     /// Until something may have changed.
     async fn wait(&mut self) {
-        let until = self.backoff.next();
-        if let Ok(Some(waiting)) = timeout_at(until, self.inbox.recv()).await {
+        let deadline = self.backoff.next();
+        if let Ok(Some(waiting)) = timeout_at(deadline, self.inbox.recv()).await {
             self.waiting.push(waiting);
         }
     }
@@ -202,7 +202,7 @@ impl AccountBatcher {
     async fn fail(&mut self, error: StorageError) {
         self.doubt = Doubt::Some;
         if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
-            self.lost = Some(error);
+            self.unknown = Some(error);
             return self.wait().await;
         }
         for waiting in self.waiting.drain(..) {

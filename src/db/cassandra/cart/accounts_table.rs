@@ -22,7 +22,7 @@ use crate::db::storage::StorageError;
 macro_rules! columns {
     () => {
         "kind, id, op_id, state, amount, version, available, reserved, captured, added, removed, written_off, epoch, \
-         price, began"
+         price, created_by"
     };
 }
 pub(super) use columns;
@@ -33,7 +33,7 @@ const READ: &str = concat!(
     " FROM $.cart_accounts WHERE kind = ? AND id = ? AND op_id IN ?"
 );
 const BALANCE: &str = "UPDATE $.cart_accounts SET version = ?, available = ?, reserved = ?, captured = ?, \
-                    added = ?, removed = ?, written_off = ?, epoch = ?, price = ?, began = ? \
+                    added = ?, removed = ?, written_off = ?, epoch = ?, price = ?, created_by = ? \
                     WHERE kind = ? AND id = ? AND op_id = 00000000-0000-0000-0000-000000000000 \
                     IF version = ?";
 const KEEP: &str = "UPDATE $.cart_accounts SET state = ?, amount = ? \
@@ -47,33 +47,33 @@ const STATES: [(OpState, &str); 3] =
 
 /// Whose account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum AccountKey {
     User(UserId),
     Item(ItemId),
 }
 
 /// What was read of an account at one moment.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Page {
+pub(super) struct Account {
     pub(super) balance: Option<Balance>,
     /// Who began the account.
-    pub(super) began: Uuid,
-    pub(super) rows: HashMap<Uuid, OpRecord>,
+    pub(super) created_by: Uuid,
+    pub(super) records: HashMap<Uuid, OpRecord>,
 }
 
 /// A change of an account: the balance of that version becomes another, and rows with it.
-pub(super) struct Change {
+pub(super) struct AccountChange {
     pub(super) if_version: Option<i64>,
     pub(super) balance: Balance,
-    pub(super) began: Uuid,
+    pub(super) created_by: Uuid,
     /// Each row as it must be, and as it shall be.
-    pub(super) rows: Vec<(Uuid, Option<OpState>, OpRecord)>,
+    pub(super) records: Vec<(Uuid, Option<OpState>, OpRecord)>,
 }
 
-pub(super) struct Accounts {
+pub(super) struct AccountsTable {
     cluster: Arc<Cluster>,
     read: PreparedStatement,
-    read_decided: PreparedStatement,
+    read_serial: PreparedStatement,
     balance: PreparedStatement,
     keep: PreparedStatement,
     end: PreparedStatement,
@@ -106,41 +106,41 @@ pub(super) struct Columns {
     #[scylla(default_when_null)]
     price: i64,
     #[scylla(default_when_null)]
-    began: Uuid,
+    created_by: Uuid,
 }
 
-impl Accounts {
+impl AccountsTable {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
             read: cluster.prepare(READ, StatementKind::Read).await?,
-            read_decided: cluster.prepare(READ, StatementKind::SerialRead).await?,
+            read_serial: cluster.prepare(READ, StatementKind::SerialRead).await?,
             balance: cluster.prepare(BALANCE, StatementKind::Conditional).await?,
             keep: cluster.prepare(KEEP, StatementKind::Conditional).await?,
             end: cluster.prepare(END, StatementKind::Conditional).await?,
         })
     }
 
-    /// The balance and the rows of these op_ids; `decided`: as the last write has left them.
+    /// The balance and the records of these op_ids; `decided`: as the last write has left them.
     pub(super) async fn read(
         &self,
-        key: &Key,
+        key: &AccountKey,
         op_ids: impl IntoIterator<Item = Uuid>,
-        decided: bool,
-    ) -> Result<Page, StorageError> {
-        let statement = if decided { &self.read_decided } else { &self.read };
+        serial: bool,
+    ) -> Result<Account, StorageError> {
+        let statement = if serial { &self.read_serial } else { &self.read };
         let op_ids: Vec<Uuid> = std::iter::once(Uuid::nil()).chain(op_ids).collect();
         let result = self.cluster.execute(statement, (key.kind(), key.id(), op_ids)).await?;
         let rows = result.into_rows_result().map_err(shape)?;
-        let mut page = Page::default();
+        let mut account = Account::default();
         for row in rows.rows::<Columns>().map_err(shape)? {
-            page.add(&row.map_err(shape)?)?;
+            account.add(&row.map_err(shape)?)?;
         }
-        Ok(page)
+        Ok(account)
     }
 
     /// The balance; one that is missing is looked for once more, for certain.
-    pub(super) async fn balance(&self, key: &Key) -> Result<Option<Balance>, StorageError> {
+    pub(super) async fn balance(&self, key: &AccountKey) -> Result<Option<Balance>, StorageError> {
         match self.read(key, [], false).await?.balance {
             None => Ok(self.read(key, [], true).await?.balance),
             balance => Ok(balance),
@@ -148,14 +148,18 @@ impl Accounts {
     }
 
     /// Whether the account was as the change wants it, and is changed now.
-    pub(super) async fn write(&self, key: &Key, change: &Change) -> Result<bool, StorageError> {
+    pub(super) async fn write(
+        &self,
+        key: &AccountKey,
+        change: &AccountChange,
+    ) -> Result<bool, StorageError> {
         let balance = Values::balance(key, change);
-        if change.rows.is_empty() {
+        if change.records.is_empty() {
             return applied(self.cluster.execute(&self.balance, balance).await?);
         }
         let mut statements = vec![self.balance.clone()];
         let mut values = vec![balance];
-        for row @ (.., after) in &change.rows {
+        for row @ (.., after) in &change.records {
             let ends = after.state != OpState::Reserved;
             statements.push(if ends { &self.end } else { &self.keep }.clone());
             values.push(Values::row(key, row));
@@ -164,7 +168,7 @@ impl Accounts {
     }
 }
 
-impl Key {
+impl AccountKey {
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
@@ -180,12 +184,13 @@ impl Key {
     }
 }
 
-impl Page {
+impl Account {
     fn add(&mut self, row: &Columns) -> Result<(), StorageError> {
         if row.op_id.is_nil() {
-            (self.balance, self.began) = (row.balance(), row.began);
+            (self.balance, self.created_by) = (row.balance(), row.created_by);
         } else if let Some(state) = &row.state {
-            self.rows.insert(row.op_id, OpRecord { state: state_of(state)?, amount: row.amount });
+            self.records
+                .insert(row.op_id, OpRecord { state: state_of(state)?, amount: row.amount });
         }
         Ok(())
     }
@@ -193,10 +198,10 @@ impl Page {
 
 impl Columns {
     /// Whose account.
-    pub(super) fn key(&self) -> Result<Key, StorageError> {
+    pub(super) fn key(&self) -> Result<AccountKey, StorageError> {
         let key = match self.kind.as_str() {
-            "user" => UserId::parse(&self.id).map(Key::User),
-            "item" => ItemId::parse(&self.id).map(Key::Item),
+            "user" => UserId::parse(&self.id).map(AccountKey::User),
+            "item" => ItemId::parse(&self.id).map(AccountKey::Item),
             _ => None,
         };
         key.ok_or_else(damaged)
@@ -233,18 +238,18 @@ fn state_of(name: &str) -> Result<OpState, StorageError> {
     found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an op_id is unknown"))
 }
 
-type HeadValues<'a> =
+type BalanceValues<'a> =
     (i64, i64, i64, i64, i64, i64, i64, i64, i64, Uuid, &'static str, &'a str, Option<i64>);
-type RowValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<&'static str>);
+type RecordValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<&'static str>);
 
 /// The values of one statement of a batch.
 enum Values<'a> {
-    Balance(HeadValues<'a>),
-    OpRecord(RowValues<'a>),
+    Balance(BalanceValues<'a>),
+    OpRecord(RecordValues<'a>),
 }
 
 impl<'a> Values<'a> {
-    fn balance(key: &'a Key, change: &Change) -> Self {
+    fn balance(key: &'a AccountKey, change: &AccountChange) -> Self {
         let Balance {
             version,
             available,
@@ -257,7 +262,7 @@ impl<'a> Values<'a> {
             price,
         } = change.balance;
         let (kind, id, before) = (key.kind(), key.id(), change.if_version);
-        let began = change.began;
+        let created_by = change.created_by;
         Self::Balance((
             version,
             available,
@@ -268,14 +273,17 @@ impl<'a> Values<'a> {
             written_off,
             epoch,
             price,
-            began,
+            created_by,
             kind,
             id,
             before,
         ))
     }
 
-    fn row(key: &'a Key, (op_id, before, after): &(Uuid, Option<OpState>, OpRecord)) -> Self {
+    fn row(
+        key: &'a AccountKey,
+        (op_id, before, after): &(Uuid, Option<OpState>, OpRecord),
+    ) -> Self {
         let before = before.map(OpState::name);
         Self::OpRecord((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
     }

@@ -11,10 +11,10 @@ use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::accounts_table::{self, Key};
+use super::accounts_table::{self, AccountKey};
 use super::balance::Balance;
-use super::coordinator::{CheckoutCoordinator, busy};
-use super::order::State;
+use super::coordinator::{CheckoutCoordinator, contended};
+use super::order::OrderState;
 use super::orders_table::{self, OrderRow, damaged};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::{self, shape};
@@ -55,9 +55,9 @@ pub(super) struct Auditor {
 
 /// What paid orders have captured.
 #[derive(Default)]
-struct Taken {
+struct CapturedByOrders {
     /// By account and epoch: how much, and by how many.
-    sums: HashMap<Key, HashMap<i64, (i128, u64)>>,
+    sums: HashMap<AccountKey, HashMap<i64, (i128, u64)>>,
     attempts: HashSet<Uuid>,
 }
 
@@ -75,9 +75,9 @@ impl Auditor {
         &self,
         coordinator: &CheckoutCoordinator,
     ) -> Result<Audit, StorageError> {
-        let (mut audit, mut captured) = (Audit::default(), Taken::default());
+        let (mut audit, mut captured) = (Audit::default(), CapturedByOrders::default());
         // First: what is still noted now may be cache half done in what follows.
-        audit.unfinished = coordinator.attempts.unfinished().await?;
+        audit.unfinished = coordinator.pending.unfinished().await?;
         let orders = self.scan::<orders_table::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
@@ -116,9 +116,9 @@ impl Auditor {
     async fn settled(
         &self,
         coordinator: &CheckoutCoordinator,
-        key: &Key,
+        key: &AccountKey,
         mut balance: Balance,
-        captured: &Taken,
+        captured: &CapturedByOrders,
     ) -> Result<(Balance, i64), StorageError> {
         for _ in 0..LOOKS {
             let reserved = if balance.reserved == 0 {
@@ -130,14 +130,14 @@ impl Auditor {
                 let paid = reserved.iter().filter(|(op_id, _)| captured.attempts.contains(op_id));
                 return Ok((balance, paid.map(|(_, amount)| amount).sum()));
             }
-            let page =
+            let account =
                 retry_transient(|| coordinator.batchers.accounts().read(key, [], true)).await?;
-            balance = page.balance.ok_or_else(damaged)?;
+            balance = account.balance.ok_or_else(damaged)?;
         }
-        Err(busy())
+        Err(contended())
     }
 
-    async fn reserved(&self, key: &Key) -> Result<Vec<(Uuid, i64)>, StorageError> {
+    async fn reserved(&self, key: &AccountKey) -> Result<Vec<(Uuid, i64)>, StorageError> {
         let result = self.cluster.execute(&self.reserved, (key.kind(), key.id())).await?;
         let rows = result.into_rows_result().map_err(shape)?;
         rows.rows().map_err(shape)?.map(|row| row.map_err(shape)).collect()
@@ -156,16 +156,16 @@ where
     cluster.rows(statement, range).await?.map_err(error::next_row).try_collect().await
 }
 
-impl Taken {
+impl CapturedByOrders {
     /// Adds what an order took, if it is paid.
     fn add(&mut self, row: OrderRow) -> bool {
-        let (cost, State::Paid { attempt, epochs }) = (row.cost(), &row.state) else {
+        let (cost, OrderState::Paid { attempt_id, epochs }) = (row.cost(), &row.state) else {
             return false;
         };
-        self.attempts.insert(*attempt);
-        let user = (Key::User(row.user), cost);
+        self.attempts.insert(*attempt_id);
+        let user = (AccountKey::User(row.user), cost);
         let items =
-            row.lines.into_iter().map(|line| (Key::Item(line.item), line.quantity.signed()));
+            row.lines.into_iter().map(|line| (AccountKey::Item(line.item), line.quantity.signed()));
         for ((key, amount), epoch) in std::iter::once(user).chain(items).zip(epochs) {
             let sum = self.sums.entry(key).or_default().entry(*epoch).or_default();
             *sum = (sum.0 + i128::from(amount), sum.1 + 1);
@@ -174,17 +174,18 @@ impl Taken {
     }
 
     /// Compares an account with what its other sums, and the orders, say.
-    fn compare(&self, key: &Key, balance: Balance, unsettled: i64, audit: &mut Audit) {
+    fn compare(&self, key: &AccountKey, balance: Balance, unsettled: i64, audit: &mut Audit) {
         let sums = self.sums.get(key);
         let expected = sums.and_then(|sums| sums.get(&balance.epoch)).map_or(0, |sum| sum.0);
         let former = sums.into_iter().flatten().filter(|(epoch, _)| **epoch != balance.epoch);
         audit.reset += former.map(|(_, (_, orders))| orders).sum::<u64>();
         audit.reset += u64::from(balance.written_off != 0);
         let names = match key {
-            Key::User(_) => ("credit", "charged"),
-            Key::Item(_) => ("stock", "sold"),
+            AccountKey::User(_) => ("credit", "charged"),
+            AccountKey::Item(_) => ("stock", "sold"),
         };
-        *(if matches!(key, Key::User(_)) { &mut audit.users } else { &mut audit.items }) += 1;
+        *(if matches!(key, AccountKey::User(_)) { &mut audit.users } else { &mut audit.items }) +=
+            1;
         let rest = [balance.removed, balance.captured, balance.written_off, balance.reserved]
             .map(i128::from);
         let available = i128::from(balance.added) - rest.iter().sum::<i128>();

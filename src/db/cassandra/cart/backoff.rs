@@ -1,4 +1,4 @@
-//! Waiting a little, and longer the next time, never as long as others who do the same.
+//! PendingRequest a little, and longer the next time, never as long as others who do the same.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 const FIRST: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_millis(250);
-/// How long an op_id is tried before it gives up. Well within a lease.
+/// How long an op_id is tried before it gives up. Completed within a lease.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]

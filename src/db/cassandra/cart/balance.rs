@@ -19,13 +19,13 @@ pub(super) struct Balance {
     pub(super) available: i64,
     /// Reserved by checkouts that have not ended, or are not settled yet.
     pub(super) reserved: i64,
-    /// Taken by paid orders of this epoch.
+    /// CapturedByOrders by paid orders of this epoch.
     pub(super) captured: i64,
     /// Put in, since the epoch began.
     pub(super) added: i64,
-    /// Taken out directly.
+    /// CapturedByOrders out directly.
     pub(super) removed: i64,
-    /// Taken by orders that were paid once and replaced since.
+    /// CapturedByOrders by orders that were paid once and replaced since.
     pub(super) written_off: i64,
     /// Moves on when a test bed begins the partition anew; older orders are forgotten.
     pub(super) epoch: i64,
@@ -55,7 +55,7 @@ pub(super) enum OpState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum AccountOp {
     /// Begin the partition, or begin it anew.
-    Begin { available: i64, price: i64 },
+    Create { available: i64, price: i64 },
     /// Put in.
     Add(i64),
     /// Take out, all or nothing.
@@ -63,13 +63,13 @@ pub(super) enum AccountOp {
     /// Hold for a checkout.
     Reserve(i64),
     /// What is reserved is captured: the order is paid.
-    Settle,
+    Capture,
     /// What is reserved is available again, or never will be reserved: the checkout is aborted.
     Release,
     /// What an order took in that epoch is available again.
-    Return { amount: i64, epoch: i64 },
+    Refund { amount: i64, epoch: i64 },
     /// What an order took in that epoch is gone: the order is replaced.
-    Erase { amount: i64, epoch: i64 },
+    WriteOff { amount: i64, epoch: i64 },
 }
 
 /// What somebody who wants a move believes to find. What is believed is not read: a wrong guess is
@@ -77,9 +77,9 @@ pub(super) enum AccountOp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     /// No such partition.
-    NoPartition,
+    NoAccount,
     /// No row of the op_id.
-    Nothing,
+    NoRecord,
     /// The amount is reserved for the op_id.
     Reserved(i64),
 }
@@ -96,9 +96,9 @@ pub(super) enum Decision {
     /// There is no such partition.
     Missing,
     /// There is too little, and nothing will return.
-    TooLittle,
+    Insufficient,
     /// There would be more than an amount can be.
-    TooMuch,
+    Overflow,
     /// The op_id was released by somebody else.
     Fenced,
 }
@@ -106,20 +106,20 @@ pub(super) enum Decision {
 /// Decides about a move from what was read at one moment.
 pub(super) fn decide(
     balance: Option<Balance>,
-    row: Option<OpRecord>,
-    wanted: AccountOp,
+    record: Option<OpRecord>,
+    op: AccountOp,
 ) -> Decision {
-    match (wanted, row.map(|row| row.state)) {
+    match (op, record.map(|record| record.state)) {
         (AccountOp::Reserve(_), Some(OpState::Done | OpState::Released)) => Decision::Fenced,
-        (AccountOp::Settle | AccountOp::Release, _) => {
-            balance.map_or(Decision::Done, |balance| balance.end(row, wanted))
+        (AccountOp::Capture | AccountOp::Release, _) => {
+            balance.map_or(Decision::Done, |balance| balance.end(record, op))
         }
         (_, Some(_)) => Decision::Done,
-        (AccountOp::Begin { available, price }, None) => begin(balance, available, price),
-        (AccountOp::Return { .. } | AccountOp::Erase { .. }, None) if balance.is_none() => {
+        (AccountOp::Create { available, price }, None) => begin(balance, available, price),
+        (AccountOp::Refund { .. } | AccountOp::WriteOff { .. }, None) if balance.is_none() => {
             Decision::Done
         }
-        (_, None) => balance.map_or(Decision::Missing, |balance| balance.first(wanted)),
+        (_, None) => balance.map_or(Decision::Missing, |balance| balance.first(op)),
     }
 }
 
@@ -138,51 +138,55 @@ fn begin(balance: Option<Balance>, available: i64, price: i64) -> Decision {
 
 impl AccountOp {
     /// Whether it ends something, for which others may wait.
-    pub(super) const fn gives(&self) -> bool {
-        !matches!(self, Self::Reserve(_) | Self::Remove(_) | Self::Begin { .. })
+    pub(super) const fn may_unblock_others(&self) -> bool {
+        !matches!(self, Self::Reserve(_) | Self::Remove(_) | Self::Create { .. })
     }
 }
 
 impl Balance {
     /// A move of an op_id that has no row yet.
-    fn first(self, wanted: AccountOp) -> Decision {
-        match wanted {
+    fn first(self, op: AccountOp) -> Decision {
+        match op {
             AccountOp::Add(n) => self.add(n),
             AccountOp::Remove(n) => {
-                self.take(n, Self { removed: self.removed + n, ..self }, OpState::Done)
+                self.reserve_or_remove(n, Self { removed: self.removed + n, ..self }, OpState::Done)
             }
-            AccountOp::Reserve(n) => {
-                self.take(n, Self { reserved: self.reserved + n, ..self }, OpState::Reserved)
+            AccountOp::Reserve(n) => self.reserve_or_remove(
+                n,
+                Self { reserved: self.reserved + n, ..self },
+                OpState::Reserved,
+            ),
+            AccountOp::Refund { amount, epoch } => {
+                self.uncapture(amount, epoch, Self { available: self.available + amount, ..self })
             }
-            AccountOp::Return { amount, epoch } => {
-                self.untake(amount, epoch, Self { available: self.available + amount, ..self })
-            }
-            AccountOp::Erase { amount, epoch } => {
-                self.untake(amount, epoch, Self { written_off: self.written_off + amount, ..self })
-            }
-            AccountOp::Begin { .. } | AccountOp::Settle | AccountOp::Release => Decision::Done,
+            AccountOp::WriteOff { amount, epoch } => self.uncapture(
+                amount,
+                epoch,
+                Self { written_off: self.written_off + amount, ..self },
+            ),
+            AccountOp::Create { .. } | AccountOp::Capture | AccountOp::Release => Decision::Done,
         }
     }
 
     /// Counts what was captured as well: all of it may return some day, and must be an amount then.
     fn add(self, n: i64) -> Decision {
-        let Some(added) = self.added.checked_add(n) else { return Decision::TooMuch };
+        let Some(added) = self.added.checked_add(n) else { return Decision::Overflow };
         if self.available + self.reserved + self.captured + n > MOST {
-            return Decision::TooMuch;
+            return Decision::Overflow;
         }
         change(Self { available: self.available + n, added, ..self }, OpState::Done, n)
     }
 
     /// Nobody is refused what may return.
-    fn take(self, n: i64, after: Self, state: OpState) -> Decision {
+    fn reserve_or_remove(self, n: i64, after: Self, state: OpState) -> Decision {
         match self.available - n {
             0.. => change(Self { available: self.available - n, ..after }, state, n),
-            reason if reason + self.reserved < 0 => Decision::TooLittle,
+            reason if reason + self.reserved < 0 => Decision::Insufficient,
             _ => Decision::Wait,
         }
     }
 
-    fn untake(self, amount: i64, epoch: i64, after: Self) -> Decision {
+    fn uncapture(self, amount: i64, epoch: i64, after: Self) -> Decision {
         if self.epoch != epoch {
             return Decision::Done;
         }
@@ -190,10 +194,11 @@ impl Balance {
     }
 
     /// The end of what a checkout may have reserved.
-    fn end(self, row: Option<OpRecord>, wanted: AccountOp) -> Decision {
-        let reserved = row.filter(|row| row.state == OpState::Reserved).map(|row| row.amount);
-        match (wanted, reserved) {
-            (AccountOp::Settle, Some(n)) => {
+    fn end(self, record: Option<OpRecord>, op: AccountOp) -> Decision {
+        let reserved =
+            record.filter(|record| record.state == OpState::Reserved).map(|record| record.amount);
+        match (op, reserved) {
+            (AccountOp::Capture, Some(n)) => {
                 let after =
                     Self { reserved: self.reserved - n, captured: self.captured + n, ..self };
                 change(after, OpState::Done, n)
@@ -203,7 +208,7 @@ impl Balance {
                     Self { reserved: self.reserved - n, available: self.available + n, ..self };
                 change(after, OpState::Released, n)
             }
-            (AccountOp::Release, None) if row.is_none() => change(self, OpState::Released, 0),
+            (AccountOp::Release, None) if record.is_none() => change(self, OpState::Released, 0),
             _ => Decision::Done,
         }
     }
@@ -233,71 +238,74 @@ mod tests {
         price: 4,
     };
 
-    fn after(row: Option<OpRecord>, wanted: AccountOp) -> (Balance, OpRecord) {
-        match decide(Some(BALANCE), row, wanted) {
-            Decision::Change(balance, row) => (balance, row),
-            other => panic!("{wanted:?}: {other:?}"),
+    fn after(record: Option<OpRecord>, op: AccountOp) -> (Balance, OpRecord) {
+        match decide(Some(BALANCE), record, op) {
+            Decision::Change(balance, record) => (balance, record),
+            other => panic!("{op:?}: {other:?}"),
         }
     }
 
-    fn row(state: OpState) -> Option<OpRecord> {
+    fn record(state: OpState) -> Option<OpRecord> {
         Some(OpRecord { state, amount: 3 })
     }
 
     #[test]
     fn every_change_keeps_the_sum_and_moves_the_version() {
-        for (before, wanted) in [
+        for (before, op) in [
             (None, AccountOp::Add(4)),
             (None, AccountOp::Remove(5)),
             (None, AccountOp::Reserve(5)),
-            (None, AccountOp::Return { amount: 2, epoch: 1 }),
-            (None, AccountOp::Erase { amount: 2, epoch: 1 }),
+            (None, AccountOp::Refund { amount: 2, epoch: 1 }),
+            (None, AccountOp::WriteOff { amount: 2, epoch: 1 }),
             (None, AccountOp::Release),
-            (row(OpState::Reserved), AccountOp::Settle),
-            (row(OpState::Reserved), AccountOp::Release),
+            (record(OpState::Reserved), AccountOp::Capture),
+            (record(OpState::Reserved), AccountOp::Release),
         ] {
-            let (balance, _) = after(before, wanted);
+            let (balance, _) = after(before, op);
             let sum = balance.available
                 + balance.reserved
                 + balance.captured
                 + balance.written_off
                 + balance.removed;
-            assert_eq!((sum, balance.version), (balance.added, 8), "{wanted:?}");
+            assert_eq!((sum, balance.version), (balance.added, 8), "{op:?}");
             assert!(
                 balance.available >= 0 && balance.reserved >= 0 && balance.captured >= 0,
-                "{wanted:?}"
+                "{op:?}"
             );
         }
     }
 
     #[test]
     fn what_may_return_is_waited_for() {
-        for wanted in [AccountOp::Reserve, AccountOp::Remove] {
-            assert_eq!(decide(Some(BALANCE), None, wanted(8)), Decision::Wait);
-            assert_eq!(decide(Some(BALANCE), None, wanted(9)), Decision::TooLittle);
-            assert_eq!(decide(None, None, wanted(1)), Decision::Missing);
+        for op in [AccountOp::Reserve, AccountOp::Remove] {
+            assert_eq!(decide(Some(BALANCE), None, op(8)), Decision::Wait);
+            assert_eq!(decide(Some(BALANCE), None, op(9)), Decision::Insufficient);
+            assert_eq!(decide(None, None, op(1)), Decision::Missing);
         }
-        let anew = AccountOp::Begin { available: 1, price: 1 };
+        let anew = AccountOp::Create { available: 1, price: 1 };
         assert_eq!(decide(Some(BALANCE), None, anew), Decision::Wait);
     }
 
     #[test]
     fn what_was_released_is_not_reserved() {
         for state in [OpState::Released, OpState::Done] {
-            assert_eq!(decide(Some(BALANCE), row(state), AccountOp::Reserve(1)), Decision::Fenced);
-            assert_eq!(decide(Some(BALANCE), row(state), AccountOp::Settle), Decision::Done);
+            assert_eq!(
+                decide(Some(BALANCE), record(state), AccountOp::Reserve(1)),
+                Decision::Fenced
+            );
+            assert_eq!(decide(Some(BALANCE), record(state), AccountOp::Capture), Decision::Done);
         }
     }
 
     #[test]
     fn what_a_former_epoch_took_does_not_return() {
-        let wanted = AccountOp::Return { amount: 2, epoch: 0 };
-        assert_eq!(decide(Some(BALANCE), None, wanted), Decision::Done);
+        let op = AccountOp::Refund { amount: 2, epoch: 0 };
+        assert_eq!(decide(Some(BALANCE), None, op), Decision::Done);
     }
 
     #[test]
     fn all_that_was_taken_can_return() {
-        assert_eq!(decide(Some(BALANCE), None, AccountOp::Add(MOST - 9)), Decision::TooMuch);
+        assert_eq!(decide(Some(BALANCE), None, AccountOp::Add(MOST - 9)), Decision::Overflow);
         assert!(matches!(
             decide(Some(BALANCE), None, AccountOp::Add(MOST - 10)),
             Decision::Change(..)

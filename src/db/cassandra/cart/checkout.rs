@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::backoff::deadline;
-use super::coordinator::{AttemptContext, CheckoutCoordinator, busy};
-use super::order::{State, Undo};
+use super::coordinator::{AttemptContext, CheckoutCoordinator, contended};
+use super::order::{OrderState, Reversal};
 use super::order_edits::refusal;
 use super::orders_table::OrderRow;
 use super::saga::{SagaOutcome, SagaState};
@@ -15,25 +15,25 @@ use crate::db::storage::{CartRefusal, CartResult, StorageError};
 
 impl CheckoutCoordinator {
     pub(super) async fn checkout(self: &Arc<Self>, id: OrderId) -> CartResult {
-        let _place = self.place().await?;
-        let until = deadline();
-        let _turn = self.order_locks.enter(&id, until).await?;
-        let mut certain = false;
+        let _permit = self.admit().await?;
+        let deadline = deadline();
+        let _guard = self.order_locks.enter(&id, deadline).await?;
+        let mut serial = false;
         loop {
-            let row = match (self.load_settled(&id, certain, until).await?, certain) {
+            let row = match (self.load_settled(&id, serial, deadline).await?, serial) {
                 (None, true) => return Ok(Err(CartRefusal::NoOrder)),
                 (Some(row), true) if row.is_paid() => return Ok(Ok(())),
                 (Some(row), true) if row.lines.is_empty() => return Ok(Err(CartRefusal::Empty)),
                 (Some(row), _) if !row.is_paid() && !row.lines.is_empty() => row,
                 _ => {
-                    certain = true;
+                    serial = true;
                     continue;
                 }
             };
-            if let Some(outcome) = self.attempt(&id, row, until).await? {
+            if let Some(outcome) = self.attempt(&id, row, deadline).await? {
                 return Ok(outcome);
             }
-            certain = true;
+            serial = true;
         }
     }
 
@@ -42,67 +42,69 @@ impl CheckoutCoordinator {
         self: &Arc<Self>,
         id: &OrderId,
         row: OrderRow,
-        until: Instant,
+        deadline: Instant,
     ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
         let amounts = row.amounts();
-        let mut attempt_context = self.begin(id, row, until).await?;
-        let mut saga = SagaState::checkout(attempt_context.attempt, amounts);
-        let outcome = self.drive(&mut attempt_context, &mut saga, false).await?;
-        if outcome == SagaOutcome::Well {
-            self.settle(attempt_context, saga).await;
+        let mut attempt = self.begin(id, row, deadline).await?;
+        let mut saga = SagaState::checkout(attempt.attempt_id, amounts);
+        let outcome = self.drive(&mut attempt, &mut saga, false).await?;
+        if outcome == SagaOutcome::Completed {
+            self.capture_later(attempt, saga).await;
             return Ok(Some(Ok(())));
         }
-        self.ended(&attempt_context, outcome).await;
+        self.finish(&attempt, outcome).await;
         match outcome {
-            SagaOutcome::Refused(part, reason) => {
-                Ok(Some(Err(refusal(attempt_context.part(part), reason))))
+            SagaOutcome::Refused(participant, reason) => {
+                Ok(Some(Err(refusal(attempt.participant(participant), reason))))
             }
-            SagaOutcome::GaveUp => Err(attempt_context.failure()),
-            SagaOutcome::Elsewhere if Instant::now() > until => Err(busy()),
-            SagaOutcome::Elsewhere | SagaOutcome::Well => Ok(None),
+            SagaOutcome::TimedOut => Err(attempt.failure()),
+            SagaOutcome::NotOwner if Instant::now() > deadline => Err(contended()),
+            SagaOutcome::NotOwner | SagaOutcome::Completed => Ok(None),
         }
     }
 
     pub(super) async fn cancel(self: &Arc<Self>, user: UserId, id: OrderId) -> CartResult {
-        let _place = self.place().await?;
-        let until = deadline();
-        let _turn = self.order_locks.enter(&id, until).await?;
-        let mut certain = false;
+        let _permit = self.admit().await?;
+        let deadline = deadline();
+        let _guard = self.order_locks.enter(&id, deadline).await?;
+        let mut serial = false;
         loop {
-            let row = match (self.load_settled(&id, certain, until).await?, certain) {
+            let row = match (self.load_settled(&id, serial, deadline).await?, serial) {
                 (None, true) => return Ok(Err(CartRefusal::NoOrder)),
                 (Some(row), true) if row.user != user => return Ok(Err(CartRefusal::WrongUser)),
                 (Some(row), true) if !row.is_paid() => return Ok(Err(CartRefusal::NotPaid)),
                 (Some(row), _) if row.user == user && row.is_paid() => row,
                 _ => {
-                    certain = true;
+                    serial = true;
                     continue;
                 }
             };
-            if self.undo(&id, row, Undo::Cancel, until).await? {
+            if self.reverse(&id, row, Reversal::Cancel, deadline).await? {
                 return Ok(Ok(()));
             }
-            certain = true;
+            serial = true;
         }
     }
 
     /// Undoes what a paid order took, and opens it; `false`: somebody else was faster.
-    pub(super) async fn undo(
+    pub(super) async fn reverse(
         &self,
         id: &OrderId,
         row: OrderRow,
-        how: Undo,
-        until: Instant,
+        reversal: Reversal,
+        deadline: Instant,
     ) -> Result<bool, StorageError> {
-        let State::Paid { attempt: of, epochs } = row.state.clone() else { return Ok(false) };
+        let OrderState::Paid { attempt_id: of, epochs } = row.state.clone() else {
+            return Ok(false);
+        };
         let amounts = row.amounts();
-        let mut attempt_context: AttemptContext = self.begin(id, row, until).await?;
-        let mut saga = SagaState::undo(attempt_context.attempt, (of, epochs), how, amounts);
-        let outcome = self.drive(&mut attempt_context, &mut saga, true).await?;
-        self.ended(&attempt_context, outcome).await;
-        if outcome == SagaOutcome::Elsewhere && Instant::now() > until {
-            return Err(busy());
+        let mut attempt: AttemptContext = self.begin(id, row, deadline).await?;
+        let mut saga = SagaState::reversal(attempt.attempt_id, (of, epochs), reversal, amounts);
+        let outcome = self.drive(&mut attempt, &mut saga, true).await?;
+        self.finish(&attempt, outcome).await;
+        if outcome == SagaOutcome::NotOwner && Instant::now() > deadline {
+            return Err(contended());
         }
-        Ok(outcome == SagaOutcome::Well)
+        Ok(outcome == SagaOutcome::Completed)
     }
 }

@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::account_batcher::AccountBatchers;
-use super::accounts_table::{Accounts, Key};
+use super::accounts_table::{AccountKey, AccountsTable};
 use super::backoff::{Backoff, deadline};
 use super::keyed_lock::KeyedLock;
-use super::orders_table::{OrderRow, Orders};
-use super::pending_index::{Attempts, has_run_out, is_over, new_attempt};
+use super::orders_table::{OrderRow, OrdersTable};
+use super::pending_index::{PendingIndex, lease_expired, new_attempt_id, owner_lease_expired};
 use super::saga::{SagaOutcome, SagaState};
 use crate::cart::model::OrderId;
 use crate::db::cassandra::connection::Cluster;
@@ -22,20 +22,20 @@ use crate::db::storage::{ErrorKind, StorageError};
 use crate::telemetry::metrics::Metrics;
 
 /// Paid orders that are settled while nobody waits; more are settled before their answer.
-const SETTLING: usize = 256;
+const MAX_BACKGROUND_CAPTURES: usize = 256;
 /// Checkouts and cancels of this process that are under way at once. The others wait for a place
 /// before they begin, when they hold nothing yet and no lease of theirs runs out.
-const PLACES: usize = 128;
+const MAX_ATTEMPTS: usize = 128;
 /// How long they wait for one.
-const QUEUEING: Duration = Duration::from_secs(30);
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct CheckoutCoordinator {
-    pub(super) orders: Orders,
+    pub(super) orders: OrdersTable,
     pub(super) batchers: Arc<AccountBatchers>,
-    pub(super) attempts: Attempts,
+    pub(super) pending: PendingIndex,
     pub(super) order_locks: KeyedLock,
-    places: Semaphore,
-    settling: Arc<Semaphore>,
+    permits: Semaphore,
+    capturing: Arc<Semaphore>,
     pub(super) unfinished: Gauge,
     pub(super) recovered: Counter,
 }
@@ -43,22 +43,22 @@ pub(super) struct CheckoutCoordinator {
 /// An attempt, and what its owner or recoverer knows of the order.
 pub(super) struct AttemptContext {
     pub(super) id: OrderId,
-    pub(super) attempt: Uuid,
+    pub(super) attempt_id: Uuid,
     /// The order as it was before the attempt was noted.
-    pub(super) before: Uuid,
+    pub(super) version_before: Uuid,
     /// The order as it was last cache; never older than what this attempt_context wrote.
     pub(super) row: Option<OrderRow>,
-    pub(super) parts: Vec<Key>,
+    pub(super) participants: Vec<AccountKey>,
     /// Until when it may be decided.
-    pub(super) until: Instant,
+    pub(super) deadline: Instant,
     /// Whether the order came into the attempt's hands, or may yet.
-    pub(super) began: bool,
+    pub(super) may_own_order: bool,
     pub(super) failure: Option<StorageError>,
-    _counted: Option<Counted>,
+    _counted: Option<InProgress>,
 }
 
 /// One more attempt is under way as long as this lives.
-struct Counted(Gauge);
+struct InProgress(Gauge);
 
 impl CheckoutCoordinator {
     pub(super) async fn open(
@@ -66,41 +66,42 @@ impl CheckoutCoordinator {
         metrics: &Metrics,
     ) -> Result<Arc<Self>, StorageError> {
         Ok(Arc::new(Self {
-            orders: Orders::open(cluster).await?,
-            batchers: AccountBatchers::new(Accounts::open(cluster).await?),
-            attempts: Attempts::open(cluster).await?,
+            orders: OrdersTable::open(cluster).await?,
+            batchers: AccountBatchers::new(AccountsTable::open(cluster).await?),
+            pending: PendingIndex::open(cluster).await?,
             order_locks: KeyedLock::default(),
-            places: Semaphore::new(PLACES),
-            settling: Arc::new(Semaphore::new(SETTLING)),
+            permits: Semaphore::new(MAX_ATTEMPTS),
+            capturing: Arc::new(Semaphore::new(MAX_BACKGROUND_CAPTURES)),
             unfinished: metrics.cart_unfinished.clone(),
             recovered: metrics.cart_recovered.clone(),
         }))
     }
 
     /// Waits for a place among the checkouts and cancels that are under way.
-    pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>, StorageError> {
-        let place = timeout(QUEUEING, self.places.acquire()).await;
-        place.map_err(|_| busy())?.map_err(|_| busy())
+    pub(super) async fn admit(&self) -> Result<SemaphorePermit<'_>, StorageError> {
+        let permit = timeout(ADMISSION_TIMEOUT, self.permits.acquire()).await;
+        permit.map_err(|_| contended())?.map_err(|_| contended())
     }
 
     /// The order when no attempt on it is under way. One whose lease is over is brought to its end.
     pub(super) async fn load_settled(
         &self,
         id: &OrderId,
-        certain: bool,
-        until: Instant,
+        serial: bool,
+        deadline: Instant,
     ) -> Result<Option<OrderRow>, StorageError> {
         let mut backoff = Backoff::new();
         loop {
-            let row = self.orders.find(id, certain).await?;
-            let Some(attempt) = row.as_ref().and_then(|row| row.state.under_way()) else {
+            let row = self.orders.find(id, serial).await?;
+            let Some(attempt_id) = row.as_ref().and_then(|row| row.state.attempt_in_progress())
+            else {
                 return Ok(row);
             };
-            if Instant::now() > until {
-                return Err(busy());
+            if Instant::now() > deadline {
+                return Err(contended());
             }
-            if is_over(attempt) {
-                self.recover(id, attempt).await?;
+            if lease_expired(attempt_id) {
+                self.recover(id, attempt_id).await?;
             }
             backoff.wait().await;
         }
@@ -111,23 +112,27 @@ impl CheckoutCoordinator {
         &self,
         id: &OrderId,
         row: OrderRow,
-        until: Instant,
+        deadline: Instant,
     ) -> Result<AttemptContext, StorageError> {
-        let attempt = new_attempt();
-        self.attempts.note(attempt, id).await?;
+        let attempt_id = new_attempt_id();
+        self.pending.add(attempt_id, id).await?;
         // Recovery may have looked already.
-        if has_run_out(attempt) {
+        if owner_lease_expired(attempt_id) {
             return Err(StorageError::new(ErrorKind::Conflict, "an attempt was noted too late"));
         }
-        let counted = Some(Counted::new(&self.unfinished));
-        Ok(AttemptContext { until, _counted: counted, ..AttemptContext::new(id, attempt, row) })
+        let counted = Some(InProgress::new(&self.unfinished));
+        Ok(AttemptContext {
+            deadline,
+            _counted: counted,
+            ..AttemptContext::new(id, attempt_id, row)
+        })
     }
 
     /// Settles what is paid, while nobody waits if there is room for that.
-    pub(super) async fn settle(self: &Arc<Self>, attempt_context: AttemptContext, saga: SagaState) {
+    pub(super) async fn capture_later(self: &Arc<Self>, attempt: AttemptContext, saga: SagaState) {
         let coordinator = Arc::clone(self);
-        let work = async move { coordinator.settled(attempt_context, saga).await };
-        match Arc::clone(&self.settling).try_acquire_owned() {
+        let work = async move { coordinator.capture(attempt, saga).await };
+        match Arc::clone(&self.capturing).try_acquire_owned() {
             Err(_) => work.await,
             Ok(permit) => drop(tokio::spawn(async move {
                 work.await;
@@ -136,98 +141,105 @@ impl CheckoutCoordinator {
         }
     }
 
-    async fn settled(&self, mut attempt_context: AttemptContext, mut saga: SagaState) {
-        match self.drive(&mut attempt_context, &mut saga, true).await {
-            Ok(outcome) => self.ended(&attempt_context, outcome).await,
+    async fn capture(&self, mut attempt: AttemptContext, mut saga: SagaState) {
+        match self.drive(&mut attempt, &mut saga, true).await {
+            Ok(outcome) => self.finish(&attempt, outcome).await,
             Err(error) => tracing::debug!(%error, "a paid order is left to recovery"),
         }
     }
 
     /// Recovery need not look for the attempt any more, unless somebody else has to do with it.
-    pub(super) async fn ended(&self, attempt_context: &AttemptContext, outcome: SagaOutcome) {
-        if outcome == SagaOutcome::Elsewhere && attempt_context.began {
+    pub(super) async fn finish(&self, attempt: &AttemptContext, outcome: SagaOutcome) {
+        if outcome == SagaOutcome::NotOwner && attempt.may_own_order {
             return;
         }
-        if let Err(error) = self.attempts.clear(attempt_context.attempt).await {
+        if let Err(error) = self.pending.remove(attempt.attempt_id).await {
             tracing::debug!(%error, "an attempt that has ended is left to recovery");
         }
     }
 
     /// Brings an attempt whose lease is over to its end.
-    pub(super) async fn recover(&self, id: &OrderId, attempt: Uuid) -> Result<(), StorageError> {
+    pub(super) async fn recover(&self, id: &OrderId, attempt_id: Uuid) -> Result<(), StorageError> {
         let Some(row) = self.orders.find(id, true).await? else {
-            return self.attempts.clear(attempt).await;
+            return self.pending.remove(attempt_id).await;
         };
-        let Some(mut saga) = SagaState::rest(&row.state, attempt, row.amounts()) else {
-            return self.fence(id, attempt, &row).await;
+        let Some(mut saga) = SagaState::resume(&row.state, attempt_id, row.amounts()) else {
+            return self.fence(id, attempt_id, &row).await;
         };
-        let mut attempt_context =
-            AttemptContext { began: true, ..AttemptContext::new(id, attempt, row) };
-        let outcome = self.drive(&mut attempt_context, &mut saga, true).await?;
-        if outcome != SagaOutcome::Elsewhere {
+        let mut attempt =
+            AttemptContext { may_own_order: true, ..AttemptContext::new(id, attempt_id, row) };
+        let outcome = self.drive(&mut attempt, &mut saga, true).await?;
+        if outcome != SagaOutcome::NotOwner {
             self.recovered.inc();
         }
-        self.ended(&attempt_context, outcome).await;
+        self.finish(&attempt, outcome).await;
         Ok(())
     }
 
     /// Whoever read the order when the attempt was new, and comes late, shall not begin any more.
-    async fn fence(&self, id: &OrderId, attempt: Uuid, row: &OrderRow) -> Result<(), StorageError> {
-        let load_settled = row.state.under_way().is_none();
+    async fn fence(
+        &self,
+        id: &OrderId,
+        attempt_id: Uuid,
+        row: &OrderRow,
+    ) -> Result<(), StorageError> {
+        let load_settled = row.state.attempt_in_progress().is_none();
         if !load_settled || self.orders.replace(id, Some(row.version), &row.next()).await? {
-            self.attempts.clear(attempt).await?;
+            self.pending.remove(attempt_id).await?;
         }
         Ok(())
     }
 }
 
 impl AttemptContext {
-    pub(super) fn new(id: &OrderId, attempt: Uuid, row: OrderRow) -> Self {
-        let items = row.lines.iter().map(|line| Key::Item(line.item.clone()));
+    pub(super) fn new(id: &OrderId, attempt_id: Uuid, row: OrderRow) -> Self {
+        let items = row.lines.iter().map(|line| AccountKey::Item(line.item.clone()));
         Self {
             id: id.clone(),
-            attempt,
-            before: row.version,
-            parts: std::iter::once(Key::User(row.user.clone())).chain(items).collect(),
+            attempt_id,
+            version_before: row.version,
+            participants: std::iter::once(AccountKey::User(row.user.clone()))
+                .chain(items)
+                .collect(),
             row: Some(row),
-            until: deadline(),
-            began: false,
+            deadline: deadline(),
+            may_own_order: false,
             failure: None,
             _counted: None,
         }
     }
 
     /// Whose account that part is.
-    pub(super) fn part(&self, part: usize) -> &Key {
-        &self.parts[part]
+    pub(super) fn participant(&self, participant: usize) -> &AccountKey {
+        &self.participants[participant]
     }
 
     /// Why it was given up.
     pub(super) fn failure(&mut self) -> StorageError {
-        self.failure.take().unwrap_or_else(busy)
+        self.failure.take().unwrap_or_else(contended)
     }
 }
 
-impl Counted {
+impl InProgress {
     fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Counted {
+impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
 /// The error, unless what failed may be tried again.
-pub(super) fn again(error: StorageError, until: Instant) -> Result<(), StorageError> {
+pub(super) fn again(error: StorageError, deadline: Instant) -> Result<(), StorageError> {
     let passes = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
-    if passes && Instant::now() < until { Ok(()) } else { Err(error) }
+    if passes && Instant::now() < deadline { Ok(()) } else { Err(error) }
 }
 
-pub(super) fn busy() -> StorageError {
+pub(super) fn contended() -> StorageError {
     StorageError::new(
         ErrorKind::Conflict,
         "others are at the same order, user or item all the time",

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use super::audit::Auditor;
 use super::balance::AccountOp;
 use super::coordinator::{AttemptContext, CheckoutCoordinator};
-use super::order::{State, Undo};
-use super::pending_index::tests::old_attempt;
+use super::order::{OrderState, Reversal};
+use super::pending_index::tests::expired_attempt_id;
 use super::recovery;
 use super::saga::{SagaOutcome, SagaState};
-use super::{Key, act};
+use super::{AccountKey, act};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::config::database::{Database, Url};
 use crate::config::{SettingsLoader, Sources};
 use crate::db::MigrationPolicy;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::migrate;
+use crate::db::storage::ActContext;
 use crate::telemetry::metrics::Metrics;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
@@ -58,19 +59,19 @@ impl World {
         Self { cluster, dying, living, metrics }
     }
 
-    async fn begin(&self, key: Key, available: i64) {
-        let begin = AccountOp::Begin { available, price: 1 };
-        self.living.direct(key, begin).await.unwrap().unwrap();
+    async fn begin(&self, key: AccountKey, available: i64) {
+        let begin = AccountOp::Create { available, price: 1 };
+        self.living.apply_op(key, begin).await.unwrap().unwrap();
     }
 
     async fn order(&self, stock: [i64; 2]) -> Bought {
         let (order, user) = (OrderId::new(), UserId::new());
-        self.begin(Key::User(user.clone()), MUCH).await;
+        self.begin(AccountKey::User(user.clone()), MUCH).await;
         self.living.create_order(order.clone(), user.clone()).await.unwrap();
         let mut items = Vec::new();
         for stock in stock {
             let item = ItemId::new();
-            self.begin(Key::Item(item.clone()), stock).await;
+            self.begin(AccountKey::Item(item.clone()), stock).await;
             let added = self.living.add_item(order.clone(), item.clone(), Amount::ONE).await;
             added.unwrap().unwrap();
             items.push(item);
@@ -83,7 +84,7 @@ impl World {
         assert_eq!(recovery::pass(&self.living).await.unwrap(), 0);
     }
 
-    async fn available(&self, key: Key) -> i64 {
+    async fn available(&self, key: AccountKey) -> i64 {
         let balance = self.living.batchers.accounts().balance(&key).await.unwrap().unwrap();
         assert_eq!(balance.reserved, 0, "{key:?}");
         balance.available
@@ -92,11 +93,14 @@ impl World {
     /// The order is at rest, and the sums are as they should be.
     async fn is_whole(&self, bought: &Bought, stock: [i64; 2]) -> bool {
         let row = self.living.orders.find(&bought.order, true).await.unwrap().unwrap();
-        assert_eq!(row.state.under_way(), None);
+        assert_eq!(row.state.attempt_in_progress(), None);
         let captured = i64::from(row.is_paid());
-        assert_eq!(self.available(Key::User(bought.user.clone())).await, MUCH - 2 * captured);
+        assert_eq!(
+            self.available(AccountKey::User(bought.user.clone())).await,
+            MUCH - 2 * captured
+        );
         for (item, stock) in bought.items.iter().zip(stock) {
-            assert_eq!(self.available(Key::Item(item.clone())).await, stock - captured);
+            assert_eq!(self.available(AccountKey::Item(item.clone())).await, stock - captured);
         }
         row.is_paid()
     }
@@ -116,15 +120,15 @@ impl World {
         &self,
         bought: &Bought,
         steps: usize,
-        saga: impl FnOnce(&AttemptContext, &State, Vec<i64>) -> SagaState,
+        saga: impl FnOnce(&AttemptContext, &OrderState, Vec<i64>) -> SagaState,
     ) -> Option<SagaOutcome> {
         let row = self.dying.orders.find(&bought.order, true).await.unwrap().unwrap();
         let (state, amounts) = (row.state.clone(), row.amounts());
-        let mut attempt_context = AttemptContext::new(&bought.order, old_attempt(), row);
-        self.dying.attempts.note(attempt_context.attempt, &attempt_context.id).await.unwrap();
-        let mut saga = saga(&attempt_context, &state, amounts);
+        let mut attempt = AttemptContext::new(&bought.order, expired_attempt_id(), row);
+        self.dying.pending.add(attempt.attempt_id, &attempt.id).await.unwrap();
+        let mut saga = saga(&attempt, &state, amounts);
         for _ in 0..steps {
-            let ended = self.dying.step(&mut attempt_context, &mut saga).await.unwrap();
+            let ended = self.dying.step(&mut attempt, &mut saga).await.unwrap();
             if ended.is_some() {
                 return ended;
             }
@@ -133,13 +137,18 @@ impl World {
     }
 }
 
-fn checkout(attempt_context: &AttemptContext, _: &State, amounts: Vec<i64>) -> SagaState {
-    SagaState::checkout(attempt_context.attempt, amounts)
+fn checkout(attempt: &AttemptContext, _: &OrderState, amounts: Vec<i64>) -> SagaState {
+    SagaState::checkout(attempt.attempt_id, amounts)
 }
 
-fn cancel(attempt_context: &AttemptContext, state: &State, amounts: Vec<i64>) -> SagaState {
-    let State::Paid { attempt, epochs } = state else { panic!("{state:?}") };
-    SagaState::undo(attempt_context.attempt, (*attempt, epochs.clone()), Undo::Cancel, amounts)
+fn cancel(attempt: &AttemptContext, state: &OrderState, amounts: Vec<i64>) -> SagaState {
+    let OrderState::Paid { attempt_id, epochs } = state else { panic!("{state:?}") };
+    SagaState::reversal(
+        attempt.attempt_id,
+        (*attempt_id, epochs.clone()),
+        Reversal::Cancel,
+        amounts,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,15 +213,15 @@ async fn an_owner_that_comes_late_leaves_nothing_behind() {
     for steps in 0..5 {
         let bought = world.order([MUCH, MUCH]).await;
         let row = world.dying.orders.find(&bought.order, true).await.unwrap().unwrap();
-        let mut saga = SagaState::checkout(old_attempt(), row.amounts());
-        let mut attempt_context = AttemptContext::new(&bought.order, saga.attempt(), row);
-        world.dying.attempts.note(attempt_context.attempt, &attempt_context.id).await.unwrap();
+        let mut saga = SagaState::checkout(expired_attempt_id(), row.amounts());
+        let mut attempt = AttemptContext::new(&bought.order, saga.attempt_id(), row);
+        world.dying.pending.add(attempt.attempt_id, &attempt.id).await.unwrap();
         for _ in 0..steps {
-            world.dying.step(&mut attempt_context, &mut saga).await.unwrap();
+            world.dying.step(&mut attempt, &mut saga).await.unwrap();
         }
         world.recover().await;
-        let outcome = world.dying.drive(&mut attempt_context, &mut saga, true).await.unwrap();
-        assert_eq!(outcome, SagaOutcome::Elsewhere, "after {steps} steps");
+        let outcome = world.dying.drive(&mut attempt, &mut saga, true).await.unwrap();
+        assert_eq!(outcome, SagaOutcome::NotOwner, "after {steps} steps");
         assert!(!world.is_whole(&bought, [MUCH, MUCH]).await);
     }
     world.end().await;
@@ -230,7 +239,7 @@ async fn recoverers_at_once_do_no_harm() {
     }
     let passes = [&world.dying, &world.living].map(|coordinator| {
         let coordinator = Arc::clone(coordinator);
-        act(async move { recovery::pass(&coordinator).await })
+        act(ActContext::new(), async move { recovery::pass(&coordinator).await })
     });
     futures::future::try_join_all(passes).await.unwrap();
     world.recover().await;

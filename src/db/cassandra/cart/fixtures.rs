@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::account_batch::AccountRequest;
-use super::accounts_table::Key;
+use super::accounts_table::AccountKey;
 use super::backoff::deadline;
 use super::balance::{AccountOp, Expected};
-use super::coordinator::{CheckoutCoordinator, busy};
-use super::order::Undo;
+use super::coordinator::{CheckoutCoordinator, contended};
+use super::order::Reversal;
 use super::orders_table::OrderRow;
 use super::saga::OpOutcome;
 use crate::cart::model::{Order, OrderId};
@@ -36,7 +36,7 @@ impl Fixtures {
     pub(super) async fn begin(
         &self,
         coordinator: &CheckoutCoordinator,
-        keys: Vec<Key>,
+        keys: Vec<AccountKey>,
         begin: AccountOp,
     ) -> Result<(), StorageError> {
         let keys = keys.into_iter().map(|key| (key, Uuid::now_v7()));
@@ -49,17 +49,17 @@ impl Fixtures {
     async fn begin_one(
         &self,
         coordinator: &CheckoutCoordinator,
-        key: Key,
+        key: AccountKey,
         op_id: Uuid,
-        wanted: AccountOp,
+        op: AccountOp,
     ) -> Result<(), StorageError> {
         let fresh = self.fresh.load(Ordering::Relaxed);
-        let expected = fresh.then_some(Expected::NoPartition);
+        let expected = fresh.then_some(Expected::NoAccount);
         // The window tries again, and learns from that.
-        let until = Instant::now() + std::time::Duration::from_secs(2);
+        let deadline = Instant::now() + std::time::Duration::from_secs(2);
         match coordinator
             .batchers
-            .submit(key, AccountRequest { op_id, wanted, expected, until })
+            .submit(key, AccountRequest { op_id, op, expected, deadline })
             .await?
         {
             OpOutcome::Done { epoch } => {
@@ -108,15 +108,15 @@ impl Fixtures {
         id: &OrderId,
         new: &OrderRow,
     ) -> Result<bool, StorageError> {
-        let until = deadline();
-        let _turn = coordinator.order_locks.enter(id, until).await?;
-        let mut certain = false;
-        while Instant::now() < until {
-            let row = coordinator.load_settled(id, certain, until).await?;
+        let deadline = deadline();
+        let _guard = coordinator.order_locks.enter(id, deadline).await?;
+        let mut serial = false;
+        while Instant::now() < deadline {
+            let row = coordinator.load_settled(id, serial, deadline).await?;
             let version = row.as_ref().map(|row| row.version);
             match row {
                 Some(row) if row.is_paid() => {
-                    coordinator.undo(id, row, Undo::Erase, until).await?;
+                    coordinator.reverse(id, row, Reversal::WriteOff, deadline).await?;
                 }
                 row => {
                     let next = row.as_ref().map(|row| new.in_place_of(row));
@@ -126,8 +126,8 @@ impl Fixtures {
                     }
                 }
             }
-            certain = true;
+            serial = true;
         }
-        Err(busy())
+        Err(contended())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Mutex as OrderTransition, OwnedMutexGuard};
 use tokio::time::{Instant, timeout_at};
 
-use super::coordinator::busy;
+use super::coordinator::contended;
 use crate::cart::model::OrderId;
 use crate::db::storage::StorageError;
 
@@ -30,7 +30,7 @@ impl KeyedLock {
         let transition = Arc::clone(self.turns().entry(order.clone()).or_default());
         // Made first, so that nobody is left in the map whose transition never comes.
         let mut guard = Guard { order_locks: self, order: order.clone(), transition: None };
-        let owned = timeout_at(until, transition.lock_owned()).await.map_err(|_| busy())?;
+        let owned = timeout_at(until, transition.lock_owned()).await.map_err(|_| contended())?;
         guard.transition = Some(owned);
         Ok(guard)
     }

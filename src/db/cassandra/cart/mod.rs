@@ -1,4 +1,4 @@
-//! Orders, stock and payment in Cassandra, which has no transaction over several rows: a checkout is
+//! OrdersTable, stock and payment in Cassandra, which has no transaction over several rows: a checkout is
 //! a saga.
 //!
 //! In this room: what decides, all of it pure ([`balance`], [`order`], [`saga`], [`account_batch`]; checked by
@@ -35,7 +35,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::accounts_table::Key;
+use self::accounts_table::AccountKey;
 use self::audit::Auditor;
 use self::balance::AccountOp;
 use self::coordinator::CheckoutCoordinator;
@@ -86,15 +86,15 @@ impl CassandraCart {
     }
 
     /// Makes one move of one account.
-    async fn direct(&self, context: ActContext, key: Key, wanted: AccountOp) -> CartResult {
-        self.act(context, move |coordinator| async move { coordinator.direct(key, wanted).await })
+    async fn apply_op(&self, context: ActContext, key: AccountKey, op: AccountOp) -> CartResult {
+        self.act(context, move |coordinator| async move { coordinator.apply_op(key, op).await })
             .await
     }
 
     async fn begin(
         &self,
         context: ActContext,
-        keys: Vec<Key>,
+        keys: Vec<AccountKey>,
         begin: AccountOp,
     ) -> Result<(), StorageError> {
         let fixtures = Arc::clone(&self.fixtures);
@@ -158,8 +158,8 @@ impl StockStore for CassandraCart {
         item: ItemId,
         price: Amount,
     ) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: 0, price: price.signed() };
-        self.direct(context, Key::Item(item), begin).await?.map_err(unexpected)
+        let begin = AccountOp::Create { available: 0, price: price.signed() };
+        self.apply_op(context, AccountKey::Item(item), begin).await?.map_err(unexpected)
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
@@ -167,7 +167,7 @@ impl StockStore for CassandraCart {
     }
 
     async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
-        self.direct(context, Key::Item(item), AccountOp::Add(quantity.signed())).await
+        self.apply_op(context, AccountKey::Item(item), AccountOp::Add(quantity.signed())).await
     }
 
     async fn subtract_stock(
@@ -176,15 +176,15 @@ impl StockStore for CassandraCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        self.direct(context, Key::Item(item), AccountOp::Remove(quantity.signed())).await
+        self.apply_op(context, AccountKey::Item(item), AccountOp::Remove(quantity.signed())).await
     }
 }
 
 #[async_trait]
 impl PaymentStore for CassandraCart {
     async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: 0, price: 0 };
-        self.direct(context, Key::User(user), begin).await?.map_err(unexpected)
+        let begin = AccountOp::Create { available: 0, price: 0 };
+        self.apply_op(context, AccountKey::User(user), begin).await?.map_err(unexpected)
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
@@ -192,11 +192,11 @@ impl PaymentStore for CassandraCart {
     }
 
     async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.direct(context, Key::User(user), AccountOp::Add(amount.signed())).await
+        self.apply_op(context, AccountKey::User(user), AccountOp::Add(amount.signed())).await
     }
 
     async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.direct(context, Key::User(user), AccountOp::Remove(amount.signed())).await
+        self.apply_op(context, AccountKey::User(user), AccountOp::Remove(amount.signed())).await
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
@@ -227,8 +227,9 @@ impl FixtureStore for CassandraCart {
         items: Vec<ItemId>,
         item: Item,
     ) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: item.stock.signed(), price: item.price.signed() };
-        self.begin(context, items.into_iter().map(Key::Item).collect(), begin).await
+        let begin =
+            AccountOp::Create { available: item.stock.signed(), price: item.price.signed() };
+        self.begin(context, items.into_iter().map(AccountKey::Item).collect(), begin).await
     }
 
     async fn put_users(
@@ -237,8 +238,8 @@ impl FixtureStore for CassandraCart {
         users: Vec<UserId>,
         credit: Amount,
     ) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: credit.signed(), price: 0 };
-        self.begin(context, users.into_iter().map(Key::User).collect(), begin).await
+        let begin = AccountOp::Create { available: credit.signed(), price: 0 };
+        self.begin(context, users.into_iter().map(AccountKey::User).collect(), begin).await
     }
 }
 

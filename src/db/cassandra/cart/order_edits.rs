@@ -4,10 +4,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::account_batch::AccountRequest;
-use super::accounts_table::Key;
+use super::accounts_table::AccountKey;
 use super::backoff::{Backoff, deadline};
 use super::balance::{AccountOp, Expected};
-use super::coordinator::{CheckoutCoordinator, again, busy};
+use super::coordinator::{CheckoutCoordinator, again, contended};
 use super::orders_table::{OrderRow, amount};
 use super::saga::{OpOutcome, RefusalReason};
 use crate::cart::model::{Amount, Item, ItemId, OrderId, UserId};
@@ -34,32 +34,32 @@ impl CheckoutCoordinator {
         id: &OrderId,
         change: impl Fn(Option<&OrderRow>) -> Result<Edit, CartRefusal>,
     ) -> CartResult {
-        let until = deadline();
-        let _turn = self.order_locks.enter(id, until).await?;
-        let (mut certain, mut lost, mut backoff) =
+        let deadline = deadline();
+        let _guard = self.order_locks.enter(id, deadline).await?;
+        let (mut serial, mut unknown, mut backoff) =
             (false, UnknownWrites::default(), Backoff::new());
         loop {
-            let row = self.load_settled(id, certain, until).await?;
-            if lost.was_done(row.as_ref())? {
+            let row = self.load_settled(id, serial, deadline).await?;
+            if unknown.was_done(row.as_ref())? {
                 return Ok(Ok(()));
             }
             match change(row.as_ref()) {
-                Err(refused) if certain => return Ok(Err(refused)),
+                Err(refused) if serial => return Ok(Err(refused)),
                 Err(_) => {
-                    certain = true;
+                    serial = true;
                     continue;
                 }
                 Ok(edit) => match self.write(id, row.as_ref(), &edit).await {
                     Ok(true) => return Ok(Ok(())),
-                    Ok(false) if Instant::now() > until => return Err(busy()),
+                    Ok(false) if Instant::now() > deadline => return Err(contended()),
                     Ok(false) => {}
                     Err(error) => {
-                        lost.note(row.as_ref(), &edit);
-                        again(error, until)?;
+                        unknown.note(row.as_ref(), &edit);
+                        again(error, deadline)?;
                     }
                 },
             }
-            certain = true;
+            serial = true;
             backoff.wait().await;
         }
     }
@@ -80,13 +80,13 @@ impl CheckoutCoordinator {
     pub(super) async fn create_order(&self, id: OrderId, user: UserId) -> Result<(), StorageError> {
         let new = OrderRow::open(user, Vec::new());
         let mut backoff = Backoff::new();
-        let until = deadline();
+        let deadline = deadline();
         loop {
             match self.orders.replace(&id, None, &new).await {
                 Ok(true) => return Ok(()),
                 // The id is new, so only this very op_id can have been here.
                 Ok(false) => return self.is_there(&id, &new).await,
-                Err(error) => again(error, until)?,
+                Err(error) => again(error, deadline)?,
             }
             backoff.wait().await;
         }
@@ -124,7 +124,7 @@ impl CheckoutCoordinator {
     }
 
     pub(super) async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
-        let balance = self.batchers.accounts().balance(&Key::Item(item.clone())).await?;
+        let balance = self.batchers.accounts().balance(&AccountKey::Item(item.clone())).await?;
         balance
             .map(|balance| {
                 Ok(Item { stock: amount(balance.available)?, price: amount(balance.price)? })
@@ -133,26 +133,26 @@ impl CheckoutCoordinator {
     }
 
     pub(super) async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
-        let balance = self.batchers.accounts().balance(&Key::User(user.clone())).await?;
+        let balance = self.batchers.accounts().balance(&AccountKey::User(user.clone())).await?;
         balance.map(|balance| amount(balance.available)).transpose()
     }
 
     /// Makes one move of an account, under an id of its own.
-    pub(super) async fn direct(&self, key: Key, wanted: AccountOp) -> CartResult {
-        let expected = match wanted {
-            AccountOp::Begin { .. } => Expected::NoPartition,
-            _ => Expected::Nothing,
+    pub(super) async fn apply_op(&self, key: AccountKey, op: AccountOp) -> CartResult {
+        let expected = match op {
+            AccountOp::Create { .. } => Expected::NoAccount,
+            _ => Expected::NoRecord,
         };
         let request = AccountRequest {
             op_id: Uuid::now_v7(),
-            wanted,
+            op,
             expected: Some(expected),
-            until: deadline(),
+            deadline: deadline(),
         };
         match self.batchers.submit(key.clone(), request).await? {
             OpOutcome::Done { .. } => Ok(Ok(())),
             OpOutcome::Refused(reason) => Ok(Err(refusal(&key, reason))),
-            OpOutcome::Fenced | OpOutcome::GaveUp => Err(busy()),
+            OpOutcome::Fenced | OpOutcome::TimedOut => Err(contended()),
         }
     }
 }
@@ -198,13 +198,13 @@ fn unpaid(row: Option<&OrderRow>) -> Result<&OrderRow, CartRefusal> {
 }
 
 /// Why an account refused.
-pub(super) fn refusal(key: &Key, reason: RefusalReason) -> CartRefusal {
+pub(super) fn refusal(key: &AccountKey, reason: RefusalReason) -> CartRefusal {
     match (reason, key) {
-        (RefusalReason::Missing, Key::User(id)) => CartRefusal::NoUser(id.clone()),
-        (RefusalReason::Missing, Key::Item(id)) => CartRefusal::NoItem(id.clone()),
-        (RefusalReason::TooLittle, Key::User(_)) => CartRefusal::NotEnoughCredit,
-        (RefusalReason::TooLittle, Key::Item(id)) => CartRefusal::OutOfStock(id.clone()),
-        (RefusalReason::TooMuch, _) => CartRefusal::AmountOverflow,
+        (RefusalReason::Missing, AccountKey::User(id)) => CartRefusal::NoUser(id.clone()),
+        (RefusalReason::Missing, AccountKey::Item(id)) => CartRefusal::NoItem(id.clone()),
+        (RefusalReason::Insufficient, AccountKey::User(_)) => CartRefusal::NotEnoughCredit,
+        (RefusalReason::Insufficient, AccountKey::Item(id)) => CartRefusal::OutOfStock(id.clone()),
+        (RefusalReason::Overflow, _) => CartRefusal::AmountOverflow,
     }
 }
 
@@ -213,32 +213,32 @@ mod tests {
     use super::*;
 
     fn changes(changes: &[(Option<&OrderRow>, Option<&OrderRow>)]) -> UnknownWrites {
-        let mut lost = UnknownWrites::default();
+        let mut unknown = UnknownWrites::default();
         for (before, after) in changes {
-            lost.note(*before, &after.map_or(Edit::Gone, |row| Edit::To(row.clone())));
+            unknown.note(*before, &after.map_or(Edit::Gone, |row| Edit::To(row.clone())));
         }
-        lost
+        unknown
     }
 
     #[test]
     fn what_was_done_although_its_answer_was_lost_is_known() {
         let first = OrderRow::open(UserId::new(), vec![]);
         let (second, other) = (first.next(), first.next());
-        let lost = changes(&[(Some(&first), Some(&second))]);
+        let unknown = changes(&[(Some(&first), Some(&second))]);
         for (now, done) in
             [(&second, true), (&second.next(), true), (&first, false), (&other, false)]
         {
-            assert_eq!(lost.was_done(Some(now)).unwrap(), done);
+            assert_eq!(unknown.was_done(Some(now)).unwrap(), done);
         }
-        assert!(!lost.was_done(None).unwrap());
+        assert!(!unknown.was_done(None).unwrap());
         assert!(changes(&[(Some(&first), None)]).was_done(None).unwrap());
     }
 
     #[test]
     fn what_is_too_long_ago_cannot_be_told() {
         let first = OrderRow::open(UserId::new(), vec![]);
-        let lost = changes(&[(Some(&first), Some(&first.next()))]);
+        let unknown = changes(&[(Some(&first), Some(&first.next()))]);
         let now = (0..20).fold(first.next(), |row, _| row.next());
-        assert_eq!(lost.was_done(Some(&now)).unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(unknown.was_done(Some(&now)).unwrap_err().kind(), ErrorKind::Timeout);
     }
 }

@@ -20,7 +20,7 @@ use crate::db::storage::StorageError;
 const EVERY: Duration = Duration::from_secs(3);
 /// How long a pass may take; the next one begins with what is oldest then.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Attempts that are recovered at once.
+/// PendingIndex that are recovered at once.
 const AT_ONCE: usize = 16;
 
 /// Recovers for ever.
@@ -40,14 +40,14 @@ pub(super) async fn run(coordinator: Arc<CheckoutCoordinator>, abandoned: Gauge)
 /// Recovers all there is; tells how many could not be brought to their end.
 pub(super) async fn pass(coordinator: &CheckoutCoordinator) -> Result<i64, StorageError> {
     let mut left = 0;
-    for slot in coordinator.attempts.over().await? {
-        let noted = coordinator.attempts.noted(slot).await?;
+    for slot in coordinator.pending.expired_slots().await? {
+        let noted = coordinator.pending.attempts_in(slot).await?;
         if noted.is_empty() {
-            coordinator.attempts.close(slot).await?;
+            coordinator.pending.close_slot(slot).await?;
             continue;
         }
-        let recover = |(attempt, id): (Uuid, OrderId)| async move {
-            recover(coordinator, attempt, &id).await
+        let recover = |(attempt_id, id): (Uuid, OrderId)| async move {
+            recover(coordinator, attempt_id, &id).await
         };
         let failed = stream::iter(noted).map(recover).buffer_unordered(AT_ONCE);
         left += failed.filter(|recovered| std::future::ready(!recovered)).count().await as i64;
@@ -55,8 +55,8 @@ pub(super) async fn pass(coordinator: &CheckoutCoordinator) -> Result<i64, Stora
     Ok(left)
 }
 
-async fn recover(coordinator: &CheckoutCoordinator, attempt: Uuid, id: &OrderId) -> bool {
-    match coordinator.recover(id, attempt).await {
+async fn recover(coordinator: &CheckoutCoordinator, attempt_id: Uuid, id: &OrderId) -> bool {
+    match coordinator.recover(id, attempt_id).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, order = %id, "an unfinished checkout could not be ended yet");

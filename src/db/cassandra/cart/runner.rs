@@ -9,22 +9,22 @@ use super::balance::AccountOp;
 use super::coordinator::{AttemptContext, CheckoutCoordinator, again};
 use super::order::{OrderTransition, TransitionOutcome, transition_of};
 use super::orders_table::OrderRow;
-use super::saga::{OpOutcome, SagaOutcome, SagaState, Step};
+use super::saga::{OpOutcome, SagaOutcome, SagaState, SagaStep};
 use crate::db::storage::{ErrorKind, StorageError};
 
 impl CheckoutCoordinator {
     /// Carries a saga out to its end, or until the order is paid.
     pub(super) async fn drive(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         saga: &mut SagaState,
         to_the_end: bool,
     ) -> Result<SagaOutcome, StorageError> {
         loop {
-            if saga.is_settling() && !to_the_end {
-                return Ok(SagaOutcome::Well);
+            if saga.is_capturing() && !to_the_end {
+                return Ok(SagaOutcome::Completed);
             }
-            if let Some(outcome) = self.step(attempt_context, saga).await? {
+            if let Some(outcome) = self.step(attempt, saga).await? {
                 return Ok(outcome);
             }
         }
@@ -33,20 +33,22 @@ impl CheckoutCoordinator {
     /// Carries the next step out; the outcome, if that was it.
     pub(super) async fn step(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         saga: &mut SagaState,
     ) -> Result<Option<SagaOutcome>, StorageError> {
-        let until = if saga.is_undecided() { attempt_context.until } else { deadline() };
+        let deadline = if saga.is_before_commit() { attempt.deadline } else { deadline() };
         match saga.step() {
-            Step::End(outcome) => return Ok(Some(outcome)),
-            Step::OrderTransition(OrderTransition::Commit { .. }) if Instant::now() > until => {
+            SagaStep::End(outcome) => return Ok(Some(outcome)),
+            SagaStep::OrderTransition(OrderTransition::Commit { .. })
+                if Instant::now() > deadline =>
+            {
                 saga.give_up()
             }
-            Step::OrderTransition(transition) => {
-                saga.turned(self.transition(attempt_context, &transition, until).await?)
+            SagaStep::OrderTransition(transition) => {
+                saga.on_transition(self.transition(attempt, &transition, deadline).await?)
             }
-            Step::Parts { op_id, moves } => {
-                self.parts(attempt_context, saga, op_id, &moves, until).await?
+            SagaStep::AccountOps { op_id, ops } => {
+                self.participants(attempt, saga, op_id, &ops, deadline).await?
             }
         }
         Ok(None)
@@ -55,33 +57,33 @@ impl CheckoutCoordinator {
     /// Whether the transition was done, now or before.
     async fn transition(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         transition: &OrderTransition,
-        until: Instant,
+        deadline: Instant,
     ) -> Result<bool, StorageError> {
-        let (mut known, mut backoff) = (attempt_context.row.take(), Backoff::new());
+        let (mut known, mut backoff) = (attempt.row.take(), Backoff::new());
         loop {
-            let certain = known.is_none();
+            let serial = known.is_none();
             let row = match known.take() {
                 Some(row) => Some(row),
-                None => patiently(until, || self.orders.find(&attempt_context.id, true)).await?,
+                None => patiently(deadline, || self.orders.find(&attempt.id, true)).await?,
             };
             let Some(row) = row else { return Ok(false) };
-            match transition_of(&row.state, attempt_context.attempt, transition) {
+            match transition_of(&row.state, attempt.attempt_id, transition) {
                 TransitionOutcome::Change(_)
-                    if transition.takes() && row.version != attempt_context.before =>
+                    if transition.takes_ownership() && row.version != attempt.version_before =>
                 {
                     return Ok(false);
                 }
                 TransitionOutcome::Change(state) => {
                     let new = OrderRow { state, ..row.next() };
-                    if self.replace(attempt_context, &row, new, until).await? {
+                    if self.replace(attempt, &row, new, deadline).await? {
                         return Ok(true);
                     }
                     backoff.wait().await;
                 }
-                transition_outcome if certain => {
-                    attempt_context.row = Some(row);
+                transition_outcome if serial => {
+                    attempt.row = Some(row);
                     return Ok(transition_outcome == TransitionOutcome::Done);
                 }
                 // What was cache last may have changed since.
@@ -93,44 +95,45 @@ impl CheckoutCoordinator {
     /// Whether the order is `new` now; if not it is to be looked at again.
     async fn replace(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         old: &OrderRow,
         new: OrderRow,
-        until: Instant,
+        deadline: Instant,
     ) -> Result<bool, StorageError> {
-        match self.orders.replace(&attempt_context.id, Some(old.version), &new).await {
+        match self.orders.replace(&attempt.id, Some(old.version), &new).await {
             Ok(true) => {
-                (attempt_context.row, attempt_context.began) = (Some(new), true);
+                (attempt.row, attempt.may_own_order) = (Some(new), true);
                 Ok(true)
             }
             Ok(false) => Ok(false),
             Err(error) => {
-                attempt_context.began |= error.kind() == ErrorKind::Timeout;
-                again(error, until).map(|()| false)
+                attempt.may_own_order |= error.kind() == ErrorKind::Timeout;
+                again(error, deadline).map(|()| false)
             }
         }
     }
 
-    async fn parts(
+    async fn participants(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         saga: &mut SagaState,
         op_id: Uuid,
-        moves: &[(usize, AccountOp)],
-        until: Instant,
+        ops: &[(usize, AccountOp)],
+        deadline: Instant,
     ) -> Result<(), StorageError> {
-        let requests = moves.iter().map(|&(part, wanted)| {
-            let request = AccountRequest { op_id, wanted, expected: saga.expected(part), until };
-            self.batchers.submit(attempt_context.parts[part].clone(), request)
+        let requests = ops.iter().map(|&(participant, op)| {
+            let request =
+                AccountRequest { op_id, op, expected: saga.expected(participant), deadline };
+            self.batchers.submit(attempt.participants[participant].clone(), request)
         });
         let answers = futures::future::join_all(requests).await;
-        for (&(part, _), answer) in moves.iter().zip(answers) {
+        for (&(participant, _), answer) in ops.iter().zip(answers) {
             match answer {
-                Ok(moved) => saga.moved(part, moved),
+                Ok(outcome) => saga.on_op(participant, outcome),
                 // What was not decided is undone; the rest can only go forward, later.
-                Err(error) if saga.is_undecided() => {
-                    attempt_context.failure = Some(error);
-                    saga.moved(part, OpOutcome::GaveUp);
+                Err(error) if saga.is_before_commit() => {
+                    attempt.failure = Some(error);
+                    saga.on_op(participant, OpOutcome::TimedOut);
                 }
                 Err(error) => return Err(error),
             }
@@ -140,7 +143,7 @@ impl CheckoutCoordinator {
 }
 
 /// Repeats what may be repeated while it fails and there is time.
-async fn patiently<T, F>(until: Instant, work: impl Fn() -> F) -> Result<T, StorageError>
+async fn patiently<T, F>(deadline: Instant, work: impl Fn() -> F) -> Result<T, StorageError>
 where
     F: Future<Output = Result<T, StorageError>>,
 {
@@ -148,7 +151,7 @@ where
     loop {
         match work().await {
             Ok(done) => return Ok(done),
-            Err(error) => again(error, until)?,
+            Err(error) => again(error, deadline)?,
         }
         backoff.wait().await;
     }

@@ -12,17 +12,17 @@
 use uuid::Uuid;
 
 use super::balance::{AccountOp, Expected};
-use super::order::{OrderTransition, State, Undo};
+use super::order::{OrderState, OrderTransition, Reversal};
 
 /// An attempt's way, as far as it has come. Part 0 is the user, the others are the items.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SagaState {
-    attempt: Uuid,
+    attempt_id: Uuid,
     /// What is wanted of each part.
     amounts: Vec<i64>,
     stage: Stage,
     /// Parts that the stage has still to do.
-    left: Vec<usize>,
+    remaining: Vec<usize>,
     /// The epoch in which each part was reserved.
     epochs: Vec<i64>,
     outcome: SagaOutcome,
@@ -33,30 +33,30 @@ enum Stage {
     Begin,
     Reserve,
     Commit,
-    Settle,
+    Capture,
     Abort,
     Release,
     /// A paid order's checkout is settled before it is undone.
-    SettleOf {
+    CaptureOf {
         of: Uuid,
-        how: Undo,
+        reversal: Reversal,
     },
-    TakeOver {
+    BeginReversal {
         of: Uuid,
-        how: Undo,
+        reversal: Reversal,
     },
-    Undo(Undo),
+    Reverse(Reversal),
     Reopen,
     Ended,
 }
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum SagaStep {
     /// Change the order.
     OrderTransition(OrderTransition),
     /// Change these parts under the op_id's id, in any order, also at once.
-    Parts { op_id: Uuid, moves: Vec<(usize, AccountOp)> },
+    AccountOps { op_id: Uuid, ops: Vec<(usize, AccountOp)> },
     /// Nothing.
     End(SagaOutcome),
 }
@@ -65,21 +65,21 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum SagaOutcome {
     /// As it was meant to: paid, or undone.
-    Well,
+    Completed,
     /// A part refused, and nothing has changed.
     Refused(usize, RefusalReason),
     /// It took too long, and nothing has changed.
-    GaveUp,
+    TimedOut,
     /// Somebody else has ended it, or ends it: the order tells how it stands.
-    Elsewhere,
+    NotOwner,
 }
 
 /// Why a part refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum RefusalReason {
     Missing,
-    TooLittle,
-    TooMuch,
+    Insufficient,
+    Overflow,
 }
 
 /// What became of a part's move.
@@ -93,174 +93,185 @@ pub(super) enum OpOutcome {
     /// The attempt was released by somebody else.
     Fenced,
     /// What is reserved did not return in time, or others were in the way all the time.
-    GaveUp,
+    TimedOut,
 }
 
 impl SagaState {
     /// A new checkout.
-    pub(super) fn checkout(attempt: Uuid, amounts: Vec<i64>) -> Self {
-        Self::at(Stage::Begin, attempt, amounts, Vec::new())
+    pub(super) fn checkout(attempt_id: Uuid, amounts: Vec<i64>) -> Self {
+        Self::at(Stage::Begin, attempt_id, amounts, Vec::new())
     }
 
     /// The undoing of what the checkout `of` took, in those epochs.
-    pub(super) fn undo(
-        attempt: Uuid,
+    pub(super) fn reversal(
+        attempt_id: Uuid,
         (of, epochs): (Uuid, Vec<i64>),
-        how: Undo,
+        reversal: Reversal,
         amounts: Vec<i64>,
     ) -> Self {
-        Self::at(Stage::SettleOf { of, how }, attempt, amounts, epochs)
+        Self::at(Stage::CaptureOf { of, reversal }, attempt_id, amounts, epochs)
     }
 
     /// The rest of an attempt that somebody else began and whose lease is over; `None` if it is
     /// not in its hands.
-    pub(super) fn rest(state: &State, attempt: Uuid, amounts: Vec<i64>) -> Option<Self> {
+    pub(super) fn resume(state: &OrderState, attempt_id: Uuid, amounts: Vec<i64>) -> Option<Self> {
         let (stage, epochs) = match state {
-            _ if state.attempt() != Some(attempt) => return None,
-            State::Open => return None,
-            State::Pending { .. } => (Stage::Abort, &[][..]),
-            State::Aborting { .. } => (Stage::Release, &[][..]),
-            State::Paid { .. } => (Stage::Settle, &[][..]),
-            State::Undoing { epochs, how, .. } => (Stage::Undo(*how), epochs.as_slice()),
+            _ if state.attempt_id() != Some(attempt_id) => return None,
+            OrderState::Open => return None,
+            OrderState::Pending { .. } => (Stage::Abort, &[][..]),
+            OrderState::Aborting { .. } => (Stage::Release, &[][..]),
+            OrderState::Paid { .. } => (Stage::Capture, &[][..]),
+            OrderState::Reversing { epochs, reversal, .. } => {
+                (Stage::Reverse(*reversal), epochs.as_slice())
+            }
         };
-        Some(Self::at(stage, attempt, amounts, epochs.to_vec()))
+        Some(Self::at(stage, attempt_id, amounts, epochs.to_vec()))
     }
 
-    fn at(stage: Stage, attempt: Uuid, amounts: Vec<i64>, epochs: Vec<i64>) -> Self {
-        let left = (0..amounts.len()).collect();
-        Self { attempt, amounts, stage, left, epochs, outcome: SagaOutcome::Well }
+    fn at(stage: Stage, attempt_id: Uuid, amounts: Vec<i64>, epochs: Vec<i64>) -> Self {
+        let remaining = (0..amounts.len()).collect();
+        Self { attempt_id, amounts, stage, remaining, epochs, outcome: SagaOutcome::Completed }
     }
 
     #[cfg(test)]
-    pub(super) const fn attempt(&self) -> Uuid {
-        self.attempt
+    pub(super) const fn attempt_id(&self) -> Uuid {
+        self.attempt_id
     }
 
     /// The next step.
-    pub(super) fn step(&self) -> Step {
+    pub(super) fn step(&self) -> SagaStep {
         match &self.stage {
-            Stage::Begin => Step::OrderTransition(OrderTransition::Begin),
+            Stage::Begin => SagaStep::OrderTransition(OrderTransition::Begin),
             // One after the other.
-            Stage::Reserve => self.parts(self.attempt, &self.left[..1]),
+            Stage::Reserve => self.participants(self.attempt_id, &self.remaining[..1]),
             Stage::Commit => {
-                Step::OrderTransition(OrderTransition::Commit { epochs: self.epochs.clone() })
+                SagaStep::OrderTransition(OrderTransition::Commit { epochs: self.epochs.clone() })
             }
-            Stage::Abort => Step::OrderTransition(OrderTransition::Abort),
-            Stage::SettleOf { of, .. } => self.parts(*of, &self.left),
-            Stage::Settle | Stage::Release | Stage::Undo(_) => self.parts(self.attempt, &self.left),
-            Stage::TakeOver { of, how } => {
-                Step::OrderTransition(OrderTransition::Undo { how: *how, of: *of })
+            Stage::Abort => SagaStep::OrderTransition(OrderTransition::Abort),
+            Stage::CaptureOf { of, .. } => self.participants(*of, &self.remaining),
+            Stage::Capture | Stage::Release | Stage::Reverse(_) => {
+                self.participants(self.attempt_id, &self.remaining)
             }
-            Stage::Reopen => Step::OrderTransition(OrderTransition::Reopen),
-            Stage::Ended => Step::End(self.outcome),
+            Stage::BeginReversal { of, reversal } => {
+                SagaStep::OrderTransition(OrderTransition::Reverse { reversal: *reversal, of: *of })
+            }
+            Stage::Reopen => SagaStep::OrderTransition(OrderTransition::Reopen),
+            Stage::Ended => SagaStep::End(self.outcome),
         }
     }
 
-    fn parts(&self, op_id: Uuid, parts: &[usize]) -> Step {
-        Step::Parts {
+    fn participants(&self, op_id: Uuid, participants: &[usize]) -> SagaStep {
+        SagaStep::AccountOps {
             op_id,
-            moves: parts.iter().map(|part| (*part, self.move_of(*part))).collect(),
+            ops: participants
+                .iter()
+                .map(|participant| (*participant, self.op_of(*participant)))
+                .collect(),
         }
     }
 
-    fn move_of(&self, part: usize) -> AccountOp {
-        let (amount, epoch) = (self.amounts[part], self.epochs.get(part).copied().unwrap_or(0));
+    fn op_of(&self, participant: usize) -> AccountOp {
+        let (amount, epoch) =
+            (self.amounts[participant], self.epochs.get(participant).copied().unwrap_or(0));
         match self.stage {
             Stage::Reserve => AccountOp::Reserve(amount),
             Stage::Release => AccountOp::Release,
-            Stage::Undo(Undo::Cancel) => AccountOp::Return { amount, epoch },
-            Stage::Undo(Undo::Erase) => AccountOp::Erase { amount, epoch },
-            _ => AccountOp::Settle,
+            Stage::Reverse(Reversal::Cancel) => AccountOp::Refund { amount, epoch },
+            Stage::Reverse(Reversal::WriteOff) => AccountOp::WriteOff { amount, epoch },
+            _ => AccountOp::Capture,
         }
     }
 
     /// Whether the order is paid and only settling is left.
-    pub(super) fn is_settling(&self) -> bool {
-        self.stage == Stage::Settle
+    pub(super) fn is_capturing(&self) -> bool {
+        self.stage == Stage::Capture
     }
 
     /// Whether the attempt has still to be decided about, which its owner's lease limits.
-    pub(super) const fn is_undecided(&self) -> bool {
+    pub(super) const fn is_before_commit(&self) -> bool {
         matches!(self.stage, Stage::Begin | Stage::Reserve | Stage::Commit)
     }
 
     /// The row of the attempt that its owner expects to find in a part.
-    pub(super) fn expected(&self, part: usize) -> Option<Expected> {
+    pub(super) fn expected(&self, participant: usize) -> Option<Expected> {
         match self.stage {
-            Stage::Reserve | Stage::Undo(_) => Some(Expected::Nothing),
-            Stage::Settle | Stage::Release if part < self.epochs.len() => {
-                Some(Expected::Reserved(self.amounts[part]))
+            Stage::Reserve | Stage::Reverse(_) => Some(Expected::NoRecord),
+            Stage::Capture | Stage::Release if participant < self.epochs.len() => {
+                Some(Expected::Reserved(self.amounts[participant]))
             }
             _ => None,
         }
     }
 
     /// The order's transition was done, or the order was found elsewhere.
-    pub(super) fn turned(&mut self, done: bool) {
+    pub(super) fn on_transition(&mut self, done: bool) {
         self.stage = match (&self.stage, done) {
             (Stage::Begin, true) => Stage::Reserve,
-            (Stage::Commit, true) => Stage::Settle,
+            (Stage::Commit, true) => Stage::Capture,
             (Stage::Abort, true) => Stage::Release,
             // Whoever took an attempt from its owner opens the order when all is released.
             (Stage::Abort, false) => {
-                return self.end(self.outcome.unless_well(SagaOutcome::Elsewhere));
+                return self.end(self.outcome.unless_completed(SagaOutcome::NotOwner));
             }
-            (Stage::TakeOver { how, .. }, true) => Stage::Undo(*how),
+            (Stage::BeginReversal { reversal, .. }, true) => Stage::Reverse(*reversal),
             (Stage::Commit, false) => return self.lose_ownership(),
             (Stage::Reopen, _) => return self.end(self.outcome),
-            _ => return self.end(SagaOutcome::Elsewhere),
+            _ => return self.end(SagaOutcome::NotOwner),
         };
-        if matches!(self.stage, Stage::Settle | Stage::Undo(_)) {
-            self.left = (0..self.amounts.len()).collect();
+        if matches!(self.stage, Stage::Capture | Stage::Reverse(_)) {
+            self.remaining = (0..self.amounts.len()).collect();
         }
-        self.pass();
+        self.advance();
     }
 
     /// A part's move has come to this.
-    pub(super) fn moved(&mut self, part: usize, moved: OpOutcome) {
-        match moved {
+    pub(super) fn on_op(&mut self, participant: usize, outcome: OpOutcome) {
+        match outcome {
             OpOutcome::Done { epoch } => {
                 if self.stage == Stage::Reserve {
                     self.epochs.push(epoch);
                 }
-                self.left.retain(|left| *left != part);
-                self.pass();
+                self.remaining.retain(|remaining| *remaining != participant);
+                self.advance();
             }
             // What was refused is not reserved here: it is left out.
-            OpOutcome::Refused(why) => self.abort(part, SagaOutcome::Refused(part, why)),
+            OpOutcome::Refused(why) => {
+                self.abort(participant, SagaOutcome::Refused(participant, why))
+            }
             // It may still come to be reserved here.
-            OpOutcome::GaveUp => self.abort(part + 1, SagaOutcome::GaveUp),
+            OpOutcome::TimedOut => self.abort(participant + 1, SagaOutcome::TimedOut),
             OpOutcome::Fenced => self.lose_ownership(),
         }
     }
 
     /// There is no time left to decide: undo what was done.
     pub(super) fn give_up(&mut self) {
-        self.abort(self.amounts.len(), SagaOutcome::GaveUp);
+        self.abort(self.amounts.len(), SagaOutcome::TimedOut);
     }
 
     /// The attempt was captured away. Whoever did that releases what is reserved, but may have come to a
     /// part before it was there to be told.
     fn lose_ownership(&mut self) {
-        self.outcome = SagaOutcome::Elsewhere;
-        (self.stage, self.left) = (Stage::Release, (0..self.epochs.len()).collect());
-        self.pass();
+        self.outcome = SagaOutcome::NotOwner;
+        (self.stage, self.remaining) = (Stage::Release, (0..self.epochs.len()).collect());
+        self.advance();
     }
 
-    fn abort(&mut self, parts: usize, outcome: SagaOutcome) {
-        (self.stage, self.outcome, self.left) = (Stage::Abort, outcome, (0..parts).collect());
+    fn abort(&mut self, participants: usize, outcome: SagaOutcome) {
+        (self.stage, self.outcome, self.remaining) =
+            (Stage::Abort, outcome, (0..participants).collect());
     }
 
     /// Goes on to the next stage where this one has no parts left.
-    fn pass(&mut self) {
-        if !self.left.is_empty() {
+    fn advance(&mut self) {
+        if !self.remaining.is_empty() {
             return;
         }
         self.stage = match self.stage {
             Stage::Reserve => Stage::Commit,
-            Stage::Settle => Stage::Ended,
-            Stage::Release | Stage::Undo(_) => Stage::Reopen,
-            Stage::SettleOf { of, how } => Stage::TakeOver { of, how },
+            Stage::Capture => Stage::Ended,
+            Stage::Release | Stage::Reverse(_) => Stage::Reopen,
+            Stage::CaptureOf { of, reversal } => Stage::BeginReversal { of, reversal },
             _ => return,
         };
     }
@@ -271,7 +282,7 @@ impl SagaState {
 }
 
 impl SagaOutcome {
-    fn unless_well(self, other: Self) -> Self {
-        if self == Self::Well { other } else { self }
+    fn unless_completed(self, other: Self) -> Self {
+        if self == Self::Completed { other } else { self }
     }
 }
