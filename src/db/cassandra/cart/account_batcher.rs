@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::account_batch::{AccountRequest, Plan, Snapshot, optimistic, plan};
 use super::accounts_table::{AccountKey, AccountsTable};
 use super::backoff::Backoff;
 use super::balance_cache::BalanceCache;
-use super::saga::OpOutcome;
+use super::saga::account_batch::{AccountRequest, Plan, Snapshot, optimistic, plan};
+use super::saga::saga_state::OpOutcome;
 use crate::db::storage::{ErrorKind, StorageError};
 
 /// Moves in one batch.

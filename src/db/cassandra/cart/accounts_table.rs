@@ -1,6 +1,5 @@
 //! The partitions of users and items: what `ledger` decides about, read and written.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use scylla::DeserializeRow;
@@ -10,8 +9,9 @@ use scylla::serialize::writers::RowWriter;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::balance::{Balance, OpRecord, OpState};
 use super::orders_table::damaged;
+use super::saga::account_batch::{Account, AccountChange};
+use super::saga::balance::{Balance, OpRecord, OpState};
 use crate::cart::model::{ItemId, UserId};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
@@ -50,24 +50,6 @@ const STATES: [(OpState, &str); 3] =
 pub(super) enum AccountKey {
     User(UserId),
     Item(ItemId),
-}
-
-/// What was read of an account at one moment.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Account {
-    pub(super) balance: Option<Balance>,
-    /// Who began the account.
-    pub(super) created_by: Uuid,
-    pub(super) records: HashMap<Uuid, OpRecord>,
-}
-
-/// A change of an account: the balance of that version becomes another, and rows with it.
-pub(super) struct AccountChange {
-    pub(super) if_version: Option<i64>,
-    pub(super) balance: Balance,
-    pub(super) created_by: Uuid,
-    /// Each row as it must be, and as it shall be.
-    pub(super) records: Vec<(Uuid, Option<OpState>, OpRecord)>,
 }
 
 pub(super) struct AccountsTable {

@@ -12,10 +12,10 @@ use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
 use super::accounts_table::{self, AccountKey};
-use super::balance::Balance;
 use super::coordinator::{CheckoutCoordinator, contended};
-use super::order::OrderState;
 use super::orders_table::{self, OrderRow, damaged};
+use super::saga::balance::Balance;
+use super::saga::order_state::OrderState;
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::{self, shape};
 use crate::db::cassandra::retry::retry_transient;

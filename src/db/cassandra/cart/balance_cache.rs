@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::accounts_table::AccountKey;
-use super::balance::Balance;
+use super::saga::balance::Balance;
 
 /// Heads that are remembered; then all are forgotten, which costs a read each.
 const MOST: usize = 100_000;

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::backoff::deadline;
 use super::coordinator::{AttemptContext, CheckoutCoordinator, contended};
-use super::order::{OrderState, Reversal};
 use super::order_edits::refusal;
 use super::orders_table::OrderRow;
-use super::saga::{SagaOutcome, SagaState};
+use super::saga::order_state::{OrderState, Reversal};
+use super::saga::saga_state::{SagaOutcome, SagaState};
 use crate::cart::model::{OrderId, UserId};
 use crate::db::storage::{CartRefusal, CartResult, StorageError};
 

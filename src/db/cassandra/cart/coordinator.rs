@@ -15,7 +15,7 @@ use super::backoff::{Backoff, deadline};
 use super::keyed_lock::KeyedLock;
 use super::orders_table::{OrderRow, OrdersTable};
 use super::pending_index::{PendingIndex, lease_expired, new_attempt_id, owner_lease_expired};
-use super::saga::{SagaOutcome, SagaState};
+use super::saga::saga_state::{SagaOutcome, SagaState};
 use crate::cart::model::OrderId;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::storage::{ErrorKind, StorageError};

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::audit::Auditor;
-use super::balance::AccountOp;
 use super::coordinator::{AttemptContext, CheckoutCoordinator};
-use super::order::{OrderState, Reversal};
 use super::pending_index::tests::expired_attempt_id;
 use super::recovery;
-use super::saga::{SagaOutcome, SagaState};
+use super::saga::balance::AccountOp;
+use super::saga::order_state::{OrderState, Reversal};
+use super::saga::saga_state::{SagaOutcome, SagaState};
 use super::{AccountKey, act};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::config::database::{Database, Url};

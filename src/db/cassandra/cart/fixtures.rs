@@ -6,14 +6,14 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::account_batch::AccountRequest;
 use super::accounts_table::AccountKey;
 use super::backoff::deadline;
-use super::balance::{AccountOp, Expected};
 use super::coordinator::{CheckoutCoordinator, contended};
-use super::order::Reversal;
 use super::orders_table::OrderRow;
-use super::saga::OpOutcome;
+use super::saga::account_batch::AccountRequest;
+use super::saga::balance::{AccountOp, Expected};
+use super::saga::order_state::Reversal;
+use super::saga::saga_state::OpOutcome;
 use crate::cart::model::{Order, OrderId};
 use crate::db::cassandra::adaptive_limiter::AdaptiveLimiter;
 use crate::db::storage::{ErrorKind, StorageError};

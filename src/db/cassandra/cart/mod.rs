@@ -7,12 +7,10 @@
 //! one, [`recovery`] ends what others have left); and the op_ids ([`order_edits`], [`checkout`], [`fixtures`],
 //! [`audit`]).
 
-mod account_batch;
 mod account_batcher;
 mod accounts_table;
 mod audit;
 mod backoff;
-mod balance;
 mod balance_cache;
 mod checkout;
 mod coordinator;
@@ -20,9 +18,6 @@ mod coordinator;
 mod crash_tests;
 mod fixtures;
 mod keyed_lock;
-#[cfg(test)]
-mod model_check;
-mod order;
 mod order_edits;
 mod orders_table;
 mod pending_index;
@@ -37,9 +32,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::accounts_table::AccountKey;
 use self::audit::Auditor;
-use self::balance::AccountOp;
 use self::coordinator::CheckoutCoordinator;
 use self::fixtures::Fixtures;
+use self::saga::balance::AccountOp;
 use super::act;
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};

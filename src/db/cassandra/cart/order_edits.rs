@@ -3,13 +3,13 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::account_batch::AccountRequest;
 use super::accounts_table::AccountKey;
 use super::backoff::{Backoff, deadline};
-use super::balance::{AccountOp, Expected};
 use super::coordinator::{CheckoutCoordinator, again, contended};
 use super::orders_table::{OrderRow, amount};
-use super::saga::{OpOutcome, RefusalReason};
+use super::saga::account_batch::AccountRequest;
+use super::saga::balance::{AccountOp, Expected};
+use super::saga::saga_state::{OpOutcome, RefusalReason};
 use crate::cart::model::{Amount, Item, ItemId, OrderId, UserId};
 use crate::cart::rules;
 use crate::db::storage::{CartRefusal, CartResult, ErrorKind, StorageError};

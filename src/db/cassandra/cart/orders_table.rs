@@ -7,7 +7,7 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::order::{OrderState, Reversal};
+use super::saga::order_state::{OrderState, Reversal};
 use crate::cart::model::{Amount, ItemId, Line, Order, OrderId, UserId};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;

@@ -3,13 +3,13 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::account_batch::AccountRequest;
 use super::backoff::{Backoff, deadline};
-use super::balance::AccountOp;
 use super::coordinator::{AttemptContext, CheckoutCoordinator, again};
-use super::order::{OrderTransition, TransitionOutcome, transition_of};
 use super::orders_table::OrderRow;
-use super::saga::{OpOutcome, SagaOutcome, SagaState, SagaStep};
+use super::saga::account_batch::AccountRequest;
+use super::saga::balance::AccountOp;
+use super::saga::order_state::{OrderTransition, TransitionOutcome, transition_of};
+use super::saga::saga_state::{OpOutcome, SagaOutcome, SagaState, SagaStep};
 use crate::db::storage::{ErrorKind, StorageError};
 
 impl CheckoutCoordinator {

@@ -12,37 +12,37 @@ const MOST: i64 = Amount::MAX.signed();
 /// The sums of a user (in credits) or of an item (in pieces). At any moment
 /// `available + reserved + captured + written_off + removed = added`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) struct Balance {
+pub(in crate::db) struct Balance {
     /// Moves on with every change.
-    pub(super) version: i64,
+    pub(in crate::db) version: i64,
     /// Credit or stock, for whoever comes.
-    pub(super) available: i64,
+    pub(in crate::db) available: i64,
     /// Reserved by checkouts that have not ended, or are not settled yet.
-    pub(super) reserved: i64,
+    pub(in crate::db) reserved: i64,
     /// CapturedByOrders by paid orders of this epoch.
-    pub(super) captured: i64,
+    pub(in crate::db) captured: i64,
     /// Put in, since the epoch began.
-    pub(super) added: i64,
+    pub(in crate::db) added: i64,
     /// CapturedByOrders out directly.
-    pub(super) removed: i64,
+    pub(in crate::db) removed: i64,
     /// CapturedByOrders by orders that were paid once and replaced since.
-    pub(super) written_off: i64,
+    pub(in crate::db) written_off: i64,
     /// Moves on when a test bed begins the partition anew; older orders are forgotten.
-    pub(super) epoch: i64,
+    pub(in crate::db) epoch: i64,
     /// What one costs, of an item.
-    pub(super) price: i64,
+    pub(in crate::db) price: i64,
 }
 
 /// What an op_id has done here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct OpRecord {
-    pub(super) state: OpState,
-    pub(super) amount: i64,
+pub(in crate::db) struct OpRecord {
+    pub(in crate::db) state: OpState,
+    pub(in crate::db) amount: i64,
 }
 
 /// How far it has come; it never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum OpState {
+pub(in crate::db) enum OpState {
     /// The amount is reserved for it.
     Reserved,
     /// It has ended here.
@@ -53,7 +53,7 @@ pub(super) enum OpState {
 
 /// What an op_id wants of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum AccountOp {
+pub(in crate::db) enum AccountOp {
     /// Begin the partition, or begin it anew.
     Create { available: i64, price: i64 },
     /// Put in.
@@ -75,7 +75,7 @@ pub(super) enum AccountOp {
 /// What somebody who wants a move believes to find. What is believed is not read: a wrong guess is
 /// refused, and corrected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
+pub(in crate::db) enum Expected {
     /// No such partition.
     NoAccount,
     /// No row of the op_id.
@@ -86,7 +86,7 @@ pub(super) enum Expected {
 
 /// What is to be done about a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(in crate::db) enum Decision {
     /// Try to put these in the place of what was read.
     Change(Balance, OpRecord),
     /// It has been done, or there is nothing to do.
@@ -104,7 +104,7 @@ pub(super) enum Decision {
 }
 
 /// Decides about a move from what was read at one moment.
-pub(super) fn decide(
+pub(in crate::db) fn decide(
     balance: Option<Balance>,
     record: Option<OpRecord>,
     op: AccountOp,
@@ -138,7 +138,7 @@ fn begin(balance: Option<Balance>, available: i64, price: i64) -> Decision {
 
 impl AccountOp {
     /// Whether it ends something, for which others may wait.
-    pub(super) const fn may_unblock_others(&self) -> bool {
+    pub(in crate::db) const fn may_unblock_others(&self) -> bool {
         !matches!(self, Self::Reserve(_) | Self::Remove(_) | Self::Create { .. })
     }
 }

@@ -1,40 +1,59 @@
 //! What a batcher makes of the moves that wait at it. Pure.
 
+use std::collections::HashMap;
+
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::accounts_table::{Account, AccountChange};
 use super::balance::{AccountOp, Balance, Decision, Expected, OpRecord, OpState, decide};
-use super::saga::{OpOutcome, RefusalReason};
+use super::saga_state::{OpOutcome, RefusalReason};
+
+/// What was read of an account at one moment.
+#[derive(Debug, Clone, Default)]
+pub(in crate::db) struct Account {
+    pub(in crate::db) balance: Option<Balance>,
+    /// Who began the account.
+    pub(in crate::db) created_by: Uuid,
+    pub(in crate::db) records: HashMap<Uuid, OpRecord>,
+}
+
+/// A change of an account: the balance of that version becomes another, and rows with it.
+pub(in crate::db) struct AccountChange {
+    pub(in crate::db) if_version: Option<i64>,
+    pub(in crate::db) balance: Balance,
+    pub(in crate::db) created_by: Uuid,
+    /// Each row as it must be, and as it shall be.
+    pub(in crate::db) records: Vec<(Uuid, Option<OpState>, OpRecord)>,
+}
 
 /// A move that somebody waits for.
-pub(super) struct AccountRequest {
-    pub(super) op_id: Uuid,
-    pub(super) op: AccountOp,
-    pub(super) expected: Option<Expected>,
-    pub(super) deadline: Instant,
+pub(in crate::db) struct AccountRequest {
+    pub(in crate::db) op_id: Uuid,
+    pub(in crate::db) op: AccountOp,
+    pub(in crate::db) expected: Option<Expected>,
+    pub(in crate::db) deadline: Instant,
 }
 
 /// What a batcher decides from.
-pub(super) struct Snapshot {
-    pub(super) account: Account,
+pub(in crate::db) struct Snapshot {
+    pub(in crate::db) account: Account,
     /// Whether it is as the last write has left it.
-    pub(super) serial: bool,
+    pub(in crate::db) serial: bool,
 }
 
 /// What comes of the moves that were looked at.
-pub(super) struct Plan {
-    pub(super) change: Option<AccountChange>,
+pub(in crate::db) struct Plan {
+    pub(in crate::db) change: Option<AccountChange>,
     /// For each of them in transition; `None`: it waits on.
-    pub(super) outcomes: Vec<Option<OpOutcome>>,
+    pub(in crate::db) outcomes: Vec<Option<OpOutcome>>,
     /// Whether one of them can only be decided about for certain.
-    pub(super) needs_serial: bool,
+    pub(in crate::db) needs_serial: bool,
     /// Whether all of them have ended before, which stays so: a row never goes back.
-    pub(super) already_ended: bool,
+    pub(in crate::db) already_ended: bool,
 }
 
 /// What the moves would find if all is as it is believed to be.
-pub(super) fn optimistic<'a>(
+pub(in crate::db) fn optimistic<'a>(
     balance: Option<Balance>,
     mut requests: impl Iterator<Item = &'a AccountRequest> + Clone,
 ) -> Option<Account> {
@@ -52,7 +71,7 @@ pub(super) fn optimistic<'a>(
 }
 
 /// Decides about moves one after the other, each finding what those before it leave.
-pub(super) fn plan<'a>(
+pub(in crate::db) fn plan<'a>(
     Snapshot { account, serial }: &Snapshot,
     requests: impl Iterator<Item = &'a AccountRequest>,
 ) -> Plan {

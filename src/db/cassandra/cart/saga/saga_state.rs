@@ -12,11 +12,11 @@
 use uuid::Uuid;
 
 use super::balance::{AccountOp, Expected};
-use super::order::{OrderState, OrderTransition, Reversal};
+use super::order_state::{OrderState, OrderTransition, Reversal};
 
 /// An attempt's way, as far as it has come. Part 0 is the user, the others are the items.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct SagaState {
+pub(in crate::db) struct SagaState {
     attempt_id: Uuid,
     /// What is wanted of each part.
     amounts: Vec<i64>,
@@ -52,7 +52,7 @@ enum Stage {
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum SagaStep {
+pub(in crate::db) enum SagaStep {
     /// Change the order.
     OrderTransition(OrderTransition),
     /// Change these parts under the op_id's id, in any order, also at once.
@@ -63,7 +63,7 @@ pub(super) enum SagaStep {
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum SagaOutcome {
+pub(in crate::db) enum SagaOutcome {
     /// As it was meant to: paid, or undone.
     Completed,
     /// A part refused, and nothing has changed.
@@ -76,7 +76,7 @@ pub(super) enum SagaOutcome {
 
 /// Why a part refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum RefusalReason {
+pub(in crate::db) enum RefusalReason {
     Missing,
     Insufficient,
     Overflow,
@@ -84,7 +84,7 @@ pub(super) enum RefusalReason {
 
 /// What became of a part's move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum OpOutcome {
+pub(in crate::db) enum OpOutcome {
     /// It is done, in that epoch of the part.
     Done {
         epoch: i64,
@@ -98,12 +98,12 @@ pub(super) enum OpOutcome {
 
 impl SagaState {
     /// A new checkout.
-    pub(super) fn checkout(attempt_id: Uuid, amounts: Vec<i64>) -> Self {
+    pub(in crate::db) fn checkout(attempt_id: Uuid, amounts: Vec<i64>) -> Self {
         Self::at(Stage::Begin, attempt_id, amounts, Vec::new())
     }
 
     /// The undoing of what the checkout `of` took, in those epochs.
-    pub(super) fn reversal(
+    pub(in crate::db) fn reversal(
         attempt_id: Uuid,
         (of, epochs): (Uuid, Vec<i64>),
         reversal: Reversal,
@@ -114,7 +114,11 @@ impl SagaState {
 
     /// The rest of an attempt that somebody else began and whose lease is over; `None` if it is
     /// not in its hands.
-    pub(super) fn resume(state: &OrderState, attempt_id: Uuid, amounts: Vec<i64>) -> Option<Self> {
+    pub(in crate::db) fn resume(
+        state: &OrderState,
+        attempt_id: Uuid,
+        amounts: Vec<i64>,
+    ) -> Option<Self> {
         let (stage, epochs) = match state {
             _ if state.attempt_id() != Some(attempt_id) => return None,
             OrderState::Open => return None,
@@ -134,12 +138,12 @@ impl SagaState {
     }
 
     #[cfg(test)]
-    pub(super) const fn attempt_id(&self) -> Uuid {
+    pub(in crate::db) const fn attempt_id(&self) -> Uuid {
         self.attempt_id
     }
 
     /// The next step.
-    pub(super) fn step(&self) -> SagaStep {
+    pub(in crate::db) fn step(&self) -> SagaStep {
         match &self.stage {
             Stage::Begin => SagaStep::OrderTransition(OrderTransition::Begin),
             // One after the other.
@@ -183,17 +187,17 @@ impl SagaState {
     }
 
     /// Whether the order is paid and only settling is left.
-    pub(super) fn is_capturing(&self) -> bool {
+    pub(in crate::db) fn is_capturing(&self) -> bool {
         self.stage == Stage::Capture
     }
 
     /// Whether the attempt has still to be decided about, which its owner's lease limits.
-    pub(super) const fn is_before_commit(&self) -> bool {
+    pub(in crate::db) const fn is_before_commit(&self) -> bool {
         matches!(self.stage, Stage::Begin | Stage::Reserve | Stage::Commit)
     }
 
     /// The row of the attempt that its owner expects to find in a part.
-    pub(super) fn expected(&self, participant: usize) -> Option<Expected> {
+    pub(in crate::db) fn expected(&self, participant: usize) -> Option<Expected> {
         match self.stage {
             Stage::Reserve | Stage::Reverse(_) => Some(Expected::NoRecord),
             Stage::Capture | Stage::Release if participant < self.epochs.len() => {
@@ -204,7 +208,7 @@ impl SagaState {
     }
 
     /// The order's transition was done, or the order was found elsewhere.
-    pub(super) fn on_transition(&mut self, done: bool) {
+    pub(in crate::db) fn on_transition(&mut self, done: bool) {
         self.stage = match (&self.stage, done) {
             (Stage::Begin, true) => Stage::Reserve,
             (Stage::Commit, true) => Stage::Capture,
@@ -225,7 +229,7 @@ impl SagaState {
     }
 
     /// A part's move has come to this.
-    pub(super) fn on_op(&mut self, participant: usize, outcome: OpOutcome) {
+    pub(in crate::db) fn on_op(&mut self, participant: usize, outcome: OpOutcome) {
         match outcome {
             OpOutcome::Done { epoch } => {
                 if self.stage == Stage::Reserve {
@@ -245,7 +249,7 @@ impl SagaState {
     }
 
     /// There is no time left to decide: undo what was done.
-    pub(super) fn give_up(&mut self) {
+    pub(in crate::db) fn give_up(&mut self) {
         self.abort(self.amounts.len(), SagaOutcome::TimedOut);
     }
 

@@ -9,8 +9,8 @@ use stateright::{Checker, Model, Property};
 use uuid::Uuid;
 
 use super::balance::{AccountOp, Balance, Decision, OpRecord, OpState, decide};
-use super::order::{OrderState, Reversal, TransitionOutcome, transition_of};
-use super::saga::{OpOutcome, RefusalReason, SagaOutcome, SagaState, SagaStep};
+use super::order_state::{OrderState, Reversal, TransitionOutcome, transition_of};
+use super::saga_state::{OpOutcome, RefusalReason, SagaOutcome, SagaState, SagaStep};
 
 /// One partition's conditional write, on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

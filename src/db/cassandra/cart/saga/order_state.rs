@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 /// How an order stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum OrderState {
+pub(in crate::db) enum OrderState {
     /// It may be changed.
     Open,
     /// A checkout is under way; when its lease is over, anybody may abort it.
@@ -19,7 +19,7 @@ pub(super) enum OrderState {
 
 /// What becomes of what a paid order took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Reversal {
+pub(in crate::db) enum Reversal {
     /// It returns.
     Cancel,
     /// It is forgotten, because a test bed puts another order in this one's place.
@@ -28,7 +28,7 @@ pub(super) enum Reversal {
 
 /// What an attempt wants of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum OrderTransition {
+pub(in crate::db) enum OrderTransition {
     /// Begin a checkout.
     Begin,
     /// The order is paid: all is reserved. `epochs` are those of the user and of each item.
@@ -43,7 +43,7 @@ pub(super) enum OrderTransition {
 
 /// What is to be done about a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TransitionOutcome {
+pub(in crate::db) enum TransitionOutcome {
     /// Try to put this in the place of what was read.
     Change(OrderState),
     /// It has been done already.
@@ -53,7 +53,7 @@ pub(super) enum TransitionOutcome {
 }
 
 /// Decides about a transition of an attempt.
-pub(super) fn transition_of(
+pub(in crate::db) fn transition_of(
     state: &OrderState,
     attempt_id: Uuid,
     transition: &OrderTransition,
@@ -98,14 +98,14 @@ pub(super) fn transition_of(
 impl OrderTransition {
     /// Whether it takes the order into the attempt's hands. Such a transition is only made of the order as
     /// it was before the attempt was noted: what recovery has looked at since is another.
-    pub(super) const fn takes_ownership(&self) -> bool {
+    pub(in crate::db) const fn takes_ownership(&self) -> bool {
         matches!(self, Self::Begin | Self::Reverse { .. })
     }
 }
 
 impl OrderState {
     /// The attempt that will end soon, one way or the other.
-    pub(super) const fn attempt_in_progress(&self) -> Option<Uuid> {
+    pub(in crate::db) const fn attempt_in_progress(&self) -> Option<Uuid> {
         match self {
             Self::Open | Self::Paid { .. } => None,
             _ => self.attempt_id(),
@@ -113,7 +113,7 @@ impl OrderState {
     }
 
     /// The attempt in whose hands the order is, or was last.
-    pub(super) const fn attempt_id(&self) -> Option<Uuid> {
+    pub(in crate::db) const fn attempt_id(&self) -> Option<Uuid> {
         match self {
             Self::Open => None,
             Self::Pending { attempt_id, .. }
