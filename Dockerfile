@@ -4,13 +4,13 @@
 #   docker run --init -p 80:8080 -v storefront:/var/lib/storefront/data storefront:0.1.0
 
 # Both images are of the same Debian, so that the program finds the C library that it was built for.
-# The slim one has the C compiler and nothing more: aws-lc-sys brings its assembly and bindings ready
-# made for Linux on x86-64 and arm64, so neither CMake nor Perl nor Clang is needed.
+# The slim one has the C compiler and nothing more: aws-lc-sys contains its assembly and bindings for Linux on x86-64
+# and arm64, so neither CMake nor Perl nor Clang is needed.
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 COPY . .
-# The caches outlive a build: crates are fetched once, and only what changed is compiled. They are not
-# part of the layer, so the program is copied out of them.
+# The caches are kept between builds: crates are fetched once, and only what changed is compiled. They are not part of
+# the layer, so the program is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target,sharing=locked \
     cargo build --release --locked --bin storefront \
@@ -21,17 +21,18 @@ FROM debian:13.2-slim
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/storefront \
         --shell /usr/sbin/nologin storefront \
     && install -d -o storefront -g storefront /var/lib/storefront/data
-# For sslmode=verify-full and sister services under https; this spares an apt-get in this image.
+# For sslmode=verify-full and image and review services under https; this saves an apt-get in this image.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/storefront /usr/local/bin/storefront
 COPY --chmod=755 deploy/docker/healthy deploy/docker/seed-when-empty /usr/local/bin/
 USER 10001:10001
-# The default database is ./data/storefront.db. No database is named here: a name in the image would
-# win over the user's DATABASE_URL.
+# The default database is ./data/storefront.db. No database is set here: STOREFRONT_DATABASE_URL in the image would
+# take precedence over the user's DATABASE_URL.
 WORKDIR /var/lib/storefront
 VOLUME /var/lib/storefront/data
-# Not port 80: outside of Docker an ordinary user may not open that in a container. Map it to 80.
-# `healthy` asks the port of this variable: set it, rather than --listen, to change the port.
+# Not port 80: outside of Docker an ordinary user may not open that in a container. Map it to 80. `healthy` uses the
+# port of this variable: set it, rather than --listen, to change the port. There is no authentication: do not publish
+# the port to a network without a proxy that authenticates in front.
 ENV STOREFRONT_LISTEN=0.0.0.0:8080
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["healthy"]

@@ -2,8 +2,8 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
 /**
- * `dist/bundle.js`, the overview for other teams' pages: one classic script under a stable name.
- * Runs after the page's build and adds to its folder.
+ * Builds `dist/bundle.js`, the overview for other teams' pages: one classic script with a stable
+ * name. Must run after the page's build, which empties the output folder.
  */
 export default defineConfig({
   plugins: [react()],

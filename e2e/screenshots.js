@@ -1,10 +1,10 @@
-/** Writes pictures of the pages: `npm run screenshots -- OUTDIR`. */
+/** Takes screenshots of the pages: `npm run screenshots -- OUTDIR`. */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DESK, launchBrowser, PHONE } from './support/browser.js';
+import { DESKTOP, launchBrowser, PHONE } from './support/browser.js';
 import { startStorefront } from './support/storefront.js';
 
-/** Where each is, and what is there when it is all there. */
+/** The path of each page, and a selector that matches once it is complete. */
 const PAGES = {
   catalogue: ['/', 'main li img'],
   game: ['/1', '[data-reviews=all]'],
@@ -12,13 +12,13 @@ const PAGES = {
   docs: ['/docs', '.opblock'],
 };
 
-/** An order that is paid, and a cart after it. */
-async function shop(page) {
+/** Pays for one order and then fills the cart again. */
+async function buyAndFillCart(page) {
   for (const games of [[3], [1, 1, 2]]) {
     for (const game of games) {
       await page.goto(`${store.origin}/${game}`);
       await page.getByRole('button', { name: 'Add to cart' }).click();
-      await page.getByText('is in your cart.').waitFor();
+      await page.getByText('was added to your cart.').waitFor();
     }
     await page.goto(`${store.origin}/cart`, { waitUntil: 'networkidle' });
     if (games.length > 1) return;
@@ -34,22 +34,22 @@ if (target === undefined) {
   console.error('usage: npm run screenshots -- OUTDIR');
   process.exit(2);
 }
-// npm changes into this package's folder; the path is meant from where npm was called.
+// npm changes into this package's folder, so a relative path is resolved from where npm was called.
 const folder = resolve(process.env.INIT_CWD ?? '.', target);
 mkdirSync(folder, { recursive: true });
 
 const store = await startStorefront();
 const browser = await launchBrowser();
 try {
-  for (const viewport of [DESK, PHONE]) {
+  for (const viewport of [DESKTOP, PHONE]) {
     const context = await browser.newContext({ viewport });
     const page = await context.newPage();
-    for (const [name, [path, sign]] of Object.entries(PAGES)) {
+    for (const [name, [path, selector]] of Object.entries(PAGES)) {
       await page.goto(`${store.origin}${path}`, { waitUntil: 'networkidle' });
-      await page.locator(sign).first().waitFor();
+      await page.locator(selector).first().waitFor();
       await page.screenshot({ path: join(folder, `${name}-${viewport.width}.png`) });
     }
-    await shop(page);
+    await buyAndFillCart(page);
     await page.screenshot({ path: join(folder, `cart-${viewport.width}.png`) });
     await context.close();
   }

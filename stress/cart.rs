@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release --example cart -- --url embedded:bench.db --bed 1000 --rows 100000
 //!
-//! Checks out orders by number, each once, with so many under way at once, and waits until what was
-//! answered is settled too. One item is the hot case.
+//! Checks out orders by number, each once, with a number of checkouts in flight, and then waits
+//! until all of them are settled. With one item all checkouts contend for it.
 
-mod flight;
+mod closed_loop;
 mod latencies;
 
 use std::collections::BTreeMap;
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use flight::{Ask, Flight};
+use closed_loop::{ClosedLoop, Operation};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storefront::cart::fixtures;
 use storefront::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
-use storefront::db::storage::CartStore;
+use storefront::db::storage::{ActContext, FixtureStore, OrderStore};
 use storefront::db::{MigrationPolicy, connect};
 use storefront::telemetry::metrics::Metrics;
 
@@ -34,14 +34,14 @@ struct Args {
     /// As `storefront --database-url` takes it
     #[arg(long)]
     url: String,
-    /// Put a test bed first: so many items, and as many users and orders as `--rows` says.
+    /// Create fixtures first: so many items, and as many users and orders as `--rows` says.
     #[arg(long, value_name = "ITEMS")]
     bed: Option<u64>,
     /// Audit the store at the end.
     #[arg(long)]
     audit: bool,
     #[command(flatten)]
-    flight: Flight,
+    load: ClosedLoop,
 }
 
 #[tokio::main]
@@ -50,18 +50,18 @@ async fn main() -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &metrics).await?;
     if let Some(items) = args.bed {
-        put(&stores.cart, u64::from(args.flight.rows.cast_unsigned()), items).await?;
+        create_fixtures(&stores.fixtures, u64::from(args.load.rows.cast_unsigned()), items).await?;
     }
-    // Of a bed, the first order is 0.
-    let flight = Flight { first: args.flight.first.or(Some(0)), ..args.flight };
-    let mut report = flight.run(Checkout(Arc::clone(&stores.cart))).await?;
+    // The first order of the fixtures is 0.
+    let load = ClosedLoop { first: args.load.first.or(Some(0)), ..args.load };
+    let mut report = load.run(Checkout(Arc::clone(&stores.orders))).await?;
     let begun = Instant::now();
     while metrics.cart_unfinished.get() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     report["settled_seconds"] = begun.elapsed().as_secs_f64().into();
     if args.audit {
-        let audit = stores.cart.audit().await?;
+        let audit = stores.audit.audit().await?;
         report["paid_orders"] = audit.paid_orders.into();
         report["different"] = audit.different.into();
     }
@@ -79,29 +79,35 @@ fn database(url: &str) -> anyhow::Result<Database> {
     Ok(database)
 }
 
-/// A bed in which everything can be sold.
-async fn put(cart: &Arc<dyn CartStore>, orders: u64, items: u64) -> anyhow::Result<()> {
+/// Fixtures with enough stock and credit for every order.
+async fn create_fixtures(
+    store: &Arc<dyn FixtureStore>,
+    orders: u64,
+    items: u64,
+) -> anyhow::Result<()> {
+    let context = || fixtures::context(&ActContext::new());
     let (one, much) = (Amount::ONE, Amount::new(1 << 40).context("an amount")?);
     for numbers in fixtures::chunks(orders) {
-        cart.put_users(numbers.map(UserId::numbered).collect(), much).await?;
+        store.put_users(context(), numbers.map(UserId::numbered).collect(), much).await?;
     }
     for numbers in fixtures::chunks(items) {
         let item = Item { stock: much, price: one };
-        cart.put_items(numbers.map(ItemId::numbered).collect(), item).await?;
+        store.put_items(context(), numbers.map(ItemId::numbered).collect(), item).await?;
     }
     let rng = &mut StdRng::seed_from_u64(1);
     for numbers in fixtures::chunks(orders) {
         let chunk: Vec<Order> =
             numbers.map(|n| fixtures::order(n, items, orders, one, rng)).collect();
-        cart.put_orders(chunk).await?;
+        store.put_orders(context(), chunk).await?;
     }
     Ok(())
 }
 
-struct Checkout(Arc<dyn CartStore>);
+struct Checkout(Arc<dyn OrderStore>);
 
-impl Ask for Checkout {
-    async fn ask(&self, id: i32) -> anyhow::Result<()> {
-        Ok(self.0.checkout(OrderId::numbered(u64::from(id.cast_unsigned()))).await??)
+impl Operation for Checkout {
+    async fn run(&self, id: i32) -> anyhow::Result<()> {
+        let order = OrderId::numbered(u64::from(id.cast_unsigned()));
+        Ok(self.0.checkout(ActContext::new(), order).await??)
     }
 }

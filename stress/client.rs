@@ -1,4 +1,4 @@
-//! What the load clients share: a server on this machine, and kept-alive connections to it.
+//! The HTTP client of the load clients: a server on this machine, and persistent connections to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,17 +12,17 @@ use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// After a failed connect, so that a server that is gone is not hammered.
+/// Pause after a failed connect, so that a stopped server is not flooded with attempts.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Where the load goes.
+/// The server under load.
 pub(crate) struct Server {
     authority: String,
     reconnects: AtomicU64,
 }
 
 impl Server {
-    /// The server of a base address, refused unless it is this machine's own.
+    /// The server at a base address; an error unless the address is on this machine.
     pub(crate) fn at(base: &str) -> anyhow::Result<Arc<Self>> {
         let uri: hyper::Uri =
             base.parse().with_context(|| format!("--base {base} is no address"))?;
@@ -39,7 +39,7 @@ impl Server {
         }
     }
 
-    /// Connections that the server had closed and that were opened again.
+    /// How many connections were opened again because the server had closed them.
     pub(crate) fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
     }
@@ -48,27 +48,27 @@ impl Server {
         let stream = TcpStream::connect(&self.authority).await.map_err(|_| "connect")?;
         stream.set_nodelay(true).map_err(|_| "connect")?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|_| "connect")?;
-        // How a connection ends is seen by the request on it.
+        // A request on a broken connection fails by itself, so its end needs no handling here.
         tokio::spawn(connection);
         Ok(sender)
     }
 }
 
-/// One connection, one request under way at a time. What goes wrong is a word: `connect`, or
-/// `broken` once a request was sent.
+/// One connection with at most one request in flight. The error is a word: `connect`, or `broken`
+/// if a request had been sent.
 pub(crate) struct Connection {
     server: Arc<Server>,
     kept: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Connection {
-    /// Not open yet.
+    /// A connection that is not open yet.
     pub(crate) fn to(server: &Arc<Server>) -> Self {
         Self { server: Arc::clone(server), kept: None }
     }
 
-    /// Makes sure that it is open, anew where the server closed it.
-    pub(crate) async fn stand(&mut self) -> Result<(), &'static str> {
+    /// Opens it, again if the server has closed it; does nothing if it is open.
+    pub(crate) async fn open(&mut self) -> Result<(), &'static str> {
         if let Some(sender) = &mut self.kept {
             if sender.ready().await.is_ok() {
                 return Ok(());
@@ -86,8 +86,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends one request, which is JSON unless it is empty, and reads its whole answer. The
-    /// connection must stand.
+    /// Sends one request, with a JSON body unless `body` is empty, and reads the whole answer. The
+    /// connection must be open.
     pub(crate) async fn exchange(
         &mut self,
         method: Method,

@@ -1,16 +1,17 @@
-//! The driver alone: the store's row of a game by a prepared statement, without HTTP.
+//! The driver alone: reads the row of a game by the store's prepared statement, without HTTP.
 //!
-//! Part of the load harness, not of the product. Reads go to the seeded table; inserts (plain ones,
-//! as a bulk load's) to a table of the same columns in the keyspace `stress_scratch`.
+//! Part of the load harness, not of the product. Reads go to the seeded table; inserts (without a
+//! condition, like those of a bulk load) to a table of the same columns in the keyspace
+//! `stress_scratch`.
 
-mod flight;
+mod closed_loop;
 mod latencies;
 
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
-use flight::{Ask, Flight};
+use closed_loop::{ClosedLoop, Operation};
 use scylla::client::PoolSize;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -29,7 +30,7 @@ const SCRATCH: &str = "CREATE KEYSPACE IF NOT EXISTS stress_scratch WITH replica
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS stress_scratch.overviews (game_id int PRIMARY KEY, \
                      game_name text, description text, release_date text, developer text, \
                      publisher text, tags frozen<list<text>>)";
-/// Different games that are inserted, under ever new ids.
+/// How many different games are inserted, each time under a new id.
 const GAMES: i32 = 10_000;
 
 #[derive(Debug, Parser)]
@@ -40,11 +41,11 @@ struct Args {
     url: String,
     #[arg(long, value_enum, default_value_t = Act::Select)]
     act: Act,
-    /// Connections to the database, each with its share of the questions.
+    /// Connections to the database, each with its share of the operations.
     #[arg(long, value_name = "C", default_value = "1")]
     connections: NonZeroUsize,
     #[command(flatten)]
-    flight: Flight,
+    load: ClosedLoop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,17 +72,17 @@ async fn main() -> anyhow::Result<()> {
             let mut statement = session.prepare(FIND).await?;
             statement.set_use_cached_result_metadata(true);
             statement.set_is_idempotent(true);
-            args.flight.run(Find { session, statement }).await?
+            args.load.run(Find { session, statement }).await?
         }
         Act::Insert => {
             session.query_unpaged(SCRATCH, ()).await?;
             session.query_unpaged(TABLE, ()).await?;
             let statement = session.prepare(INSERT).await?;
-            let generator = Generator::new(args.flight.seed);
+            let generator = Generator::new(args.load.seed);
             let games = (1..=GAMES).map(|id| generator.game(id)).collect();
-            // Always under new ids.
-            let flight = Flight { first: args.flight.first.or(Some(1)), ..args.flight };
-            flight.run(Insert { session, statement, games }).await?
+            // A new id each time: an insert must not overwrite a row.
+            let load = ClosedLoop { first: args.load.first.or(Some(1)), ..args.load };
+            load.run(Insert { session, statement, games }).await?
         }
     };
     println!("{report}");
@@ -101,9 +102,9 @@ struct Find {
 
 type Row = (i32, String, String, String, String, String, Vec<String>);
 
-impl Ask for Find {
+impl Operation for Find {
     /// Reads every column, as the store does.
-    async fn ask(&self, id: i32) -> anyhow::Result<()> {
+    async fn run(&self, id: i32) -> anyhow::Result<()> {
         let result = self.session.execute_unpaged(&self.statement, (id,)).await?;
         let rows = result.into_rows_result()?;
         let (found, ..) = rows.single_row::<Row>()?;
@@ -118,8 +119,8 @@ struct Insert {
     games: Vec<Game>,
 }
 
-impl Ask for Insert {
-    async fn ask(&self, id: i32) -> anyhow::Result<()> {
+impl Operation for Insert {
+    async fn run(&self, id: i32) -> anyhow::Result<()> {
         let game = &self.games[(id.cast_unsigned() % GAMES.cast_unsigned()) as usize];
         let Game { game_name, description, release_date, developer, publisher, tags, .. } = game;
         let values = (id, game_name, description, release_date, developer, publisher, tags);

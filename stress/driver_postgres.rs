@@ -1,9 +1,9 @@
-//! The driver alone: the store's row of a game by a prepared statement, without HTTP.
+//! The driver alone: reads the row of a game by the store's prepared statement, without HTTP.
 //!
-//! Part of the load harness, not of the product. One connection on which many questions are under
-//! way at once (pipelined) is what one tokio-postgres connection can do; `--connections` takes more.
+//! Part of the load harness, not of the product. By default all operations are pipelined on one
+//! tokio-postgres connection; `--connections` opens more.
 
-mod flight;
+mod closed_loop;
 mod latencies;
 
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use flight::{Ask, Flight};
+use closed_loop::{ClosedLoop, Operation};
 use tokio_postgres::{Client, NoTls, Statement};
 
 #[global_allocator]
@@ -26,11 +26,11 @@ struct Args {
     /// postgres://USER:PASSWORD@127.0.0.1:PORT/DATABASE?sslmode=disable
     #[arg(long)]
     url: String,
-    /// Connections to the database, each with its share of the questions.
+    /// Connections to the database, each with its share of the operations.
     #[arg(long, value_name = "C", default_value = "1")]
     connections: NonZeroUsize,
     #[command(flatten)]
-    flight: Flight,
+    load: ClosedLoop,
 }
 
 #[tokio::main]
@@ -41,13 +41,13 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..args.connections.get() {
         let (client, connection) =
             tokio_postgres::connect(&args.url, NoTls).await.context("cannot connect")?;
-        // How a connection ends is seen by the question on it.
+        // An operation on a broken connection fails by itself, so its end needs no handling here.
         tokio::spawn(connection);
         let statement = client.prepare(FIND).await?;
         lanes.push((client, statement));
     }
     let find = Find { lanes, turn: AtomicUsize::new(0) };
-    let report = args.flight.run(find).await?;
+    let report = args.load.run(find).await?;
     println!("{report}");
     Ok(())
 }
@@ -57,9 +57,9 @@ struct Find {
     turn: AtomicUsize,
 }
 
-impl Ask for Find {
+impl Operation for Find {
     /// Reads every column, as the store does.
-    async fn ask(&self, id: i32) -> anyhow::Result<()> {
+    async fn run(&self, id: i32) -> anyhow::Result<()> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let (client, statement) = &self.lanes[turn % self.lanes.len()];
         let row = client.query_one(statement, &[&id]).await?;

@@ -1,8 +1,8 @@
-//! The floor under every measurement: a bare axum handler that answers a constant.
+//! The floor of every measurement: a bare axum handler that answers a constant.
 //!
 //! Part of the load harness, not of the product. It does the HTTP work of an overview answer and
-//! nothing else (no store, no extra headers, no validation), so what the product needs beyond it
-//! is the product's own, and a client that cannot keep up with the floor is the thing measured.
+//! nothing else (no store, no extra headers, no validation), so the difference to the product is
+//! the product's own cost. A rate that a client does not reach on the floor is the client's limit.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use clap::Parser;
 use tokio::net::TcpListener;
 
-// As in the product, so that the two differ by their work and not by their allocator.
+// The product's allocator, so that the allocator makes no difference between the two.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -40,14 +40,14 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}: choose another --listen", args.listen))?;
     println!("floor is ready: http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|stream| {
-        // A connection that is gone already has no delay to lose.
+        // Fails only on a connection that is closed already.
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, router(args.bytes as usize)).await?;
     Ok(())
 }
 
-/// Every method on every path, each with the product's status for it.
+/// Answers every method on every path with the product's status for it.
 fn router(bytes: usize) -> Router {
     let body = overview(bytes);
     let every = get(async move || json(body.clone()))

@@ -1,4 +1,4 @@
-//! Latencies, in the words of all load clients.
+//! A histogram of latencies, reported in the format of all load clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) struct Latencies(Histogram<u64>);
 
 impl Latencies {
     pub(crate) fn new() -> Self {
-        // Bounded by a day: beyond its bounds a histogram would record the bound instead.
+        // Up to a day: a larger value would be recorded as the upper bound.
         Self(Histogram::new_with_bounds(1, 86_400_000_000, 3).expect("the bounds are in order"))
     }
 
@@ -22,8 +22,8 @@ impl Latencies {
         self.0.len()
     }
 
-    /// A report with mean, percentiles and the worst beside what it says already.
-    pub(crate) fn beside(&self, mut report: Value) -> Value {
+    /// Adds mean, percentiles and maximum to a report.
+    pub(crate) fn add_to(&self, mut report: Value) -> Value {
         let ms = |micros: u64| Value::from(micros as f64 / 1e3);
         report["mean_ms"] = Value::from(self.0.mean() / 1e3);
         for (name, quantile) in [("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)] {

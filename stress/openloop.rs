@@ -2,10 +2,10 @@
 //!
 //! Part of the load harness, not of the product. Every latency runs from the moment a request was
 //! DUE, so that a server (or this client) that stalls for a second is charged for everything that
-//! fell due meanwhile, not for the one request that was under way.
+//! fell due meanwhile, not only for the one request that was in flight.
 //!
-//! One thread of its own releases what is due, once a millisecond; `--connections` tasks on one
-//! runtime thread take the released numbers in order and send them. Request number i is due at
+//! A separate thread releases the requests that are due, once a millisecond; `--connections` tasks on
+//! one runtime thread take the released numbers in order and send them. Request number i is due at
 //! i / rate, rounded up to the next tick, so no list of pending requests is kept anywhere.
 
 mod client;
@@ -42,7 +42,7 @@ struct Args {
     /// Server to load, on this machine only: http://127.0.0.1:PORT
     #[arg(long, value_name = "URL")]
     base: String,
-    /// What to ask: get and put take random ids, delete walks them in order, each once.
+    /// Route under load: get and put use random ids, delete each id once in ascending order.
     #[arg(long, value_enum, default_value_t = Route::Get)]
     route: Route,
     /// Requests a second.
@@ -51,13 +51,13 @@ struct Args {
     /// How long to measure.
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     seconds: f64,
-    /// The same rate for this long before, not counted.
+    /// Length of the warm-up at the same rate, which is not counted.
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     warmup: f64,
-    /// How long to wait at the end for answers that are still owed.
+    /// How long to wait at the end for requests that are still in flight.
     #[arg(long, value_name = "S", default_value_t = 2.0)]
     grace: f64,
-    /// Kept-alive connections; at most so many requests are under way.
+    /// Persistent connections, which is also the limit of requests in flight.
     #[arg(long, value_name = "C", default_value_t = 64)]
     connections: u32,
     /// Ids that exist in the store: FIRST..LAST, both included.
@@ -164,14 +164,14 @@ impl Schedule {
     }
 }
 
-/// What the workers share: the numbers to send and the tally of answers.
+/// State shared by the workers: the numbers to send and the counts of answers.
 struct Load {
     server: Arc<Server>,
     route: Route,
     ids: Ids,
     schedule: Schedule,
     start: Instant,
-    /// One permit for each request that is due and not yet taken by a worker.
+    /// One permit for each request that is due and that no worker has taken yet.
     due: Semaphore,
     next: AtomicU64,
     tally: Mutex<Tally>,
@@ -183,7 +183,7 @@ struct Tally {
     latencies: Latencies,
     sent: u64,
     errors: BTreeMap<String, u64>,
-    /// Answers and errors, those of the warm-up too.
+    /// Answers and errors, including those of the warm-up.
     settled: u64,
     last_answer: Duration,
     latest_release: Duration,
@@ -213,7 +213,7 @@ impl Load {
             route: args.route,
             ids,
             schedule,
-            // A moment ahead, so that the connections stand before the first request is due.
+            // In the future, so that the connections are open before the first request is due.
             start: Instant::now() + Duration::from_millis(100),
             due: Semaphore::new(0),
             next: AtomicU64::new(0),
@@ -226,7 +226,7 @@ impl Load {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The clock: sleeps from tick to tick and hands out what has fallen due.
+    /// The clock: sleeps from tick to tick and releases the requests that have become due.
     fn release_when_due(&self) {
         let mut released = 0;
         while released < self.schedule.total {
@@ -245,8 +245,8 @@ impl Load {
     async fn worker(self: Arc<Self>, seed: u64) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut connection = Connection::to(&self.server);
-        // What goes wrong here is said by the first request.
-        let _ = connection.stand().await;
+        // A failure here is reported by the first request, which opens the connection again.
+        let _ = connection.open().await;
         while let Ok(permit) = self.due.acquire().await {
             permit.forget();
             let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -259,15 +259,15 @@ impl Load {
         }
     }
 
-    /// Sends one request and reads its whole answer. The result is the status, or a word for what
-    /// went wrong before there was one.
+    /// Sends one request and reads its whole answer. The result is the status, or a word for the
+    /// error.
     async fn exchange(
         &self,
         connection: &mut Connection,
         number: u64,
         id: u32,
     ) -> Result<u16, &'static str> {
-        connection.stand().await?;
+        connection.open().await?;
         if number >= self.schedule.warmup {
             self.tally().sent += 1;
         }
@@ -307,7 +307,7 @@ impl Load {
         let measured_from = self.schedule.due(self.schedule.warmup);
         let seconds = tally.last_answer.saturating_sub(measured_from).as_secs_f64();
         let ok = tally.latencies.count();
-        tally.latencies.beside(json!({
+        tally.latencies.add_to(json!({
             "client": "openloop", "route": format!("{:?}", args.route).to_lowercase(),
             "seconds": args.seconds, "connections": args.connections, "seed": args.seed,
             "offered": self.schedule.rate, "achieved": ok as f64 / seconds.max(args.seconds),

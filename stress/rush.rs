@@ -1,9 +1,9 @@
-//! A rush on too little: many orders of one item each, checked out all at once.
+//! Contention: many orders of one item each, all checked out at once, for too few things.
 //!
-//! Part of the load harness, not of the product. Puts users and items into the store, makes the
-//! orders, of users drawn at random, checks all of them out at the same moment, each over a
-//! connection of its own, and prints what was answered beside what the store shows afterwards.
-//! Whether the two agree is for others to say.
+//! Part of the load harness, not of the product. Creates users and items, then orders of randomly
+//! drawn users, checks all of them out at the same moment, each over its own connection, and prints
+//! the answers together with what the store shows afterwards. It does not compare the two:
+//! stress/harness/contention.py does.
 
 mod client;
 
@@ -21,21 +21,21 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
-/// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Requests under way at once, but for the checkouts.
+/// How long to wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Requests in flight at once, except for the checkouts.
 const AT_ONCE: u32 = 32;
 
 #[derive(Debug, Parser)]
-#[command(about = "Checks many orders out at once and prints what came of it, one JSON object")]
+#[command(about = "Checks many orders out at once and prints the outcome as one JSON object")]
 struct Args {
-    /// Programs on one store, on this machine only; clients go round robin. http://127.0.0.1:PORT
+    /// Servers on one store, on this machine only, used round robin. http://127.0.0.1:PORT
     #[arg(long, value_name = "URL", required = true)]
     base: Vec<String>,
-    /// Different items; the things are spread over them evenly. Each costs 1.
+    /// Different items, at price 1 each; the things are spread over them evenly.
     #[arg(long, value_name = "N", default_value_t = 1)]
     items: u32,
-    /// What there is to sell in all.
+    /// Total stock of all items.
     #[arg(long, value_name = "N", default_value_t = 100)]
     things: u32,
     /// Users, each with credit 1.
@@ -44,7 +44,7 @@ struct Args {
     /// Orders, each of one item, checked out at once.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     orders: u32,
-    /// Seed of whose orders they are.
+    /// Seed by which the users of the orders are drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -97,13 +97,13 @@ impl Rush {
         &self.servers[number as usize % self.servers.len()]
     }
 
-    /// The orders, none of them paid.
+    /// Creates the orders, none of them paid.
     async fn make(&self) -> anyhow::Result<Vec<Wanted>> {
         let mut rng = StdRng::seed_from_u64(self.args.seed);
         let drawn: Vec<u32> =
             (0..self.args.orders).map(|_| rng.random_range(0..self.args.users)).collect();
         let items = self.args.items;
-        self.side_by_side(self.args.orders, move |server, number| {
+        self.concurrently(self.args.orders, move |server, number| {
             let (user, item) = (drawn[number as usize], number % items);
             async move {
                 let answer = done(&server, format!("/orders/create/{user}")).await?;
@@ -115,19 +115,19 @@ impl Rush {
         .await
     }
 
-    /// Every checkout's status, or a word for what went wrong; and the seconds from the first to
+    /// Each checkout's status, or a word for the error; and the seconds from the first request to
     /// the last answer.
     async fn check_out(&self, wanted: &[Wanted]) -> anyhow::Result<(Vec<Value>, f64)> {
         let start = Arc::new(Barrier::new(wanted.len() + 1));
         let mut buying = Vec::new();
         for (number, wanted) in (0..).zip(wanted) {
             let mut connection = Connection::to(self.server(number));
-            let stood = connection.stand().await;
-            stood.map_err(anyhow::Error::msg).context("the server takes no more connections")?;
+            let opened = connection.open().await;
+            opened.map_err(anyhow::Error::msg).context("the server takes no more connections")?;
             let (start, path) = (Arc::clone(&start), format!("/orders/checkout/{}", wanted.id));
             buying.push(tokio::spawn(async move {
                 start.wait().await;
-                let answer = timeout(PATIENCE, connection.exchange(Method::POST, &path, "")).await;
+                let answer = timeout(TIMEOUT, connection.exchange(Method::POST, &path, "")).await;
                 match answer.unwrap_or(Err("timeout")) {
                     Ok((status, _)) => Value::from(status),
                     Err(what) => Value::from(what),
@@ -140,14 +140,14 @@ impl Rush {
         Ok((answers, begun.elapsed().as_secs_f64()))
     }
 
-    /// A number that the store shows of each.
+    /// A number that the store shows for each user or item.
     async fn shown(
         &self,
         count: u32,
         path: impl Fn(u32) -> String,
         key: &'static str,
     ) -> anyhow::Result<Vec<u64>> {
-        self.side_by_side(count, move |server, number| {
+        self.concurrently(count, move |server, number| {
             let path = path(number);
             async move {
                 let answer = asked(&server, Method::GET, &path).await?;
@@ -157,8 +157,8 @@ impl Rush {
         .await
     }
 
-    /// What is done for each number, some at a time.
-    async fn side_by_side<T, F: Future<Output = anyhow::Result<T>>>(
+    /// Runs a future for each number, at most `AT_ONCE` at a time.
+    async fn concurrently<T, F: Future<Output = anyhow::Result<T>>>(
         &self,
         count: u32,
         of: impl Fn(Arc<Server>, u32) -> F,
@@ -182,10 +182,10 @@ async fn done(server: &Arc<Server>, path: String) -> anyhow::Result<Value> {
 async fn asked(server: &Arc<Server>, method: Method, path: &str) -> anyhow::Result<Value> {
     let mut connection = Connection::to(server);
     let answer = async {
-        connection.stand().await?;
+        connection.open().await?;
         connection.exchange(method, path, "").await
     };
-    let answer: Result<(u16, Bytes), _> = timeout(PATIENCE, answer).await.unwrap_or(Err("timeout"));
+    let answer: Result<(u16, Bytes), _> = timeout(TIMEOUT, answer).await.unwrap_or(Err("timeout"));
     match answer {
         Ok((200, body)) => Ok(serde_json::from_slice(&body).unwrap_or_default()),
         Ok((status, body)) => bail!("{path}: {status} {}", String::from_utf8_lossy(&body)),

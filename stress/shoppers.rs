@@ -1,9 +1,9 @@
-//! Users of a shop, many at once: each does one thing after another, with a pause or without.
+//! Simulated users, many at once: each does one operation after another, with or without a pause.
 //!
-//! Part of the load harness, not of the product. Without `--orders` each user makes an order, puts
-//! an item into it, checks it out, looks at it, and begins again. With `--orders` all of them check
-//! those orders out, each order once. With `--pause` a latency runs from the moment the user was
-//! due to act, so that whoever was kept waiting is late for the next act too, and that counts.
+//! Part of the load harness, not of the product. Without `--orders` each user creates an order, adds
+//! an item, checks it out, reads it, and begins again. With `--orders` all of them only check out
+//! those orders, each order once. With `--pause` a latency runs from when the operation was due, so
+//! the delay that a slow answer causes for the user's next operations counts too.
 
 mod client;
 mod latencies;
@@ -31,24 +31,24 @@ use tokio::time::{Instant, sleep_until, timeout};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long a user waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Parser)]
-#[command(about = "Users of a shop, each one act after another; prints one JSON object")]
+#[command(about = "Simulated users, each one operation after another; prints one JSON object")]
 struct Args {
     /// Server to load, on this machine only: http://127.0.0.1:PORT
     #[arg(long, value_name = "URL")]
     base: String,
-    /// Each has a connection of its own. They are users 0 to U-1 of the store.
+    /// How many, each with its own connection. They are users 0 to U-1 of the store.
     #[arg(long, value_name = "U", default_value_t = 1_000)]
     users: u32,
-    /// From one act of a user to the next.
+    /// Time from one operation of a user to the next.
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     pause: f64,
-    /// How long users act; it ends sooner where the orders are used up.
+    /// Length of the run; it ends earlier if the orders are used up.
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     seconds: f64,
-    /// Check these orders out and do nothing else: FIRST..LAST, both included.
+    /// Only check out these orders: FIRST..LAST, both included.
     #[arg(long, value_name = "0..N")]
     orders: Option<Orders>,
     /// Items in the store: 0 to N-1.
@@ -75,16 +75,16 @@ impl FromStr for Orders {
     }
 }
 
-/// What a user does next, and with which order.
+/// An operation of a user, and the order it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Act {
+enum Operation {
     Create,
     AddItem(String),
     Checkout(String),
     Find(String),
 }
 
-impl Act {
+impl Operation {
     const fn name(&self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -113,7 +113,7 @@ impl Act {
         }
     }
 
-    /// What a user of the whole shop does after it; without an order, another is made.
+    /// The operation that follows; without an order, another one is created.
     fn then(self, created: Option<String>) -> Self {
         match self {
             Self::Create => created.map_or(Self::Create, Self::AddItem),
@@ -152,24 +152,24 @@ fn run(args: &Args) -> anyhow::Result<Value> {
         let mut connections = Vec::new();
         for _ in 0..args.users {
             let mut connection = Connection::to(&server);
-            let stood = connection.stand().await;
-            stood.map_err(anyhow::Error::msg).context("the server takes no more connections")?;
+            let opened = connection.open().await;
+            opened.map_err(anyhow::Error::msg).context("the server takes no more connections")?;
             connections.push(connection);
         }
-        let shop = Arc::new(Shop::open(args));
+        let shared = Arc::new(Simulation::new(args));
         let users = (0..).zip(connections);
         let users: Vec<_> = users
-            .map(|(number, connection)| tokio::spawn(Arc::clone(&shop).user(number, connection)))
+            .map(|(number, connection)| tokio::spawn(Arc::clone(&shared).user(number, connection)))
             .collect();
         for user in users {
             user.await?;
         }
-        Ok(shop.report(args, &server))
+        Ok(shared.report(args, &server))
     })
 }
 
-/// What all users share.
-struct Shop {
+/// State shared by all users.
+struct Simulation {
     start: Instant,
     end: Instant,
     pause: Duration,
@@ -177,27 +177,27 @@ struct Shop {
     items: u32,
     seed: u64,
     orders: Option<Orders>,
-    /// The order of `orders` that is checked out next.
+    /// The next order of `orders` to check out.
     next: AtomicU64,
     tally: Mutex<Tally>,
 }
 
 struct Tally {
-    /// Of all that were answered by 2xx or a refusal, and of each act.
+    /// Latencies of all operations that were answered by 2xx or a refusal, and of each kind.
     answered: Latencies,
     acts: BTreeMap<&'static str, Latencies>,
     sent: u64,
     ok: u64,
     refused: BTreeMap<u16, u64>,
     errors: BTreeMap<String, u64>,
-    /// Users whose first act has come to an end, and when the last of them had.
+    /// How many users have finished their first operation, and when the last of them did.
     begun: u32,
     first_wave: Duration,
     last_answer: Duration,
 }
 
-impl Shop {
-    fn open(args: &Args) -> Self {
+impl Simulation {
+    fn new(args: &Args) -> Self {
         let tally = Tally {
             answered: Latencies::new(),
             acts: BTreeMap::new(),
@@ -227,24 +227,24 @@ impl Shop {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One user, until the shop closes or there is nothing left to check out.
+    /// One user, until the time is over or no order is left to check out.
     async fn user(self: Arc<Self>, number: u32, mut connection: Connection) {
         let mut rng = SmallRng::seed_from_u64(u64::from(number) ^ self.seed.rotate_left(32));
-        // With a pause they come one after the other, not all at once.
+        // With a pause the users start one after the other, spread over one pause.
         let mut due = self.start + self.pause.mul_f64(f64::from(number) / f64::from(self.users));
-        let mut act = Act::Create;
+        let mut operation = Operation::Create;
         let mut first = true;
         while due < self.end {
             if self.orders.is_some() {
                 let Some(order) = self.next_order() else { break };
-                act = Act::Checkout(order);
+                operation = Operation::Checkout(order);
             }
             sleep_until(due).await;
-            let request = act.request(number, rng.random_range(0..self.items));
+            let request = operation.request(number, rng.random_range(0..self.items));
             self.tally().sent += 1;
             let outcome = exchange(&mut connection, request).await;
-            self.settle(&act, due, &outcome, std::mem::take(&mut first));
-            act = act.then(created(&outcome));
+            self.settle(&operation, due, &outcome, std::mem::take(&mut first));
+            operation = operation.then(created(&outcome));
             due = if self.pause.is_zero() { Instant::now() } else { due + self.pause };
         }
     }
@@ -255,7 +255,7 @@ impl Shop {
         orders.0.contains(&number).then(|| number.to_string())
     }
 
-    fn settle(&self, act: &Act, due: Instant, outcome: &Outcome, first: bool) {
+    fn settle(&self, operation: &Operation, due: Instant, outcome: &Outcome, first: bool) {
         let (now, latency) = (self.start.elapsed(), due.elapsed());
         let mut tally = self.tally();
         tally.last_answer = now;
@@ -268,7 +268,7 @@ impl Shop {
                 tally.ok += 1;
                 None
             }
-            Ok((status, _)) if act.refuses(*status) => {
+            Ok((status, _)) if operation.refuses(*status) => {
                 *tally.refused.entry(*status).or_default() += 1;
                 None
             }
@@ -280,17 +280,17 @@ impl Shop {
             return;
         }
         tally.answered.record(latency);
-        tally.acts.entry(act.name()).or_insert_with(Latencies::new).record(latency);
+        tally.acts.entry(operation.name()).or_insert_with(Latencies::new).record(latency);
     }
 
     fn report(&self, args: &Args, server: &Server) -> Value {
         let tally = self.tally();
         let seconds = tally.last_answer.as_secs_f64();
         let acts = tally.acts.iter().map(|(name, latencies)| {
-            ((*name).to_owned(), latencies.beside(json!({ "answered": latencies.count() })))
+            ((*name).to_owned(), latencies.add_to(json!({ "answered": latencies.count() })))
         });
         let all_begun = tally.begun == args.users;
-        tally.answered.beside(json!({
+        tally.answered.add_to(json!({
             "client": "shoppers", "users": args.users, "pause": args.pause, "seconds": seconds,
             "seed": args.seed, "achieved": tally.ok as f64 / seconds.max(1e-6),
             "sent": tally.sent, "ok": tally.ok, "dropped": 0, "refused": tally.refused,
@@ -301,15 +301,15 @@ impl Shop {
     }
 }
 
-/// Status and body, or a word for what went wrong.
+/// Status and body, or a word for the error.
 type Outcome = Result<(u16, Bytes), &'static str>;
 
 async fn exchange(connection: &mut Connection, (method, path): (Method, String)) -> Outcome {
     let answer = async {
-        connection.stand().await?;
+        connection.open().await?;
         connection.exchange(method, &path, "").await
     };
-    timeout(PATIENCE, answer).await.unwrap_or(Err("timeout"))
+    timeout(TIMEOUT, answer).await.unwrap_or(Err("timeout"))
 }
 
 /// The id in the answer to a create.

@@ -1,8 +1,8 @@
-/** A real Chromium whose pages may talk to the store alone. */
+/** A real Chromium whose pages may send requests to allowed origins only. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
-import { removeFolder, temporaryFolder } from './leftovers.js';
+import { removeFolder, temporaryFolder } from './cleanup.js';
 
 const FLAGS = [
   '--headless',
@@ -14,14 +14,14 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-/** A debug build on a busy machine is slow; nothing waits this long when all is well. */
-export const PATIENCE_MS = 15_000;
+/** Generous, for a debug build on a busy machine. */
+export const TIMEOUT_MS = 15_000;
 
-export const DESK = { width: 1280, height: 800 };
+export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 export async function launchBrowser() {
-  // Chromium also writes to its home and its own temporary folder.
+  // Chromium also writes to its home and temporary folders, so it gets its own.
   const home = temporaryFolder('browser');
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -38,36 +38,36 @@ export async function launchBrowser() {
 }
 
 /**
- * A browser for the tests of one file. Call it at the file's top. `open(url)` is a page in a profile
- * of its own; after each test its pages are closed and must have asked their own origins only.
+ * A browser for the tests of one file; call it at the top of the file. `open(url)` opens a page in a
+ * new profile. After each test all pages are closed, and must not have requested other origins.
  */
 export function useBrowser() {
   let browser;
-  let opened = [];
+  let openPages = [];
   before(async () => {
     browser = await launchBrowser();
   });
   afterEach(async () => {
-    const visits = opened;
-    opened = [];
-    await Promise.all(visits.map(({ context }) => context.close()));
-    for (const { strangers } of visits) assert.deepEqual(strangers, []);
+    const pages = openPages;
+    openPages = [];
+    await Promise.all(pages.map(({ context }) => context.close()));
+    for (const { foreignRequests } of pages) assert.deepEqual(foreignRequests, []);
   });
   after(() => browser?.close());
 
   return {
-    /** `allowed`: further origins that the page may ask. */
-    async open(url, { viewport = DESK, allowed = [], ...options } = {}) {
+    /** `allowed`: further origins that the page may request. */
+    async open(url, { viewport = DESKTOP, allowed = [], ...options } = {}) {
       const baseURL = new URL(url).origin;
       const context = await browser.newContext({ viewport, baseURL, ...options });
       const origins = new Set([new URL(url).origin, ...allowed]);
-      const strangers = [];
-      opened.push({ context, strangers });
-      context.setDefaultTimeout(PATIENCE_MS);
+      const foreignRequests = [];
+      openPages.push({ context, foreignRequests });
+      context.setDefaultTimeout(TIMEOUT_MS);
       context.on('request', (request) => {
-        const asked = new URL(request.url());
-        if (asked.protocol.startsWith('http') && !origins.has(asked.origin)) {
-          strangers.push(request.url());
+        const target = new URL(request.url());
+        if (target.protocol.startsWith('http') && !origins.has(target.origin)) {
+          foreignRequests.push(request.url());
         }
       });
       const page = await context.newPage();

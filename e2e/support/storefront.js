@@ -1,18 +1,18 @@
-/** The real program, in a fresh folder, on a free port. */
+/** Runs the real program in a new folder on a free port. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { removeFolder, temporaryFolder, watchOver } from './leftovers.js';
+import { killAtExit, removeFolder, temporaryFolder } from './cleanup.js';
 
 const BINARY = resolve(
   process.env.STOREFRONT_BIN ?? join(import.meta.dirname, '../../target/debug/storefront'),
 );
-/** The first start also makes the demo games. */
-const START_LIMIT_MS = 60_000;
+/** The first start also installs the demo games. */
+const START_TIMEOUT_MS = 60_000;
 const READY = /^storefront is ready: open (http:\/\/[^/]+)\//;
 
-/** Starts a storefront with its demo games; `flags` are further ones of `serve`. */
+/** Starts a storefront with demo games; `flags` are further flags of `serve`. */
 export async function startStorefront(flags = []) {
   const folder = temporaryFolder('store');
   const store = new Storefront(folder, flags);
@@ -24,7 +24,7 @@ class Storefront {
   #folder;
   #flags;
   #child = null;
-  /** Such as `http://127.0.0.1:41234`; kept over restarts. */
+  /** For example `http://127.0.0.1:41234`; the same after a restart. */
   origin = '';
 
   constructor(folder, flags) {
@@ -39,8 +39,8 @@ class Storefront {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    watchOver(child);
-    this.origin = await untilReady(child);
+    killAtExit(child);
+    this.origin = await waitUntilReady(child);
   }
 
   /** Starts again on the same port, with the same data. */
@@ -48,7 +48,7 @@ class Storefront {
     return this.start(new URL(this.origin).host);
   }
 
-  /** As a power cut would. */
+  /** Kills it without a shutdown, like a crash. */
   kill() {
     return this.#end('SIGKILL');
   }
@@ -62,31 +62,31 @@ class Storefront {
     const child = this.#child;
     this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
+    const exited = once(child, 'exit');
     child.kill(signal);
-    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
-    await gone;
-    clearTimeout(late);
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await exited;
+    clearTimeout(killTimer);
   }
 
-  /** What the API answers, asked without the browser. */
+  /** A JSON response of the API, requested without the browser. */
   async get(path) {
-    return (await this.#ask(path)).json();
+    return (await this.#request(path)).json();
   }
 
-  /** Has the API do something, without the browser. */
+  /** Sends a POST to the API, without the browser. */
   async post(path) {
-    await this.#ask(path, { method: 'POST' });
+    await this.#request(path, { method: 'POST' });
   }
 
-  async #ask(path, options) {
+  async #request(path, options) {
     const response = await fetch(`${this.origin}${path}`, options);
     if (!response.ok) throw new Error(`${path}: ${response.status}`);
     return response;
   }
 }
 
-/** Settings of the machine must not leak into a test. */
+/** The environment without the program's settings, which would change the tests. */
 function withoutSettings(environment) {
   return Object.fromEntries(
     Object.entries(environment).filter(
@@ -95,7 +95,7 @@ function withoutSettings(environment) {
   );
 }
 
-async function untilReady(child) {
+async function waitUntilReady(child) {
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     log = (log + text).slice(-4_000);
@@ -108,7 +108,7 @@ async function untilReady(child) {
     });
     child.once('error', reject);
     child.once('exit', (code, signal) => reject(new Error(`ended (${code ?? signal})`)));
-    setTimeout(() => reject(new Error('not ready in time')), START_LIMIT_MS).unref();
+    setTimeout(() => reject(new Error('not ready in time')), START_TIMEOUT_MS).unref();
   });
   try {
     return await ready;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { accessible, fitsTheWidth } from '../support/audit.js';
-import { DESK, PHONE } from '../support/browser.js';
-import { arrive } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
-import { deadAddress, hanging, startServer } from '../support/sister.js';
+import { DESKTOP, PHONE } from '../support/browser.js';
+import { assertAccessible, assertFitsWidth } from '../support/checks.js';
+import { waitForHeading } from '../support/page.js';
+import { useSite } from '../support/site.js';
+import { hanging, startServer, unusedAddress } from '../support/upstream.js';
 
 const NARROW = { width: 320, height: 640 };
 
-/** Each state of the page: where it is and how to get there. */
+/** Each state of the page: its path and how to reach it. */
 const STATES = {
   'a game': ['/1', (page) => page.locator('[data-reviews=all] button').waitFor()],
   'a game with an open tooltip': [
@@ -26,71 +26,72 @@ const STATES = {
       await page.getByRole('link', { name: 'Previous' }).waitFor();
     },
   ],
-  'a complaint about a number': [
+  'an invalid game number': [
     '/1',
     async (page) => {
-      await arrive(page);
+      await waitForHeading(page);
       await page.getByLabel('Game number').fill('portal');
       await page.getByLabel('Game number').press('Enter');
       await page.getByRole('alert').filter({ hasText: 'whole number' }).waitFor();
     },
   ],
-  'an empty cart': ['/cart', (page) => arrive(page, 'Your cart is empty')],
-  'a cart that cannot be paid': ['/1', fillCart],
-  'an order paid and one refunded': ['/1', buyTwice],
-  'a missing game': ['/999999', (page) => arrive(page, 'There is no game number 999999')],
-  'no game number': ['/portal', (page) => arrive(page, 'That is no game number')],
+  'an empty cart': ['/cart', (page) => waitForHeading(page, 'Your cart is empty')],
+  'a cart without enough credit': ['/1', fillCart],
+  'a paid and a refunded order': ['/1', buyTwice],
+  'a missing game': ['/999999', (page) => waitForHeading(page, 'Game #999999 not found')],
+  'an unknown page': ['/portal', (page) => waitForHeading(page, 'Page not found')],
 };
 
 async function fillCart(page) {
   await page.getByRole('button', { name: 'Add to cart' }).click();
   await page.getByRole('link', { name: 'View cart' }).click();
   await page.getByRole('button', { name: 'Check out' }).click();
-  await page.getByText(/^You need/).waitFor();
+  await page.getByText(/^You still need \d/).waitFor();
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
 }
 
 async function buyTwice(page) {
   await fillCart(page);
   await page.getByRole('button', { name: 'Add 5,000 credits' }).click();
-  await page.getByText('Missing').waitFor({ state: 'hidden' });
+  await page.getByText('You still need', { exact: true }).waitFor({ state: 'hidden' });
   await page.getByRole('button', { name: 'Check out' }).click();
   await page.getByRole('button', { name: 'Cancel order' }).click();
-  await page.getByRole('button', { name: 'Yes, refund it' }).click();
+  await page.getByRole('button', { name: 'Yes, cancel it' }).click();
   await page.getByText('Cancelled and refunded').waitFor();
   await page.goto('/1');
   await page.getByRole('button', { name: 'Add to cart' }).click();
   await page.getByRole('link', { name: 'View cart' }).click();
   await page.getByRole('button', { name: 'Check out' }).click();
-  await arrive(page, 'Thank you!');
+  await waitForHeading(page, 'Thank you!');
   await page.getByText('Cancelled and refunded').waitFor();
   await page.getByRole('button', { name: 'Cancel order' }).waitFor();
 }
 
-function audit(shop, name, path, reach) {
-  for (const viewport of [DESK, PHONE, NARROW]) {
+function checkState(site, name, path, reachState) {
+  for (const viewport of [DESKTOP, PHONE, NARROW]) {
     test(`${name} at ${viewport.width} px`, async () => {
-      const page = await shop.visit(path, { viewport });
-      await reach(page);
-      await fitsTheWidth(page);
-      await accessible(page);
+      const page = await site.openPage(path, { viewport });
+      await reachState(page);
+      await assertFitsWidth(page);
+      await assertAccessible(page);
     });
   }
 }
 
 describe('the store', () => {
-  const shop = useShop();
-  for (const [name, [path, reach]] of Object.entries(STATES)) audit(shop, name, path, reach);
+  const site = useSite();
+  for (const [name, [path, reachState]] of Object.entries(STATES))
+    checkState(site, name, path, reachState);
 
-  test('a wide window', async () => {
-    const page = await shop.visit('/1', { viewport: { width: 1920, height: 1080 } });
+  test('a game in a wide window', async () => {
+    const page = await site.openPage('/1', { viewport: { width: 1920, height: 1080 } });
     await STATES['a game'][1](page);
-    await fitsTheWidth(page);
-    await accessible(page);
+    await assertFitsWidth(page);
+    await assertAccessible(page);
   });
 
-  test('nothing moves for those who do not want it', async () => {
-    const page = await shop.visit('/', { reducedMotion: 'reduce' });
+  test('nothing is animated with reduced motion', async () => {
+    const page = await site.openPage('/', { reducedMotion: 'reduce' });
     await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
     const moving = await page.evaluate(() =>
       [...document.querySelectorAll('*')]
@@ -104,27 +105,27 @@ describe('the store', () => {
   });
 });
 
-describe('sister services down', () => {
-  const shop = useShop(async () => {
-    const url = await deadAddress();
+describe('upstreams down', () => {
+  const site = useSite(async () => {
+    const url = await unusedAddress();
     return ['--images-url', url, '--reviews-url', url];
   });
-  audit(shop, 'a game', '/1', (page) => page.getByText('Not available right now.').waitFor());
-  audit(shop, 'the catalogue', '/', (page) => page.getByText('SV', { exact: true }).waitFor());
+  checkState(site, 'a game', '/1', (page) => page.getByText('Not available right now.').waitFor());
+  checkState(site, 'the catalogue', '/', (page) => page.getByText('SV', { exact: true }).waitFor());
 });
 
-describe('waiting', () => {
-  let sister;
-  const shop = useShop(async () => {
-    sister = await startServer(hanging);
-    return ['--images-url', sister.origin, '--reviews-url', sister.origin];
+describe('loading', () => {
+  let upstream;
+  const site = useSite(async () => {
+    upstream = await startServer(hanging);
+    return ['--images-url', upstream.origin, '--reviews-url', upstream.origin];
   });
-  after(() => sister?.stop());
-  // The page's own skeletons are over at once: hold the answer back on its way.
+  after(() => upstream?.stop());
+  // Responses are held back, because otherwise the skeletons disappear at once.
   for (const path of ['/', '/1']) {
-    audit(shop, `the skeleton of ${path}`, '/portal', async (page) => {
+    checkState(site, `the skeleton of ${path}`, '/portal', async (page) => {
       await page.route('**/api/overview**', () => {});
-      if (path === '/') await page.getByRole('link', { name: 'To the catalogue' }).click();
+      if (path === '/') await page.getByRole('link', { name: 'Browse all games' }).click();
       else {
         await page.getByLabel('Game number').fill('1');
         await page.getByLabel('Game number').press('Enter');
@@ -132,23 +133,25 @@ describe('waiting', () => {
       await page.getByRole('status').waitFor({ state: 'attached' });
     });
   }
-  audit(shop, 'a game whose reviews are late', '/1', (page) => arrive(page, 'Stardew Valley'));
+  checkState(site, 'a game whose reviews are loading', '/1', (page) =>
+    waitForHeading(page, 'Stardew Valley'),
+  );
 });
 
 describe('the store down', () => {
-  const shop = useShop();
-  audit(shop, 'the notice', '/1', async (page) => {
-    await arrive(page);
+  const site = useSite();
+  checkState(site, 'the error page', '/1', async (page) => {
+    await waitForHeading(page);
     await page.route('**/api/overview**', (route) => route.abort());
     await page.getByLabel('Game number').fill('2');
     await page.getByLabel('Game number').press('Enter');
-    await arrive(page, 'The store cannot be reached');
+    await waitForHeading(page, 'The store cannot be reached');
   });
-  audit(shop, 'the notice of an answer without sense', '/1', async (page) => {
-    await arrive(page);
+  checkState(site, 'the error page for a malformed response', '/1', async (page) => {
+    await waitForHeading(page);
     await page.route('**/api/overview**', (route) => route.fulfill({ json: [{ game_id: 'x' }] }));
     await page.getByLabel('Game number').fill('2');
     await page.getByLabel('Game number').press('Enter');
-    await arrive(page, 'The store is out of order');
+    await waitForHeading(page, 'Something went wrong');
   });
 });

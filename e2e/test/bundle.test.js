@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { accessible } from '../support/audit.js';
-import { shows, visibleText } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
-import { json, startServer } from '../support/sister.js';
+import { assertAccessible } from '../support/checks.js';
+import { visibleText, waitForText } from '../support/page.js';
+import { useSite } from '../support/site.js';
+import { json, startServer } from '../support/upstream.js';
 
-const shop = useShop();
+const site = useSite();
 
-/** Another team's server: its pages, and what was asked of it besides. */
-let foreign;
+/** Another team's server, and the URLs requested from it. */
+let hostServer;
 let html = '';
-const askedOfForeign = [];
+const foreignRequests = [];
 before(async () => {
-  foreign = await startServer((request, response) => {
-    askedOfForeign.push(request.url);
+  hostServer = await startServer((request, response) => {
+    foreignRequests.push(request.url);
     response.setHeader('content-type', 'text/html; charset=utf-8');
     response.end(html);
   });
 });
-after(() => foreign?.stop());
+after(() => hostServer?.stop());
 
-/** Styles that would wreck any guest that is not walled off. */
+/** Styles that would break an embedded component without style isolation. */
 const HOSTILE = `
   html { font-size: 62.5%; }
   body { margin: 0; color: #222; background: #fff; font: italic 700 9px/1 serif; letter-spacing: 2px;
@@ -30,34 +30,39 @@ const HOSTILE = `
   #overview { display: block !important; }
 `;
 
-function hostPage({ script, head = '', body = '<div id="overview">soon</div>', inHead = false }) {
+function hostPage({
+  script,
+  head = '',
+  body = '<div id="overview">Loading</div>',
+  inHead = false,
+}) {
   const tag = `<script src="${script}"></script>`;
   return `<!doctype html><html lang="en"><head><title>Another team</title><style>${HOSTILE}</style>
     ${head}${inHead ? tag : ''}</head><body><main><h1>Shop</h1>${body}</main>${inHead ? '' : tag}</body></html>`;
 }
 
-async function openForeign(page, path = '/1') {
+async function openHostPage(page, path = '/1') {
   html = hostPage(page);
-  askedOfForeign.length = 0;
-  return shop.open(`${foreign.origin}${path}`, { allowed: [shop.store.origin] });
+  foreignRequests.length = 0;
+  return site.openUrl(`${hostServer.origin}${path}`, { allowed: [site.store.origin] });
 }
 
-// The skeleton has a heading too: "Loading the game …".
+// The skeleton has a heading too: "Loading game…".
 const overviewHeading = (page) =>
   page.locator('#overview').getByRole('heading', { level: 2, name: /^(?!Loading)/ });
 
 for (const [how, options] of Object.entries({
-  'as /dist/bundle.js': () => ({ script: `${shop.store.origin}/dist/bundle.js` }),
-  'as /1/dist/bundle.js': () => ({ script: `${shop.store.origin}/1/dist/bundle.js` }),
+  'as /dist/bundle.js': () => ({ script: `${site.store.origin}/dist/bundle.js` }),
+  'as /1/dist/bundle.js': () => ({ script: `${site.store.origin}/1/dist/bundle.js` }),
   'in the head, before the element exists': () => ({
-    script: `${shop.store.origin}/dist/bundle.js`,
+    script: `${site.store.origin}/dist/bundle.js`,
     inHead: true,
   }),
 })) {
   test(`another origin’s page shows the overview, the script loaded ${how}`, async () => {
-    const [game] = await shop.store.get('/api/overview/1');
-    const page = await openForeign(options());
-    await shows(overviewHeading(page), 'Stardew Valley');
+    const [game] = await site.store.get('/api/overview/1');
+    const page = await openHostPage(options());
+    await waitForText(overviewHeading(page), 'Stardew Valley');
     const overview = page.locator('#overview');
     await overview.getByText(game.publisher).first().waitFor();
     await overview
@@ -66,36 +71,36 @@ for (const [how, options] of Object.entries({
       .waitFor();
     await overview.getByRole('img', { name: 'Banner of Stardew Valley' }).waitFor();
     assert.deepEqual(
-      askedOfForeign.filter((url) => url.startsWith('/api')),
+      foreignRequests.filter((url) => url.startsWith('/api')),
       [],
     );
   });
 }
 
-test('other teams’ pages get the overview alone, without the cart', async () => {
-  const asked = [];
-  const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` });
-  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+test('other teams’ pages get only the overview, without the cart', async () => {
+  const requested = [];
+  const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` });
+  page.on('request', (request) => requested.push(new URL(request.url()).pathname));
   await page.reload();
   await page.locator('#overview [data-reviews=all]').waitFor();
   assert.deepEqual(
-    asked.filter((path) => /^\/(stock|orders|payment)\//.test(path)),
+    requested.filter((path) => /^\/(stock|orders|payment)\//.test(path)),
     [],
   );
   assert.equal(await page.getByRole('button', { name: /cart/i }).count(), 0);
 });
 
-test('the overview is of the game in the host page’s path', async () => {
-  const [game] = await shop.store.get('/api/overview/42');
-  const page = await openForeign(
-    { script: `${shop.store.origin}/1/dist/bundle.js` },
+test('the overview shows the game in the host page’s path', async () => {
+  const [game] = await site.store.get('/api/overview/42');
+  const page = await openHostPage(
+    { script: `${site.store.origin}/1/dist/bundle.js` },
     '/42/photos?x=1',
   );
-  await shows(overviewHeading(page), game.game_name.replaceAll('_', ' '));
+  await waitForText(overviewHeading(page), game.game_name.replaceAll('_', ' '));
 });
 
-test('a host page can name the API itself', async () => {
-  const [game] = await shop.store.get('/api/overview/1');
+test('a host page can set the API’s URL', async () => {
+  const [game] = await site.store.get('/api/overview/1');
   const api = await startServer((request, response) => {
     response.setHeader('access-control-allow-origin', '*');
     const body = request.url === '/api/overview/1' ? [{ ...game, game_name: 'Named_API' }] : [];
@@ -103,22 +108,22 @@ test('a host page can name the API itself', async () => {
   });
   try {
     html = hostPage({
-      script: `${shop.store.origin}/dist/bundle.js`,
+      script: `${site.store.origin}/dist/bundle.js`,
       head: `<script>globalThis.STOREFRONT_API_URL = '${api.origin}/';</script>`,
     });
-    const page = await shop.open(`${foreign.origin}/1`, {
-      allowed: [shop.store.origin, api.origin],
+    const page = await site.openUrl(`${hostServer.origin}/1`, {
+      allowed: [site.store.origin, api.origin],
     });
-    await shows(overviewHeading(page), 'Named API');
+    await waitForText(overviewHeading(page), 'Named API');
   } finally {
     await api.stop();
   }
 });
 
-test('neither side’s styles reach the other', async () => {
-  const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` });
+test('styles of the host page and the overview do not affect each other', async () => {
+  const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` });
   await overviewHeading(page).waitFor();
-  const seen = await page.evaluate(() => {
+  const styles = await page.evaluate(() => {
     const style = (element) => {
       const { color, fontSize, letterSpacing, textTransform, fontStyle } =
         getComputedStyle(element);
@@ -130,14 +135,14 @@ test('neither side’s styles reach the other', async () => {
       text: style(inside.querySelector('article p')),
     };
   });
-  assert.deepEqual(seen.text, {
+  assert.deepEqual(styles.text, {
     color: 'rgb(244, 240, 250)',
     fontSize: '17px',
     letterSpacing: 'normal',
     textTransform: 'none',
     fontStyle: 'normal',
   });
-  assert.deepEqual(seen.host, {
+  assert.deepEqual(styles.host, {
     color: 'rgb(34, 34, 34)',
     fontSize: '18px',
     letterSpacing: '2px',
@@ -146,17 +151,17 @@ test('neither side’s styles reach the other', async () => {
   });
 });
 
-test('the script adds no global name and needs no React of the page', async () => {
+test('the script adds no global and does not use the host page’s React', async () => {
   const globals = () => Object.getOwnPropertyNames(window).filter((name) => !/^\d+$/.test(name));
   html = hostPage({
-    script: `${shop.store.origin}/dist/bundle.js`,
+    script: `${site.store.origin}/dist/bundle.js`,
     head: `<script>
       globalThis.React = { version: '0.0.0' };
       globalThis.before = [];
       globalThis.before = (${globals})();
     </script>`,
   });
-  const page = await shop.open(`${foreign.origin}/1`, { allowed: [shop.store.origin] });
+  const page = await site.openUrl(`${hostServer.origin}/1`, { allowed: [site.store.origin] });
   await overviewHeading(page).waitFor();
   assert.equal(await page.evaluate(() => window.React.version), '0.0.0');
   const added = await page.evaluate(
@@ -169,11 +174,11 @@ test('the script adds no global name and needs no React of the page', async () =
   );
 });
 
-describe('a page that is not made for it', () => {
-  test('without the element nothing happens', async () => {
+describe('a host page with an error', () => {
+  test('without the element the script does nothing', async () => {
     const errors = [];
-    const page = await openForeign({
-      script: `${shop.store.origin}/dist/bundle.js`,
+    const page = await openHostPage({
+      script: `${site.store.origin}/dist/bundle.js`,
       body: '<p>hi</p>',
     });
     page.on('pageerror', (error) => errors.push(error));
@@ -182,31 +187,31 @@ describe('a page that is not made for it', () => {
     assert.match(await visibleText(page.getByRole('main')), /^SHOP\s*HI$/);
   });
 
-  test('loaded twice it mounts once', async () => {
-    const script = `${shop.store.origin}/dist/bundle.js`;
-    const page = await openForeign({ script, head: `<script src="${script}"></script>` });
+  test('a script loaded twice mounts once', async () => {
+    const script = `${site.store.origin}/dist/bundle.js`;
+    const page = await openHostPage({ script, head: `<script src="${script}"></script>` });
     await overviewHeading(page).waitFor();
     assert.equal(await page.locator('#overview > div').count(), 1);
   });
 
-  test('a path without a game number is said in words', async () => {
-    const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` }, '/shop');
-    await shows(overviewHeading(page), 'That is no game number');
+  test('a path without a game number shows a message', async () => {
+    const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` }, '/shop');
+    await waitForText(overviewHeading(page), 'Game not found');
   });
 
-  test('a missing game is said in words', async () => {
-    const page = await openForeign({ script: `${shop.store.origin}/dist/bundle.js` }, '/999999');
-    await shows(overviewHeading(page), 'There is no game number 999999');
+  test('a missing game shows a message', async () => {
+    const page = await openHostPage({ script: `${site.store.origin}/dist/bundle.js` }, '/999999');
+    await waitForText(overviewHeading(page), 'Game #999999 not found');
   });
 });
 
-test('a strict content security policy does not undress it', async () => {
-  const policy = `default-src 'none'; script-src ${shop.store.origin}; connect-src ${shop.store.origin}; img-src ${shop.store.origin}`;
+test('the styles work under a strict content security policy', async () => {
+  const policy = `default-src 'none'; script-src ${site.store.origin}; connect-src ${site.store.origin}; img-src ${site.store.origin}`;
   html = `<!doctype html><html lang="en"><head><title>Strict</title>
     <meta http-equiv="Content-Security-Policy" content="${policy}"></head>
     <body><main><h1>Shop</h1><div id="overview"></div></main>
-    <script src="${shop.store.origin}/dist/bundle.js"></script></body></html>`;
-  const page = await shop.open(`${foreign.origin}/1`, { allowed: [shop.store.origin] });
+    <script src="${site.store.origin}/dist/bundle.js"></script></body></html>`;
+  const page = await site.openUrl(`${hostServer.origin}/1`, { allowed: [site.store.origin] });
   await overviewHeading(page).waitFor();
   const background = await page.evaluate(() => {
     const inside = document.querySelector('#overview > div').shadowRoot;
@@ -215,10 +220,10 @@ test('a strict content security policy does not undress it', async () => {
   assert.equal(background, 'rgb(22, 18, 31)');
 });
 
-test('on a plain page it is accessible', async () => {
+test('the overview is accessible on a plain page', async () => {
   html = `<!doctype html><html lang="en"><head><title>Plain</title></head><body><main><h1>Shop</h1>
-    <div id="overview"></div></main><script src="${shop.store.origin}/dist/bundle.js"></script></body></html>`;
-  const page = await shop.open(`${foreign.origin}/1`, { allowed: [shop.store.origin] });
+    <div id="overview"></div></main><script src="${site.store.origin}/dist/bundle.js"></script></body></html>`;
+  const page = await site.openUrl(`${hostServer.origin}/1`, { allowed: [site.store.origin] });
   await page.locator('#overview [data-reviews=all] button').waitFor();
-  await accessible(page);
+  await assertAccessible(page);
 });

@@ -1,162 +1,167 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { accessible, fitsTheWidth } from '../support/audit.js';
 import { PHONE } from '../support/browser.js';
-import { arrive, shows, until } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
+import { assertAccessible, assertFitsWidth } from '../support/checks.js';
+import { waitForHeading, waitForText, waitUntil } from '../support/page.js';
+import { useSite } from '../support/site.js';
 
-const shop = useShop();
-const KEY = 'storefront.visitor';
+const site = useSite();
+const VISITOR_KEY = 'storefront.visitor';
 
 const button = (page, name) => page.getByRole('button', { name });
 const cartButton = (page) => page.getByRole('banner').getByRole('link', { name: /^Cart/ });
 const line = (page, name) =>
-  page.getByRole('region', { name: 'In the cart' }).getByRole('listitem').filter({ hasText: name });
+  page
+    .getByRole('region', { name: 'Games in your cart' })
+    .getByRole('listitem')
+    .filter({ hasText: name });
 const sum = (page, name) =>
   page
     .locator('.summary dl > div')
     .filter({ has: page.locator('dt', { hasText: name }) })
     .locator('dd');
 
-async function counts(page, number) {
-  await shows(cartButton(page), number === 0 ? '' : String(number));
+async function waitForCount(page, number) {
+  await waitForText(cartButton(page), number === 0 ? '' : String(number));
 }
 
-/** Puts a game into the cart on its own page. */
+/** Adds a game to the cart on its own page. */
 async function add(page, id) {
   await page.goto(`/${id}`);
   await button(page, 'Add to cart').click();
-  await page.getByText('is in your cart.').waitFor();
+  await page.getByText('was added to your cart.').waitFor();
 }
 
-/** A page of the cart with a game in it and enough credit. */
+/** The cart page with one game and enough credit. */
 async function readyToPay(id = 1) {
-  const page = await shop.visit(`/${id}`);
+  const page = await site.openPage(`/${id}`);
   await add(page, id);
   await page.getByRole('link', { name: 'View cart' }).click();
   await button(page, 'Add 20,000 credits').click();
-  await shows(sum(page, 'Your credit'), '20,000 credits');
+  await waitForText(sum(page, 'Your balance'), '20,000 credits');
   return page;
 }
 
 async function stockOf(item) {
-  return (await shop.store.get(`/stock/find/${item}`)).stock;
+  return (await site.store.get(`/stock/find/${item}`)).stock;
 }
 
 function visitorOf(page) {
-  return page.evaluate((key) => JSON.parse(localStorage.getItem(key)), KEY);
+  return page.evaluate((key) => JSON.parse(localStorage.getItem(key)), VISITOR_KEY);
 }
 
 async function creditOf(page) {
   const { user } = await visitorOf(page);
-  return (await shop.store.get(`/payment/find_user/${user}`)).credit;
+  return (await site.store.get(`/payment/find_user/${user}`)).credit;
 }
 
-test('nothing is made for a visitor who only looks', async () => {
-  const page = await shop.visit('/');
-  await button(page, 'Add Stardew Valley to the cart').waitFor();
+test('no user is created for a visitor who only browses', async () => {
+  const page = await site.openPage('/');
+  await button(page, 'Add Stardew Valley to cart').waitFor();
   await page.goto('/cart');
-  await arrive(page, 'Your cart is empty');
+  await waitForHeading(page, 'Your cart is empty');
   assert.equal(await visitorOf(page), null);
 });
 
-test('games are put into the cart on their page and from the catalogue', async () => {
-  const { price } = await shop.store.get('/stock/find/1');
-  const page = await shop.visit('/1');
-  await shows(page.locator('.offer__price'), `${price.toLocaleString('en-US')} credits`);
+test('games are added on their page and in the catalogue', async () => {
+  const { price } = await site.store.get('/stock/find/1');
+  const page = await site.openPage('/1');
+  await waitForText(page.locator('.offer__price'), `${price.toLocaleString('en-US')} credits`);
   await add(page, 1);
-  await counts(page, 1);
+  await waitForCount(page, 1);
   await page.goto('/');
-  await button(page, 'Add Stardew Valley to the cart').click();
-  await counts(page, 2);
+  await button(page, 'Add Stardew Valley to cart').click();
+  await waitForCount(page, 2);
   assert.equal(new URL(page.url()).pathname, '/');
   await page.reload();
-  await counts(page, 2);
+  await waitForCount(page, 2);
   await cartButton(page).click();
-  await arrive(page, 'Cart');
-  await shows(line(page, 'Stardew Valley').locator('output'), '2');
+  await waitForHeading(page, 'Cart');
+  await waitForText(line(page, 'Stardew Valley').locator('output'), '2');
 });
 
 test('a double click adds one', async () => {
-  const page = await shop.visit('/1');
+  const page = await site.openPage('/1');
   await button(page, 'Add to cart').dblclick();
   await page.getByText('1 in your cart').waitFor();
   const { order } = await visitorOf(page);
-  assert.deepEqual((await shop.store.get(`/orders/find/${order}`)).items, [['1', 1]]);
+  assert.deepEqual((await site.store.get(`/orders/find/${order}`)).items, [['1', 1]]);
 });
 
-test('quantities are changed and games removed', async () => {
-  const page = await shop.visit('/1');
+test('quantities can be changed and games removed', async () => {
+  const page = await site.openPage('/1');
   await add(page, 1);
   await add(page, 2);
   await page.getByRole('link', { name: 'View cart' }).click();
-  const [one, two] = [await shop.store.get('/stock/find/1'), await shop.store.get('/stock/find/2')];
+  const [one, two] = [await site.store.get('/stock/find/1'), await site.store.get('/stock/find/2')];
   const stardew = line(page, 'Stardew Valley');
-  for (let n = 0; n < 3; n += 1) await button(stardew, 'One more').click();
-  await shows(stardew.locator('output'), '4');
-  await counts(page, 5);
+  for (let n = 0; n < 3; n += 1) await button(stardew, 'Increase quantity').click();
+  await waitForText(stardew.locator('output'), '4');
+  await waitForCount(page, 5);
   const total = (4 * one.price + two.price).toLocaleString('en-US');
-  await shows(sum(page, 'Total of 5 games'), `${total} credits`);
-  await button(stardew, 'One less').click();
-  await counts(page, 4);
+  await waitForText(sum(page, 'Total (5 games)'), `${total} credits`);
+  await button(stardew, 'Decrease quantity').click();
+  await waitForCount(page, 4);
   await button(stardew, 'Remove Stardew Valley').click();
-  await counts(page, 1);
+  await waitForCount(page, 1);
   await button(page, /^Remove/).click();
-  await arrive(page, 'Your cart is empty');
-  await until(page, () => document.activeElement.id === 'main');
+  await waitForHeading(page, 'Your cart is empty');
+  await waitUntil(page, () => document.activeElement.id === 'main');
 });
 
-test('a visitor without credit gets some, pays, and takes it back', async () => {
-  const { price, stock } = await shop.store.get('/stock/find/1');
-  const page = await shop.visit('/1');
+test('a visitor adds credit, pays and gets a refund', async () => {
+  const { price, stock } = await site.store.get('/stock/find/1');
+  const page = await site.openPage('/1');
   await add(page, 1);
   await page.getByRole('link', { name: 'View cart' }).click();
-  await shows(sum(page, 'Your credit'), '0 credits');
+  await waitForText(sum(page, 'Your balance'), '0 credits');
   await button(page, 'Check out').click();
-  await page.getByText(`You need ${price.toLocaleString('en-US')} credits more.`).waitFor();
+  await page.getByText(`You still need ${price.toLocaleString('en-US')} credits.`).waitFor();
   assert.equal(await stockOf(1), stock);
 
   await button(page, 'Add 5,000 credits').dblclick();
-  await shows(sum(page, 'Your credit'), '5,000 credits');
-  await page.getByText(/^You need/).waitFor({ state: 'hidden' });
+  await waitForText(sum(page, 'Your balance'), '5,000 credits');
+  await page.getByText(/^You still need \d/).waitFor({ state: 'hidden' });
   await button(page, 'Check out').dblclick();
-  await arrive(page, 'Thank you!');
-  await counts(page, 0);
-  await page.getByText(`Your credit: ${(5_000 - price).toLocaleString('en-US')} credits`).waitFor();
+  await waitForHeading(page, 'Thank you!');
+  await waitForCount(page, 0);
+  await page
+    .getByText(`Your balance: ${(5_000 - price).toLocaleString('en-US')} credits`)
+    .waitFor();
   assert.equal(await stockOf(1), stock - 1);
   assert.equal(await creditOf(page), 5_000 - price);
 
   await page.reload();
-  await arrive(page, 'Your cart is empty');
+  await waitForHeading(page, 'Your cart is empty');
   await button(page, 'Cancel order').click();
-  await button(page, 'Yes, refund it').click();
+  await button(page, 'Yes, cancel it').click();
   await page.getByText('Cancelled and refunded').waitFor();
   assert.equal(await stockOf(1), stock);
   assert.equal(await creditOf(page), 5_000);
 });
 
-test('what is sold out cannot be added, and is named when it happens late', async () => {
-  const { overviews } = await shop.store.get('/api/overview?limit=24');
+test('a sold-out game cannot be added, and blocks a checkout by name', async () => {
+  const { overviews } = await site.store.get('/api/overview?limit=24');
   const stocks = await Promise.all(overviews.map(({ game_id }) => stockOf(game_id)));
-  const gone = overviews[stocks.indexOf(0)];
-  const page = await shop.visit(`/${gone.game_id}`);
+  const soldOut = overviews[stocks.indexOf(0)];
+  const page = await site.openPage(`/${soldOut.game_id}`);
   await page.getByText('Sold out').waitFor();
   assert.equal(await button(page, 'Add to cart').count(), 0);
 
   await add(page, 3);
-  const name = (await shop.store.get('/api/overview/3'))[0].game_name.replaceAll('_', ' ');
+  const name = (await site.store.get('/api/overview/3'))[0].game_name.replaceAll('_', ' ');
   await page.getByRole('link', { name: 'View cart' }).click();
   await button(page, 'Add 20,000 credits').click();
-  await shows(sum(page, 'Your credit'), '20,000 credits');
-  await shop.store.post(`/stock/subtract/3/${await stockOf(3)}`);
+  await waitForText(sum(page, 'Your balance'), '20,000 credits');
+  await site.store.post(`/stock/subtract/3/${await stockOf(3)}`);
   await button(page, 'Check out').click();
   await page.getByText(`${name} is sold out.`).waitFor();
-  await shows(sum(page, 'Your credit'), '20,000 credits');
-  await accessible(page);
+  await waitForText(sum(page, 'Your balance'), '20,000 credits');
+  await assertAccessible(page);
 });
 
 test('a game without an item is not for sale', async () => {
-  const { origin } = shop.store;
+  const { origin } = site.store;
   const response = await fetch(`${origin}/api/overview`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -168,115 +173,115 @@ test('a game without an item is not for sale', async () => {
       publisher: 'x',
     }),
   });
-  const page = await shop.visit(response.headers.get('location').replace('/api/overview', ''));
-  await arrive(page, 'Unpriced');
+  const page = await site.openPage(response.headers.get('location').replace('/api/overview', ''));
+  await waitForHeading(page, 'Unpriced');
   await page.locator('[data-reviews=all]').waitFor();
   await page.locator('.offer').waitFor({ state: 'detached' });
 });
 
 describe('two tabs', () => {
   test('show the same cart', async () => {
-    const one = await shop.visit('/1');
+    const one = await site.openPage('/1');
     await add(one, 1);
     const other = await one.context().newPage();
     await add(other, 1);
-    await counts(one, 2);
+    await waitForCount(one, 2);
   });
 
-  test('an order that is paid in the other one is said', async () => {
+  test('an order paid in the other tab is reported', async () => {
     const one = await readyToPay();
     const other = await one.context().newPage();
     await other.goto('/cart');
     await button(other, 'Check out').click();
-    await arrive(other, 'Thank you!');
+    await waitForHeading(other, 'Thank you!');
     await one.getByText('Your order was paid in another tab.').waitFor();
-    await arrive(one, 'Your cart is empty');
+    await waitForHeading(one, 'Your cart is empty');
     await button(one, 'Cancel order').waitFor();
   });
 
-  test('nobody pays for what they have not seen', async () => {
+  test('an order changed in the other tab is not paid before it is displayed', async () => {
     const one = await readyToPay();
     const { order } = await visitorOf(one);
-    await shop.store.post(`/orders/addItem/${order}/2/1`);
+    await site.store.post(`/orders/addItem/${order}/2/1`);
     await button(one, 'Check out').click();
-    await one.getByText('Nothing was paid. Your cart has changed meanwhile').waitFor();
-    await counts(one, 2);
+    await one.getByText('You were not charged. Your cart has changed').waitFor();
+    await waitForCount(one, 2);
     await button(one, 'Check out').click();
-    await arrive(one, 'Thank you!');
+    await waitForHeading(one, 'Thank you!');
   });
 });
 
-describe('the store goes away', () => {
-  test('and a checkout is repeated when it is back', async () => {
-    const { price } = await shop.store.get('/stock/find/1');
+describe('the store becomes unreachable', () => {
+  test('before a checkout, which succeeds after the restart', async () => {
+    const { price } = await site.store.get('/stock/find/1');
     const page = await readyToPay();
-    await shop.store.kill();
+    await site.store.kill();
     await button(page, 'Check out').click();
-    await page.getByText('The store does not answer').waitFor();
-    await shop.store.restart();
+    await page.getByText('The store is not responding').waitFor();
+    await site.store.restart();
     await button(page, 'Check out').click();
-    await arrive(page, 'Thank you!');
+    await waitForHeading(page, 'Thank you!');
     assert.equal(await creditOf(page), 20_000 - price);
   });
 
-  test('after it has paid, before it could say so', async () => {
-    const { price } = await shop.store.get('/stock/find/1');
+  test('after the payment, before the response: charged once', async () => {
+    const { price } = await site.store.get('/stock/find/1');
     const page = await readyToPay();
-    let asked = 0;
+    let attempts = 0;
     await page.route('**/orders/checkout/**', async (route) => {
-      asked += 1;
-      if (asked === 1) await route.fetch();
-      if (asked <= 2) await route.abort();
+      attempts += 1;
+      if (attempts === 1) await route.fetch();
+      if (attempts <= 2) await route.abort();
       else await route.continue();
     });
     await button(page, 'Check out').click();
-    await arrive(page, 'Thank you!');
-    assert.equal(asked, 3);
+    await waitForHeading(page, 'Thank you!');
+    assert.equal(attempts, 3);
     assert.equal(await creditOf(page), 20_000 - price);
   });
 
   test('while a game is added', async () => {
-    const page = await shop.visit('/1');
+    const page = await site.openPage('/1');
     await page.route('**/orders/addItem/**', (route) =>
       route.fulfill({ status: 503, headers: { 'retry-after': '1' }, body: '{}' }),
     );
     await button(page, 'Add to cart').click();
-    await page.getByText('The store cannot be reached at the moment. Please try again.').waitFor();
-    await accessible(page);
+    await page.getByText('The store cannot be reached right now. Please try again.').waitFor();
+    await assertAccessible(page);
     await page.unroute('**/orders/addItem/**');
     await button(page, 'Add to cart').click();
     await page.getByText('1 in your cart').waitFor();
   });
 
-  test('and the cart is asked for', async () => {
+  test('before the cart is loaded', async () => {
     const page = await readyToPay();
     await page.route('**/orders/find/**', (route) => route.abort());
     await page.reload();
-    await arrive(page, 'The store cannot be reached');
+    await waitForHeading(page, 'The store cannot be reached');
     await page.unroute('**/orders/find/**');
     await button(page, 'Try again').click();
-    await arrive(page, 'Cart');
+    await waitForHeading(page, 'Cart');
   });
 });
 
-describe('what the browser remembers', () => {
-  test('of a store that began anew is dropped, kindly', async () => {
-    const page = await shop.visit('/1');
-    await arrive(page);
+describe('the visitor in local storage', () => {
+  test('is cleared with a message after a reset of the store', async () => {
+    const page = await site.openPage('/1');
+    await waitForHeading(page);
     await page.evaluate(
       ([key, value]) => localStorage.setItem(key, value),
-      [KEY, '{"user":"gone","order":"gone","paid":[{"id":"gone","at":1}],"turn":1}'],
+      [VISITOR_KEY, '{"user":"gone","order":"gone","paid":[{"id":"gone","at":1}],"revision":1}'],
     );
     await page.goto('/cart');
-    await page.getByText('The store has begun anew since your last visit').waitFor();
-    await arrive(page, 'Your cart is empty');
-    await accessible(page);
+    await page.getByText('The store was reset since your last visit').waitFor();
+    await waitForHeading(page, 'Your cart is empty');
+    await assertAccessible(page);
     await add(page, 1);
-    await counts(page, 1);
+    await waitForCount(page, 1);
   });
 
-  test('is nothing where the user forbids it, and the cart works all the same', async () => {
-    const page = await shop.visit('/portal');
+  test('is kept in memory when the user forbids storage', async () => {
+    const page = await site.openPage('/portal');
     await page.addInitScript(() => {
       Object.defineProperty(window, 'localStorage', {
         get() {
@@ -286,28 +291,28 @@ describe('what the browser remembers', () => {
     });
     await add(page, 1);
     await page.getByRole('link', { name: 'View cart' }).click();
-    await page.getByText(/last until you close or reload it/).waitFor();
+    await page.getByText(/will be lost when you close or reload it/).waitFor();
     await button(page, 'Add 5,000 credits').click();
-    await shows(sum(page, 'Your credit'), '5,000 credits');
+    await waitForText(sum(page, 'Your balance'), '5,000 credits');
     await button(page, 'Check out').click();
-    await arrive(page, 'Thank you!');
+    await waitForHeading(page, 'Thank you!');
   });
 });
 
-test('all of it on a phone', async () => {
-  const page = await shop.visit('/', { viewport: PHONE, hasTouch: true });
-  await button(page, 'Add Stardew Valley to the cart').tap();
-  await page.getByText('Stardew Valley is in your cart.').waitFor();
-  await fitsTheWidth(page);
+test('the whole purchase on a phone', async () => {
+  const page = await site.openPage('/', { viewport: PHONE, hasTouch: true });
+  await button(page, 'Add Stardew Valley to cart').tap();
+  await page.getByText('Stardew Valley was added to your cart.').waitFor();
+  await assertFitsWidth(page);
   await page.getByRole('link', { name: 'View cart' }).tap();
-  await arrive(page, 'Cart');
-  await button(page, 'One more').tap();
-  await shows(page.locator('output'), '2');
+  await waitForHeading(page, 'Cart');
+  await button(page, 'Increase quantity').tap();
+  await waitForText(page.locator('output'), '2');
   await button(page, 'Add 5,000 credits').tap();
-  await shows(sum(page, 'Your credit'), '5,000 credits');
-  await fitsTheWidth(page);
-  await accessible(page);
+  await waitForText(sum(page, 'Your balance'), '5,000 credits');
+  await assertFitsWidth(page);
+  await assertAccessible(page);
   await button(page, 'Check out').tap();
-  await arrive(page, 'Thank you!');
-  await fitsTheWidth(page);
+  await waitForHeading(page, 'Thank you!');
+  await assertFitsWidth(page);
 });

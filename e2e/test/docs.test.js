@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { accessible, fitsTheWidth } from '../support/audit.js';
-import { DESK, PHONE } from '../support/browser.js';
-import { arrive } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
+import { DESKTOP, PHONE } from '../support/browser.js';
+import { assertAccessible, assertFitsWidth } from '../support/checks.js';
+import { waitForHeading } from '../support/page.js';
+import { useSite } from '../support/site.js';
 
-const shop = useShop();
+const site = useSite();
 const operations = (page) => page.locator('.opblock');
 
 test('the reference lists every route', async () => {
-  const { paths } = await shop.store.get('/openapi.json');
+  const { paths } = await site.store.get('/openapi.json');
   const listed = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods)
       .filter((method) =>
@@ -17,8 +17,8 @@ test('the reference lists every route', async () => {
       )
       .map((method) => `${method.toUpperCase()} ${path}`),
   );
-  const page = await shop.visit('/docs');
-  await arrive(page, 'API reference');
+  const page = await site.openPage('/docs');
+  await waitForHeading(page, 'API reference');
   await operations(page).first().waitFor();
   const shown = await operations(page).evaluateAll((blocks) =>
     blocks.map((block) => {
@@ -29,8 +29,8 @@ test('the reference lists every route', async () => {
   assert.deepEqual(shown.toSorted(), listed.toSorted());
 });
 
-test('a route can be tried', async () => {
-  const page = await shop.visit('/docs');
+test('a route can be tried out', async () => {
+  const page = await site.openPage('/docs');
   const block = operations(page).filter({
     has: page.locator('[data-path="/api/overview/{game_id}"]'),
   });
@@ -42,22 +42,22 @@ test('a route can be tried', async () => {
   await get.locator('.live-responses-table').getByText('Stardew_Valley').waitFor();
 });
 
-for (const viewport of [DESK, PHONE]) {
-  // The viewer is not ours: held to WCAG, not to every good habit.
+for (const viewport of [DESKTOP, PHONE]) {
+  // A third-party viewer: only the WCAG rules apply, not all best practices.
   test(`the reference is accessible at ${viewport.width} px`, async () => {
-    const page = await shop.visit('/docs', { viewport });
+    const page = await site.openPage('/docs', { viewport });
     await operations(page).first().waitFor();
-    await fitsTheWidth(page);
-    await accessible(page, { wcagOnly: true });
+    await assertFitsWidth(page);
+    await assertAccessible(page, { wcagOnly: true });
     for (const control of await page.locator('.opblock-summary-control').all())
       await control.click();
     await page.locator('.opblock.is-open .opblock-body').last().waitFor();
-    await accessible(page, { wcagOnly: true });
+    await assertAccessible(page, { wcagOnly: true });
   });
 }
 
-test('the way back to the store', async () => {
-  const page = await shop.visit('/docs');
+test('a link leads back to the store', async () => {
+  const page = await site.openPage('/docs');
   await page.getByRole('link', { name: 'Catalogue' }).click();
-  await arrive(page, 'Catalogue');
+  await waitForHeading(page, 'Catalogue');
 });

@@ -1,11 +1,11 @@
 import { after, test } from 'node:test';
-import { arrive, fact, shows } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
-import { json, startServer } from '../support/sister.js';
+import { fact, waitForHeading, waitForText } from '../support/page.js';
+import { useSite } from '../support/site.js';
+import { json, startServer } from '../support/upstream.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Positive reviews and all reviews, recent ones and older ones, by game. */
+/** By game: the number of positive and of all reviews, for recent and for older ones. */
 const GAMES = {
   1: {
     recent: [75, 100],
@@ -28,15 +28,15 @@ const GAMES = {
   },
 };
 
-let sister;
-const shop = useShop(async () => {
-  sister = await startServer((request, response) => {
+let upstream;
+const site = useSite(async () => {
+  upstream = await startServer((request, response) => {
     const { recent, older } = GAMES[request.url.split('/').at(-1)];
     json([...reviews(recent, 29), ...reviews(older, 31)])(request, response);
   });
-  return ['--reviews-url', sister.origin];
+  return ['--reviews-url', upstream.origin];
 });
-after(() => sister?.stop());
+after(() => upstream?.stop());
 
 function reviews([positive, total], daysAgo) {
   const posted = new Date(Date.now() - daysAgo * DAY_MS).toISOString();
@@ -44,15 +44,15 @@ function reviews([positive, total], daysAgo) {
 }
 
 for (const [id, { recent, older, lines }] of Object.entries(GAMES)) {
-  const said = lines.map((line) => line ?? 'no reviews').join(', ');
-  test(`${recent.join(' of ')} recent, ${older.join(' of ')} older: ${said}`, async () => {
-    const page = await shop.visit(`/${id}`);
-    await arrive(page);
+  const labels = lines.map((line) => line ?? 'no reviews').join(', ');
+  test(`${recent.join(' of ')} recent, ${older.join(' of ')} older: ${labels}`, async () => {
+    const page = await site.openPage(`/${id}`);
+    await waitForHeading(page);
     const counts = [recent[1], recent[1] + older[1]];
     for (const [index, name] of ['Recent reviews', 'All reviews'].entries()) {
       const count = counts[index].toLocaleString('en-US');
       const text = lines[index] === null ? 'No user reviews' : `${lines[index]} (${count})`;
-      await shows(fact(page, name), text);
+      await waitForText(fact(page, name), text);
     }
   });
 }

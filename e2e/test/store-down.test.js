@@ -1,45 +1,45 @@
 import { test } from 'node:test';
-import { arrive, until } from '../support/reading.js';
-import { useShop } from '../support/shop.js';
+import { waitForHeading, waitUntil } from '../support/page.js';
+import { useSite } from '../support/site.js';
 
-const shop = useShop();
-const TROUBLE = 'The store cannot be reached';
+const site = useSite();
+const UNREACHABLE = 'The store cannot be reached';
 
-test('a store that goes away and comes back', async () => {
-  const page = await shop.visit('/');
+test('the page recovers when the store is restarted', async () => {
+  const page = await site.openPage('/');
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
 
-  await shop.store.kill();
+  await site.store.kill();
   await page.getByRole('link', { name: 'Next' }).click();
-  await arrive(page, TROUBLE);
+  await waitForHeading(page, UNREACHABLE);
   await page.getByRole('button', { name: 'Try again' }).click();
-  await arrive(page, TROUBLE);
+  await waitForHeading(page, UNREACHABLE);
   await page.getByLabel('Game number').fill('500');
   await page.getByLabel('Game number').press('Enter');
-  await until(page, () => location.pathname === '/500');
-  await arrive(page, TROUBLE);
+  await waitUntil(page, () => location.pathname === '/500');
+  await waitForHeading(page, UNREACHABLE);
   await page.getByRole('button', { name: 'Try again' }).focus();
 
-  await shop.store.restart();
+  await site.store.restart();
   await page.keyboard.press('Enter');
-  await arrive(page);
-  // The button is gone; the keyboard goes on from the content.
-  await until(page, () => document.activeElement.id === 'main');
+  await waitForHeading(page);
+  // The button no longer exists, so the focus must be on the content.
+  await waitUntil(page, () => document.activeElement.id === 'main');
   await page.goBack();
   await page.getByText('Page 2').waitFor();
 });
 
-test('the button keeps the keyboard while it tries', async () => {
-  const page = await shop.visit('/');
+test('the retry button keeps the focus while it retries', async () => {
+  const page = await site.openPage('/');
   await page.getByRole('link', { name: 'Stardew Valley' }).waitFor();
-  await shop.store.kill();
+  await site.store.kill();
   await page.getByRole('link', { name: 'Next' }).click();
   const retry = page.getByRole('button', { name: 'Try again' });
   await retry.focus();
   await page.keyboard.press('Enter');
   await retry.waitFor();
-  await until(page, () => document.activeElement.textContent === 'Try again');
-  await shop.store.restart();
+  await waitUntil(page, () => document.activeElement.textContent === 'Try again');
+  await site.store.restart();
   await page.keyboard.press('Enter');
   await page.getByText('Page 2').waitFor();
 });

@@ -9,19 +9,21 @@ CREATE TABLE overviews (
     tags         TEXT
 ) STRICT;
 
--- The next id to assign; moved by creates without an id and by bulk loads, never by explicit ids.
+-- The next id to assign; moved by creates without an id and by loads, never by explicit ids.
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     next INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO counters (name, next) VALUES ('game_id', 1);
 
--- Facts about the whole store, such as 'demo': only untouched demo games are here.
+-- Facts about the whole store. 'demo': row count and checksum of the demo games as they were
+-- installed; while the games in the store have the same, the store holds nothing but demo data.
 CREATE TABLE marks (
-    name TEXT PRIMARY KEY
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Bulk loads; one that is not finished can be resumed at next_id.
+-- Loads; one that is not finished can be resumed at next_id.
 CREATE TABLE loads (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     seed     INTEGER NOT NULL,

@@ -1,30 +1,26 @@
--- What a mark says. That of 'demo' is the checksum of the demo games that were put in: while the
--- store has the same, they are all there is.
-ALTER TABLE marks ADD COLUMN value TEXT NOT NULL DEFAULT '';
-
--- The cart. At any moment, of every user: credit = funded - paid - charged - written_off, and of every
--- item: stock = added - subtracted - sold - written_off. charged and sold are what follows from the paid
--- orders; written_off is what paid orders took that were replaced since. A test bed begins a user or an
--- item anew: its epoch moves on, and what older paid orders took of it counts no more.
+-- The cart. At any moment, of every user: credit = funded - paid - charged - written_off, and of
+-- every item: stock = added - subtracted - sold - written_off. charged and sold follow from the paid
+-- orders; written_off is what paid orders had taken that were replaced since. Fixtures reset a user
+-- or an item: its epoch moves on, and what older paid orders took of it no longer counts.
 CREATE TABLE cart_users (
-    user_id TEXT PRIMARY KEY,
-    credit  INTEGER NOT NULL CHECK (credit >= 0),
-    funded  INTEGER NOT NULL,
-    paid    INTEGER NOT NULL DEFAULT 0,
-    charged INTEGER NOT NULL DEFAULT 0,
-    written_off  INTEGER NOT NULL DEFAULT 0,
-    epoch   INTEGER NOT NULL DEFAULT 0
+    user_id     TEXT PRIMARY KEY,
+    credit      INTEGER NOT NULL CHECK (credit >= 0),
+    funded      INTEGER NOT NULL,
+    paid        INTEGER NOT NULL DEFAULT 0,
+    charged     INTEGER NOT NULL DEFAULT 0,
+    written_off INTEGER NOT NULL DEFAULT 0,
+    epoch       INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cart_items (
-    item_id    TEXT PRIMARY KEY,
-    price      INTEGER NOT NULL,
-    stock      INTEGER NOT NULL CHECK (stock >= 0),
-    added      INTEGER NOT NULL,
-    subtracted INTEGER NOT NULL DEFAULT 0,
-    sold       INTEGER NOT NULL DEFAULT 0,
-    written_off     INTEGER NOT NULL DEFAULT 0,
-    epoch      INTEGER NOT NULL DEFAULT 0
+    item_id     TEXT PRIMARY KEY,
+    price       INTEGER NOT NULL,
+    stock       INTEGER NOT NULL CHECK (stock >= 0),
+    added       INTEGER NOT NULL,
+    subtracted  INTEGER NOT NULL DEFAULT 0,
+    sold        INTEGER NOT NULL DEFAULT 0,
+    written_off INTEGER NOT NULL DEFAULT 0,
+    epoch       INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- The epochs are those of the user and of each item when the order was paid.

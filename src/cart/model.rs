@@ -164,8 +164,15 @@ impl Order {
     /// What it costs; every act keeps this within an [`Amount`].
     #[must_use]
     pub fn total_cost(&self) -> Amount {
-        super::rules::total(&self.lines)
+        total(&self.lines)
     }
+}
+
+/// What lines cost together. [`super::rules`] keeps this within an [`Amount`].
+#[must_use]
+pub fn total(lines: &[Line]) -> Amount {
+    let sum = lines.iter().map(|line| line.cost.get()).sum();
+    Amount::new(sum).unwrap_or(Amount::MAX)
 }
 
 /// Some of one item, in an order.

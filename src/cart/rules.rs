@@ -42,16 +42,10 @@ pub fn without_one(lines: &[Line], item: &ItemId) -> Result<Vec<Line>, CartRefus
     Ok(lines)
 }
 
-/// What the lines cost together. [`with_item`] keeps this within an [`Amount`].
-#[must_use]
-pub fn total(lines: &[Line]) -> Amount {
-    let sum = lines.iter().map(|line| line.cost.get()).sum();
-    Amount::new(sum).unwrap_or(Amount::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cart::model::total;
 
     fn n(value: u64) -> Amount {
         Amount::new(value).unwrap()

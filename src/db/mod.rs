@@ -20,7 +20,7 @@ use crate::telemetry::metrics::Metrics;
 pub use storage::MigrationPolicy;
 use storage::{
     CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore, PaymentStore,
-    Replica, ReplicaCheck, StockStore, StorageError,
+    ReplicaCheck, StockStore, StorageError,
 };
 
 /// The open stores of one database, cheap to clone. Several of them may be one object.

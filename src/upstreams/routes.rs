@@ -39,6 +39,8 @@ impl Upstreams {
     /// # Errors
     /// If the TLS library cannot be set up.
     pub fn new(images: Option<Url>, reviews: Option<Url>) -> reqwest::Result<Self> {
+        // The HTTP client takes the process's default provider; a second call finds it installed.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder().timeout(TIME_LIMIT).no_proxy().build()?;
         Ok(Self { client, images, reviews })
     }

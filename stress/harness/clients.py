@@ -1,17 +1,19 @@
-"""wrk, k6 and openloop behind one kind of sample."""
+"""wrk, k6 and openloop, all with one kind of sample."""
 
 import json
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import processes, tools
+from tools.servers.console import Failure
+from tools.servers.process import Child, start
+
+from . import programs, usage
 from .machine import Quietness
-from .places import STRESS
-from .processes import Child
-from .servers import Server
-from .talk import Refusal
+from .paths import LOGS, STRESS
+from .targets import Server
 
 CONNECTIONS = 64
 LATENCIES = ("mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms")
@@ -35,18 +37,18 @@ class Sample:
     p95_ms: float
     p99_ms: float
     max_ms: float
-    # Last id that a walk over ids came to.
+    # Last id that was used, of clients that use ids in ascending order.
     last_id: int = 0
-    # Answered in a warm-up, in no other figure.
+    # Answers in a warm-up, which no other figure includes.
     unmeasured: int = 0
     client_late_p99_ms: float | None = None
-    # Of the server's process, and None where it cannot be seen.
+    # Of the server's process; None if that is unknown.
     cpu_us_per_request: float | None = None
     rss_mb: float | None = None
-    # Of the database's processes, None for a server without one of its own.
+    # Of the database's processes; None if there are none.
     database_cpu_us_per_request: float | None = None
-    # Share of the machine that went to processes of others; None where those may be at work for
-    # the server, as an unknown database is.
+    # Share of the machine that other processes used; None if some of them may work for the server,
+    # such as an unknown database.
     others_busy: float | None = None
 
     @property
@@ -56,10 +58,10 @@ class Sample:
 
 
 def report_of(name: str, output: str) -> dict[str, Any]:
-    """What a client prints: its last line that is a JSON object."""
+    """The last line of a client's output that is a JSON object."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if not lines:
-        raise Refusal(f"{name} printed no result")
+        raise Failure(f"{name} printed no result")
     found: dict[str, Any] = json.loads(lines[-1])
     return found
 
@@ -74,11 +76,11 @@ def parse(name: str, output: str) -> Sample:
 
 def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
         connections: int = CONNECTIONS) -> Child:
-    """Full speed over kept-alive connections, each with one request under way."""
-    return processes.start(f"wrk {route}", [
-        tools.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
+    """Full speed over persistent connections, each with one request in flight."""
+    return start(f"wrk {route}", [
+        programs.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
         "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
-        "--", *[str(argument) for argument in arguments]])
+        "--", *[str(argument) for argument in arguments]], LOGS)
 
 
 def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: int) -> Child:
@@ -86,19 +88,20 @@ def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: i
     settings = {"BASE": server.base, "ROUTE": route, "RATE": rate, "SECONDS": seconds,
                 "ROWS": rows, "SEED": seed, "USERS": CONNECTIONS}
     named = [part for key, value in settings.items() for part in ("-e", f"{key}={value}")]
-    # No report to anybody, no control port, no look for extensions: its traffic is the load.
-    return processes.start(f"k6 {route}", [
-        tools.k6(), "run", "--quiet", "--no-usage-report", "--address", "", *named,
-        STRESS / "k6" / "overview.js"], {"K6_AUTO_EXTENSION_RESOLUTION": "false"})
+    # No usage report, no control port, no search for extensions: its only traffic is the load.
+    return start(f"k6 {route}", [
+        programs.k6(), "run", "--quiet", "--no-usage-report", "--address", "", *named,
+        STRESS / "k6" / "overview.js"], LOGS,
+        {**os.environ, "K6_AUTO_EXTENSION_RESOLUTION": "false"})
 
 
 def openloop(server: Server, route: str, rate: int, seconds: float, rows: int,
              seed: int, warmup: float = 1.0) -> Child:
     """A fixed rate, offered by the repository's own open loop."""
-    return processes.start(f"openloop {route}", [
-        tools.example("openloop"), "--base", server.base, "--route", route,
+    return start(f"openloop {route}", [
+        programs.example("openloop"), "--base", server.base, "--route", route,
         "--rate", str(rate), "--seconds", str(seconds), "--warmup", str(warmup),
-        "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)])
+        "--connections", str(CONNECTIONS), "--ids", f"1..{rows}", "--seed", str(seed)], LOGS)
 
 
 def finish(server: Server, running: dict[str, Child], seconds: float,
@@ -108,8 +111,8 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
     The server's figures cover the whole of the clients' runs, warm-up included, so where several
     clients ran at once each sample has the mean over all of their requests.
     """
-    before = processes.cpu_seconds(server.pid) if server.pid else 0.0
-    helped = processes.family_seconds(server.helpers)
+    before = usage.cpu_seconds(server.pid) if server.pid else 0.0
+    helped = usage.family_seconds(server.helpers)
     samples = {name: parse(name, child.finish(seconds + SLACK))
                for name, child in running.items()}
     requests = sum(sample.sent + sample.unmeasured for sample in samples.values())
@@ -117,17 +120,17 @@ def finish(server: Server, running: dict[str, Child], seconds: float,
     for sample in samples.values():
         sample.others_busy = others
         if server.pid:
-            used = processes.cpu_seconds(server.pid) - before
+            used = usage.cpu_seconds(server.pid) - before
             sample.cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
-            sample.rss_mb = round(processes.memory_mb(server.pid) or 0.0, 1)
+            sample.rss_mb = round(usage.memory_mb(server.pid) or 0.0, 1)
         if server.helpers:
-            used = processes.family_seconds(server.helpers) - helped
+            used = usage.family_seconds(server.helpers) - helped
             sample.database_cpu_us_per_request = round(used / max(1, requests) * 1e6, 1)
     return samples
 
 
 def middle(samples: Sequence[Sample]) -> Sample:
-    """The medians of several runs; counts and errors are their sums, the worst is the worst."""
+    """The medians of several runs; the sums of counts and errors; the maximum of all maxima."""
     median = {key: statistics.median(getattr(sample, key) for sample in samples)
               for key in ("achieved", *LATENCIES)}
     median["max_ms"] = max(sample.max_ms for sample in samples)

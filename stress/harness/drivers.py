@@ -1,9 +1,11 @@
 """The databases' drivers without HTTP: stress/driver_postgres.rs and stress/driver_cassandra.rs."""
 
-from . import processes, tools
+from tools.servers.process import run
+
+from . import programs
 from .clients import SLACK, Sample, parse
 
-# As many connections to a node as the store has.
+# The store's number of connections to a node.
 CASSANDRA_CONNECTIONS = 2
 
 
@@ -19,13 +21,13 @@ def cassandra(url: str, rows: int, seconds: float, in_flight: int, seed: int) ->
 
 
 class Inserts:
-    """Inserts into a table of their own in Cassandra, each game under a new id."""
+    """Inserts into a separate table in Cassandra, each game under a new id."""
 
     def __init__(self, url: str, seed: int) -> None:
         self.url, self.seed, self.next = url, seed, 1
 
     def run(self, seconds: float, in_flight: int) -> Sample:
-        """So many under way at once."""
+        """Inserts with so many in flight."""
         sample = _run("driver_cassandra", self.url, 1, seconds, in_flight, self.seed,
                       CASSANDRA_CONNECTIONS, "--act", "insert", "--first", str(self.next))
         self.next += sample.sent
@@ -34,7 +36,7 @@ class Inserts:
 
 def _run(name: str, url: str, rows: int, seconds: float, in_flight: int, seed: int,
          connections: int, *more: str) -> Sample:
-    return parse(name, processes.run(name, [
-        tools.example(name), "--url", url, "--rows", str(rows), "--seconds", str(seconds),
+    return parse(name, run(name, [
+        programs.example(name), "--url", url, "--rows", str(rows), "--seconds", str(seconds),
         "--in-flight", str(in_flight), "--connections", str(connections), "--seed", str(seed),
         *more], seconds + SLACK))

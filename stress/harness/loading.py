@@ -1,14 +1,17 @@
-"""How long a database takes for the same rows: by `storefront seed`, and by its own means."""
+"""How long a database takes to load the same rows: by `storefront seed`, and by its own tools."""
 
 import statistics
 import time
 from dataclasses import dataclass
 
-from . import cassandra, postgres, seeds, store
-from .seeds import Games
-from .talk import say
+from tools.servers.console import say
+from tools.servers.postgres import sql
 
-# As the store itself sets it for its key, so that the two differ by their work alone.
+from . import cassandra_data, embedded_data, postgres_data, seeds
+from .postgres_data import quoted
+from .seeds import Games
+
+# The store's own setting when it creates the key, so that both have the same memory.
 _MEMORY = "SET maintenance_work_mem = '512MB'"
 _COLUMNS = "game_id, game_name, description, release_date, developer, publisher, tags"
 _TABLE = ("CREATE TABLE overviews (game_id integer NOT NULL, game_name text NOT NULL, "
@@ -38,20 +41,21 @@ class Loads:
 HEAD = ("DBMS", "load", "median seconds", "min to max", "rows/s")
 
 
-def in_postgres(server: postgres.Server, source: str, games: Games, rounds: int) -> list[Loads]:
-    """`storefront seed` and server-side COPY plus key, in turn, into databases of their own.
+def in_postgres(server: postgres_data.Databases, source: str, games: Games, rounds: int
+                ) -> list[Loads]:
+    """`storefront seed` and server-side COPY plus key, in turn, each into its own database.
 
-    `source` has the games; the file is made once, by the server, and is gone afterwards.
+    `source` has the games; the server writes the file once, and it is removed afterwards.
     """
-    store.need_space(server.home, 3 * games.rows)
+    embedded_data.need_space(server.home, 3 * games.rows)
     file = server.home / "limits.copy"
     whole, copy, key = (Loads(name, games.rows, []) for name in (
         "storefront seed", "server-side COPY from a binary file, then the key",
         "of which the key"))
     try:
         say("writing the rows into a file, by COPY TO")
-        postgres.sql(server.admin_of(source), f"COPY (SELECT {_COLUMNS} FROM overviews WHERE "
-                     f"game_id <= {games.rows}) TO {postgres.quoted(str(file))} (FORMAT binary)")
+        sql(server.admin_of(source), f"COPY (SELECT {_COLUMNS} FROM overviews WHERE game_id <= "
+            f"{games.rows}) TO {quoted(str(file))} (FORMAT binary)")
         for number in range(rounds):
             with server.scratch("stress_seed") as url:
                 whole.seconds.append(seeds.fill(url, games).seconds)
@@ -68,17 +72,17 @@ def in_postgres(server: postgres.Server, source: str, games: Games, rounds: int)
 
 def _copy(url: str, file: str) -> tuple[float, float]:
     """Seconds of the COPY and of the key."""
-    postgres.sql(url, _TABLE, "CHECKPOINT")
+    sql(url, _TABLE, "CHECKPOINT")
     began = time.monotonic()
-    postgres.sql(url, f"COPY overviews ({_COLUMNS}) FROM {postgres.quoted(file)} (FORMAT binary)")
+    sql(url, f"COPY overviews ({_COLUMNS}) FROM {quoted(file)} (FORMAT binary)")
     middle = time.monotonic()
-    postgres.sql(url, _MEMORY, "ALTER TABLE overviews ADD PRIMARY KEY (game_id)")
+    sql(url, _MEMORY, "ALTER TABLE overviews ADD PRIMARY KEY (game_id)")
     return middle - began, time.monotonic() - middle
 
 
-def in_cassandra(server: cassandra.Server, games: Games) -> list[Loads]:
-    """`storefront seed` into a keyspace of its own, once; all rows are read back. What it leaves
-    is gone with the copy of the node's folder."""
+def in_cassandra(server: cassandra_data.SeededNode, games: Games) -> list[Loads]:
+    """`storefront seed` into another keyspace, once; all rows are read back. The keyspace is
+    removed together with the copy of the node's folder."""
     server.wait_until_quiet()
     say("seeding into another keyspace, timed")
     url = server.url.replace("/storefront?", "/stress_seed?")

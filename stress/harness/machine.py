@@ -1,4 +1,4 @@
-"""The recipe of a measurement: what it ran on, with which tools, and how quiet it was there."""
+"""The recipe of a measurement: machine, tools, and the load of other processes."""
 
 import datetime
 import os
@@ -12,14 +12,16 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from .places import ROOT, ensure
+from tools.servers.site import ROOT
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from . import usage
+from .paths import ensure
+
 _VERSION = {"wrk": "-v", "pgbench": "--version"}
 
 
 def recipe(folder: Path, clients: dict[str, Path]) -> dict[str, object]:
-    """What has to be known to repeat a measurement; `folder` is where its data lie."""
+    """All that is needed to repeat a measurement; `folder` is where its data are."""
     return {
         "command": command_line(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -43,7 +45,7 @@ def command_line() -> str:
 
 
 def commit() -> str:
-    """Short hash of the commit, marked if tracked files differ from it."""
+    """Short hash of the commit, marked if files differ from it."""
     head = first_line(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])
     if head == "unknown":
         return "not committed yet"
@@ -69,7 +71,7 @@ def file_system(folder: Path) -> str:
 
 
 def fsync_ms(folder: Path, writes: int = 200) -> dict[str, float]:
-    """Time of appending 4 KiB and fsync: what a durable commit cannot be faster than."""
+    """Time of appending 4 KiB and fsync: the lower limit of a durable commit."""
     path = ensure(folder) / f"fsync-{os.getpid()}"
     times = []
     try:
@@ -86,7 +88,7 @@ def fsync_ms(folder: Path, writes: int = 200) -> dict[str, float]:
 
 
 def first_line(command: Sequence[str]) -> str:
-    """First line that a command prints, on either stream (wrk -v fails and still answers)."""
+    """First line of a command's output or errors (wrk -v prints its version and fails)."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except OSError:
@@ -97,34 +99,19 @@ def first_line(command: Sequence[str]) -> str:
 
 
 class Quietness:
-    """How much of the machine others used meanwhile: a noisy row should not be believed.
+    """How much of the machine other processes used: a row with much other load is not reliable.
 
-    Others are all processes but this one, the helpers (a database at work for the server under
-    test) and the children of both. (Their times are summed, because the machine's own counters are
-    sampled by the timer tick, which a load paced by the same timer fools.)
+    Others are all processes except this one, the helpers (such as the database of the server under
+    test) and the children of both. Their times are summed, because the machine's own counters are
+    sampled at timer ticks, and a load that is paced by the same timer falsifies the sample.
     """
 
     def __init__(self, helpers: Collection[int] = ()) -> None:
         self.ours = {os.getpid(), *helpers}
-        self.began, self.before = time.monotonic(), _others_seconds(self.ours)
+        self.began, self.before = time.monotonic(), usage.others_seconds(self.ours)
 
     def others(self) -> float:
         """Share of all cores since the beginning, 0 to 1."""
         elapsed = time.monotonic() - self.began
         cores = len(os.sched_getaffinity(0))
-        return max(0.0, _others_seconds(self.ours) - self.before) / max(0.01, elapsed * cores)
-
-
-def _others_seconds(ours: set[int]) -> float:
-    """Processor time of all other processes, with that of their children who have ended, and what
-    the machine's host kept for itself (steal)."""
-    ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, fields = int(path.parts[2]), path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if not ours & {pid, int(fields[1])}:
-            ticks += sum(map(int, fields[11:15]))
-    ticks += int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
-    return ticks / _TICKS
+        return max(0.0, usage.others_seconds(self.ours) - self.before) / max(0.01, elapsed * cores)

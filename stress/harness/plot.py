@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from .rounds import Part, Row
 from .svg import Scale, circle, is_power, line, picture, step_down, step_up, text, ticks
 
-# One hue from light to dark for the product's percentiles, grey for the floor.
+# Light to dark blue for the product's percentiles, grey for the floor.
 SERIES = (("p50_ms", "p50", "#7fb3d5"), ("p95_ms", "p95", "#2e86c1"), ("p99_ms", "p99", "#154360"))
 FLOOR_SERIES = (("p50_ms", "p50", "#b3b3b3"), ("p99_ms", "p99", "#7a7a7a"))
 WIDTH, HEIGHT = 460, 340
-# Of which the title has so much, once however many lines of panels there are.
+# Height of the title, which is there once for all rows of panels.
 HEAD = 46
 LEFT, RIGHT, TOP, BOTTOM = 56, 84, 74, 52
 GAP = 14.0
 
 
 def latency(title: str, subtitle: str, parts: Sequence[Part]) -> str:
-    """A panel for each route of each server that was offered rates, on one latency axis.
+    """A panel for each route of each server that was measured at rates, on one latency axis.
 
-    Of one server the routes are side by side; of several the servers are, a line for each route.
+    The routes of one server are side by side; several servers are side by side, with a row for each
+    route.
     """
     panels = [(part, route, rows) for part in parts for route, rows in _by_route(part).items()]
     values = [getattr(sample, key) for _, _, rows in panels for row in rows
@@ -56,7 +57,7 @@ def _offered(row: Row) -> int:
 
 
 def _one_client_a_rate(rows: Sequence[Row]) -> list[Row]:
-    # Where both clients offered a rate, the one whose clock starts when a request is due.
+    # If both clients offered a rate, the one whose clock starts when a request is due.
     best: dict[tuple[str, int | None], Row] = {}
     for row in rows:
         key = (row.route, row.offered)
@@ -94,7 +95,7 @@ def _panel(x: float, route: str, rows: Sequence[Row], low: float, high: float, u
 
 
 def _curve(points: Sequence[tuple[float, float, str]], colour: str, dashed: bool) -> list[str]:
-    """A line through the points of each client: a step from one client to another is no effect."""
+    """A line through the points of each client: a step between clients is not the server's."""
     dash = ' stroke-dasharray="4 3"' if dashed else ""
     parts = []
     for client in dict.fromkeys(client for _, _, client in points):
@@ -108,7 +109,7 @@ def _curve(points: Sequence[tuple[float, float, str]], colour: str, dashed: bool
 
 
 def _labels(labels: Sequence[tuple[float, str, str]], x: float) -> list[str]:
-    """Names at the ends of their curves, moved apart where they would overlap."""
+    """Names at the ends of their curves, moved apart if they would overlap."""
     parts, last = [], -math.inf
     for y, name, colour in sorted(labels):
         last = max(y, last + GAP)

@@ -1,22 +1,25 @@
-"""What is measured, in which order, and what is to be said of it."""
+"""What is measured in `stress/run`, in which order, and the notes on each row."""
 
+import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+from tools.servers.console import Failure, say
+from tools.servers.process import Child
 
 from . import clients
 from .clients import Sample
 from .machine import Quietness
-from .processes import Child
-from .servers import Server
-from .talk import Progress, Refusal, say
+from .progress import Progress
+from .targets import Server
 
-# Up to this rate k6 offers the load; above it, it would be k6 that is measured.
+# Up to this rate k6 offers the load; above it, k6 itself would be the limit.
 K6_LIMIT = 1_000
-# A client that does not reach this share of the rate against the floor is what is measured.
+# A client that reaches less than this share of the rate on the floor is the limit itself.
 REACHED = 0.99
 NOISY = 0.10
 LATE_MS = 5.0
-# Seconds that a client takes to start and to end.
+# Seconds that a client needs to start and to end.
 STARTING = 0.4
 FLAT_OUT: tuple[tuple[str, ...], ...] = (
     ("get",), ("post",), ("get", "post"), ("put",), ("delete",))
@@ -24,9 +27,26 @@ _LAST_ID = 2_000_000_000
 BARE_FLOOR = "bare floor"
 
 
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flag for the rates."""
+    parser.add_argument("--rates", default="1,10,100,1000,10000", metavar="R,R,...",
+                        help="requests a second to offer [1,10,100,1000,10000]")
+
+
+def rates(args: argparse.Namespace) -> list[int]:
+    """The rates of the flag, in ascending order."""
+    try:
+        found = sorted({int(rate) for rate in args.rates.split(",")})
+    except ValueError:
+        raise Failure("--rates must be a list of whole numbers such as 1,10,100") from None
+    if not all(1 <= rate <= 1_000_000 for rate in found):
+        raise Failure("--rates must be from 1 to 1000000")
+    return found
+
+
 @dataclass
 class Row:
-    """One line of the table: the product, and the floor under it."""
+    """One line of the table: the product, and the floor for comparison."""
 
     route: str
     # Requests a second, None at full speed.
@@ -48,7 +68,7 @@ class Row:
         return (min(ratios), max(ratios)) if ratios else None
 
     def notes(self, under: str = BARE_FLOOR) -> list[str]:
-        """What a reader must know before using the row; `under` is what the floor is."""
+        """What a reader must know before using the row; `under` names the floor."""
         notes = []
         if self.offered and self.floor.achieved < REACHED * self.offered:
             notes.append("client-bound: the floor was not reached either" if under == BARE_FLOOR
@@ -73,7 +93,7 @@ class Part:
     rows: Sequence[Row]
     # The recipe of its database: version, settings, how it was seeded and warmed.
     database: dict[str, object] = field(default_factory=dict)
-    # What took turns with it as `floor`.
+    # The name of what was measured in turn with it as `floor`.
     under: str = BARE_FLOOR
 
 
@@ -87,11 +107,11 @@ class Plan:
     rounds: int
     rates: Sequence[int]
     writes: bool
-    # All work is done by children of this run: whatever else is busy disturbs.
+    # All work is done by children of this run, so any other load is a disturbance.
     alone: bool = True
-    # The open loop at every rate, beside k6.
+    # The open loop at every rate, in addition to k6.
     both_clients: bool = False
-    # At full speed; two names are two clients at once. Reading comes first.
+    # At full speed; two names are two clients at once. Reading must come first.
     full_speed: tuple[tuple[str, ...], ...] = FLAT_OUT
 
     def at_rates(self, route: str) -> Iterator[tuple[int, str]]:
@@ -103,20 +123,20 @@ class Plan:
                 yield rate, "openloop"
 
     def routes(self) -> tuple[str, ...]:
-        """Routes that are offered a fixed rate."""
+        """Routes that are measured at fixed rates."""
         return ("get", "post") if self.writes else ("get",)
 
     def flat_out(self) -> tuple[tuple[str, ...], ...]:
-        """Routes at full speed, as far as they are allowed."""
+        """Routes at full speed, as far as writes are allowed."""
         return self.full_speed if self.writes else self.full_speed[:1]
 
     def steps(self) -> int:
-        """Number of runs of clients, warm-ups left out."""
+        """Number of runs of clients, without warm-ups."""
         rated = sum(1 for route in self.routes() for _ in self.at_rates(route))
         return 2 * (rated + self.rounds * len(self.flat_out()))
 
     def duration(self) -> float:
-        """Seconds that all of it takes, nearly."""
+        """Seconds that all of it takes, approximately."""
         return self.steps() * (self.seconds + STARTING)
 
 
@@ -126,11 +146,11 @@ class Measurement:
     def __init__(self, plan: Plan, product: Server, floor: Server) -> None:
         self.plan, self.product, self.floor = plan, product, floor
         self.progress = Progress(plan.steps(), plan.seconds + STARTING)
-        # Rows below this id are there: DELETE has not come to them.
+        # DELETE has removed the rows below this id.
         self.next_delete = 1
 
     def run(self, show: Callable[[Row], None]) -> list[Row]:
-        """All rows; DELETE comes last, because it takes away what the others ask for."""
+        """All rows; DELETE comes last, because it removes the rows that the others read."""
         rows: list[Row] = []
 
         def keep(done: Sequence[Row]) -> None:
@@ -165,7 +185,7 @@ class Measurement:
         if routes == ("delete",):
             seconds = self._delete_seconds()
             if seconds < 1:
-                say("DELETE is left out: too few rows for it, use a larger --rows")
+                say("DELETE is skipped: it has too few rows, use a larger --rows")
                 return []
         seen: dict[str, list[tuple[Sample, Sample]]] = {route: [] for route in routes}
         for number in range(self.plan.rounds):
@@ -175,7 +195,7 @@ class Measurement:
                                    f"{server.name}, round {number + 1}", seconds)
                 pair.append(self._full_speed(server, routes, seconds))
             if routes == ("delete",) and self.next_delete > self.plan.rows:
-                raise Refusal("DELETE ran out of rows: use a larger --rows or fewer --seconds")
+                raise Failure("DELETE ran out of rows: use a larger --rows or fewer --seconds")
             for route in routes:
                 seen[route].append((pair[0][route], pair[1][route]))
         return [self._row(route, routes, pairs) for route, pairs in seen.items()]
@@ -204,7 +224,7 @@ class Measurement:
         return [self.next_delete, self.plan.rows] if server is self.product else [1, _LAST_ID]
 
     def _delete_seconds(self) -> float:
-        """How long each round of DELETE may be, so that every request finds its row."""
+        """Seconds of each round of DELETE, so that every request finds its row."""
         probe = self._full_speed(self.product, ("delete",), 1.0)["delete"]
         left = self.plan.rows - self.next_delete
         return min(self.plan.seconds, left / (probe.achieved * 1.3 * self.plan.rounds) // 1)

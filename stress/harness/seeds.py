@@ -1,15 +1,24 @@
-"""What `storefront seed` was asked for and says that it stored."""
+"""What `storefront seed` is to store, and the stamp of what it stored."""
 
+import argparse
 import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import machine, places, processes, tools
-from .talk import Refusal, say
+from tools.servers.console import Failure, say
+from tools.servers.process import run
 
-# The slowest speed at which a load is still waited for, in rows a second.
+from . import machine, paths, programs
+
+# The lowest speed for which the timeout of a load allows, in rows a second.
 SLOWEST = 2_000
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags for the games of the stores, except their number."""
+    parser.add_argument("--seed", type=int, default=1, help="of the games and the random ids [1]")
+    parser.add_argument("--reseed", action="store_true", help="seed the stores again")
 
 
 @dataclass(frozen=True)
@@ -18,24 +27,24 @@ class Games:
 
     rows: int
     seed: int
-    # Make them anew even where they are kept.
+    # Create them again even if they exist.
     reseed: bool = False
 
     @property
     def name(self) -> str:
-        """Of files and databases that hold them."""
+        """Name of the files and databases with these games."""
         return f"games-{self.rows}-seed-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a load ended with. It is kept together with the data, so it cannot outlive them."""
+    """The result of a load. It is stored together with the data, so it is removed with them."""
 
     rows: int
     seed: int
-    # Of all games as they were read back: equal on all backends.
+    # Of all games as they were read back: the same on all backends.
     checksum: str
-    # From the first game to the load's durable end, as the program counts them.
+    # From the first game to the durable end of the load, by the program's clock.
     seconds: float
     commit: str
 
@@ -50,9 +59,9 @@ class Stamp:
 
 
 def fill(url: str, games: Games) -> Stamp:
-    """Loads an empty store, reads all of it back, and refuses unless every game is there."""
-    output = processes.run("storefront seed", [
-        tools.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
+    """Loads an empty store, reads all of it back, and fails unless every game is there."""
+    output = run("storefront seed", [
+        programs.binary("storefront"), "seed", "--rows", str(games.rows), "--seed", str(games.seed),
         "--checksum", "--database-url", url], 120 + 2 * games.rows / SLOWEST)
     stamp = parse(output, games)
     agree(games, stamp)
@@ -60,27 +69,27 @@ def fill(url: str, games: Games) -> Stamp:
 
 
 def parse(output: str, games: Games) -> Stamp:
-    """The stamp in the words of `storefront seed --checksum`."""
+    """The stamp in the output of `storefront seed --checksum`."""
     stored = re.search(r"^(\d+) games in ([\d.]+) s", output, re.MULTILINE)
     found = re.search(r"^checksum (\w+) of (\d+) games", output, re.MULTILINE)
     if not stored or not found:
-        raise Refusal("storefront seed did not say how many games it stored and their checksum")
+        raise Failure("storefront seed did not print the number of games and their checksum")
     if (int(stored[1]), int(found[2])) != (games.rows, games.rows):
-        raise Refusal(f"of {games.rows} games {stored[1]} were stored and {found[2]} read back")
+        raise Failure(f"of {games.rows} games {stored[1]} were stored and {found[2]} read back")
     return Stamp(games.rows, games.seed, found[1], float(stored[2]), machine.commit())
 
 
 def agree(games: Games, stamp: Stamp) -> None:
-    """Refuses games other than those that the other backends have under the same name."""
-    path = places.ensure(places.STORES) / f"{games.name}.checksum"
+    """Fails if another backend has other games under the same name."""
+    path = paths.ensure(paths.STORES) / f"{games.name}.checksum"
     if path.exists() and path.read_text().strip() != stamp.checksum and not games.reseed:
-        raise Refusal(f"{games.name} has the checksum {stamp.checksum}, but another backend's has "
+        raise Failure(f"{games.name} has the checksum {stamp.checksum}, but another backend's has "
                       f"{path.read_text().strip()}: one is of an older generator, use --reseed")
     path.write_text(stamp.checksum + "\n")
 
 
 def announce(games: Games, where: str) -> None:
-    """Says that something will take a while."""
+    """Announces a load, which takes a while."""
     say(f"seeding {games.rows:,} games into {where}, once")
 
 

@@ -1,4 +1,4 @@
-"""Parts of pictures as SVG, and logarithmic axes."""
+"""Parts of plots as SVG, and logarithmic axes."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Scale:
 
 
 def picture(width: float, height: float, title: str, subtitle: str, parts: Sequence[str]) -> str:
-    """The whole of it, its title above."""
+    """The whole plot, with its title."""
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#222">',
@@ -34,7 +34,7 @@ def picture(width: float, height: float, title: str, subtitle: str, parts: Seque
 
 def text(x: float, y: float, words: str, *, size: int = 12, anchor: str = "start",
          fill: str = "#222", weight: str = "normal") -> str:
-    """Words; `anchor` says which part of them is at x."""
+    """A text; `anchor` says which part of it is at x."""
     return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" '
             f'fill="{fill}" font-weight="{weight}">{escape(words)}</text>')
 

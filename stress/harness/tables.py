@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .clients import Sample
-from .places import ensure
+from .paths import ensure
 from .rounds import BARE_FLOOR, Part, Row
 
 HEAD = ("DBMS", "ROUTE", "RPS offered", "achieved", "dropped", "mean", "p50", "p95", "p99",
@@ -14,7 +14,7 @@ HEAD = ("DBMS", "ROUTE", "RPS offered", "achieved", "dropped", "mean", "p50", "p
 
 
 def number(value: float) -> str:
-    """Three digits that matter, thousands apart: 43,210 / 12.3 / 0.482."""
+    """Three significant digits, separated thousands: 43,210 / 12.3 / 0.482."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.3f}" if value < 1 else f"{value:.2f}"
@@ -30,7 +30,7 @@ def cells(dbms: str, row: Row, sample: Sample, notes: str) -> list[str]:
 
 
 def both(part: Part, row: Row) -> list[list[str]]:
-    """The product's line, and that of what took turns with it."""
+    """The product's line, and that of the floor."""
     said = row.notes(part.under)
     if row.ratio is not None:
         said.insert(0, f"{row.ratio:.0%} of "
@@ -46,7 +46,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def ratios(parts: Sequence[Part]) -> str:
-    """Product beside floor at full speed: the figures that carry over to other machines."""
+    """Product and floor at full speed: the ratios are comparable between machines."""
     lines = [[part.dbms, *_ratio(row)] for part in parts for row in part.rows
              if row.ratio is not None and row.spread is not None]
     under = "floor" if all(part.under == BARE_FLOOR for part in parts) else parts[0].under
@@ -81,7 +81,7 @@ def recipe_table(recipe: dict[str, object]) -> str:
 
 
 def markdown(title: str, recipe: dict[str, object], parts: Sequence[Part], picture: str) -> str:
-    """The whole result of `stress/run` as a page."""
+    """The result of `stress/run` as a page."""
     lines = [line for part in parts for row in part.rows for line in both(part, row)]
     under = " and ".join(dict.fromkeys(part.under for part in parts))
     databases = [text for part in parts if part.database
@@ -91,7 +91,7 @@ def markdown(title: str, recipe: dict[str, object], parts: Sequence[Part], pictu
         "Latencies in ms. `k6` and `openloop` offer a fixed rate: openloop's latency runs from "
         "when a request was due, k6's from when it was started, and what k6 could not start is "
         "`dropped`. At full speed `wrk` keeps 64 connections busy with one request each, so its "
-        "latency says how long each waited at that load. Every line is followed by the same load "
+        "latency is that of 64 concurrent callers. Every line is followed by the same load "
         f"on the {under}.",
         *[text for part in parts if (text := caveat(part))],
         table(HEAD, lines),
@@ -102,13 +102,13 @@ def markdown(title: str, recipe: dict[str, object], parts: Sequence[Part], pictu
 
 
 def caveat(part: Part) -> str:
-    """What must stand beside every write figure of a database."""
+    """The note that every write figure of a database needs."""
     said = part.database.get("writes")
     return f"Writes on {part.dbms}: {said}." if said else ""
 
 
 def document(recipe: dict[str, object], parts: Sequence[Part]) -> dict[str, object]:
-    """The whole result of `stress/run` as data."""
+    """The result of `stress/run` as data."""
     return {"recipe": recipe, "parts": [
         {"dbms": part.dbms, "under": part.under, "database": part.database, "rows": [
             {**asdict(row), "ratio": row.ratio, "notes": row.notes(part.under)}

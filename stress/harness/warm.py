@@ -1,26 +1,27 @@
-"""Loading a server before it is measured: a JVM compiles what it runs often."""
+"""Load before a measurement: a JVM compiles code only after it has run often."""
 
 from collections.abc import Callable
 
-from . import clients
-from .clients import Sample
-from .backends import Database
-from .servers import Server
-from .talk import say
+from tools.servers.console import say
 
-# Of each step, after which the rate is said: it stops rising when the JVM is warm.
+from . import clients
+from .backends import Database
+from .clients import Sample
+from .targets import Server
+
+# Length of a step, after which the rate is printed: it stops rising when the JVM is warm.
 STEP_SECONDS = 10.0
 
 
 def seconds(asked: float | None, quick: bool, database: Database) -> float:
-    """How long: a server in another language than Java needs none."""
+    """Seconds of warm-up; only Cassandra needs one."""
     if database.name != "cassandra":
         return 0.0
     return (5.0 if quick else 60.0) if asked is None else asked
 
 
 def warm(server: Server, rows: int, seed: int, for_seconds: float) -> dict[str, object]:
-    """Reads for two thirds of the time, then creates; what the recipe says of it."""
+    """Reads for two thirds of the time, then creates; the entry for the recipe."""
     if not for_seconds:
         return {}
     rates = {}
@@ -34,17 +35,17 @@ def warm(server: Server, rows: int, seed: int, for_seconds: float) -> dict[str, 
 
 
 def step_by_step(name: str, load: Callable[[float], Sample], for_seconds: float) -> float:
-    """Loads for so long; the rate of the last step."""
+    """Loads for so long; returns the rate of the last step."""
     left, rate = for_seconds, 0.0
     while left > 0.5:
         step = min(left, STEP_SECONDS)
         rate = load(step).achieved
-        say(f"    warming by {name}: {rate:,.0f}/s")
+        say(f"    warm-up by {name}: {rate:,.0f}/s")
         left -= max(1, round(step))
     return rate
 
 
 def said(for_seconds: float, rates: dict[str, float]) -> dict[str, object]:
-    """The recipe's words about it."""
+    """The entry for the recipe."""
     last = ", ".join(f"{name} last {rate:,.0f}/s" for name, rate in rates.items())
     return {"warmed": f"{for_seconds:g} s at full speed before anything was measured ({last})"}

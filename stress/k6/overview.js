@@ -4,7 +4,7 @@
 //     stress/k6/overview.js
 //
 // Settings: BASE, ROUTE (get or post), RATE, SECONDS, ROWS, SEED, USERS.
-// Prints one JSON object in the words of the other load clients. `latency` is what a user feels:
+// Prints one JSON object in the format of the other load clients. `latency` is what a user feels:
 // waiting for a connection, sending, and the whole answer. k6 starts an iteration when it is due
 // or, with no virtual user free, drops and counts it; how late it started is `client_late_*`.
 import { randomSeed } from 'k6';

@@ -1,4 +1,4 @@
-"""What the harness reads from the programs of the databases, and what it concludes from them."""
+"""What the harness reads from the databases' programs, and what it concludes from it."""
 
 import tempfile
 import unittest
@@ -6,14 +6,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from unittest import mock
 
-from harness import backends, bounds, cassandra, contests, nginx, pgbench, plot, postgres, seeds
-from harness import site, tables
-from harness.contests import Contestant, Goal
+from harness import (backends, baselines, cassandra_data, comparison, pgbench, plot, postgres_data,
+                     seeds, tables)
+from harness.comparison import Goal, Variant
 from harness.loading import Loads
 from harness.rounds import Part, Row
 from harness.seeds import Games, Stamp
-from harness.talk import Refusal
 from tests.test_harness import sample
+from tools.servers.console import Failure
 
 GAMES = Games(20_000, 1)
 SAID = """\
@@ -36,35 +36,31 @@ class Seeds(unittest.TestCase):
         self.assertEqual((stamp.rows, stamp.checksum, stamp.seconds), (20_000, "0123abc", 0.4))
         self.assertEqual(Stamp.of(stamp.text()), stamp)
 
-    def test_a_load_that_lost_games_is_no_load(self) -> None:
+    def test_a_load_that_lost_games_fails(self) -> None:
         for wrong in (SAID.replace("checksum 0123abc of 20000", "checksum 0123abc of 19999"),
                       SAID.replace("20000 games in", "19999 games in"), "", SAID.split("\n")[0]):
-            with self.assertRaises(Refusal, msg=wrong):
+            with self.assertRaises(Failure, msg=wrong):
                 seeds.parse(wrong, GAMES)
 
     def test_all_backends_must_have_the_same_games(self) -> None:
         stamp = seeds.parse(SAID, GAMES)
         other = Stamp(stamp.rows, stamp.seed, "another", 1.0, "x")
         with tempfile.TemporaryDirectory() as folder, \
-                mock.patch.object(seeds.places, "STORES", Path(folder)):
+                mock.patch.object(seeds.paths, "STORES", Path(folder)):
             seeds.agree(GAMES, stamp)
             seeds.agree(GAMES, stamp)
-            with self.assertRaises(Refusal):
+            with self.assertRaises(Failure):
                 seeds.agree(GAMES, other)
             seeds.agree(Games(20_000, 1, reseed=True), other)
 
 
 class Programs(unittest.TestCase):
-    def test_servers_are_running_or_stopped(self) -> None:
-        said = "state postgres running 42\nstate cassandra:1 stopped\npostgres postgres://u:p@h/d\n"
-        self.assertEqual(site.parse_states(said), {"postgres": 42, "cassandra:1": None})
-
     def test_pgbench_is_a_client_like_others(self) -> None:
         seen = pgbench.parse(PGBENCH, 1.0)
         self.assertEqual((seen.achieved, seen.ok, seen.sent, seen.mean_ms),
                          (52340.812, 52_339, 52_342, 0.306))
         self.assertEqual(seen.errors, {"failed": 3})
-        with self.assertRaises(Refusal):
+        with self.assertRaises(Failure):
             pgbench.parse("connection refused", 1.0)
 
     def test_pgbench_does_the_work_of_the_store(self) -> None:
@@ -75,37 +71,14 @@ class Programs(unittest.TestCase):
         self.assertNotIn("game_id", pgbench.insert())
 
     def test_sql_texts_are_quoted(self) -> None:
-        self.assertEqual(postgres.quoted("it's"), "'it''s'")
-        self.assertEqual(postgres.database(GAMES), "games_20000_seed_1")
+        self.assertEqual(postgres_data.quoted("it's"), "'it''s'")
+        self.assertEqual(postgres_data.database(GAMES), "games_20000_seed_1")
 
     def test_backends_come_in_the_order_of_the_table(self) -> None:
         self.assertEqual(backends.chosen("all"), ["embedded", "postgres", "cassandra"])
         self.assertEqual(backends.chosen("cassandra,embedded"), ["embedded", "cassandra"])
-        with self.assertRaises(Refusal):
+        with self.assertRaises(Failure):
             backends.chosen("oracle")
-
-
-class Nginx(unittest.TestCase):
-    def test_the_shipped_configuration_is_moved_to_one_server_and_port(self) -> None:
-        text = ("upstream storefront {\n  server 127.0.0.1:3001 max_fails=1;\n"
-                "  server shop.internal:3002;\n}\nserver {\n  listen 80 default_server;\n"
-                "  listen [::]:80;\n  server_name _;\n}")
-        placed = nginx.placed(text, "127.0.0.1:9", "127.0.0.1:8")
-        self.assertIn("server 127.0.0.1:8 max_fails=1;", placed)
-        self.assertIn("listen 127.0.0.1:9;", placed)
-        self.assertIn("server_name _;", placed)
-        for gone in ("3001", "3002", "listen 80", "[::]"):
-            self.assertNotIn(gone, placed)
-
-    def test_what_is_shipped_has_both(self) -> None:
-        text = "\n".join(path.read_text() for path in sorted(nginx.SHIPPED.glob("*.conf")))
-        placed = nginx.placed(text or nginx._PLAIN, "127.0.0.1:9", "127.0.0.1:8")
-        self.assertEqual((placed.count("listen 127.0.0.1:9;"), placed.count("127.0.0.1:8")), (1, 1))
-
-    def test_only_parts_that_are_built_in_have_folders(self) -> None:
-        built = "nginx/1.22.1\n--http-client-body-temp-path=/a --http-proxy-temp-path=/b"
-        self.assertEqual(nginx.temporary(built),
-                         "client_body_temp_path client_body;\nproxy_temp_path proxy;")
 
 
 class KeptNodes(unittest.TestCase):
@@ -117,47 +90,48 @@ class KeptNodes(unittest.TestCase):
                 (node / name).parent.mkdir(parents=True, exist_ok=True)
                 (node / name).write_text(name)
             (node / "pid").write_text("1")
-            cassandra.linked(node, kept)
+            cassandra_data.linked(node, kept)
             self.assertTrue((kept / "data/t/bti-1-Data.db").samefile(node / "data/t/bti-1-Data.db"))
             for name in ("data/t/bti-1-Statistics.db", "commitlog/1.log"):
                 self.assertFalse((kept / name).samefile(node / name))
             self.assertFalse((kept / "conf").exists())
-            cassandra.clear(node)
+            cassandra_data.clear(node)
             self.assertEqual([path.name for path in node.iterdir()], ["conf"])
             self.assertEqual((kept / "data/t/bti-1-Data.db").read_text(), "data/t/bti-1-Data.db")
 
 
-def contestant(name: str, rates: list[float], beside: str = "") -> Contestant:
+def variant(name: str, rates: list[float], reference: str = "") -> Variant:
     shares = {"store": 0.4, "database": 0.3, "clients": 0.2, "others": 0.0, "idle": 0.1}
-    return Contestant(name, lambda _seconds: sample(0), beside,
+    return Variant(name, lambda _seconds: sample(0), reference,
                       samples=[sample(rate) for rate in rates], shares=[shares] * len(rates))
 
 
 class Goals(unittest.TestCase):
     def test_a_ratio_is_the_median_of_the_rounds(self) -> None:
-        store, bench = contestant("store", [120, 60, 130]), contestant("bench", [100, 30, 100])
-        self.assertEqual(contests.round_ratio(store, bench), 1.3)
+        store, bench = variant("store", [120, 60, 130]), variant("bench", [100, 30, 100])
+        self.assertEqual(comparison.round_ratio(store, bench), 1.3)
 
     def test_goals_have_two_directions(self) -> None:
         self.assertTrue(Goal("fast", 8_000, 8_000).met)
         self.assertFalse(Goal("fast", 7_999, 8_000).met)
         self.assertTrue(Goal("short", 1.5, 1.5, at_most=True).met)
         self.assertFalse(Goal("short", 1.6, 1.5, at_most=True).met)
-        self.assertIn("| NO |", contests.goals_table([Goal("fast", 1, 2)]))
+        self.assertIn("| NO |", comparison.goals_table([Goal("fast", 1, 2)]))
 
-    def test_fewer_games_are_reckoned_up_and_said(self) -> None:
-        goal = bounds.ten_million(Loads("seed", 1_000_000, [61.0]))
+    def test_fewer_games_are_extrapolated_and_the_note_says_so(self) -> None:
+        goal = baselines.ten_million(Loads("seed", 1_000_000, [61.0]))
         self.assertEqual((goal.value, goal.met), (610, False))
-        self.assertIn("reckoned from 1,000,000 games", goal.note)
-        self.assertNotIn("reckoned", bounds.ten_million(Loads("seed", 10_000_000, [1.0])).note)
+        self.assertIn("extrapolated from 1,000,000 games", goal.note)
+        whole = baselines.ten_million(Loads("seed", 10_000_000, [1.0]))
+        self.assertNotIn("extrapolated", whole.note)
 
     def test_every_line_has_every_column(self) -> None:
-        lines = contests.lines("x", [contestant("a", [100]), contestant("b", [50], "a")])
-        self.assertEqual({len(line) for line in lines}, {len(contests.HEAD)})
+        lines = comparison.lines("x", [variant("a", [100]), variant("b", [50], "a")])
+        self.assertEqual({len(line) for line in lines}, {len(comparison.HEAD)})
         self.assertEqual([line[4] for line in lines], ["", "50%"])
 
-    def test_the_largest_share_is_named(self) -> None:
-        self.assertEqual(bounds.bound_by(contestant("a", [1])),
+    def test_the_largest_share_is_the_bottleneck(self) -> None:
+        self.assertEqual(baselines.bottleneck(variant("a", [1])),
                          "most of the machine: store, 40%; idle 10%")
 
 
@@ -176,12 +150,12 @@ class SideBySide(unittest.TestCase):
         one = ElementTree.fromstring(plot.latency("title", "subtitle", self.parts()[:1]))
         self.assertEqual(one.get("height"), str(plot.HEIGHT))
 
-    def test_what_a_write_means_stands_beside_the_figures(self) -> None:
+    def test_the_durability_of_writes_is_noted_with_the_figures(self) -> None:
         page = tables.markdown("t", {"rows": 1}, self.parts(), "p.svg")
         self.assertIn("Writes on cassandra: as cassandra does.", page)
         self.assertEqual(page.count("| cassandra | GET |"), 2)
 
-    def test_a_proxy_stands_beside_the_store(self) -> None:
+    def test_a_proxy_is_compared_with_the_store(self) -> None:
         part = Part("nginx", [Row("GET", None, sample(50), sample(100))], under="store directly")
         lines = tables.both(part, part.rows[0])
         self.assertEqual((lines[0][-1], lines[1][0]), ("50% of store directly", "store directly"))

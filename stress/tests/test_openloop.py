@@ -1,4 +1,4 @@
-"""The open loop against servers that misbehave in one known way each."""
+"""The open loop, with servers that misbehave in known ways."""
 
 import json
 import socketserver
@@ -9,19 +9,19 @@ import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from harness import tools
+from harness import programs
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CLOSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 
-# Given the number of the request, from 0: what to answer; None closes without an answer.
+# The answer to a request by its number, from 0; None closes the connection without an answer.
 Answer = Callable[[int], bytes | None]
 
 
 @contextmanager
 def serving(answer: Answer, asked: list[str] | None = None) -> Iterator[str]:
-    """A server; the paths that it is asked for are added to `asked`."""
+    """A server that adds the paths of its requests to `asked`."""
     counter, lock = [0], threading.Lock()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -54,13 +54,13 @@ def serving(answer: Answer, asked: list[str] | None = None) -> Iterator[str]:
 
 
 def openloop(base: str, *flags: str) -> dict[str, float | dict[str, int]]:
-    done = subprocess.run([tools.example("openloop"), "--base", base, *flags],
+    done = subprocess.run([programs.example("openloop"), "--base", base, *flags],
                           capture_output=True, text=True, timeout=60, check=True)
     return json.loads(done.stdout)
 
 
 class OpenLoop(unittest.TestCase):
-    def test_a_stall_is_charged_to_everything_that_fell_due_meanwhile(self) -> None:
+    def test_a_stall_delays_all_requests_that_became_due_meanwhile(self) -> None:
         def stalls_once(number: int) -> bytes:
             if number == 0:
                 time.sleep(1.0)
@@ -69,12 +69,12 @@ class OpenLoop(unittest.TestCase):
         with serving(stalls_once) as base:
             seen = openloop(base, "--rate", "100", "--seconds", "2", "--connections", "1")
         self.assertEqual((seen["ok"], seen["dropped"], seen["errors"]), (200, 0, {}))
-        # 100 requests fell due in the second of the stall: their delays spread from 1 s to 0.
+        # 100 requests were due in the second of the stall: their delays spread from 1 s to 0.
         self.assertGreater(seen["p95_ms"], 800)
         self.assertGreater(seen["mean_ms"], 200)
         self.assertGreater(seen["max_ms"], 990)
 
-    def test_answers_still_owed_at_the_end_are_dropped(self) -> None:
+    def test_requests_in_flight_at_the_end_are_dropped(self) -> None:
         def never(number: int) -> bytes:
             if number >= 10:
                 time.sleep(30)
@@ -107,8 +107,8 @@ class OpenLoop(unittest.TestCase):
             seen = openloop(base, "--rate", "100", "--seconds", "1", "--warmup", "0.5")
         self.assertEqual((seen["ok"], seen["unmeasured"]), (100, 50))
 
-    def test_load_leaves_this_machine_never(self) -> None:
-        done = subprocess.run([tools.example("openloop"), "--base", "http://192.0.2.1:80",
+    def test_load_never_leaves_this_machine(self) -> None:
+        done = subprocess.run([programs.example("openloop"), "--base", "http://192.0.2.1:80",
                                "--rate", "1"], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("not on this machine", done.stderr)

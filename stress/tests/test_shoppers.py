@@ -1,4 +1,4 @@
-"""The users of the shop against servers that answer in one known way each."""
+"""The simulated users, with servers that answer in known ways."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import time
 import unittest
 from typing import Any
 
-from harness import tools
+from harness import programs
 from tests.test_openloop import BUSY, serving
 
 ORDER = b'HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{"order_id":"o1"}'
@@ -14,14 +14,14 @@ SOLD_OUT = b"HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n"
 
 
 def shoppers(base: str, *flags: str) -> dict[str, Any]:
-    done = subprocess.run([tools.example("shoppers"), "--base", base, *flags],
+    done = subprocess.run([programs.example("shoppers"), "--base", base, *flags],
                           capture_output=True, text=True, timeout=60, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 class Shoppers(unittest.TestCase):
-    def test_a_user_goes_from_act_to_act_and_begins_again(self) -> None:
+    def test_a_user_does_one_operation_after_another_and_begins_again(self) -> None:
         asked: list[str] = []
         with serving(lambda _number: ORDER, asked) as base:
             seen = shoppers(base, "--users", "1", "--pause", "0.1", "--seconds", "0.45",
@@ -30,7 +30,7 @@ class Shoppers(unittest.TestCase):
                                  "/orders/checkout/o1", "/orders/find/o1", "/orders/create/0"])
         self.assertEqual((seen["ok"], seen["acts"]["create"]["answered"]), (5, 2))
 
-    def test_each_order_is_checked_out_once_and_then_it_ends(self) -> None:
+    def test_the_run_ends_when_each_order_is_checked_out_once(self) -> None:
         asked: list[str] = []
         with serving(lambda _number: ORDER, asked) as base:
             seen = shoppers(base, "--users", "4", "--seconds", "30", "--orders", "10..29")
@@ -47,12 +47,12 @@ class Shoppers(unittest.TestCase):
         self.assertEqual((seen["ok"], seen["refused"]), (5, {"409": 5}))
         self.assertEqual(seen["errors"], {"503": 5, "broken": 5})
 
-    def test_an_order_cannot_be_refused_for_want_of_stock(self) -> None:
+    def test_refusing_to_create_an_order_for_lack_of_stock_is_an_error(self) -> None:
         with serving(lambda _number: SOLD_OUT) as base:
             seen = shoppers(base, "--users", "1", "--pause", "0.1", "--seconds", "0.25")
         self.assertEqual((seen["ok"], seen["errors"]), (0, {"409": 3}))
 
-    def test_who_was_kept_waiting_is_late_for_the_next_act(self) -> None:
+    def test_a_delayed_user_is_late_for_the_next_operation(self) -> None:
         def stalls_once(number: int) -> bytes:
             if number == 0:
                 time.sleep(1.0)
@@ -61,13 +61,13 @@ class Shoppers(unittest.TestCase):
         with serving(stalls_once) as base:
             seen = shoppers(base, "--users", "1", "--pause", "0.1", "--seconds", "2")
         self.assertEqual(seen["ok"], 20)
-        # Ten acts fell due in the second of the stall: their delays spread from 1 s to 0.
+        # Ten operations were due in the second of the stall: their delays spread from 1 s to 0.
         self.assertGreater(seen["p95_ms"], 800)
         self.assertGreater(seen["mean_ms"], 200)
 
-    def test_load_leaves_this_machine_never(self) -> None:
+    def test_load_never_leaves_this_machine(self) -> None:
         for name in ("shoppers", "rush"):
-            done = subprocess.run([tools.example(name), "--base", "http://192.0.2.1:80"],
+            done = subprocess.run([programs.example(name), "--base", "http://192.0.2.1:80"],
                                   capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertIn("not on this machine", done.stderr)

@@ -1,7 +1,7 @@
 -- Checkout of orders that are not paid, each once:
 --   wrk -t1 -c64 -d10s -s stress/wrk/checkout.lua URL -- FIRST LAST [THREADS]
-dofile((debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "walk.lua")
+dofile((debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "sequential.lua")
 
 function request()
-  return walk("POST", "/orders/checkout/")
+  return next_request("POST", "/orders/checkout/")
 end

@@ -1,4 +1,4 @@
--- What every script here shares: a JSON line at the end, in the words of the other load clients.
+-- Shared by every script here: a JSON line at the end, in the format of the other load clients.
 -- Loaded by each script with dofile; wrk calls the global functions below.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"

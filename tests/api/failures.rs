@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use storefront::db::storage::{
-    Create, Cursor, ErrorKind, OverviewStore, Page, Remove, StorageError, Update,
+    ActContext, Create, Cursor, ErrorKind, OverviewStore, Page, ReadToken, Remove, StorageError,
+    Update,
 };
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -39,23 +40,32 @@ impl Broken {
 
 #[async_trait]
 impl OverviewStore for Broken {
-    async fn find(&self, _: GameId) -> Result<Option<Overview>, StorageError> {
+    async fn find(
+        &self,
+        _: GameId,
+        _: Option<ReadToken>,
+    ) -> Result<Option<Overview>, StorageError> {
         self.break_down().await
     }
 
-    async fn page(&self, _: Option<Cursor>, _: u32) -> Result<Page, StorageError> {
+    async fn page(
+        &self,
+        _: Option<Cursor>,
+        _: u32,
+        _: Option<ReadToken>,
+    ) -> Result<Page, StorageError> {
         self.break_down().await
     }
 
-    async fn create(&self, _: NewOverview) -> Result<Create, StorageError> {
+    async fn create(&self, _: ActContext, _: NewOverview) -> Result<Create, StorageError> {
         self.break_down().await
     }
 
-    async fn update(&self, _: GameId, _: Changes) -> Result<Update, StorageError> {
+    async fn update(&self, _: ActContext, _: GameId, _: Changes) -> Result<Update, StorageError> {
         self.break_down().await
     }
 
-    async fn remove(&self, _: GameId) -> Result<Remove, StorageError> {
+    async fn remove(&self, _: ActContext, _: GameId) -> Result<Remove, StorageError> {
         self.break_down().await
     }
 

@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use storefront::config::serve::Limits;
 use storefront::config::services::Services;
-use storefront::db::storage::{CartStore, OverviewStore};
+use storefront::db::storage::{CartAudit, OverviewStore};
 use storefront::db::{self, MigrationPolicy};
 use storefront::server::assets::Assets;
 use storefront::server::listener::{Ending, Server};
@@ -48,7 +48,7 @@ pub(crate) struct TestStore {
     pub(crate) readiness: Readiness,
     pub(crate) database: Arc<OwnDatabase>,
     /// What its cart is kept in.
-    pub(crate) cart: Arc<dyn CartStore>,
+    pub(crate) cart_audit: Arc<dyn CartAudit>,
     stop: Arc<Notify>,
     now: Arc<Notify>,
     server: JoinHandle<Ending>,
@@ -76,7 +76,7 @@ impl TestStore {
         let mut stores = connected.expect("the store opens");
         stores.overviews = overviews.unwrap_or(stores.overviews);
         let readiness = Readiness::new();
-        let cart = stores.cart.clone();
+        let cart_audit = stores.audit.clone();
         let app = router(App {
             stores,
             services,
@@ -96,7 +96,7 @@ impl TestStore {
             let (stop, now) = (Arc::clone(&stop), Arc::clone(&now));
             async move { server.run(stop.notified(), now.notified()).await }
         });
-        Self { address, metrics, readiness, database, cart, stop, now, server }
+        Self { address, metrics, readiness, database, cart_audit, stop, now, server }
     }
 
     pub(crate) async fn connect(&self) -> Connection {

@@ -71,7 +71,7 @@ impl TestStore {
 
     /// Every sum follows from the orders.
     pub(crate) async fn agrees(&self) {
-        assert_eq!(at_rest(self.cart.as_ref()).await.differences, []);
+        assert_eq!(at_rest(self.cart_audit.as_ref()).await.differences, []);
     }
 }
 

@@ -12,7 +12,7 @@ use reqwest::Method;
 use tokio::sync::Barrier;
 
 use crate::fleet::Fleet;
-use crate::server::Answer;
+use crate::http::Answer;
 
 const THINGS: usize = 100;
 const USERS: usize = 1_000;

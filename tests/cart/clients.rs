@@ -10,7 +10,7 @@ use reqwest::{Client as Http, Method};
 
 use crate::books::{Books, Content, Entry, PRICES, Shop, USERS, is_rich};
 use crate::fleet::Fleet;
-use crate::server::{Answer, client};
+use crate::http::{Answer, client};
 
 /// Orders that a client has at one time.
 const BASKETS: usize = 4;

@@ -10,11 +10,11 @@ use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
 use crate::balancer::Balancer;
+use crate::http::{Answer, ask, client};
 use crate::own_server::OwnServer;
 use crate::ports::Port;
 use crate::process::{PATIENCE, Server, errors, output, printed, storefront};
 use crate::proxy::Proxy;
-use crate::server::{Answer, ask, client};
 use crate::support::database::OwnDatabase;
 
 /// Programs on a database of their own, all gone with the value.

@@ -11,8 +11,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use storefront::cart::model::{Item, Line, Order};
-use storefront::db::storage::{CartResult, CartStore};
-use storefront::db::{MigrationPolicy, connect};
+use storefront::db::storage::{ActContext, CartResult};
+use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::telemetry::metrics::Metrics;
 use tokio::runtime::Handle;
 
@@ -76,13 +76,13 @@ async fn any_sequence_of_acts_does_what_the_model_does(backend: &str) {
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-async fn open(database: &OwnDatabase) -> Arc<dyn CartStore> {
+async fn open(database: &OwnDatabase) -> Stores {
     let metrics = Arc::new(Metrics::new());
     let stores = connect(&database.settings(), MigrationPolicy::Migrate, &metrics).await;
-    stores.expect("the store opens").cart
+    stores.expect("the store opens")
 }
 
-async fn does_the_same(stores: &[Arc<dyn CartStore>; 2], acts: &[Act], sequence: u64) {
+async fn does_the_same(stores: &[Stores; 2], acts: &[Act], sequence: u64) {
     let mut model = Model::default();
     model.ids.0 = sequence;
     for (turn, act) in acts.iter().enumerate() {
@@ -90,7 +90,7 @@ async fn does_the_same(stores: &[Arc<dyn CartStore>; 2], acts: &[Act], sequence:
             continue;
         }
         let refusals = model.refusals(act);
-        let outcome = perform(&*stores[turn % 2], &model, act).await.unwrap();
+        let outcome = perform(&stores[turn % 2], &model, act).await.unwrap();
         match outcome {
             Ok(()) => assert_eq!(refusals, [], "{act:?} was done"),
             Err(refused) => assert!(refusals.contains(&refused), "{act:?}: {refused:?}"),
@@ -98,39 +98,57 @@ async fn does_the_same(stores: &[Arc<dyn CartStore>; 2], acts: &[Act], sequence:
         if refusals.is_empty() {
             model.apply(act);
         }
-        is_the_same(&*stores[(turn + 1) % 2], &model, act).await;
+        is_the_same(&stores[(turn + 1) % 2], &model, act).await;
     }
-    assert_eq!(at_rest(stores[0].as_ref()).await.differences, []);
+    assert_eq!(at_rest(stores[0].audit.as_ref()).await.differences, []);
 }
 
 /// Everything that a store shows is what the model has.
-async fn is_the_same(store: &dyn CartStore, model: &Model, after: &Act) {
+async fn is_the_same(store: &Stores, model: &Model, after: &Act) {
     for number in 0..IDS {
         let ids = &model.ids;
-        let order = store.find_order(&ids.order(number)).await.unwrap();
+        let order = store.orders.find_order(&ids.order(number)).await.unwrap();
         assert_eq!(order, model.order(number), "after {after:?}");
-        let item = store.find_item(&ids.item(number)).await.unwrap();
+        let item = store.stock.find_item(&ids.item(number)).await.unwrap();
         assert_eq!(item, model.item(number), "after {after:?}");
-        let credit = store.find_credit(&ids.user(number)).await.unwrap();
+        let credit = store.payments.find_credit(&ids.user(number)).await.unwrap();
         assert_eq!(credit, model.credit(number), "after {after:?}");
     }
 }
 
-async fn perform(store: &dyn CartStore, model: &Model, act: &Act) -> CartResult {
+async fn perform(store: &Stores, model: &Model, act: &Act) -> CartResult {
     let ids = &model.ids;
     match act {
-        Act::CreateOrder(o, u) => store.create_order(ids.order(*o), ids.user(*u)).await.map(Ok),
-        Act::CreateItem(i, price) => store.create_item(ids.item(*i), n(*price)).await.map(Ok),
-        Act::CreateUser(u) => store.create_user(ids.user(*u)).await.map(Ok),
-        Act::AddItem(o, i, q) => store.add_item(ids.order(*o), ids.item(*i), n(*q)).await,
-        Act::RemoveItem(o, i) => store.remove_item(ids.order(*o), ids.item(*i)).await,
-        Act::RemoveOrder(o) => store.remove_order(ids.order(*o)).await,
-        Act::Checkout(o) => store.checkout(ids.order(*o)).await,
-        Act::Cancel(u, o) => store.cancel(ids.user(*u), ids.order(*o)).await,
-        Act::AddStock(i, more) => store.add_stock(ids.item(*i), n(*more)).await,
-        Act::SubtractStock(i, less) => store.subtract_stock(ids.item(*i), n(*less)).await,
-        Act::AddFunds(u, more) => store.add_funds(ids.user(*u), n(*more)).await,
-        Act::Pay(u, less) => store.pay(ids.user(*u), n(*less)).await,
+        Act::CreateOrder(o, u) => {
+            store.orders.create_order(ActContext::new(), ids.order(*o), ids.user(*u)).await.map(Ok)
+        }
+        Act::CreateItem(i, price) => {
+            store.stock.create_item(ActContext::new(), ids.item(*i), n(*price)).await.map(Ok)
+        }
+        Act::CreateUser(u) => {
+            store.payments.create_user(ActContext::new(), ids.user(*u)).await.map(Ok)
+        }
+        Act::AddItem(o, i, q) => {
+            store.orders.add_item(ActContext::new(), ids.order(*o), ids.item(*i), n(*q)).await
+        }
+        Act::RemoveItem(o, i) => {
+            store.orders.remove_item(ActContext::new(), ids.order(*o), ids.item(*i)).await
+        }
+        Act::RemoveOrder(o) => store.orders.remove_order(ActContext::new(), ids.order(*o)).await,
+        Act::Checkout(o) => store.orders.checkout(ActContext::new(), ids.order(*o)).await,
+        Act::Cancel(u, o) => {
+            store.payments.cancel(ActContext::new(), ids.user(*u), ids.order(*o)).await
+        }
+        Act::AddStock(i, more) => {
+            store.stock.add_stock(ActContext::new(), ids.item(*i), n(*more)).await
+        }
+        Act::SubtractStock(i, less) => {
+            store.stock.subtract_stock(ActContext::new(), ids.item(*i), n(*less)).await
+        }
+        Act::AddFunds(u, more) => {
+            store.payments.add_funds(ActContext::new(), ids.user(*u), n(*more)).await
+        }
+        Act::Pay(u, less) => store.payments.pay(ActContext::new(), ids.user(*u), n(*less)).await,
         Act::PutOrder(o, u, lines) => {
             let lines = lines.iter().map(|(item, quantity)| Line {
                 item: ids.item(*item),
@@ -139,12 +157,16 @@ async fn perform(store: &dyn CartStore, model: &Model, act: &Act) -> CartResult 
             });
             let (id, user) = (ids.order(*o), ids.user(*u));
             let order = Order { id, user, paid: false, lines: lines.collect() };
-            store.put_orders(vec![order]).await.map(Ok)
+            store.fixtures.put_orders(ActContext::new(), vec![order]).await.map(Ok)
         }
         Act::PutItem(i, stock, price) => {
             let item = Item { stock: n(*stock), price: n(*price) };
-            store.put_items(vec![ids.item(*i)], item).await.map(Ok)
+            store.fixtures.put_items(ActContext::new(), vec![ids.item(*i)], item).await.map(Ok)
         }
-        Act::PutUser(u, credit) => store.put_users(vec![ids.user(*u)], n(*credit)).await.map(Ok),
+        Act::PutUser(u, credit) => store
+            .fixtures
+            .put_users(ActContext::new(), vec![ids.user(*u)], n(*credit))
+            .await
+            .map(Ok),
     }
 }

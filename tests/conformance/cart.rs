@@ -1,59 +1,61 @@
-//! Cases of `CartStore`.
-
-use std::sync::Arc;
+//! Cases of orders, stock, payment and their fixtures.
 
 use crate::world::act;
 use storefront::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use storefront::db::Stores;
-use storefront::db::storage::{CartRefusal, CartStore};
+use storefront::db::storage::CartRefusal;
 
 use crate::support::audit::at_rest;
 use crate::world::{World, at_once};
 
-type Cart = Arc<dyn CartStore>;
+type Cart = Stores;
 
 fn n(value: u64) -> Amount {
     Amount::new(value).unwrap()
 }
 
 fn cart(stores: &Stores) -> Cart {
-    Arc::clone(&stores.cart)
+    stores.clone()
 }
 
 async fn item(cart: &Cart, stock: u64, price: u64) -> ItemId {
     let id = ItemId::new();
-    cart.create_item(act(), id.clone(), n(price)).await.unwrap();
-    cart.add_stock(act(), id.clone(), n(stock)).await.unwrap().unwrap();
+    cart.stock.create_item(act(), id.clone(), n(price)).await.unwrap();
+    cart.stock.add_stock(act(), id.clone(), n(stock)).await.unwrap().unwrap();
     id
 }
 
 async fn user(cart: &Cart, credit: u64) -> UserId {
     let id = UserId::new();
-    cart.create_user(act(), id.clone()).await.unwrap();
-    cart.add_funds(act(), id.clone(), n(credit)).await.unwrap().unwrap();
+    cart.payments.create_user(act(), id.clone()).await.unwrap();
+    cart.payments.add_funds(act(), id.clone(), n(credit)).await.unwrap().unwrap();
     id
 }
 
 /// An order of these quantities.
 async fn order(cart: &Cart, user: &UserId, items: &[(&ItemId, u64)]) -> OrderId {
     let id = OrderId::new();
-    cart.create_order(act(), id.clone(), user.clone()).await.unwrap();
+    cart.orders.create_order(act(), id.clone(), user.clone()).await.unwrap();
     for (item, quantity) in items {
-        cart.add_item(act(), id.clone(), (*item).clone(), n(*quantity)).await.unwrap().unwrap();
+        cart.orders
+            .add_item(act(), id.clone(), (*item).clone(), n(*quantity))
+            .await
+            .unwrap()
+            .unwrap();
     }
     id
 }
 
 async fn stock(cart: &Cart, item: &ItemId) -> u64 {
-    cart.find_item(item).await.unwrap().unwrap().stock.get()
+    cart.stock.find_item(item).await.unwrap().unwrap().stock.get()
 }
 
 async fn credit(cart: &Cart, user: &UserId) -> u64 {
-    cart.find_credit(user).await.unwrap().unwrap().get()
+    cart.payments.find_credit(user).await.unwrap().unwrap().get()
 }
 
 async fn found(cart: &Cart, order: &OrderId) -> Order {
-    cart.find_order(order).await.unwrap().unwrap()
+    cart.orders.find_order(order).await.unwrap().unwrap()
 }
 
 async fn is_paid(cart: &Cart, order: &OrderId) -> bool {
@@ -61,12 +63,12 @@ async fn is_paid(cart: &Cart, order: &OrderId) -> bool {
 }
 
 async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), CartRefusal> {
-    cart.checkout(act(), order.clone()).await.unwrap()
+    cart.orders.checkout(act(), order.clone()).await.unwrap()
 }
 
 /// Every sum follows from the orders.
 async fn agrees(cart: &Cart) {
-    let audit = at_rest(cart.as_ref()).await;
+    let audit = at_rest(cart.audit.as_ref()).await;
     assert_eq!(audit.differences, []);
     assert_eq!(audit.different, 0);
 }
@@ -74,41 +76,44 @@ async fn agrees(cart: &Cart) {
 pub async fn a_new_order_is_empty_and_its_user_need_not_exist(world: World) {
     let cart = cart(&world.stores);
     let (id, user) = (OrderId::new(), UserId::new());
-    cart.create_order(act(), id.clone(), user.clone()).await.unwrap();
+    cart.orders.create_order(act(), id.clone(), user.clone()).await.unwrap();
     let expected = Order { id: id.clone(), user: user.clone(), paid: false, lines: vec![] };
-    assert_eq!(cart.find_order(&id).await.unwrap(), Some(expected));
-    assert_eq!(cart.find_order(&OrderId::new()).await.unwrap(), None);
+    assert_eq!(cart.orders.find_order(&id).await.unwrap(), Some(expected));
+    assert_eq!(cart.orders.find_order(&OrderId::new()).await.unwrap(), None);
     assert_eq!(checkout(&cart, &id).await, Err(CartRefusal::Empty));
     let item = item(&cart, 1, 1).await;
-    cart.add_item(act(), id.clone(), item, n(1)).await.unwrap().unwrap();
+    cart.orders.add_item(act(), id.clone(), item, n(1)).await.unwrap().unwrap();
     assert_eq!(checkout(&cart, &id).await, Err(CartRefusal::NoUser(user)));
 }
 
 pub async fn what_is_not_there_is_refused(world: World) {
     let cart = cart(&world.stores);
     let (no_order, no_item, no_user) = (OrderId::new(), ItemId::new(), UserId::new());
-    assert_eq!(cart.find_item(&no_item).await.unwrap(), None);
-    assert_eq!(cart.find_credit(&no_user).await.unwrap(), None);
+    assert_eq!(cart.stock.find_item(&no_item).await.unwrap(), None);
+    assert_eq!(cart.payments.find_credit(&no_user).await.unwrap(), None);
     let user = user(&cart, 1).await;
     let order = order(&cart, &user, &[]).await;
     for refused in [
-        cart.add_item(act(), no_order.clone(), no_item.clone(), n(1)).await.unwrap(),
-        cart.remove_item(act(), no_order.clone(), no_item.clone()).await.unwrap(),
-        cart.remove_order(act(), no_order.clone()).await.unwrap(),
-        cart.checkout(act(), no_order.clone()).await.unwrap(),
-        cart.cancel(act(), user.clone(), no_order.clone()).await.unwrap(),
+        cart.orders.add_item(act(), no_order.clone(), no_item.clone(), n(1)).await.unwrap(),
+        cart.orders.remove_item(act(), no_order.clone(), no_item.clone()).await.unwrap(),
+        cart.orders.remove_order(act(), no_order.clone()).await.unwrap(),
+        cart.orders.checkout(act(), no_order.clone()).await.unwrap(),
+        cart.payments.cancel(act(), user.clone(), no_order.clone()).await.unwrap(),
     ] {
         assert_eq!(refused, Err(CartRefusal::NoOrder));
     }
     let refused = Err(CartRefusal::NoItem(no_item.clone()));
-    assert_eq!(cart.add_item(act(), order.clone(), no_item.clone(), n(1)).await.unwrap(), refused);
-    assert_eq!(cart.add_stock(act(), no_item.clone(), n(1)).await.unwrap(), refused);
-    assert_eq!(cart.subtract_stock(act(), no_item.clone(), n(0)).await.unwrap(), refused);
-    let refused = Err(CartRefusal::NoUser(no_user.clone()));
-    assert_eq!(cart.add_funds(act(), no_user.clone(), n(1)).await.unwrap(), refused);
-    assert_eq!(cart.pay(act(), no_user.clone(), n(0)).await.unwrap(), refused);
     assert_eq!(
-        cart.remove_item(act(), order, no_item).await.unwrap(),
+        cart.orders.add_item(act(), order.clone(), no_item.clone(), n(1)).await.unwrap(),
+        refused
+    );
+    assert_eq!(cart.stock.add_stock(act(), no_item.clone(), n(1)).await.unwrap(), refused);
+    assert_eq!(cart.stock.subtract_stock(act(), no_item.clone(), n(0)).await.unwrap(), refused);
+    let refused = Err(CartRefusal::NoUser(no_user.clone()));
+    assert_eq!(cart.payments.add_funds(act(), no_user.clone(), n(1)).await.unwrap(), refused);
+    assert_eq!(cart.payments.pay(act(), no_user.clone(), n(0)).await.unwrap(), refused);
+    assert_eq!(
+        cart.orders.remove_item(act(), order, no_item).await.unwrap(),
         Err(CartRefusal::NotInOrder)
     );
 }
@@ -132,12 +137,15 @@ pub async fn one_is_taken_off_at_a_time(world: World) {
     let user = user(&cart, 0).await;
     let (one, other) = (item(&cart, 0, 3).await, item(&cart, 0, 5).await);
     let order = order(&cart, &user, &[(&one, 2), (&other, 1)]).await;
-    cart.remove_item(act(), order.clone(), one.clone()).await.unwrap().unwrap();
+    cart.orders.remove_item(act(), order.clone(), one.clone()).await.unwrap().unwrap();
     assert_eq!(found(&cart, &order).await.total_cost(), n(8));
-    cart.remove_item(act(), order.clone(), one.clone()).await.unwrap().unwrap();
+    cart.orders.remove_item(act(), order.clone(), one.clone()).await.unwrap().unwrap();
     let lines = found(&cart, &order).await.lines;
     assert_eq!(lines, [Line { item: other, quantity: n(1), cost: n(5) }]);
-    assert_eq!(cart.remove_item(act(), order, one).await.unwrap(), Err(CartRefusal::NotInOrder));
+    assert_eq!(
+        cart.orders.remove_item(act(), order, one).await.unwrap(),
+        Err(CartRefusal::NotInOrder)
+    );
 }
 
 pub async fn a_checkout_takes_everything_once(world: World) {
@@ -176,9 +184,9 @@ pub async fn a_paid_order_is_not_changed(world: World) {
     let order = order(&cart, &user, &[(&item, 2)]).await;
     checkout(&cart, &order).await.unwrap();
     for refused in [
-        cart.add_item(act(), order.clone(), item.clone(), n(1)).await.unwrap(),
-        cart.remove_item(act(), order.clone(), item.clone()).await.unwrap(),
-        cart.remove_order(act(), order.clone()).await.unwrap(),
+        cart.orders.add_item(act(), order.clone(), item.clone(), n(1)).await.unwrap(),
+        cart.orders.remove_item(act(), order.clone(), item.clone()).await.unwrap(),
+        cart.orders.remove_order(act(), order.clone()).await.unwrap(),
     ] {
         assert_eq!(refused, Err(CartRefusal::Paid));
     }
@@ -189,10 +197,10 @@ pub async fn an_unpaid_order_can_be_removed(world: World) {
     let cart = cart(&world.stores);
     let (user, item) = (user(&cart, 10).await, item(&cart, 10, 1).await);
     let order = order(&cart, &user, &[(&item, 2)]).await;
-    cart.remove_order(act(), order.clone()).await.unwrap().unwrap();
-    assert_eq!(cart.find_order(&order).await.unwrap(), None);
+    cart.orders.remove_order(act(), order.clone()).await.unwrap().unwrap();
+    assert_eq!(cart.orders.find_order(&order).await.unwrap(), None);
     assert_eq!(checkout(&cart, &order).await, Err(CartRefusal::NoOrder));
-    assert_eq!(cart.remove_order(act(), order).await.unwrap(), Err(CartRefusal::NoOrder));
+    assert_eq!(cart.orders.remove_order(act(), order).await.unwrap(), Err(CartRefusal::NoOrder));
 }
 
 pub async fn a_cancelled_order_is_open_again(world: World) {
@@ -200,7 +208,8 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
     let (user, stranger) = (user(&cart, 10).await, user(&cart, 0).await);
     let item = item(&cart, 10, 2).await;
     let order = order(&cart, &user, &[(&item, 3)]).await;
-    let cancel = async |by: &UserId| cart.cancel(act(), by.clone(), order.clone()).await.unwrap();
+    let cancel =
+        async |by: &UserId| cart.payments.cancel(act(), by.clone(), order.clone()).await.unwrap();
     assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid));
     checkout(&cart, &order).await.unwrap();
     assert_eq!(cancel(&stranger).await, Err(CartRefusal::WrongUser));
@@ -209,7 +218,7 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (10, 10));
     assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid), "it is refunded once");
     agrees(&cart).await;
-    cart.add_item(act(), order.clone(), item.clone(), n(1)).await.unwrap().unwrap();
+    cart.orders.add_item(act(), order.clone(), item.clone(), n(1)).await.unwrap().unwrap();
     checkout(&cart, &order).await.unwrap();
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (6, 2));
     agrees(&cart).await;
@@ -219,13 +228,13 @@ pub async fn stock_and_credit_never_fall_below_nothing(world: World) {
     let cart = cart(&world.stores);
     let (user, item) = (user(&cart, 5).await, item(&cart, 5, 1).await);
     let refused = Err(CartRefusal::OutOfStock(item.clone()));
-    assert_eq!(cart.subtract_stock(act(), item.clone(), n(6)).await.unwrap(), refused);
+    assert_eq!(cart.stock.subtract_stock(act(), item.clone(), n(6)).await.unwrap(), refused);
     assert_eq!(
-        cart.pay(act(), user.clone(), n(6)).await.unwrap(),
+        cart.payments.pay(act(), user.clone(), n(6)).await.unwrap(),
         Err(CartRefusal::NotEnoughCredit)
     );
-    cart.subtract_stock(act(), item.clone(), n(5)).await.unwrap().unwrap();
-    cart.pay(act(), user.clone(), n(5)).await.unwrap().unwrap();
+    cart.stock.subtract_stock(act(), item.clone(), n(5)).await.unwrap().unwrap();
+    cart.payments.pay(act(), user.clone(), n(5)).await.unwrap().unwrap();
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (0, 0));
     agrees(&cart).await;
 }
@@ -236,11 +245,11 @@ pub async fn amounts_never_leave_their_range(world: World) {
     let order = order(&cart, &user, &[(&dear, 1)]).await;
     let (more, cheap) = (Amount::MAX, item(&cart, 0, 1).await);
     for refused in [
-        cart.add_stock(act(), dear.clone(), more).await.unwrap(),
-        cart.add_funds(act(), user.clone(), more).await.unwrap(),
-        cart.add_item(act(), order.clone(), dear.clone(), n(1)).await.unwrap(),
-        cart.add_item(act(), order.clone(), dear.clone(), more).await.unwrap(),
-        cart.add_item(act(), order.clone(), cheap, n(1)).await.unwrap(),
+        cart.stock.add_stock(act(), dear.clone(), more).await.unwrap(),
+        cart.payments.add_funds(act(), user.clone(), more).await.unwrap(),
+        cart.orders.add_item(act(), order.clone(), dear.clone(), n(1)).await.unwrap(),
+        cart.orders.add_item(act(), order.clone(), dear.clone(), more).await.unwrap(),
+        cart.orders.add_item(act(), order.clone(), cheap, n(1)).await.unwrap(),
     ] {
         assert_eq!(refused, Err(CartRefusal::AmountOverflow));
     }
@@ -254,13 +263,13 @@ pub async fn the_price_is_that_of_the_moment(world: World) {
     let id = ItemId::numbered(0);
     let put = async |price| {
         let item = Item { stock: n(10), price: n(price) };
-        cart.put_items(act(), vec![id.clone()], item).await.unwrap();
+        cart.fixtures.put_items(act(), vec![id.clone()], item).await.unwrap();
     };
     put(3).await;
     let user = user(&cart, 100).await;
     let order = order(&cart, &user, &[(&id, 2)]).await;
     put(5).await;
-    cart.add_item(act(), order.clone(), id.clone(), n(1)).await.unwrap().unwrap();
+    cart.orders.add_item(act(), order.clone(), id.clone(), n(1)).await.unwrap().unwrap();
     assert_eq!(found(&cart, &order).await.total_cost(), n(11));
     checkout(&cart, &order).await.unwrap();
     assert_eq!(credit(&cart, &user).await, 89);
@@ -269,8 +278,11 @@ pub async fn the_price_is_that_of_the_moment(world: World) {
 /// A bed of 3 users, 2 items and 3 orders of one of each item.
 async fn bed(cart: &Cart) -> Vec<OrderId> {
     let items: Vec<_> = (0..2).map(ItemId::numbered).collect();
-    cart.put_users(act(), (0..3).map(UserId::numbered).collect(), n(10)).await.unwrap();
-    cart.put_items(act(), items.clone(), Item { stock: n(10), price: n(2) }).await.unwrap();
+    cart.fixtures.put_users(act(), (0..3).map(UserId::numbered).collect(), n(10)).await.unwrap();
+    cart.fixtures
+        .put_items(act(), items.clone(), Item { stock: n(10), price: n(2) })
+        .await
+        .unwrap();
     let lines = items.into_iter().map(|item| Line { item, quantity: n(1), cost: n(2) });
     let lines: Vec<_> = lines.collect();
     let orders = (0..3).map(|number| Order {
@@ -280,7 +292,7 @@ async fn bed(cart: &Cart) -> Vec<OrderId> {
         lines: lines.clone(),
     });
     let orders: Vec<_> = orders.collect();
-    cart.put_orders(act(), orders.clone()).await.unwrap();
+    cart.fixtures.put_orders(act(), orders.clone()).await.unwrap();
     orders.into_iter().map(|order| order.id).collect()
 }
 
@@ -303,18 +315,19 @@ pub async fn what_was_begun_anew_is_reported_as_reset(world: World) {
     let orders = bed(&cart).await;
     checkout(&cart, &orders[0]).await.unwrap();
     checkout(&cart, &orders[1]).await.unwrap();
-    assert_eq!(cart.audit().await.unwrap().reset, 0);
+    assert_eq!(cart.audit.audit().await.unwrap().reset, 0);
     // A user and an item of paid orders begin anew; so does a paid order.
-    cart.put_users(act(), vec![UserId::numbered(0)], n(7)).await.unwrap();
-    cart.put_items(act(), vec![ItemId::numbered(0)], Item { stock: n(4), price: n(2) })
+    cart.fixtures.put_users(act(), vec![UserId::numbered(0)], n(7)).await.unwrap();
+    cart.fixtures
+        .put_items(act(), vec![ItemId::numbered(0)], Item { stock: n(4), price: n(2) })
         .await
         .unwrap();
     let replaced = Order { paid: false, ..found(&cart, &orders[1]).await };
-    cart.put_orders(act(), vec![replaced]).await.unwrap();
+    cart.fixtures.put_orders(act(), vec![replaced]).await.unwrap();
     agrees(&cart).await;
-    assert!(cart.audit().await.unwrap().reset > 0);
+    assert!(cart.audit.audit().await.unwrap().reset > 0);
     // What was begun anew takes nothing back.
-    cart.cancel(act(), UserId::numbered(0), orders[0].clone()).await.unwrap().unwrap();
+    cart.payments.cancel(act(), UserId::numbered(0), orders[0].clone()).await.unwrap().unwrap();
     assert_eq!(credit(&cart, &UserId::numbered(0)).await, 7);
     assert_eq!(stock(&cart, &ItemId::numbered(0)).await, 4);
     assert_eq!(stock(&cart, &ItemId::numbered(1)).await, 9, "one returned, one was replaced");
@@ -329,7 +342,7 @@ async fn rush(world: &World, items: &[ItemId], buyers: usize, servers: usize) ->
         carts.push(cart(&world.another_server().await));
     }
     let buying = (0..buyers).map(|number| {
-        let cart = Arc::clone(&carts[number % servers]);
+        let cart = carts[number % servers].clone();
         let item = items[number % items.len()].clone();
         async move {
             let user = user(&cart, 1).await;
@@ -360,7 +373,7 @@ pub async fn orders_of_the_same_items_in_any_order_do_not_block_each_other(world
     let (one, two) = (item(&cart, 40, 1).await, item(&cart, 40, 1).await);
     let user = user(&cart, 80).await;
     let orders = at_once((0..40).map(|number| {
-        let cart = Arc::clone(if number % 2 == 0 { &cart } else { &other });
+        let cart = if number % 2 == 0 { cart.clone() } else { other.clone() };
         let (one, two, user) = (one.clone(), two.clone(), user.clone());
         async move {
             let items =
@@ -385,7 +398,7 @@ pub async fn one_order_is_charged_once_however_many_check_it_out(world: World) {
     let (user, item) = (user(&cart, 100).await, item(&cart, 100, 7).await);
     let order = order(&cart, &user, &[(&item, 1)]).await;
     let outcomes = at_once((0..12).map(|number| {
-        let cart = Arc::clone(if number % 2 == 0 { &cart } else { &other });
+        let cart = if number % 2 == 0 { cart.clone() } else { other.clone() };
         let order = order.clone();
         async move { checkout(&cart, &order).await }
     }))
@@ -400,13 +413,13 @@ pub async fn checkouts_and_cancels_at_once_leave_every_sum_right(world: World) {
     let (user, item) = (user(&cart, 50).await, item(&cart, 50, 1).await);
     let order = order(&cart, &user, &[(&item, 5)]).await;
     at_once((0..16).map(|number| {
-        let cart = Arc::clone(if number % 2 == 0 { &cart } else { &other });
+        let cart = if number % 2 == 0 { cart.clone() } else { other.clone() };
         let (user, order) = (user.clone(), order.clone());
         async move {
             if number % 4 < 2 {
                 checkout(&cart, &order).await.unwrap();
             } else {
-                let outcome = cart.cancel(act(), user, order).await.unwrap();
+                let outcome = cart.payments.cancel(act(), user, order).await.unwrap();
                 assert!(matches!(outcome, Ok(()) | Err(CartRefusal::NotPaid)));
             }
         }
@@ -422,7 +435,7 @@ pub async fn an_audit_counts_what_is_there(world: World) {
     let cart = cart(&world.stores);
     let orders = bed(&cart).await;
     checkout(&cart, &orders[2]).await.unwrap();
-    let audit = at_rest(cart.as_ref()).await;
+    let audit = at_rest(cart.audit.as_ref()).await;
     let counts = (audit.users, audit.items, audit.orders, audit.paid_orders);
     assert_eq!((counts, audit.reset), ((3, 2, 3, 1), 0));
 }
@@ -433,13 +446,14 @@ async fn acceptance(world: World, kinds: u64) {
     let (cart, other) = (cart(&world.stores), cart_of(&world).await);
     let items: Vec<_> = (0..kinds).map(ItemId::numbered).collect();
     let orders = (0..1_000).map(|number| one_piece(number, &items)).collect();
-    cart.put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap();
-    cart.put_items(act(), items.clone(), Item { stock: n(100 / kinds), price: n(1) })
+    cart.fixtures.put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap();
+    cart.fixtures
+        .put_items(act(), items.clone(), Item { stock: n(100 / kinds), price: n(1) })
         .await
         .unwrap();
-    cart.put_orders(act(), orders).await.unwrap();
+    cart.fixtures.put_orders(act(), orders).await.unwrap();
     let outcomes = at_once((0..1_000).map(|number| {
-        let cart = Arc::clone(if number % 2 == 0 { &cart } else { &other });
+        let cart = if number % 2 == 0 { cart.clone() } else { other.clone() };
         async move { checkout(&cart, &OrderId::numbered(number)).await }
     }))
     .await;

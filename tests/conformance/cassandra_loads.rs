@@ -24,8 +24,8 @@ fn chunk(range: Range<i64>) -> Chunk {
     Chunk { games: range.clone().map(generated).collect(), range }
 }
 
-async fn begin(bulk: &dyn LoadStore, rows: u64, mode: LoadMode) -> Load {
-    match bulk.begin(NewLoad { seed: 42, rows, mode }).await.unwrap() {
+async fn begin(loads: &dyn LoadStore, rows: u64, mode: LoadMode) -> Load {
+    match loads.begin(NewLoad { seed: 42, rows, mode }).await.unwrap() {
         Begin::Started(load) => load,
         other => panic!("{other:?}"),
     }
@@ -35,15 +35,15 @@ async fn begin(bulk: &dyn LoadStore, rows: u64, mode: LoadMode) -> Load {
 #[tokio::test]
 async fn an_id_that_was_created_and_removed_is_free() {
     let world = world().await;
-    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
+    let (store, loads) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
     for id in [3, 7] {
         store.create(act(), game(Some(id))).await.unwrap();
         assert_eq!(store.remove(act(), GameId(id)).await.unwrap(), Remove::Removed);
     }
-    let load = begin(bulk, 10, LoadMode::Append).await;
-    assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
+    let load = begin(loads, 10, LoadMode::Append).await;
+    assert_eq!(loads.write(&load, chunk(1..11)).await.unwrap(), 10);
     assert_eq!(store.find(GameId(3), None).await.unwrap(), Some(generated(3)));
-    assert_eq!(bulk.digest().await.unwrap().rows, 10);
+    assert_eq!(world.stores.inspection.digest().await.unwrap().rows, 10);
 }
 
 /// The row of a removed game must not come back when its chunk is written again.
@@ -51,13 +51,13 @@ async fn an_id_that_was_created_and_removed_is_free() {
 async fn a_chunk_that_is_written_again_brings_nothing_back() {
     let world = world().await;
     let other = world.another_server().await;
-    let (store, bulk) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
-    let load = begin(bulk, 10, LoadMode::Fresh).await;
-    assert_eq!(bulk.write(&load, chunk(1..11)).await.unwrap(), 10);
+    let (store, loads) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
+    let load = begin(loads, 10, LoadMode::Fresh).await;
+    assert_eq!(loads.write(&load, chunk(1..11)).await.unwrap(), 10);
     store.remove(act(), GameId(4)).await.unwrap();
     let changes = Changes { developer: Some("mine".into()), ..Changes::default() };
     store.update(act(), GameId(5), changes).await.unwrap();
-    assert!(other.bulk.write(&load, chunk(1..11)).await.is_err());
+    assert!(other.loads.write(&load, chunk(1..11)).await.is_err());
     assert_eq!(store.find(GameId(4), None).await.unwrap(), None);
     assert_eq!(store.find(GameId(5), None).await.unwrap().unwrap().developer, "mine");
 }
@@ -68,12 +68,12 @@ async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
     let world = world().await;
     let other = world.another_server().await;
     let load = begin(world.stores.loads.as_ref(), ROWS as u64, LoadMode::Fresh).await;
-    let (bulk, store) = (Arc::clone(&world.stores.loads), shared(&other));
+    let (loads, store) = (Arc::clone(&world.stores.loads), shared(&other));
     let creates = (1..=ROWS as i32).step_by(4).map(|id| {
         let store = Arc::clone(&store);
         async move { (id, store.create(act(), game(Some(id))).await.unwrap()) }
     });
-    let write = tokio::spawn(async move { bulk.write(&load, chunk(1..ROWS + 1)).await.unwrap() });
+    let write = tokio::spawn(async move { loads.write(&load, chunk(1..ROWS + 1)).await.unwrap() });
     let created: Vec<i32> = at_once(creates)
         .await
         .into_iter()
@@ -92,33 +92,36 @@ async fn a_load_that_was_replaced_writes_no_more() {
     let world = world().await;
     let other = world.another_server().await;
     let old = begin(world.stores.loads.as_ref(), 10, LoadMode::Fresh).await;
-    let new = begin(other.bulk.as_ref(), 4, LoadMode::Reset).await;
+    let new = begin(other.loads.as_ref(), 4, LoadMode::Reset).await;
     let error = world.stores.loads.write(&old, chunk(1..11)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(world.stores.loads.finish(&old).await.is_err());
-    assert_eq!(other.bulk.write(&new, chunk(1..5)).await.unwrap(), 4);
-    other.bulk.finish(&new).await.unwrap();
-    assert_eq!(other.bulk.digest().await.unwrap().rows, 4);
+    assert_eq!(other.loads.write(&new, chunk(1..5)).await.unwrap(), 4);
+    other.loads.finish(&new).await.unwrap();
+    assert_eq!(other.inspection.digest().await.unwrap().rows, 4);
 }
 
 #[tokio::test]
 async fn a_load_over_demo_games_is_the_load_alone() {
     let world = world().await;
-    let bulk = world.stores.loads.as_ref();
+    let loads = world.stores.loads.as_ref();
     let mut digests = Vec::new();
     for mode in [LoadMode::Fresh, LoadMode::Reset] {
         if mode == LoadMode::Fresh {
             let demo = Generator::new(1);
             assert!(
-                bulk.install_demo((1..=20).map(|id| demo.game(id).into()).collect()).await.unwrap()
+                loads
+                    .install_demo((1..=20).map(|id| demo.game(id).into()).collect())
+                    .await
+                    .unwrap()
             );
         }
-        let load = begin(bulk, 50, mode).await;
+        let load = begin(loads, 50, mode).await;
         for start in (1..51).step_by(10) {
-            assert_eq!(bulk.write(&load, chunk(start..start + 10)).await.unwrap(), 10);
+            assert_eq!(loads.write(&load, chunk(start..start + 10)).await.unwrap(), 10);
         }
-        bulk.finish(&load).await.unwrap();
-        digests.push(bulk.digest().await.unwrap());
+        loads.finish(&load).await.unwrap();
+        digests.push(world.stores.inspection.digest().await.unwrap());
     }
     assert_eq!(digests[0], digests[1]);
 }
@@ -127,10 +130,10 @@ async fn a_load_over_demo_games_is_the_load_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_over_demo_games_loses_no_change() {
     let world = world().await;
-    let (store, bulk) = (shared(&world.stores), Arc::clone(&world.stores.loads));
+    let (store, loads) = (shared(&world.stores), Arc::clone(&world.stores.loads));
     let mut first = 1;
     for _ in 0..6 {
-        assert!(bulk.install_demo((first..first + 20).map(generated).collect()).await.unwrap());
+        assert!(loads.install_demo((first..first + 20).map(generated).collect()).await.unwrap());
         let load = NewLoad { seed: 42, rows: 5, mode: LoadMode::Fresh };
         let ids = first as i32..first as i32 + 20;
         let updates = ids.map(|id| {
@@ -138,16 +141,16 @@ async fn a_load_over_demo_games_loses_no_change() {
             let changes = Changes { developer: Some("mine".into()), ..Changes::default() };
             async move { (id, store.update(act(), GameId(id), changes).await.unwrap()) }
         });
-        let (begun, updated) = tokio::join!(bulk.begin(load), at_once(updates));
+        let (begun, updated) = tokio::join!(loads.begin(load), at_once(updates));
         begun.unwrap();
         for (id, _) in updated.into_iter().filter(|(_, outcome)| *outcome == Update::Updated) {
             let found = store.find(GameId(id), None).await.unwrap().expect("the game is kept");
             assert_eq!(Overview { developer: "mine".into(), ..generated(i64::from(id)) }, found);
         }
         // Another round: empty, with ids that were never used.
-        let load = begin(bulk.as_ref(), 1, LoadMode::Reset).await;
-        bulk.write(&load, chunk(1..2)).await.unwrap();
-        bulk.finish(&load).await.unwrap();
+        let load = begin(loads.as_ref(), 1, LoadMode::Reset).await;
+        loads.write(&load, chunk(1..2)).await.unwrap();
+        loads.finish(&load).await.unwrap();
         store.remove(act(), GameId(1)).await.unwrap();
         first = 2;
     }
@@ -164,9 +167,9 @@ async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
         let killed = move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let bulk = open(settings, MigrationPolicy::Require).await.unwrap().bulk;
+                let loads = open(settings, MigrationPolicy::Require).await.unwrap().loads;
                 let time = Duration::from_millis(milliseconds);
-                let cut = tokio::time::timeout(time, bulk.install_demo(games)).await;
+                let cut = tokio::time::timeout(time, loads.install_demo(games)).await;
                 println!("interrupted: {}", cut.is_err());
             });
             runtime.shutdown_background();

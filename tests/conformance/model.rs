@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use storefront::db::storage::{Create, OverviewStore, Remove, Update};
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
-use crate::world::{World, game, stored};
+use crate::world::{World, act, game, stored};
 
 const ACTS: usize = 600;
 /// Few ids, so that acts meet.
@@ -56,7 +56,7 @@ fn text(rng: &mut StdRng) -> String {
     (0..rng.random_range(0..12)).map(|_| rng.random_range(' '..'\u{3000}')).collect()
 }
 
-async fn act(rng: &mut StdRng, model: &mut Model, store: &dyn OverviewStore) {
+async fn step(rng: &mut StdRng, model: &mut Model, store: &dyn OverviewStore) {
     let id = rng.random_range(IDS);
     match rng.random_range(0..10) {
         0..=3 => {
@@ -91,9 +91,9 @@ pub async fn any_sequence_of_acts_does_what_the_model_does(world: World) {
     let mut model = Model::default();
     for _ in 0..ACTS {
         let store = &servers[rng.random_range(0..2)];
-        act(rng, &mut model, store.as_ref()).await;
+        step(rng, &mut model, store.as_ref()).await;
     }
-    let page = servers[0].page(None, 10_000).await.unwrap();
+    let page = servers[0].page(None, 10_000, None).await.unwrap();
     assert_eq!(page.games.len(), model.games.len());
     for found in page.games {
         assert_eq!(Some(&found), model.games.get(&found.game_id.0));

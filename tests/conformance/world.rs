@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use storefront::config::database::Database;
 use storefront::config::{SettingsLoader, Sources};
+use storefront::db::storage::ActContext;
 use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::overview::model::{GameId, NewOverview, Overview};
 use storefront::telemetry::metrics::Metrics;

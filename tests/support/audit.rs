@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use storefront::db::storage::{Audit, CartStore};
+use storefront::db::storage::{Audit, CartAudit};
 
 /// How long a store may take to end what was answered, or left half done.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the audit finds once nothing is under way: on Cassandra an order may be paid a moment before
 /// what it holds is settled.
-pub async fn at_rest(cart: &dyn CartStore) -> Audit {
+pub async fn at_rest(store: &dyn CartAudit) -> Audit {
     let begun = Instant::now();
     loop {
-        let audit = cart.audit().await.expect("an audit");
+        let audit = store.audit().await.expect("an audit");
         if audit.unfinished == 0 {
             return audit;
         }

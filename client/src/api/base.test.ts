@@ -24,11 +24,11 @@ describe('the page’s API base', () => {
 describe('the bundle’s API base', () => {
   const script = 'http://store.example:3000/1/dist/bundle.js';
 
-  test('is the origin the script came from', () => {
+  test('is the origin that served the script', () => {
     expect(bundleApiBase(undefined, script, ORIGIN)).toBe('http://store.example:3000');
   });
 
-  test('is what the host page names, when that is an address', () => {
+  test('is the URL that the host page sets, if it is valid', () => {
     expect(bundleApiBase('http://api.example', script, ORIGIN)).toBe('http://api.example/');
     expect(bundleApiBase('/behind/a/proxy', script, ORIGIN)).toBe(
       'http://page.example/behind/a/proxy',
@@ -38,7 +38,7 @@ describe('the bundle’s API base', () => {
     }
   });
 
-  test('of an inlined script is the page’s origin', () => {
+  test('is the page’s origin for an inlined script', () => {
     expect(bundleApiBase(undefined, null, ORIGIN)).toBe(ORIGIN);
     expect(bundleApiBase(undefined, '', ORIGIN)).toBe(ORIGIN);
   });

@@ -1,21 +1,21 @@
-/** Finding the API's address. Every answer is an absolute http(s) URL. */
+/** Finds the base URL of the API, always an absolute http(s) URL. */
 
-/** The page's own: what the server wrote into its meta element, else the page's origin. */
+/** For the store's pages: the server writes the URL into a meta element; else the page's origin. */
 export function pageApiBase(document: Document, origin: string): string {
   const meta = document.querySelector('meta[name="storefront-api-url"]');
-  return usable(meta?.getAttribute('content'), origin) ?? origin;
+  return httpUrl(meta?.getAttribute('content'), origin) ?? origin;
 }
 
 /**
- * A foreign page's: what that page set globally, else the origin the script came from (the page's
- * own origin would be another team's server), else, for an inlined script, the page's.
+ * For another team's page: the global that page sets, else the origin that served the script, because
+ * the page's own origin is another server; for an inlined script the page's origin is all there is.
  */
 export function bundleApiBase(override: unknown, scriptUrl: string | null, origin: string): string {
-  const script = usable(scriptUrl, origin);
-  return usable(override, origin) ?? (script === null ? origin : new URL(script).origin);
+  const script = httpUrl(scriptUrl, origin);
+  return httpUrl(override, origin) ?? (script === null ? origin : new URL(script).origin);
 }
 
-function usable(value: unknown, origin: string): string | null {
+function httpUrl(value: unknown, origin: string): string | null {
   if (typeof value !== 'string' || value.trim() === '') return null;
   if (!URL.canParse(value.trim(), origin)) return null;
   const url = new URL(value.trim(), origin);

@@ -1,10 +1,10 @@
-import { failureKind } from './errors';
+import { errorKind } from './errors';
 import { asArray, asBoolean, asFields, asInteger, asText, malformed } from './guards';
-import { getJson, send } from './request';
+import { apiUrl, getJson, send } from './request';
 
 export interface Item {
   readonly stock: number;
-  /** In credits, for one. */
+  /** In credits, per copy. */
   readonly price: number;
 }
 
@@ -17,80 +17,80 @@ export interface Order {
   readonly id: string;
   readonly paid: boolean;
   readonly lines: readonly Line[];
-  /** In credits, at the prices of the moments the items were added. */
+  /** In credits; each line at the price of the moment it was added. */
   readonly total: number;
 }
 
-/** The store's routes of orders, stock and payment, below one base address. */
-export interface CartRoutes {
+/** The store's order, stock and payment routes below one base URL. */
+export interface CartApi {
   /** Null: not for sale. */
   item(item: string, signal?: AbortSignal): Promise<Item | null>;
-  /** Null: the store knows no such order. */
+  /** Null: no such order. */
   order(order: string, signal?: AbortSignal): Promise<Order | null>;
-  /** Null: the store knows no such user. */
+  /** Null: no such user. */
   credit(user: string, signal?: AbortSignal): Promise<number | null>;
   createUser(): Promise<string>;
   createOrder(user: string): Promise<string>;
   addItem(order: string, item: string, quantity: number): Promise<void>;
-  /** Takes one off. */
+  /** Removes one copy. */
   removeItem(order: string, item: string): Promise<void>;
-  /** May be repeated: a paid order is charged once. */
+  /** Idempotent: an order is charged once. */
   checkout(order: string): Promise<void>;
   cancel(user: string, order: string): Promise<void>;
   addFunds(user: string, amount: number): Promise<void>;
 }
 
-/** Games are sold as the items of their numbers. */
+/** A game is sold as the item whose id is the game's number. */
 export function itemOfGame(id: number): string {
   return String(id);
 }
 
-export function connectCart(base: string): CartRoutes {
-  const at = (...path: (string | number)[]) =>
-    [base.replace(/\/+$/, ''), ...path.map((part) => encodeURIComponent(part))].join('/');
+export function createCartApi(base: string): CartApi {
+  const url = (...path: (string | number)[]) =>
+    apiUrl(base, path.map((part) => `/${encodeURIComponent(part)}`).join(''));
   const find = (signal: AbortSignal | undefined, ...path: string[]) =>
-    getJson(at(...path), signal ?? new AbortController().signal);
-  const post = (...path: (string | number)[]) => send('POST', at(...path));
+    getJson(url(...path), signal ?? new AbortController().signal);
+  const post = (...path: (string | number)[]) => send('POST', url(...path));
   return {
     item: (item, signal) =>
-      unlessMissing(async () => parseItem(await find(signal, 'stock', 'find', item))),
+      nullIfMissing(async () => parseItem(await find(signal, 'stock', 'find', item))),
     order: (order, signal) =>
-      unlessMissing(async () => parseOrder(await find(signal, 'orders', 'find', order))),
+      nullIfMissing(async () => parseOrder(await find(signal, 'orders', 'find', order))),
     credit: (user, signal) =>
-      unlessMissing(async () => {
+      nullIfMissing(async () => {
         const fields = asFields(await find(signal, 'payment', 'find_user', user), 'user');
         return asAmount(fields.credit, 'credit');
       }),
-    createUser: async () => idIn((await post('payment', 'create_user'))(), 'user_id'),
-    createOrder: async (user) => idIn((await post('orders', 'create', user))(), 'order_id'),
+    createUser: async () => parseId((await post('payment', 'create_user'))(), 'user_id'),
+    createOrder: async (user) => parseId((await post('orders', 'create', user))(), 'order_id'),
     addItem: async (order, item, quantity) =>
       void (await post('orders', 'addItem', order, item, quantity)),
     removeItem: async (order, item) =>
-      void (await send('DELETE', at('orders', 'removeItem', order, item))),
+      void (await send('DELETE', url('orders', 'removeItem', order, item))),
     checkout: async (order) => void (await post('orders', 'checkout', order)),
     cancel: async (user, order) => void (await post('payment', 'cancel', user, order)),
     addFunds: async (user, amount) => void (await post('payment', 'add_funds', user, amount)),
   };
 }
 
-/** What the store does not have, or could not have under that id, is no failure here. */
-async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
+/** Null for what does not exist, and for what cannot exist because the id is malformed (400). */
+async function nullIfMissing<T>(request: () => Promise<T>): Promise<T | null> {
   try {
-    return await ask();
+    return await request();
   } catch (error) {
-    const kind = failureKind(error);
+    const kind = errorKind(error);
     if (kind === 'missing' || kind === 'refused') return null;
     throw error;
   }
 }
 
-function parseItem(answer: unknown): Item {
-  const fields = asFields(answer, 'item');
+function parseItem(response: unknown): Item {
+  const fields = asFields(response, 'item');
   return { stock: asAmount(fields.stock, 'stock'), price: asAmount(fields.price, 'price') };
 }
 
-function parseOrder(answer: unknown): Order {
-  const fields = asFields(answer, 'order');
+function parseOrder(response: unknown): Order {
+  const fields = asFields(response, 'order');
   return {
     id: asText(fields.order_id, 'order_id'),
     paid: asBoolean(fields.paid, 'paid'),
@@ -102,13 +102,13 @@ function parseOrder(answer: unknown): Order {
   };
 }
 
-function idIn(answer: unknown, name: string): string {
-  const id = asText(asFields(answer, name)[name], name);
+function parseId(response: unknown, name: string): string {
+  const id = asText(asFields(response, name)[name], name);
   if (!isId(id)) throw malformed(name);
   return id;
 }
 
-/** What the store takes as an id; anything else must not get into an address. */
+/** Whether the store accepts it as an id; anything else must not become part of a URL. */
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value);
 }

@@ -1,24 +1,24 @@
 /**
- * Why an answer could not be used:
- * - `missing`: the service answered that there is no such thing (404);
- * - `unreachable`: no answer in time, or one from a gateway in the service's place;
- * - `refused`: the service did not take the request, and would not take it again;
- * - `failed`: the service answered with another error;
- * - `malformed`: the answer is not what the contract says.
+ * Why a request gave no usable response:
+ * - `missing`: the resource does not exist (404);
+ * - `unreachable`: no response in time, or a status that means "try again later";
+ * - `refused`: the service rejected the request, and would reject a repeat (other 4xx);
+ * - `failed`: the service responded with another error;
+ * - `malformed`: the body violates the API contract.
  */
-export type FailureKind = 'missing' | 'unreachable' | 'refused' | 'failed' | 'malformed';
+export type ErrorKind = 'missing' | 'unreachable' | 'refused' | 'failed' | 'malformed';
 
 export class ApiError extends Error {
-  readonly kind: FailureKind;
+  readonly kind: ErrorKind;
 
-  constructor(kind: FailureKind, message: string, options?: ErrorOptions) {
+  constructor(kind: ErrorKind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'ApiError';
     this.kind = kind;
   }
 }
 
-/** Anything that is not an ApiError is our own mistake, and reads as a failure. */
-export function failureKind(error: unknown): FailureKind {
+/** Any other exception is a bug in this page and is reported as `failed`. */
+export function errorKind(error: unknown): ErrorKind {
   return error instanceof ApiError ? error.kind : 'failed';
 }

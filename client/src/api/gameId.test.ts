@@ -25,6 +25,6 @@ test.each([
   ['/1/reviews', 1],
   ['/', null],
   ['/games/1', null],
-])('the page %s is about game %s', (pathname, id) => {
+])('the page %s shows game %s', (pathname, id) => {
   expect(gameIdInPath(pathname)).toBe(id);
 });

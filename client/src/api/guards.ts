@@ -1,11 +1,11 @@
 import { ApiError } from './errors';
 
-/** Small checks at the door, so that nothing behind it meets a shape it does not expect. */
+/** Checks of response bodies at the boundary, so that the code behind it can rely on their types. */
 
 export type Fields = Readonly<Record<string, unknown>>;
 
 export function malformed(what: string): ApiError {
-  return new ApiError('malformed', `unexpected answer: ${what}`);
+  return new ApiError('malformed', `unexpected response: ${what}`);
 }
 
 export function asFields(value: unknown, what: string): Fields {

@@ -4,7 +4,7 @@ export interface Overview {
   readonly id: number;
   readonly name: string;
   readonly description: string;
-  /** As stored; only its first ten characters are a date. */
+  /** As stored; the first ten characters are the date. */
   readonly releaseDate: string;
   readonly developer: string;
   readonly publisher: string;
@@ -17,15 +17,15 @@ export interface CataloguePage {
   readonly next: string | null;
 }
 
-/** One overview comes as an array of one. */
-export function parseOverviewAnswer(answer: unknown): Overview {
-  const list = asArray(answer, 'overview');
+/** The API returns one overview as an array of one. */
+export function parseOverviewResponse(response: unknown): Overview {
+  const list = asArray(response, 'overview');
   if (list.length !== 1) throw malformed('overview: not exactly one');
   return parseOverview(list[0]);
 }
 
-export function parseCataloguePage(answer: unknown): CataloguePage {
-  const fields = asFields(answer, 'catalogue');
+export function parseCataloguePage(response: unknown): CataloguePage {
+  const fields = asFields(response, 'catalogue');
   return {
     overviews: asArray(fields.overviews, 'overviews').map(parseOverview),
     next: fields.next === null ? null : asText(fields.next, 'next'),

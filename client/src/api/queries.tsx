@@ -1,17 +1,17 @@
 import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createContext, useContext } from 'react';
-import { failureKind } from './errors';
+import { errorKind } from './errors';
 import type { CataloguePage, Overview } from './overview';
-import type { Store } from './store';
+import type { StoreApi } from './store';
 
-/** Hooks over the store's routes: caching, cancelling and retrying live here. */
+/** React hooks for the store's read routes: caching, cancellation and retries. */
 
-const StoreContext = createContext<Store | null>(null);
-export const StoreProvider = StoreContext.Provider;
+const StoreApiContext = createContext<StoreApi | null>(null);
+export const StoreApiProvider = StoreApiContext.Provider;
 
-function useStore(): Store {
-  const store = useContext(StoreContext);
-  if (store === null) throw new Error('no StoreProvider above this component');
+function useStoreApi(): StoreApi {
+  const store = useContext(StoreApiContext);
+  if (store === null) throw new Error('no StoreApiProvider above this component');
   return store;
 }
 
@@ -19,11 +19,11 @@ export function newQueryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
       queries: {
-        // Without this a browser that believes itself offline would show skeletons for ever.
+        // By default queries pause while the browser reports being offline: skeletons would stay.
         networkMode: 'always',
         staleTime: 30_000,
         refetchOnWindowFocus: false,
-        retry: (failures, error) => failures < 1 && failureKind(error) === 'unreachable',
+        retry: (failures, error) => failures < 1 && errorKind(error) === 'unreachable',
         retryDelay: 400,
       },
     },
@@ -31,13 +31,13 @@ export function newQueryClient(): QueryClient {
 }
 
 export function useOverview(id: number, enabled = true) {
-  const store = useStore();
+  const store = useStoreApi();
   const client = useQueryClient();
   return useQuery<Overview>({
     queryKey: ['overview', id],
     queryFn: ({ signal }) => store.overview(id, signal),
     enabled,
-    // A card of the catalogue already holds the whole overview.
+    // A catalogue page that was loaded before already holds the whole overview.
     placeholderData: (): Overview | undefined => findInCatalogue(client, id),
   });
 }
@@ -50,26 +50,26 @@ function findInCatalogue(client: QueryClient, id: number): Overview | undefined 
 }
 
 export function useCatalogue(after: string | null) {
-  return useQuery(catalogueQuery(useStore(), after));
+  return useQuery(catalogueQuery(useStoreApi(), after));
 }
 
-/** Fetches a page the reader is about to ask for. */
+/** Loads a page that the visitor is about to open. */
 export function usePrefetchCatalogue() {
-  const store = useStore();
+  const store = useStoreApi();
   const client = useQueryClient();
   return (after: string) => void client.prefetchQuery(catalogueQuery(store, after));
 }
 
-function catalogueQuery(store: Store, after: string | null) {
+function catalogueQuery(store: StoreApi, after: string | null) {
   return {
     queryKey: ['catalogue', after],
     queryFn: ({ signal }: { signal: AbortSignal }) => store.catalogue(after, signal),
   };
 }
 
-/** Pictures and reviews come from sister services: ask once, the page does without them. */
+/** Images and reviews come from upstreams and are optional, so there is no automatic retry. */
 export function useImage(id: number, enabled = true) {
-  const store = useStore();
+  const store = useStoreApi();
   return useQuery({
     queryKey: ['image', id],
     queryFn: ({ signal }) => store.image(id, signal),
@@ -80,7 +80,7 @@ export function useImage(id: number, enabled = true) {
 }
 
 export function useReviews(id: number) {
-  const store = useStore();
+  const store = useStoreApi();
   return useQuery({
     queryKey: ['reviews', id],
     queryFn: ({ signal }) => store.reviews(id, signal),

@@ -6,8 +6,8 @@ export interface Review {
   readonly posted: number;
 }
 
-export function parseReviews(answer: unknown): readonly Review[] {
-  return asArray(answer, 'reviews').map((value) => {
+export function parseReviews(response: unknown): readonly Review[] {
+  return asArray(response, 'reviews').map((value) => {
     const fields = asFields(value, 'review');
     return {
       recommended: asBoolean(fields.recommended, 'recommended'),

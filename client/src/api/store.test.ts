@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { answer, failureOf, fetched } from './answers';
-import { connectStore } from './store';
+import { errorKindOf, fetchMock, respondWith } from './fetchMock';
+import { createStoreApi } from './store';
 
 const GAME = {
   game_id: 1,
@@ -12,13 +12,13 @@ const GAME = {
   tags: ['Farming'],
 };
 
-const store = connectStore('http://store.example/');
+const store = createStoreApi('http://store.example/');
 const { signal } = new AbortController();
 describe('an overview', () => {
-  test('comes as an array of one, underscores as spaces', async () => {
-    answer([GAME]);
+  test('is parsed from an array of one, with underscores as spaces', async () => {
+    respondWith([GAME]);
     expect(await store.overview(1, signal)).toMatchObject({ id: 1, name: 'Stardew Valley' });
-    expect(fetched.mock.calls[0]?.[0]).toBe('http://store.example/api/overview/1');
+    expect(fetchMock.mock.calls[0]?.[0]).toBe('http://store.example/api/overview/1');
   });
 
   test.each([
@@ -28,11 +28,11 @@ describe('an overview', () => {
     ['a missing field', [{ ...GAME, developer: undefined }]],
     ['tags that are null', [{ ...GAME, tags: null }]],
     ['tags of numbers', [{ ...GAME, tags: [1] }]],
-    ['an id that is no integer', [{ ...GAME, game_id: 1.5 }]],
-    ['no JSON', '<html>'],
+    ['an id that is not an integer', [{ ...GAME, game_id: 1.5 }]],
+    ['HTML', '<html>'],
   ])('%s is malformed', async (_, body) => {
-    answer(body);
-    expect(await failureOf(store.overview(1, signal))).toBe('malformed');
+    respondWith(body);
+    expect(await errorKindOf(store.overview(1, signal))).toBe('malformed');
   });
 
   test.each([
@@ -42,43 +42,45 @@ describe('an overview', () => {
     [500, 'failed'],
     [502, 'unreachable'],
     [503, 'unreachable'],
-  ])('status %i reads %s', async (status, kind) => {
-    answer('Not Found', status);
-    expect(await failureOf(store.overview(1, signal))).toBe(kind);
+  ])('status %i is %s', async (status, kind) => {
+    respondWith('Not Found', status);
+    expect(await errorKindOf(store.overview(1, signal))).toBe(kind);
   });
 
-  test('no answer reads unreachable', async () => {
-    fetched.mockRejectedValueOnce(new TypeError('fetch failed'));
-    expect(await failureOf(store.overview(1, signal))).toBe('unreachable');
+  test('a network error is unreachable', async () => {
+    fetchMock.mockRejectedValueOnce(new TypeError('fetch failed'));
+    expect(await errorKindOf(store.overview(1, signal))).toBe('unreachable');
   });
 });
 
-test('a catalogue page has a cursor or is the last', async () => {
-  answer({ overviews: [GAME], next: 'a+b' });
+test('a catalogue page has a cursor unless it is the last', async () => {
+  respondWith({ overviews: [GAME], next: 'a+b' });
   expect((await store.catalogue(null, signal)).next).toBe('a+b');
-  answer({ overviews: [], next: null });
+  respondWith({ overviews: [], next: null });
   expect(await store.catalogue('a+b', signal)).toEqual({ overviews: [], next: null });
-  expect(fetched.mock.calls[1]?.[0]).toBe('http://store.example/api/overview?limit=24&after=a%2Bb');
+  expect(fetchMock.mock.calls[1]?.[0]).toBe(
+    'http://store.example/api/overview?limit=24&after=a%2Bb',
+  );
 });
 
-test('an image is found from the API’s address', async () => {
-  answer('"/banners/1.svg"');
+test('a relative image URL is resolved against the API’s base', async () => {
+  respondWith('"/banners/1.svg"');
   expect(await store.image(1, signal)).toBe('http://store.example/banners/1.svg');
-  answer('"https://cdn.example/1.jpg"');
+  respondWith('"https://cdn.example/1.jpg"');
   expect(await store.image(1, signal)).toBe('https://cdn.example/1.jpg');
-  answer('""');
-  expect(await failureOf(store.image(1, signal))).toBe('malformed');
+  respondWith('""');
+  expect(await errorKindOf(store.image(1, signal))).toBe('malformed');
 });
 
-test('reviews need a verdict and a date; a game without any is no failure', async () => {
-  answer([{ recommended: true, posted: '2024-01-01T00:00:00Z', author: 'x' }]);
+test('a review has a recommendation and a date; a game without reviews has an empty list', async () => {
+  respondWith([{ recommended: true, posted: '2024-01-01T00:00:00Z', author: 'x' }]);
   expect(await store.reviews(1, signal)).toEqual([
     { recommended: true, posted: 1_704_067_200_000 },
   ]);
-  answer([{ recommended: 'yes', posted: '2024-01-01' }]);
-  expect(await failureOf(store.reviews(1, signal))).toBe('malformed');
-  answer([{ recommended: true, posted: 'yesterday' }]);
-  expect(await failureOf(store.reviews(1, signal))).toBe('malformed');
-  answer('Not Found', 404);
+  respondWith([{ recommended: 'yes', posted: '2024-01-01' }]);
+  expect(await errorKindOf(store.reviews(1, signal))).toBe('malformed');
+  respondWith([{ recommended: true, posted: 'yesterday' }]);
+  expect(await errorKindOf(store.reviews(1, signal))).toBe('malformed');
+  respondWith('Not Found', 404);
   expect(await store.reviews(1, signal)).toEqual([]);
 });

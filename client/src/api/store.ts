@@ -4,31 +4,28 @@ import {
   type CataloguePage,
   type Overview,
   parseCataloguePage,
-  parseOverviewAnswer,
+  parseOverviewResponse,
 } from './overview';
-import { getJson } from './request';
+import { apiUrl, getJson } from './request';
 import { parseReviews, type Review } from './reviews';
 
-/** How many games one page of the catalogue shows: full rows at 1, 2, 3 and 4 columns. */
+/** Games per catalogue page; divisible by 1, 2, 3 and 4, so that the last row of the grid is full. */
 const PAGE_SIZE = 24;
 
-/** The store's read routes, below one base address. */
-export interface Store {
-  readonly base: string;
+/** The store's read routes below one base URL. */
+export interface StoreApi {
   overview(id: number, signal: AbortSignal): Promise<Overview>;
   catalogue(after: string | null, signal: AbortSignal): Promise<CataloguePage>;
   /** Absolute URL of the game's banner. */
   image(id: number, signal: AbortSignal): Promise<string>;
-  /** Empty when the service knows no reviews of the game. */
+  /** Empty when the game has no reviews. */
   reviews(id: number, signal: AbortSignal): Promise<readonly Review[]>;
 }
 
-export function connectStore(base: string): Store {
-  const get = (path: string, signal: AbortSignal) =>
-    getJson(`${base.replace(/\/+$/, '')}${path}`, signal);
+export function createStoreApi(base: string): StoreApi {
+  const get = (path: string, signal: AbortSignal) => getJson(apiUrl(base, path), signal);
   return {
-    base,
-    overview: async (id, signal) => parseOverviewAnswer(await get(`/api/overview/${id}`, signal)),
+    overview: async (id, signal) => parseOverviewResponse(await get(`/api/overview/${id}`, signal)),
     catalogue: async (after, signal) => {
       const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
       if (after !== null) query.set('after', after);

@@ -2,11 +2,11 @@ import { bundleApiBase } from '../api/base';
 import { mountOverview } from './mount';
 
 declare global {
-  /** A host page may set this before the script runs, to name the store's API itself. */
+  /** The API's base URL; a host page may set it before the script runs. */
   var STOREFRONT_API_URL: unknown;
 }
 
-// Only known while the script itself runs, so it is taken first.
+// `currentScript` is null in callbacks, so it must be read while the script itself runs.
 const scriptUrl =
   document.currentScript instanceof HTMLScriptElement ? document.currentScript.src : null;
 
@@ -18,7 +18,7 @@ function start() {
 }
 
 if (document.readyState === 'loading') {
-  // Loaded in <head>: the element it mounts into may come later.
+  // A script in <head> runs before the element it mounts into exists.
   document.addEventListener('DOMContentLoaded', start, { once: true });
 } else {
   start();

@@ -3,7 +3,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { mountOverview } from './mount';
 
 beforeEach(() => {
-  // jsdom has neither.
+  // jsdom does not implement constructable stylesheets or fetch.
   vi.stubGlobal(
     'CSSStyleSheet',
     class {
@@ -25,14 +25,14 @@ function shown(): string | null | undefined {
   return container().firstElementChild?.shadowRoot?.textContent;
 }
 
-test('replaces what the container held and asks the API it was given', async () => {
+test('replaces the container’s children and requests the given API', async () => {
   mountOverview(container(), 'http://store.example', '/7/reviews');
-  await waitFor(() => expect(shown()).toContain('There is no game number 7'));
+  await waitFor(() => expect(shown()).toContain('Game #7 not found'));
   expect(container().textContent).toBe('');
   expect(vi.mocked(fetch).mock.calls[0]?.[0]).toBe('http://store.example/api/overview/7');
 });
 
-test('a second script on the same page changes nothing', async () => {
+test('a second script on the same page has no effect', async () => {
   mountOverview(container(), 'http://store.example', '/7');
   const first = container().firstElementChild;
   mountOverview(container(), 'http://store.example', '/7');
@@ -40,7 +40,7 @@ test('a second script on the same page changes nothing', async () => {
   expect(container().firstElementChild).toBe(first);
 });
 
-test('a page whose path has no game number says so', async () => {
+test('a page whose path has no game number shows a message', async () => {
   mountOverview(container(), 'http://store.example', '/shop');
-  await waitFor(() => expect(shown()).toContain('That is no game number'));
+  await waitFor(() => expect(shown()).toContain('Game not found'));
 });

@@ -1,19 +1,19 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { gameIdInPath } from '../api/gameId';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import { connectStore } from '../api/store';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import { createStoreApi } from '../api/store';
 import { GameOverview } from '../overview/GameOverview';
 import { MissingGame } from '../overview/MissingGame';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
 import { bundleStyles } from './styles';
 
-/** Marks a container that already shows an overview: some pages load the script twice. */
+/** Marks a mounted container, because some pages load the script twice. */
 const MOUNTED = 'storefrontMounted';
 
 /**
- * Shows the overview of the game in `pathname` inside `container`, replacing what it holds. It
- * lives in a shadow root: its styles stay inside, the host page's stay outside.
+ * Shows the overview of the game in `pathname` inside `container`, replacing its children. A shadow
+ * root isolates the styles of the overview and of the host page from each other.
  */
 export function mountOverview(container: HTMLElement, base: string, pathname: string): void {
   if (MOUNTED in container.dataset) return;
@@ -22,7 +22,7 @@ export function mountOverview(container: HTMLElement, base: string, pathname: st
   const shadow = host.attachShadow({ mode: 'open' });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(bundleStyles());
-  // Not a <style> element: a host page's content security policy may forbid those.
+  // Not a <style> element, because the host page's content security policy may forbid it.
   shadow.adoptedStyleSheets = [sheet];
   const root = document.createElement('div');
   root.className = 'sf-root';
@@ -33,7 +33,7 @@ export function mountOverview(container: HTMLElement, base: string, pathname: st
   const id = gameIdInPath(pathname);
   createRoot(root).render(
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={connectStore(base)}>
+      <StoreApiProvider value={createStoreApi(base)}>
         <ErrorBoundary headingLevel={2}>
           {id === null ? (
             <MissingGame id={null} headingLevel={2} />
@@ -41,7 +41,7 @@ export function mountOverview(container: HTMLElement, base: string, pathname: st
             <GameOverview id={id} headingLevel={2} />
           )}
         </ErrorBoundary>
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>,
   );
 }

@@ -3,12 +3,12 @@ import tokens from '../ui/tokens.css?inline';
 import ui from '../ui/ui.css?inline';
 import bundle from './bundle.css?inline';
 
-/** Everything the overview needs, for its shadow root. `bundle` resets, so it comes first. */
+/** All styles of the overview's shadow root. `bundle` resets properties, so it must come first. */
 export function bundleStyles(): string {
   return remToPx([bundle, tokens, ui, overview].join('\n'));
 }
 
-/** A host page may have changed what 1rem is (`html { font-size: 62.5% }` is common). */
+/** `rem` depends on the host page's root font size, which is often changed (to 62.5%, say). */
 export function remToPx(css: string): string {
   return css.replace(/(\d*\.?\d+)rem\b/g, (_, size: string) => `${Number(size) * 16}px`);
 }

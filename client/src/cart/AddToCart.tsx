@@ -1,61 +1,53 @@
 import type { Item } from '../api/cart';
-import { quantityOf } from './acts';
 import { useCart } from './context';
-import { useAct, useCurrentOrder } from './hooks';
+import { useAction, useCurrentOrder } from './hooks';
+import { CartIcon, CheckIcon } from './icons';
 import { added, notAdded } from './messages';
-import { CartPicture } from './pictures';
+import { quantityOf } from './operations';
 
 interface Props {
-  item: string;
+  itemId: string;
   /** Of the game. */
   name: string;
-  stocked: Item;
-  /** On a card there is no place for many words. */
+  item: Item;
+  /** On a card: an icon instead of text. */
   compact?: boolean;
 }
 
-export function AddToCart({ item, name, stocked, compact = false }: Props) {
-  const { acts, say } = useCart();
+export function AddToCart({ itemId, name, item, compact = false }: Props) {
+  const { operations, showMessage } = useCart();
   const order = useCurrentOrder();
-  const { run, busy, done } = useAct(async () => {
+  const { run, busy, done } = useAction(async () => {
     try {
-      await acts.add(item);
-      say(added(name));
+      await operations.add(itemId);
+      showMessage(added(name));
     } catch (error) {
-      say(notAdded(name, error));
+      showMessage(notAdded(name, error));
       throw error;
     }
   });
-  const inCart = order.data ? quantityOf(order.data, item) : 0;
-  const allTaken = inCart >= stocked.stock;
-  const idle = !(busy || done || allTaken);
+  const inCart = order.data ? quantityOf(order.data, itemId) : 0;
+  const allInCart = inCart >= item.stock;
+  const enabled = !(busy || done || allInCart);
   return (
-    // Not `disabled` while busy: that would drop the keyboard's focus.
+    // Not `disabled` while busy, because a disabled button loses the keyboard focus.
     <button
       type="button"
       className={`sf-button add ${compact ? 'add--compact' : ''}`}
-      aria-disabled={!idle}
-      aria-label={compact ? `Add ${name} to the cart` : undefined}
+      aria-disabled={!enabled}
+      aria-label={compact ? `Add ${name} to cart` : undefined}
       data-added={done || undefined}
-      onClick={idle ? () => run() : undefined}
+      onClick={enabled ? () => run() : undefined}
     >
-      {done || allTaken ? <Tick /> : <CartPicture size={compact ? 18 : 20} />}
-      {!compact && words(busy, done, allTaken)}
+      {done || allInCart ? <CheckIcon /> : <CartIcon size={compact ? 18 : 20} />}
+      {!compact && buttonLabel(busy, done, allInCart)}
       {compact && inCart > 0 && <span className="add__count">{inCart}</span>}
     </button>
   );
 }
 
-function words(busy: boolean, done: boolean, allTaken: boolean): string {
-  if (busy) return 'Adding …';
+function buttonLabel(busy: boolean, done: boolean, allInCart: boolean): string {
+  if (busy) return 'Adding…';
   if (done) return 'Added';
-  return allTaken ? 'All in your cart' : 'Add to cart';
-}
-
-function Tick() {
-  return (
-    <svg viewBox="0 0 20 20" width="18" height="18" fill="none" aria-hidden="true">
-      <path d="m4 10.5 4 4 8-9" stroke="currentColor" strokeWidth="2.25" strokeLinecap="round" />
-    </svg>
-  );
+  return allInCart ? 'No more in stock' : 'Add to cart';
 }

@@ -1,68 +1,76 @@
 import { useState } from 'react';
 import type { Line, Order } from '../api/cart';
-import { parseGameId } from '../api/gameId';
-import { useImage, useOverview } from '../api/queries';
-import { Banner } from '../overview/Banner';
-import { count } from '../overview/sentences';
-import { focusMain } from '../page/main-landmark';
-import { Link } from '../router/Link';
+import { focusMain } from '../router/mainLandmark';
+import { formatNumber } from '../ui/format';
+import { List } from '../ui/List';
 import { credits } from './amounts';
 import { useCart } from './context';
 import { useItem } from './hooks';
-import { explainFailure } from './messages';
+import { ItemBanner, ItemLink, useItemName } from './items';
+import { explainError } from './messages';
 
-/** The most of one game that the buttons lead to. */
-const MOST = 99;
+/** The highest quantity of one game that the "+" button reaches. */
+const MAX_QUANTITY = 99;
 
 export function CartLines({ order }: { order: Order }) {
   return (
-    <section className="cart__lines" aria-label="In the cart">
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul role="list">
+    <section aria-label="Games in your cart">
+      <List>
         {order.lines.map((line) => (
           <CartLine key={line.item} line={line} />
         ))}
-      </ul>
+      </List>
     </section>
   );
 }
 
-function CartLine({ line: { item, quantity } }: { line: Line }) {
-  const stocked = useItem(item).data;
-  const { name, picture } = useTitle(item);
-  const { wanted, set, failure } = useQuantity(item, quantity);
-  const price = stocked?.price;
-  const stock = stocked === null ? 0 : stocked?.stock;
+function CartLine({ line: { item: itemId, quantity } }: { line: Line }) {
+  const item = useItem(itemId).data;
+  const name = useItemName(itemId);
+  const { target, set, error } = useQuantity(itemId, quantity);
+  const price = item?.price;
+  const stock = item === null ? 0 : item?.stock;
+  const max = Math.min(MAX_QUANTITY, stock ?? MAX_QUANTITY);
   return (
     <li className="line">
-      {picture}
+      <ItemBanner itemId={itemId} />
       <div className="line__text">
-        <p className="line__name">{name.link}</p>
+        <p className="line__name">
+          <ItemLink itemId={itemId} />
+        </p>
         {price !== undefined && <p className="line__price">{credits(price)} each</p>}
-        <Shortage wanted={wanted} stock={stock} />
-        {failure && (
-          <p className="line__short" role="alert">
-            {failure}
+        {stock !== undefined && target > stock && (
+          <p className="line__error">
+            {stock === 0 ? 'Sold out. Please remove it.' : `Only ${formatNumber(stock)} left.`}
+          </p>
+        )}
+        {error && (
+          <p className="line__error" role="alert">
+            {error}
           </p>
         )}
       </div>
       <fieldset className="stepper">
-        <legend className="sf-visually-hidden">How many of {name.text}</legend>
-        <Step label="One less" sign="−" onStep={wanted > 1 ? () => set(wanted - 1) : undefined} />
-        <output className="stepper__count">{count(wanted)}</output>
+        <legend className="sf-visually-hidden">Quantity of {name}</legend>
         <Step
-          label="One more"
-          sign="+"
-          onStep={wanted < Math.min(MOST, stock ?? MOST) ? () => set(wanted + 1) : undefined}
+          label="Decrease quantity"
+          symbol="−"
+          onStep={target > 1 ? () => set(target - 1) : undefined}
+        />
+        <output className="stepper__count">{formatNumber(target)}</output>
+        <Step
+          label="Increase quantity"
+          symbol="+"
+          onStep={target < max ? () => set(target + 1) : undefined}
         />
       </fieldset>
-      <p className="line__sum">{price !== undefined && credits(price * wanted)}</p>
+      <p className="line__sum">{price !== undefined && credits(price * target)}</p>
       <button
         type="button"
         className="sf-link line__remove"
-        aria-label={`Remove ${name.text}`}
+        aria-label={`Remove ${name}`}
         onClick={() => {
-          // The button goes with its line; the keyboard goes on from the page's top.
+          // The focused button disappears with its line, so the focus moves to the page's content.
           focusMain();
           set(0);
         }}
@@ -73,61 +81,33 @@ function CartLine({ line: { item, quantity } }: { line: Line }) {
   );
 }
 
-/** An item that is no game, or one that was taken off the shelf, has its id for a name. */
-function useTitle(item: string) {
-  const id = parseGameId(item);
-  const overview = useOverview(id ?? 0, id !== null).data;
-  const image = useImage(id ?? 0, id !== null);
-  const text = overview?.name ?? `Item ${item}`;
-  return {
-    name: { text, link: overview ? <Link href={`/${overview.id}`}>{text}</Link> : text },
-    picture: (
-      <Banner
-        url={image.data ?? null}
-        failed={image.isError || id === null}
-        name={text}
-        alt=""
-        lazy
-      />
-    ),
-  };
-}
-
-/** The quantity that was asked for last, shown at once; the store follows. */
-function useQuantity(item: string, quantity: number) {
-  const { acts } = useCart();
-  const [asked, setAsked] = useState<{ wanted: number } | null>(null);
-  const [failure, setFailure] = useState<string | null>(null);
-  const set = (wanted: number) => {
-    const mine = { wanted };
-    setAsked(mine);
-    setFailure(null);
-    const settled = () => setAsked((latest) => (latest === mine ? null : latest));
-    acts.setQuantity(item, wanted).then(settled, (error) => {
+/** Shows a requested quantity before the store has confirmed it; an error shows the old one again. */
+function useQuantity(itemId: string, quantity: number) {
+  const { operations } = useCart();
+  const [pending, setPending] = useState<{ target: number } | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const set = (target: number) => {
+    const request = { target };
+    setPending(request);
+    setError(null);
+    // Only the latest request ends the pending state; earlier ones would show an old quantity.
+    const settled = () => setPending((latest) => (latest === request ? null : latest));
+    operations.setQuantity(itemId, target).then(settled, (error) => {
       settled();
-      setFailure(explainFailure(error));
+      setError(explainError(error));
     });
   };
-  return { wanted: asked?.wanted ?? quantity, set, failure };
-}
-
-function Shortage({ wanted, stock }: { wanted: number; stock: number | undefined }) {
-  if (stock === undefined || wanted <= stock) return null;
-  return (
-    <p className="line__short">
-      {stock === 0 ? 'Sold out: please remove it.' : `Only ${count(stock)} left.`}
-    </p>
-  );
+  return { target: pending?.target ?? quantity, set, error };
 }
 
 interface StepProps {
   label: string;
-  sign: string;
-  /** Undefined: no further in this direction. */
+  symbol: string;
+  /** Undefined at the limit. */
   onStep: (() => void) | undefined;
 }
 
-function Step({ label, sign, onStep }: StepProps) {
+function Step({ label, symbol, onStep }: StepProps) {
   return (
     <button
       type="button"
@@ -136,7 +116,7 @@ function Step({ label, sign, onStep }: StepProps) {
       aria-disabled={onStep === undefined}
       onClick={onStep}
     >
-      {sign}
+      {symbol}
     </button>
   );
 }

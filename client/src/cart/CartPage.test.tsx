@@ -3,13 +3,13 @@ import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-li
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Overview } from '../api/overview';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import type { Store } from '../api/store';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import type { StoreApi } from '../api/store';
 import { CartPage } from './CartPage';
 import { CartProvider } from './context';
 import { FakeStore } from './fakeStore';
 import { MessageBar } from './MessageBar';
-import { GameOffer } from './Offer';
+import { GameOffer } from './offers';
 import { VisitorStore } from './visitor';
 
 function game(id: number): Overview {
@@ -25,22 +25,21 @@ function game(id: number): Overview {
   };
 }
 
-const store: Store = {
-  base: 'http://store.example',
+const store: StoreApi = {
   overview: async (id) => game(id),
   catalogue: vi.fn(),
   image: async () => 'http://store.example/banner.svg',
   reviews: vi.fn(),
 };
 
-let shop: FakeStore;
+let fakeStore: FakeStore;
 let visitors: VisitorStore;
 
 beforeEach(() => {
   window.scrollTo = () => {};
-  shop = new FakeStore();
-  shop.items.set('1', { stock: 10, price: 1_499 });
-  shop.items.set('2', { stock: 0, price: 1 });
+  fakeStore = new FakeStore();
+  fakeStore.items.set('1', { stock: 10, price: 1_499 });
+  fakeStore.items.set('2', { stock: 0, price: 1 });
   visitors = new VisitorStore(() => null);
 });
 afterEach(cleanup);
@@ -48,15 +47,15 @@ afterEach(cleanup);
 function show() {
   render(
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={store}>
-        <CartProvider routes={shop} visitors={visitors}>
+      <StoreApiProvider value={store}>
+        <CartProvider api={fakeStore} visitors={visitors}>
           <GameOffer overview={game(1)} />
           <GameOffer overview={game(2)} />
           <GameOffer overview={game(3)} />
           <CartPage />
           <MessageBar />
         </CartProvider>
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>,
   );
   return userEvent.setup();
@@ -66,100 +65,100 @@ const button = (name: string | RegExp) => screen.findByRole('button', { name });
 const line = () => screen.findByRole('listitem');
 
 function inCart() {
-  return shop.orders.get(visitors.read().order ?? '')?.lines;
+  return fakeStore.orders.get(visitors.read().order ?? '')?.lines;
 }
 
-test('what is sold out has a price and no button, what is not for sale has neither', async () => {
+test('a sold-out game has a price and no button; one that is not for sale has neither', async () => {
   show();
   expect(await screen.findByText('1,499 credits')).toBeTruthy();
   expect(await screen.findByText('Sold out')).toBeTruthy();
   expect(screen.getAllByRole('button', { name: 'Add to cart' })).toHaveLength(1);
   expect(screen.queryAllByRole('region', { name: 'Buy this game' })).toHaveLength(2);
-  expect(shop.asked).not.toContain('createUser');
+  expect(fakeStore.calls).not.toContain('createUser');
 });
 
 test('a double click adds one', async () => {
   const user = show();
   await user.dblClick(await button('Add to cart'));
-  expect(await screen.findByText('Game 1 is in your cart.')).toBeTruthy();
+  expect(await screen.findByText('Game 1 was added to your cart.')).toBeTruthy();
   await waitFor(() => expect(screen.getByText('1 in your cart')).toBeTruthy());
   expect(inCart()).toEqual([{ item: '1', quantity: 1 }]);
 });
 
-test('two clicks before anything is drawn add one', async () => {
+test('two clicks before the next render add one', async () => {
   show();
   const add = await button('Add to cart');
   fireEvent.click(add);
   fireEvent.click(add);
-  await screen.findByText('Game 1 is in your cart.');
+  await screen.findByText('Game 1 was added to your cart.');
   expect(inCart()).toEqual([{ item: '1', quantity: 1 }]);
 });
 
-test('a store that does not answer is told, and nothing is added', async () => {
-  shop.lose('createUser', 'before');
+test('an unreachable store is reported, and nothing is added', async () => {
+  fakeStore.failNext('createUser', 'before');
   const user = show();
   await user.click(await button('Add to cart'));
-  expect(await screen.findByText(/is not in your cart.*cannot be reached/)).toBeTruthy();
+  expect(await screen.findByText(/was not added to your cart.*cannot be reached/)).toBeTruthy();
 });
 
 test('from the first click to the refund', async () => {
   const user = show();
   await user.click(await button('Add to cart'));
-  await user.click(await button('One more'));
+  await user.click(await button('Increase quantity'));
   await waitFor(() => expect(inCart()).toEqual([{ item: '1', quantity: 2 }]));
   expect(await within(await line()).findByText('2,998 credits')).toBeTruthy();
 
   await user.click(await button('Check out'));
-  expect(await screen.findByText(/You need 2,998 credits more/)).toBeTruthy();
+  expect(await screen.findByText(/You still need 2,998 credits/)).toBeTruthy();
   await user.click(await button('Add 5,000 credits'));
-  await waitFor(() => expect(screen.queryByText(/You need/)).toBeNull());
+  await waitFor(() => expect(screen.queryByText(/You still need/)).toBeNull());
   await user.dblClick(await button('Check out'));
   expect(await screen.findByRole('heading', { name: 'Thank you!' })).toBeTruthy();
   expect(screen.getByText(/2 games for 2,998 credits/)).toBeTruthy();
-  expect(await screen.findByText('Your credit: 2,002 credits')).toBeTruthy();
+  expect(await screen.findByText('Your balance: 2,002 credits')).toBeTruthy();
 
   await user.click(await button('Cancel order'));
-  await user.click(await button('Keep it'));
+  await user.click(await button('Keep order'));
   await user.click(await button('Cancel order'));
-  await user.click(await button('Yes, refund it'));
+  await user.click(await button('Yes, cancel it'));
   expect(await screen.findByText('Cancelled and refunded')).toBeTruthy();
-  expect(await screen.findByText('Your credit: 5,000 credits')).toBeTruthy();
+  expect(await screen.findByText('Your balance: 5,000 credits')).toBeTruthy();
   expect(screen.queryByRole('heading', { name: 'Thank you!' })).toBeNull();
-  expect(shop.items.get('1')?.stock).toBe(10);
+  expect(fakeStore.items.get('1')?.stock).toBe(10);
 });
 
-test('what was sold out meanwhile is named', async () => {
+test('a game sold out in the meantime is named', async () => {
   const user = show();
   await user.click(await button('Add to cart'));
   await user.click(await button('Add 5,000 credits'));
-  shop.items.set('1', { stock: 0, price: 1_499 });
+  fakeStore.items.set('1', { stock: 0, price: 1_499 });
   await user.click(await button('Check out'));
   expect(await screen.findByText('Game 1 is sold out.')).toBeTruthy();
-  expect(await screen.findByText('Sold out: please remove it.')).toBeTruthy();
+  expect(await screen.findByText('Sold out. Please remove it.')).toBeTruthy();
   await user.click(await button('Remove Game 1'));
   expect(await screen.findByRole('heading', { name: 'Your cart is empty' })).toBeTruthy();
 });
 
-test('a price that has changed is told', async () => {
+test('a changed price is reported', async () => {
   const user = show();
   await user.click(await button('Add to cart'));
-  await screen.findByText('Total of 1 game');
-  expect(screen.queryByText(/Prices have changed/)).toBeNull();
-  shop.items.set('1', { stock: 1, price: 999 });
+  await screen.findByText('Total (1 game)');
+  expect(screen.queryByText(/prices have changed/)).toBeNull();
+  fakeStore.items.set('1', { stock: 1, price: 999 });
   await user.click(await button('Check out'));
-  expect(await screen.findByText(/Prices have changed/)).toBeTruthy();
+  expect(await screen.findByText(/prices have changed/)).toBeTruthy();
 });
 
-test('an order that was paid in another tab leaves the cart', async () => {
+test('an order paid in another tab is removed from the cart', async () => {
   const user = show();
   await user.click(await button('Add to cart'));
   const { order } = visitors.read();
-  shop.orders.set(order ?? '', { ...shop.orders.get(order ?? ''), paid: true } as never);
-  await user.click(await button('One more'));
-  expect(await screen.findByText(/Your order is paid/)).toBeTruthy();
+  fakeStore.orders.set(order ?? '', { ...fakeStore.orders.get(order ?? ''), paid: true } as never);
+  await user.click(await button('Increase quantity'));
+  expect(await screen.findByText(/Your order has already been paid/)).toBeTruthy();
 });
 
-test('without storage the cart says how long it lasts', async () => {
+test('without storage the cart warns that it will be lost', async () => {
   show();
-  expect(await screen.findByText(/last until you close/)).toBeTruthy();
+  expect(await screen.findByText(/will be lost when you close/)).toBeTruthy();
 });

@@ -1,110 +1,98 @@
 import { useState } from 'react';
 import type { Order } from '../api/cart';
-import { useFailure } from '../api/useFailure';
-import { ToCatalogue } from '../catalogue/ToCatalogue';
-import { focusMain } from '../page/main-landmark';
-import { useDocumentTitle } from '../page/useDocumentTitle';
-import { useFocusAfterTrouble } from '../page/useFocusAfterTrouble';
-import { Notice } from '../ui/Notice';
-import { StoreTrouble } from '../ui/StoreTrouble';
+import { CatalogueLink } from '../router/CatalogueLink';
+import { focusMain } from '../router/mainLandmark';
+import { StatusPanel } from '../ui/StatusPanel';
+import { useErrorPage } from '../ui/useErrorPage';
 import { credits, games, totalQuantity } from './amounts';
 import { CartLines } from './CartLines';
 import { useCart } from './context';
 import { useCurrentOrder, useOrder, useVisitor } from './hooks';
+import { EmptyBagIcon, FullBagIcon } from './icons';
 import { OrderHistory } from './OrderHistory';
-import { EmptyBag, FullBag } from './pictures';
 import { Summary } from './Summary';
 
-/** What is in the cart, what it costs, and what was bought before. */
+/** The cart, the checkout and earlier orders. */
 export function CartPage() {
   const { visitors } = useCart();
   const { order: current, paid } = useVisitor();
-  const [bought, setBought] = useState<Order | null>(null);
-  // A refund, here or in another tab, takes the thanks back.
-  const refunded = useOrder(bought?.id ?? null).data?.paid === false;
+  const [paidOrder, setPaidOrder] = useState<Order | null>(null);
+  // A refund, in this or another tab, removes the thank-you panel.
+  const refunded = useOrder(paidOrder?.id ?? null).data?.paid === false;
   const query = useCurrentOrder();
-  const failure = useFailure(query);
-  const trouble = current !== null && failure !== null && query.data === undefined;
-  useDocumentTitle(trouble ? 'The store is not available' : bought ? 'Thank you' : 'Cart');
-  useFocusAfterTrouble(trouble);
-  if (trouble) {
-    return (
-      <StoreTrouble
-        kind={failure}
-        headingLevel={1}
-        onRetry={() => void query.refetch()}
-        busy={query.isFetching}
-      />
-    );
-  }
+  const errorPage = useErrorPage(query, {
+    title: paidOrder ? 'Thank you' : 'Cart',
+    enabled: current !== null,
+  });
+  if (errorPage) return errorPage;
   const order = current === null ? null : query.data;
   const filled = order !== null && order !== undefined && order.lines.length > 0;
-  const thank = (paidOrder: Order) => {
-    setBought(paidOrder);
+  const showThankYou = (order: Order) => {
+    setPaidOrder(order);
     focusMain();
     window.scrollTo(0, 0);
   };
   return (
     <div className="cart">
       {order === undefined ? (
-        <Waiting />
+        <Loading />
       ) : order !== null && filled ? (
         <>
-          <h1>Cart</h1>
+          <h1 className="page-title">Cart</h1>
           <div className="cart__columns">
             <CartLines order={order} />
-            <Summary order={order} onBought={thank} />
+            <Summary order={order} onPaid={showThankYou} />
           </div>
         </>
-      ) : bought && !refunded ? (
-        <ThankYou order={bought} />
+      ) : paidOrder && !refunded ? (
+        <ThankYou order={paidOrder} />
       ) : (
         <Empty />
       )}
-      {!visitors.lasts && (
-        <p className="cart__forgetful">
-          Your browser does not keep anything for this page: cart and orders last until you close or
-          reload it.
+      {!visitors.persistent && (
+        <p className="cart__storage-note">
+          Your browser does not store data for this page. Your cart and orders will be lost when you
+          close or reload it.
         </p>
       )}
-      {paid.length > 0 && <OrderHistory orders={paid} creditShown={filled} />}
+      {paid.length > 0 && <OrderHistory orders={paid} hideBalance={filled} />}
     </div>
   );
 }
 
 function Empty() {
   return (
-    <Notice
-      picture={<EmptyBag />}
+    <StatusPanel
+      icon={<EmptyBagIcon />}
       title="Your cart is empty"
       headingLevel={1}
-      actions={<ToCatalogue />}
+      actions={<CatalogueLink />}
     >
-      Games that you add to it wait here.
-    </Notice>
+      Games you add to your cart appear here.
+    </StatusPanel>
   );
 }
 
 function ThankYou({ order }: { order: Order }) {
   return (
-    <Notice
-      picture={<FullBag />}
+    <StatusPanel
+      icon={<FullBagIcon />}
       title="Thank you!"
       headingLevel={1}
-      actions={<ToCatalogue />}
+      actions={<CatalogueLink />}
       urgent
     >
       Your order is paid: {games(totalQuantity(order.lines))} for {credits(order.total)}.
-    </Notice>
+    </StatusPanel>
   );
 }
 
-function Waiting() {
+function Loading() {
   return (
     <div aria-busy="true">
-      <h1>Cart</h1>
+      <h1 className="page-title">Cart</h1>
       <p className="sf-visually-hidden" role="status">
-        Loading the cart …
+        Loading cart…
       </p>
       <div className="cart__columns">
         <div className="sf-skeleton cart__skeleton" />

@@ -1,160 +1,154 @@
-import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import type { Line, Order } from '../api/cart';
-import { parseGameId } from '../api/gameId';
-import { useOverview } from '../api/queries';
-import { count } from '../overview/sentences';
-import { focusMain } from '../page/main-landmark';
-import { Link } from '../router/Link';
+import { focusMain } from '../router/mainLandmark';
+import { formatNumber } from '../ui/format';
+import { List } from '../ui/List';
+import { Unavailable } from '../ui/Unavailable';
 import { credits } from './amounts';
 import { useCart } from './context';
-import { useAct, useCredit, useOrder, useVisitor } from './hooks';
-import { explainFailure } from './messages';
+import { ErrorBox } from './ErrorBox';
+import { useAction, useCredit, useOrder, useRefreshItems, useVisitor } from './hooks';
+import { ItemLink } from './items';
+import { explainError } from './messages';
 import type { PaidOrder } from './visitor';
 
-/** Orders that are shown, and asked for, at a time. */
-const SHOWN = 5;
+/** Orders shown, and requested from the store, at a time. */
+const PAGE_SIZE = 5;
 
 const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
 interface Props {
   orders: readonly PaidOrder[];
-  /** The page says already how much credit there is. */
-  creditShown: boolean;
+  /** True where the page already shows it. */
+  hideBalance: boolean;
 }
 
-export function OrderHistory({ orders, creditShown }: Props) {
-  const [shown, setShown] = useState(SHOWN);
+export function OrderHistory({ orders, hideBalance }: Props) {
+  const [shown, setShown] = useState(PAGE_SIZE);
   const { data: credit } = useCredit(useVisitor().user);
   return (
     <section className="history" aria-labelledby="history">
-      <header className="history__head">
+      <header className="history__header">
         <h2 id="history">Your orders</h2>
-        {!creditShown && typeof credit === 'number' && <p>Your credit: {credits(credit)}</p>}
+        {!hideBalance && typeof credit === 'number' && <p>Your balance: {credits(credit)}</p>}
       </header>
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul role="list">
+      <List>
         {orders.slice(0, shown).map(({ id, at }) => (
-          <PastOrder key={id} id={id} at={at} />
+          <OrderRow key={id} id={id} at={at} />
         ))}
-      </ul>
+      </List>
       {orders.length > shown && (
         <button
           type="button"
-          className="sf-button sf-button--quiet"
-          onClick={() => setShown(shown + SHOWN)}
+          className="sf-button sf-button--secondary"
+          onClick={() => setShown(shown + PAGE_SIZE)}
         >
-          Older orders
+          Show older orders
         </button>
       )}
     </section>
   );
 }
 
-function PastOrder({ id, at }: PaidOrder) {
-  const { acts } = useCart();
+function OrderRow({ id, at }: PaidOrder) {
+  const { operations } = useCart();
   const { data: order, isError, refetch } = useOrder(id);
   useEffect(() => {
-    // What fails here shows in the query.
-    if (order === null) acts.forget(id).catch(() => {});
-  }, [acts, id, order]);
+    // An error needs no handling here: the query fails, too, and shows it.
+    if (order === null) operations.removeFromHistory(id).catch(() => {});
+  }, [operations, id, order]);
   return (
-    <li className="past">
-      <p className="past__when">
+    <li className="order-row">
+      <p className="order-row__date">
         <time dateTime={new Date(at).toISOString()}>{TIME.format(at)}</time>
       </p>
       {order ? (
-        <Contents order={order} />
+        <OrderDetails order={order} />
       ) : isError ? (
-        <p className="past__what">
-          <span className="sf-muted">Not available right now.</span>{' '}
-          <button type="button" className="sf-link" onClick={() => void refetch()}>
-            Try again
-          </button>
+        <p className="order-row__lines">
+          <Unavailable onRetry={() => void refetch()} />
         </p>
       ) : (
-        <span className="sf-skeleton sf-skeleton--line past__what" />
+        <span className="sf-skeleton sf-skeleton--line order-row__lines" />
       )}
     </li>
   );
 }
 
-function Contents({ order }: { order: Order }) {
+function OrderDetails({ order }: { order: Order }) {
   return (
     <>
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari drops it of a list without bullets */}
-      <ul className="past__what" role="list">
+      <List className="order-row__lines">
         {order.lines.map((line) => (
-          <PastLine key={line.item} {...line} />
+          <OrderLine key={line.item} {...line} />
         ))}
-      </ul>
-      <p className="past__total">{credits(order.total)}</p>
-      <Refund order={order} />
+      </List>
+      <p className="order-row__total">{credits(order.total)}</p>
+      <OrderStatus order={order} />
     </>
   );
 }
 
-function PastLine({ item, quantity }: Line) {
-  const id = parseGameId(item);
-  const overview = useOverview(id ?? 0, id !== null).data;
+function OrderLine({ item, quantity }: Line) {
   return (
     <li>
-      {overview ? <Link href={`/${overview.id}`}>{overview.name}</Link> : `Item ${item}`}
-      {quantity > 1 && ` × ${count(quantity)}`}
+      <ItemLink itemId={item} />
+      {quantity > 1 && ` × ${formatNumber(quantity)}`}
     </li>
   );
 }
 
-/** The button that was pressed is gone: the keyboard goes on from the one in its place. */
-function focusOn(button: HTMLButtonElement | null): void {
+/** Focuses a button that replaces the focused one; otherwise the keyboard focus would be lost. */
+function focusOnMount(button: HTMLButtonElement | null): void {
   button?.focus();
 }
 
-/** Whether it is paid still, and the way to change that. */
-function Refund({ order }: { order: Order }) {
-  const { acts, say } = useCart();
-  const client = useQueryClient();
-  const [asked, setAsked] = useState<'no' | 'yes' | 'kept'>('no');
-  const { run, busy, error } = useAct(async () => {
-    await acts.cancel(order.id);
-    say({ text: `Refunded: ${credits(order.total)} are back in your credit.`, tone: 'good' });
-    void client.invalidateQueries({ queryKey: ['cart', 'item'] });
+/** Whether the order is still paid, and the button that cancels it after a confirmation. */
+function OrderStatus({ order }: { order: Order }) {
+  const { operations, showMessage } = useCart();
+  const refreshItems = useRefreshItems();
+  const [confirmation, setConfirmation] = useState<'no' | 'yes' | 'kept'>('no');
+  const { run, busy, error } = useAction(async () => {
+    await operations.cancel(order.id);
+    showMessage({
+      text: `${credits(order.total)} ${order.total === 1 ? 'was' : 'were'} returned to your balance.`,
+      tone: 'good',
+    });
+    refreshItems();
     focusMain();
   });
-  if (!order.paid) return <p className="past__state sf-muted">Cancelled and refunded</p>;
+  if (!order.paid) return <p className="order-row__status sf-muted">Cancelled and refunded</p>;
   return (
-    <div className="past__state">
-      {asked === 'yes' ? (
+    <div className="order-row__status">
+      {confirmation === 'yes' ? (
         <>
           <button
-            ref={focusOn}
+            ref={focusOnMount}
             type="button"
             className="sf-link"
             aria-disabled={busy}
             onClick={() => run()}
           >
-            {busy ? 'Refunding …' : 'Yes, refund it'}
+            {busy ? 'Cancelling…' : 'Yes, cancel it'}
           </button>
-          <button type="button" className="sf-link" onClick={() => setAsked('kept')}>
-            Keep it
+          <button type="button" className="sf-link" onClick={() => setConfirmation('kept')}>
+            Keep order
           </button>
         </>
       ) : (
         <>
-          <span className="past__paid">Paid</span>
+          <span className="order-row__paid">Paid</span>
           <button
-            ref={asked === 'kept' ? focusOn : undefined}
+            ref={confirmation === 'kept' ? focusOnMount : undefined}
             type="button"
             className="sf-link"
-            onClick={() => setAsked('yes')}
+            onClick={() => setConfirmation('yes')}
           >
             Cancel order
           </button>
         </>
       )}
-      <div role="alert">
-        {error && <p className="trouble">It was not cancelled. {explainFailure(error)}</p>}
-      </div>
+      <ErrorBox>{error && `Your order was not cancelled. ${explainError(error)}`}</ErrorBox>
     </div>
   );
 }

@@ -1,60 +1,60 @@
-import { useQueryClient } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import type { Order } from '../api/cart';
-import { failureKind } from '../api/errors';
-import { parseGameId } from '../api/gameId';
-import { useOverview } from '../api/queries';
-import { count } from '../overview/sentences';
-import { quantityOf, Refusal, type Short } from './acts';
+import { errorKind } from '../api/errors';
+import { formatNumber, plural } from '../ui/format';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
-import { useAct, useCredit, usePresentCost, useVisitor } from './hooks';
-import { explainFailure } from './messages';
+import { ErrorBox } from './ErrorBox';
+import { useAction, useCredit, useCurrentCost, useRefreshItems, useVisitor } from './hooks';
+import { useItemName } from './items';
+import { explainError } from './messages';
+import { quantityOf, Refusal, type Shortage } from './operations';
 
-/** What the demo shop gives away at a time. */
-const GIFTS = [1_000, 5_000, 20_000];
+/** Amounts that a visitor of the demo store can add. */
+const DEMO_CREDIT_AMOUNTS = [1_000, 5_000, 20_000];
 
-/** What the order costs, what the visitor has, and the way to pay. */
-export function Summary({ order, onBought }: { order: Order; onBought: (order: Order) => void }) {
-  const { acts } = useCart();
-  const client = useQueryClient();
+/** The total, the visitor's balance, and the buttons that add credits and check out. */
+export function Summary({ order, onPaid }: { order: Order; onPaid: (order: Order) => void }) {
+  const { operations } = useCart();
+  const refreshItems = useRefreshItems();
   const { user } = useVisitor();
   const credit = useCredit(user).data ?? null;
-  const missing = credit === null ? 0 : Math.max(0, order.total - credit);
-  const presentCost = usePresentCost(order.lines);
-  // All of it in the act: once the order is paid this panel is gone.
-  const checkout = useAct(async (seen: Order) => {
+  const shortfall = credit === null ? 0 : Math.max(0, order.total - credit);
+  const currentCost = useCurrentCost(order.lines);
+  // Refreshes inside the action, because paying the order unmounts this component.
+  const checkout = useAction(async (displayed: Order) => {
     try {
-      onBought(await acts.checkout(seen));
+      onPaid(await operations.checkout(displayed));
     } finally {
-      void client.invalidateQueries({ queryKey: ['cart', 'item'] });
+      refreshItems();
     }
   });
   return (
     <section className="sf-panel summary" aria-label="Checkout">
       <dl className="summary__sums">
-        <Sum name={`Total of ${games(totalQuantity(order.lines))}`} amount={order.total} strong />
-        <Sum name="Your credit" amount={credit} />
-        {missing > 0 && <Sum name="Missing" amount={missing} missing />}
+        <Sum name={`Total (${games(totalQuantity(order.lines))})`} amount={order.total} strong />
+        <Sum name="Your balance" amount={credit} />
+        {shortfall > 0 && <Sum name="You still need" amount={shortfall} shortfall />}
       </dl>
-      {presentCost !== null && presentCost !== order.total && (
+      {currentCost !== null && currentCost !== order.total && (
         <p className="summary__note">
-          Prices have changed since you filled your cart. You pay those of then.
+          Some prices have changed since you filled your cart. You still pay the earlier prices.
         </p>
       )}
       <AddFunds />
       <button
         type="button"
-        className="sf-button summary__pay"
+        className="sf-button summary__checkout"
         aria-disabled={checkout.busy}
         onClick={checkout.busy ? undefined : () => checkout.run(order)}
       >
-        {checkout.busy ? 'Paying …' : 'Check out'}
+        {checkout.busy ? 'Paying…' : 'Check out'}
       </button>
-      <div role="alert">
-        {checkout.error && !checkout.busy && (
-          <Trouble error={checkout.error} order={order} missing={missing} />
-        )}
-      </div>
+      <ErrorBox>
+        {checkout.error &&
+          !checkout.busy &&
+          describeCheckoutError(checkout.error, order, shortfall)}
+      </ErrorBox>
     </section>
   );
 }
@@ -64,11 +64,11 @@ interface SumProps {
   /** Null while unknown. */
   amount: number | null;
   strong?: boolean;
-  missing?: boolean;
+  shortfall?: boolean;
 }
 
-function Sum({ name, amount, strong, missing }: SumProps) {
-  const kind = strong ? 'sum--strong' : missing ? 'sum--missing' : '';
+function Sum({ name, amount, strong, shortfall }: SumProps) {
+  const kind = strong ? 'sum--strong' : shortfall ? 'sum--shortfall' : '';
   return (
     <div className={`sum ${kind}`}>
       <dt>{name}</dt>
@@ -78,72 +78,60 @@ function Sum({ name, amount, strong, missing }: SumProps) {
 }
 
 function AddFunds() {
-  const { acts } = useCart();
-  const funds = useAct((amount: number) => acts.addFunds(amount));
+  const { operations } = useCart();
+  const funds = useAction((amount: number) => operations.addFunds(amount));
   return (
     <fieldset className="funds">
-      <legend>Add demo credit</legend>
-      <div className="funds__gifts">
-        {GIFTS.map((amount) => (
+      <legend>Add demo credits</legend>
+      <div className="funds__amounts">
+        {DEMO_CREDIT_AMOUNTS.map((amount) => (
           <button
             key={amount}
             type="button"
-            className="sf-button sf-button--quiet"
+            className="sf-button sf-button--secondary"
             aria-label={`Add ${credits(amount)}`}
             onClick={() => funds.run(amount)}
           >
-            +{count(amount)}
+            +{formatNumber(amount)}
           </button>
         ))}
       </div>
-      <div role="alert">
-        {funds.error && (
-          <p className="trouble">No credit was added. {explainFailure(funds.error)}</p>
-        )}
-      </div>
+      <ErrorBox>{funds.error && `No credits were added. ${explainError(funds.error)}`}</ErrorBox>
     </fieldset>
   );
 }
 
-/** Why the checkout did not happen, and what to do. */
-function Trouble({ error, order, missing }: { error: unknown; order: Order; missing: number }) {
-  if (error instanceof Refusal && error.reason === 'obstacles') {
-    // Those that the visitor has removed since are no longer worth a word.
-    const short = error.short.filter(({ item, stock }) => quantityOf(order, item) > stock);
-    return <Obstacles short={short} missing={missing} />;
-  }
-  if (failureKind(error) === 'unreachable') {
+/** Why the checkout failed and what to do; null for obstacles that no longer exist. */
+function describeCheckoutError(error: unknown, order: Order, shortfall: number): ReactNode {
+  if (error instanceof Refusal && error.reason === 'insufficient') {
+    // The visitor may have removed lines since.
+    const shortages = error.shortages.filter(({ item, stock }) => quantityOf(order, item) > stock);
+    if (shortages.length === 0 && shortfall === 0) return null;
     return (
-      <p className="trouble">
-        The store does not answer, so it is not known whether your order is paid. Check out again in
-        a little while: you will be charged once.
-      </p>
+      <>
+        <p>You were not charged.</p>
+        <ul>
+          {shortages.map((line) => (
+            <ShortageLine key={line.item} {...line} />
+          ))}
+          {shortfall > 0 && <li>You still need {credits(shortfall)}. Add credits above.</li>}
+        </ul>
+      </>
     );
   }
-  return <p className="trouble">Nothing was paid. {explainFailure(error)}</p>;
+  if (errorKind(error) === 'unreachable') {
+    return 'The store is not responding, so we do not know whether your order was paid. Check out again in a moment; you will be charged only once.';
+  }
+  return `You were not charged. ${explainError(error)}`;
 }
 
-function Obstacles({ short, missing }: { short: readonly Short[]; missing: number }) {
-  if (short.length === 0 && missing === 0) return null;
-  return (
-    <div className="trouble">
-      <p>Nothing was paid.</p>
-      <ul>
-        {short.map((line) => (
-          <ShortLine key={line.item} {...line} />
-        ))}
-        {missing > 0 && <li>You need {credits(missing)} more. Add some credit above.</li>}
-      </ul>
-    </div>
-  );
-}
-
-function ShortLine({ item, stock }: Short) {
-  const id = parseGameId(item);
-  const name = useOverview(id ?? 0, id !== null).data?.name ?? `Item ${item}`;
+function ShortageLine({ item, stock }: Shortage) {
+  const name = useItemName(item);
   return (
     <li>
-      {stock === 0 ? `${name} is sold out.` : `There are only ${count(stock)} of ${name} left.`}
+      {stock === 0
+        ? `${name} is sold out.`
+        : `Only ${plural(stock, 'copy', 'copies')} of ${name} left.`}
     </li>
   );
 }

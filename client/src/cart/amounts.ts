@@ -1,11 +1,11 @@
-import { count } from '../overview/sentences';
+import { plural } from '../ui/format';
 
 export function credits(amount: number): string {
-  return `${count(amount)} ${amount === 1 ? 'credit' : 'credits'}`;
+  return plural(amount, 'credit');
 }
 
-export function games(number: number): string {
-  return `${count(number)} ${number === 1 ? 'game' : 'games'}`;
+export function games(count: number): string {
+  return plural(count, 'game');
 }
 
 export function totalQuantity(lines: readonly { quantity: number }[]): number {

@@ -1,18 +1,18 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
-import type { CartRoutes } from '../api/cart';
-import { CartActs } from './acts';
-import { type Message, NEWS } from './messages';
+import type { CartApi } from '../api/cart';
+import { EVENT_MESSAGES, type Message } from './messages';
+import { CartOperations } from './operations';
 import type { VisitorStore } from './visitor';
 
-/** What everything of the cart shares. */
+/** What all components of the cart share. */
 interface Cart {
-  readonly routes: CartRoutes;
+  readonly api: CartApi;
   readonly visitors: VisitorStore;
-  readonly acts: CartActs;
-  /** What was last said to the visitor, if they have not closed it. */
+  readonly operations: CartOperations;
+  /** The latest message, until it is dismissed. */
   readonly message: Message | null;
-  readonly say: (message: Message | null) => void;
+  readonly showMessage: (message: Message | null) => void;
 }
 
 const CartContext = createContext<Cart | null>(null);
@@ -24,33 +24,38 @@ export function useCart(): Cart {
 }
 
 interface Props {
-  routes: CartRoutes;
+  api: CartApi;
   visitors: VisitorStore;
   children: ReactNode;
 }
 
-export function CartProvider({ routes, visitors, children }: Props) {
+export function CartProvider({ api, visitors, children }: Props) {
   const client = useQueryClient();
-  const [message, say] = useState<Message | null>(null);
-  const acts = useMemo(
-    () => new CartActs({ routes, visitors, onNews: (news) => say(NEWS[news]) }),
-    [routes, visitors],
+  const [message, showMessage] = useState<Message | null>(null);
+  const operations = useMemo(
+    () =>
+      new CartOperations({
+        api,
+        visitors,
+        onEvent: (event) => showMessage(EVENT_MESSAGES[event]),
+      }),
+    [api, visitors],
   );
   useEffect(() => visitors.watchTabs(window), [visitors]);
   useEffect(
     () =>
-      visitors.subscribe((now, before, elsewhere) => {
-        // Whatever was done, here or in another tab: what the page shows of it is old.
+      visitors.subscribe((current, previous, fromOtherTab) => {
+        // Any operation, in any tab, may have changed the order and the balance.
         void client.invalidateQueries({ queryKey: ['cart', 'order'] });
         void client.invalidateQueries({ queryKey: ['cart', 'credit'] });
-        const paid = now.paid.some(({ id }) => id === before.order);
-        if (elsewhere && paid) say(NEWS.paidElsewhere);
+        const paid = current.paid.some(({ id }) => id === previous.order);
+        if (fromOtherTab && paid) showMessage(EVENT_MESSAGES.paidInOtherTab);
       }),
     [client, visitors],
   );
   const cart = useMemo(
-    () => ({ routes, visitors, acts, message, say }),
-    [routes, visitors, acts, message],
+    () => ({ api, visitors, operations, message, showMessage }),
+    [api, visitors, operations, message],
   );
   return <CartContext value={cart}>{children}</CartContext>;
 }

@@ -1,34 +1,34 @@
-import type { CartRoutes, Item, Order } from '../api/cart';
+import type { CartApi, Item, Order } from '../api/cart';
 import { ApiError } from '../api/errors';
 
-/** The store's rules in memory, for tests; every route can be made to fail. */
-export class FakeStore implements CartRoutes {
+/** For tests: the store's rules in memory; each route can be made to fail. */
+export class FakeStore implements CartApi {
   readonly items = new Map<string, Item>();
   readonly users = new Map<string, number>();
   readonly orders = new Map<string, Order & { user: string }>();
-  readonly asked: string[] = [];
-  /** Routes that lose their next answers: before they do anything, or after. */
-  readonly losing: { route: string; when: 'before' | 'after' }[] = [];
+  readonly calls: string[] = [];
+  /** Calls to fail: before they take effect, or after, as if the response was lost. */
+  readonly failures: { route: string; when: 'before' | 'after' }[] = [];
   #ids = 0;
 
-  lose(route: keyof CartRoutes, when: 'before' | 'after', times = 1): void {
-    for (let n = 0; n < times; n += 1) this.losing.push({ route, when });
+  failNext(route: keyof CartApi, when: 'before' | 'after', times = 1): void {
+    for (let n = 0; n < times; n += 1) this.failures.push({ route, when });
   }
 
   async item(item: string) {
-    return this.#answer('item', () => this.items.get(item) ?? null);
+    return this.#respond('item', () => this.items.get(item) ?? null);
   }
 
   async order(order: string) {
-    return this.#answer('order', () => this.orders.get(order) ?? null);
+    return this.#respond('order', () => this.orders.get(order) ?? null);
   }
 
   async credit(user: string) {
-    return this.#answer('credit', () => this.users.get(user) ?? null);
+    return this.#respond('credit', () => this.users.get(user) ?? null);
   }
 
   async createUser() {
-    return this.#answer('createUser', () => {
+    return this.#respond('createUser', () => {
       const id = this.#id('user');
       this.users.set(id, 0);
       return id;
@@ -36,7 +36,7 @@ export class FakeStore implements CartRoutes {
   }
 
   async createOrder(user: string) {
-    return this.#answer('createOrder', () => {
+    return this.#respond('createOrder', () => {
       const id = this.#id('order');
       this.orders.set(id, { id, user, paid: false, lines: [], total: 0 });
       return id;
@@ -44,42 +44,42 @@ export class FakeStore implements CartRoutes {
   }
 
   async addItem(order: string, item: string, quantity: number) {
-    return this.#answer('addItem', () => {
+    return this.#respond('addItem', () => {
       if (!this.items.has(item)) throw new ApiError('missing', item);
-      this.#change(order, item, quantity);
+      this.#changeQuantity(order, item, quantity);
     });
   }
 
   async removeItem(order: string, item: string) {
-    return this.#answer('removeItem', () => this.#change(order, item, -1));
+    return this.#respond('removeItem', () => this.#changeQuantity(order, item, -1));
   }
 
   async checkout(id: string) {
-    return this.#answer('checkout', () => {
-      const order = this.#known(id);
+    return this.#respond('checkout', () => {
+      const order = this.#orderOrThrow(id);
       if (order.paid) return;
       const credit = this.users.get(order.user) ?? 0;
-      const short = order.lines.some(({ item, quantity }) => this.#stock(item) < quantity);
-      if (short || credit < order.total) throw new ApiError('refused', id);
-      this.#pay(order, 1);
+      const outOfStock = order.lines.some(({ item, quantity }) => this.#stock(item) < quantity);
+      if (outOfStock || credit < order.total) throw new ApiError('refused', id);
+      this.#movePayment(order, 1);
     });
   }
 
   async cancel(user: string, id: string) {
-    return this.#answer('cancel', () => {
-      const order = this.#known(id);
+    return this.#respond('cancel', () => {
+      const order = this.#orderOrThrow(id);
       if (!order.paid || order.user !== user) throw new ApiError('refused', id);
-      this.#pay(order, -1);
+      this.#movePayment(order, -1);
     });
   }
 
   async addFunds(user: string, amount: number) {
-    return this.#answer('addFunds', () => {
+    return this.#respond('addFunds', () => {
       this.users.set(user, (this.users.get(user) ?? 0) + amount);
     });
   }
 
-  #pay(order: Order & { user: string }, sign: 1 | -1): void {
+  #movePayment(order: Order & { user: string }, sign: 1 | -1): void {
     this.users.set(order.user, (this.users.get(order.user) ?? 0) - sign * order.total);
     for (const { item, quantity } of order.lines) {
       const { stock, price } = this.items.get(item) ?? { stock: 0, price: 0 };
@@ -88,8 +88,8 @@ export class FakeStore implements CartRoutes {
     this.orders.set(order.id, { ...order, paid: sign === 1 });
   }
 
-  #change(id: string, item: string, by: number): void {
-    const order = this.#known(id);
+  #changeQuantity(id: string, item: string, by: number): void {
+    const order = this.#orderOrThrow(id);
     const before = order.lines.find((line) => line.item === item)?.quantity ?? 0;
     if (order.paid || before + by < 0) throw new ApiError('refused', id);
     const others = order.lines.filter((line) => line.item !== item);
@@ -98,7 +98,7 @@ export class FakeStore implements CartRoutes {
     this.orders.set(id, { ...order, lines, total });
   }
 
-  #known(id: string) {
+  #orderOrThrow(id: string) {
     const order = this.orders.get(id);
     if (order === undefined) throw new ApiError('missing', id);
     return order;
@@ -113,13 +113,13 @@ export class FakeStore implements CartRoutes {
     return `${kind}-${this.#ids}`;
   }
 
-  async #answer<T>(route: string, act: () => T): Promise<T> {
-    this.asked.push(route);
-    const lost = this.losing.findIndex((loss) => loss.route === route);
-    const [loss] = lost === -1 ? [] : this.losing.splice(lost, 1);
-    if (loss?.when === 'before') throw new ApiError('unreachable', route);
-    const answer = act();
-    if (loss?.when === 'after') throw new ApiError('unreachable', route);
-    return answer;
+  async #respond<T>(route: string, operation: () => T): Promise<T> {
+    this.calls.push(route);
+    const index = this.failures.findIndex((failure) => failure.route === route);
+    const [failure] = index === -1 ? [] : this.failures.splice(index, 1);
+    if (failure?.when === 'before') throw new ApiError('unreachable', route);
+    const result = operation();
+    if (failure?.when === 'after') throw new ApiError('unreachable', route);
+    return result;
   }
 }

@@ -1,116 +1,117 @@
-import { useMutation, useQueries, useQuery } from '@tanstack/react-query';
+import { useMutation, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
-import type { CartRoutes, Line } from '../api/cart';
+import type { CartApi, Line } from '../api/cart';
 import { useCart } from './context';
 import type { Visitor } from './visitor';
 
-/** How long a button that has done its work takes no click: the second one of a double click. */
-const REST_MS = 700;
+/** How long a button ignores clicks after its action, so that a double click acts once. */
+const COOLDOWN_MS = 700;
 
 export function useVisitor(): Visitor {
   const { visitors } = useCart();
   return useSyncExternalStore(visitors.subscribe, visitors.read);
 }
 
-/** Null data: not for sale. */
+/** The data is null when the item is not for sale. */
 export function useItem(item: string, enabled = true) {
-  return useQuery({ ...itemQuery(useCart().routes, item), enabled });
+  return useQuery({ ...itemQuery(useCart().api, item), enabled });
 }
 
-/** What the lines cost at present prices; null while one is unknown or no longer for sale. */
-export function usePresentCost(lines: readonly Line[]): number | null {
-  const { routes } = useCart();
-  const items = useQueries({ queries: lines.map(({ item }) => itemQuery(routes, item)) });
+/** Call the result when stock or prices may have changed. */
+export function useRefreshItems(): () => void {
+  const client = useQueryClient();
+  return () => void client.invalidateQueries({ queryKey: ['cart', 'item'] });
+}
+
+/** What the lines cost at current prices; null if one is unknown or no longer for sale. */
+export function useCurrentCost(lines: readonly Line[]): number | null {
+  const { api } = useCart();
+  const items = useQueries({ queries: lines.map(({ item }) => itemQuery(api, item)) });
   return lines.reduce<number | null>((sum, { quantity }, index) => {
     const price = items[index]?.data?.price;
     return sum === null || price === undefined ? null : sum + price * quantity;
   }, 0);
 }
 
-function itemQuery(routes: CartRoutes, item: string) {
+function itemQuery(api: CartApi, item: string) {
   return {
     queryKey: ['cart', 'item', item],
-    queryFn: ({ signal }: { signal: AbortSignal }) => routes.item(item, signal),
+    queryFn: ({ signal }: { signal: AbortSignal }) => api.item(item, signal),
   };
 }
 
-/** Null data: the store does not know it. */
+/** The data is null when the store has no such order. */
 export function useOrder(order: string | null) {
-  const { routes } = useCart();
+  const { api } = useCart();
   return useQuery({
     queryKey: ['cart', 'order', order],
-    queryFn: ({ signal }) => (order === null ? null : routes.order(order, signal)),
+    queryFn: ({ signal }) => (order === null ? null : api.order(order, signal)),
     enabled: order !== null,
-    // Other tabs, and a shop that has begun anew, change it.
+    // Other tabs or a reset of the store may have changed it.
     refetchOnWindowFocus: true,
   });
 }
 
 export function useCredit(user: string | null) {
-  const { routes } = useCart();
+  const { api } = useCart();
   return useQuery({
     queryKey: ['cart', 'credit', user],
-    queryFn: ({ signal }) => (user === null ? 0 : routes.credit(user, signal)),
+    queryFn: ({ signal }) => (user === null ? 0 : api.credit(user, signal)),
     enabled: user !== null,
     refetchOnWindowFocus: true,
   });
 }
 
-/** The order being filled. */
+/** The visitor's open order. */
 export function useCurrentOrder() {
   return useOrder(useVisitor().order);
 }
 
-/** Puts right a current order that the store has lost, or that is paid. For one place of the page. */
-export function useOrderPutRight(): void {
-  const { acts } = useCart();
+/** Replaces a current order that is paid or that the store no longer has. Use it once per page. */
+export function useReconcileOrder(): void {
+  const { operations } = useCart();
   const { order } = useVisitor();
   const { data } = useOrder(order);
-  const wrong = order !== null && (data === null || data?.paid === true);
+  const outdated = order !== null && (data === null || data?.paid === true);
   useEffect(() => {
-    // What fails here shows in the queries.
-    if (wrong) acts.lookAgain().catch(() => {});
-  }, [acts, wrong]);
+    // An error needs no handling here: the queries fail, too, and show it.
+    if (outdated) operations.reconcile().catch(() => {});
+  }, [operations, outdated]);
 }
 
-/** Something that a button does: once at a time, and not twice for a double click. */
-export function useAct<In = void>(act: (input: In) => Promise<void>) {
+/** The action of a button: one at a time, and once for a double click. */
+export function useAction<In = void>(action: (input: In) => Promise<void>) {
   const { mutate, isPending, error } = useMutation({
-    mutationFn: act,
+    mutationFn: action,
     networkMode: 'always',
   });
-  const [resting, rest] = useRest();
-  const under = useRef(false);
+  const [coolingDown, startCooldown] = useCooldown();
+  // A ref, because a second click may come before the state of the first is rendered.
+  const running = useRef(false);
   const run = useCallback(
     (input: In) => {
-      // A ref, because two clicks may come before the first has been drawn.
-      if (under.current) return;
-      under.current = true;
-      mutate(input, {
-        onError: () => {
-          under.current = false;
-        },
-        onSuccess: () =>
-          rest(() => {
-            under.current = false;
-          }),
-      });
+      if (running.current) return;
+      running.current = true;
+      const release = () => {
+        running.current = false;
+      };
+      mutate(input, { onError: release, onSuccess: () => startCooldown(release) });
     },
-    [mutate, rest],
+    [mutate, startCooldown],
   );
-  return { run, busy: isPending, done: resting, error };
+  return { run, busy: isPending, done: coolingDown, error };
 }
 
-function useRest(): [boolean, (then: () => void) => void] {
-  const [resting, setResting] = useState(false);
+function useCooldown(): [boolean, (then: () => void) => void] {
+  const [coolingDown, setCoolingDown] = useState(false);
   const timer = useRef(0);
   useEffect(() => () => window.clearTimeout(timer.current), []);
-  const rest = useCallback((then: () => void) => {
-    setResting(true);
+  const startCooldown = useCallback((then: () => void) => {
+    setCoolingDown(true);
     timer.current = window.setTimeout(() => {
-      setResting(false);
+      setCoolingDown(false);
       then();
-    }, REST_MS);
+    }, COOLDOWN_MS);
   }, []);
-  return [resting, rest];
+  return [coolingDown, startCooldown];
 }

@@ -1,53 +1,57 @@
-import { type FailureKind, failureKind } from '../api/errors';
-import { type News, Refusal } from './acts';
+import { type ErrorKind, errorKind } from '../api/errors';
+import { type CartEvent, Refusal } from './operations';
 
-/** A sentence to the visitor that appears over the page. */
+/** A message to the visitor, shown at the bottom of the window. */
 export interface Message {
   readonly text: string;
   readonly tone: 'good' | 'bad' | 'plain';
-  /** Offers the way to the cart. */
+  /** Shows a link to the cart. */
   readonly toCart?: boolean;
 }
 
-export const NEWS: Record<News | 'paidElsewhere', Message> = {
-  storeBeganAnew: {
-    text: 'The store has begun anew since your last visit: your cart, credit and orders of then are gone. Sorry! A fresh cart is ready.',
+export const EVENT_MESSAGES: Record<CartEvent | 'paidInOtherTab', Message> = {
+  storeReset: {
+    text: 'The store was reset since your last visit; your cart, credit and orders are gone.',
     tone: 'plain',
   },
-  cartGone: {
-    text: 'The store no longer has your last cart. A fresh one is ready.',
+  cartLost: {
+    text: 'Your previous cart no longer exists. You have a new, empty cart.',
     tone: 'plain',
   },
-  paidAlready: { text: 'Your order is paid. It is among your orders.', tone: 'good', toCart: true },
-  paidElsewhere: {
-    text: 'Your order was paid in another tab. It is among your orders.',
+  alreadyPaid: {
+    text: 'Your order has already been paid. You can find it under “Your orders”.',
+    tone: 'good',
+    toCart: true,
+  },
+  paidInOtherTab: {
+    text: 'Your order was paid in another tab. You can find it under “Your orders”.',
     tone: 'good',
     toCart: true,
   },
 };
 
-const FAILURES: Record<FailureKind, string> = {
-  unreachable: 'The store cannot be reached at the moment.',
-  missing: 'The store does not know this.',
-  refused: 'The store did not take this.',
-  failed: 'The store is out of order at the moment.',
-  malformed: 'The store gave an answer that this page cannot use.',
+const ERROR_TEXTS: Record<ErrorKind, string> = {
+  unreachable: 'The store cannot be reached right now.',
+  missing: 'The store could not find it.',
+  refused: 'The store rejected the request.',
+  failed: 'Something went wrong.',
+  malformed: 'Something went wrong.',
 };
 
-/** Why something that the visitor asked for did not happen, in a sentence or two. */
-export function explainFailure(error: unknown): string {
+/** Why an operation failed, in one or two sentences. */
+export function explainError(error: unknown): string {
   if (error instanceof Refusal) {
     if (error.reason === 'notForSale') return 'This game is no longer for sale.';
-    return 'Your cart has changed meanwhile, perhaps in another tab. Please look at it again.';
+    return 'Your cart has changed, perhaps in another tab. Please review it and try again.';
   }
-  return FAILURES[failureKind(error)];
+  return ERROR_TEXTS[errorKind(error)];
 }
 
 export function added(name: string): Message {
-  return { text: `${name} is in your cart.`, tone: 'good', toCart: true };
+  return { text: `${name} was added to your cart.`, tone: 'good', toCart: true };
 }
 
 export function notAdded(name: string, error: unknown): Message {
-  const end = failureKind(error) === 'unreachable' ? ' Please try again.' : '';
-  return { text: `${name} is not in your cart. ${explainFailure(error)}${end}`, tone: 'bad' };
+  const end = errorKind(error) === 'unreachable' ? ' Please try again.' : '';
+  return { text: `${name} was not added to your cart. ${explainError(error)}${end}`, tone: 'bad' };
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { NOBODY, VisitorStore } from './visitor';
+import { NO_VISITOR, VisitorStore } from './visitor';
 
 const KEY = 'storefront.visitor';
 
@@ -9,10 +9,10 @@ function stored(): VisitorStore {
   return new VisitorStore(() => localStorage);
 }
 
-test('is remembered by the next page', () => {
+test('is restored by the next page', () => {
   stored().change({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
   expect(stored().read()).toMatchObject({ user: 'u', order: 'o', paid: [{ id: 'p', at: 1 }] });
-  expect(stored().lasts).toBe(true);
+  expect(stored().persistent).toBe(true);
 });
 
 test('is the same object until it changes', () => {
@@ -23,20 +23,25 @@ test('is the same object until it changes', () => {
 
 test.each([
   ['nothing', null],
-  ['no JSON', '{'],
+  ['malformed JSON', '{'],
   ['null', 'null'],
   ['a number', '7'],
-  ['a user that is no id', '{"user":"../x"}'],
-  ['a user that is no text', '{"user":7,"order":"o"}'],
-])('%s is nobody', (_, text) => {
+  ['a user that is not an id', '{"user":"../x"}'],
+  ['a user that is not a string', '{"user":7,"order":"o"}'],
+])('%s is no visitor', (_, text) => {
   if (text !== null) localStorage.setItem(KEY, text);
-  expect(stored().read()).toBe(NOBODY);
+  expect(stored().read()).toBe(NO_VISITOR);
 });
 
-test('what is odd is left out, the rest stays', () => {
+test('malformed parts are dropped, the rest is kept', () => {
   const paid = [{ id: 'p', at: 1 }, { id: '/', at: 1 }, { id: 'q' }, null, 'r'];
-  localStorage.setItem(KEY, JSON.stringify({ user: 'u', order: 7, paid, turn: 'x' }));
-  expect(stored().read()).toEqual({ user: 'u', order: null, paid: [{ id: 'p', at: 1 }], turn: 0 });
+  localStorage.setItem(KEY, JSON.stringify({ user: 'u', order: 7, paid, revision: 'x' }));
+  expect(stored().read()).toEqual({
+    user: 'u',
+    order: null,
+    paid: [{ id: 'p', at: 1 }],
+    revision: 0,
+  });
 });
 
 test('only the last hundred orders are kept', () => {
@@ -59,45 +64,45 @@ describe('without storage', () => {
     ['missing', () => null],
     ['closed', () => closed],
     ['full', () => full],
-  ])('%s: lasts as long as the page', (_, storage) => {
+  ])('%s: kept in memory', (_, storage) => {
     const visitors = new VisitorStore(storage);
     visitors.change({ user: 'u' });
     visitors.change({ order: 'o' });
     expect(visitors.read()).toMatchObject({ user: 'u', order: 'o' });
-    expect(visitors.lasts).toBe(false);
+    expect(visitors.persistent).toBe(false);
   });
 });
 
 describe('another tab', () => {
-  function changeElsewhere(change: object): void {
+  function changeInOtherTab(change: object): void {
     stored().change(change);
     window.dispatchEvent(new StorageEvent('storage', { key: KEY }));
   }
 
-  test('is heard once, with what was before, even if it was read already', () => {
+  test('notifies once, with the previous value, even if the new one was already read', () => {
     const visitors = stored();
     visitors.change({ user: 'u', order: 'o' });
-    const heard = vi.fn();
-    visitors.subscribe(heard);
+    const listener = vi.fn();
+    visitors.subscribe(listener);
     const stop = visitors.watchTabs(window);
     stored().change({ order: null });
     visitors.read();
-    changeElsewhere({});
-    expect(heard).toHaveBeenCalledTimes(1);
-    const [now, before, elsewhere] = heard.mock.calls[0] ?? [];
-    expect([now.order, before.order, elsewhere]).toEqual([null, 'o', true]);
+    changeInOtherTab({});
+    expect(listener).toHaveBeenCalledTimes(1);
+    const [now, before, fromOtherTab] = listener.mock.calls[0] ?? [];
+    expect([now.order, before.order, fromOtherTab]).toEqual([null, 'o', true]);
     stop();
-    changeElsewhere({ order: 'x' });
-    expect(heard).toHaveBeenCalledTimes(1);
+    changeInOtherTab({ order: 'x' });
+    expect(listener).toHaveBeenCalledTimes(1);
   });
 
-  test('that empties the storage makes the visitor nobody', () => {
+  test('that clears the storage clears the visitor', () => {
     const visitors = stored();
     visitors.change({ user: 'u' });
     const stop = visitors.watchTabs(window);
     localStorage.clear();
     window.dispatchEvent(new StorageEvent('storage', { key: null }));
-    expect(visitors.read()).toBe(NOBODY);
+    expect(visitors.read()).toBe(NO_VISITOR);
     stop();
   });
 });

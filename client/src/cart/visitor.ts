@@ -1,14 +1,14 @@
 import { isId } from '../api/cart';
 
-/** Who is shopping in this browser, as far as the store's routes need to know. */
+/** The visitor of this browser: the ids that the store's routes need. */
 export interface Visitor {
   readonly user: string | null;
-  /** The order that is being filled. */
+  /** The order that is open. */
   readonly order: string | null;
-  /** Orders that were paid here, latest first. */
+  /** Orders paid in this browser, latest first. */
   readonly paid: readonly PaidOrder[];
-  /** Moves on with everything this browser does, so that its other tabs look again. */
-  readonly turn: number;
+  /** Raised by every change, because browsers send storage events only for a different value. */
+  readonly revision: number;
 }
 
 export interface PaidOrder {
@@ -17,37 +17,37 @@ export interface PaidOrder {
   readonly at: number;
 }
 
-export const NOBODY: Visitor = { user: null, order: null, paid: [], turn: 0 };
+export const NO_VISITOR: Visitor = { user: null, order: null, paid: [], revision: 0 };
 
 const KEY = 'storefront.visitor';
-const REMEMBERED = 100;
+const MAX_PAID_ORDERS = 100;
 
-type Listener = (now: Visitor, before: Visitor, elsewhere: boolean) => void;
+type Listener = (current: Visitor, previous: Visitor, fromOtherTab: boolean) => void;
 
 /**
- * The visitor, kept by the browser and shared by its tabs. Where the browser keeps nothing, or no
- * more, the visitor lasts as long as the page.
+ * The visitor in local storage, shared by all tabs. When storage is forbidden or full, the visitor
+ * is kept in memory and lost with the page.
  */
 export class VisitorStore {
   #storage: Storage | null;
   #text: string | null = null;
-  #visitor = NOBODY;
-  /** What the listeners know. */
-  #told = NOBODY;
+  #visitor = NO_VISITOR;
+  /** The value that listeners have last seen. */
+  #notified = NO_VISITOR;
   readonly #listeners = new Set<Listener>();
 
-  /** `storage` may throw, as `window.localStorage` does where a user forbids it. */
+  /** `storage` may throw, as `window.localStorage` does when the user has blocked it. */
   constructor(storage: () => Storage | null) {
-    this.#storage = attempt(storage) ?? null;
-    this.#told = this.read();
+    this.#storage = resultOrUndefined(storage) ?? null;
+    this.#notified = this.read();
   }
 
-  /** Whether the browser keeps it beyond this page. */
-  get lasts(): boolean {
+  /** Whether the visitor outlives this page. */
+  get persistent(): boolean {
     return this.#storage !== null;
   }
 
-  /** The same object as long as nothing has changed. */
+  /** The same object until it changes, as `useSyncExternalStore` requires. */
   readonly read = (): Visitor => {
     const text = this.#load();
     if (text !== this.#text) {
@@ -59,15 +59,15 @@ export class VisitorStore {
 
   change(change: Partial<Visitor>): void {
     const before = this.read();
-    const visitor = { ...before, ...change, turn: before.turn + 1 };
-    this.#visitor = { ...visitor, paid: visitor.paid.slice(0, REMEMBERED) };
+    const visitor = { ...before, ...change, revision: before.revision + 1 };
+    this.#visitor = { ...visitor, paid: visitor.paid.slice(0, MAX_PAID_ORDERS) };
     this.#text = JSON.stringify(this.#visitor);
     try {
       this.#storage?.setItem(KEY, this.#text);
     } catch {
       this.#storage = null;
     }
-    this.#tell(false);
+    this.#notify(false);
   }
 
   readonly subscribe = (listener: Listener): (() => void) => {
@@ -75,11 +75,12 @@ export class VisitorStore {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Tells the listeners of this tab what the others do; returns how to stop. */
+  /** Notifies listeners of changes by other tabs, until the returned function is called. */
   watchTabs(window: Window): () => void {
     const changed = ({ key }: StorageEvent) => {
+      // The key is null when the whole storage was cleared.
       if (key !== KEY && key !== null) return;
-      if (this.read() !== this.#told) this.#tell(true);
+      if (this.read() !== this.#notified) this.#notify(true);
     };
     window.addEventListener('storage', changed);
     return () => window.removeEventListener('storage', changed);
@@ -95,24 +96,24 @@ export class VisitorStore {
     }
   }
 
-  #tell(elsewhere: boolean): void {
-    const before = this.#told;
-    this.#told = this.#visitor;
-    for (const listener of this.#listeners) listener(this.#visitor, before, elsewhere);
+  #notify(fromOtherTab: boolean): void {
+    const before = this.#notified;
+    this.#notified = this.#visitor;
+    for (const listener of this.#listeners) listener(this.#visitor, before, fromOtherTab);
   }
 }
 
-/** Whatever was kept, by this release or by somebody's hand. */
+/** Drops what is malformed, because the value may come from another release or a manual edit. */
 function parseVisitor(text: string | null): Visitor {
-  const kept = attempt(() => JSON.parse(text ?? 'null') as unknown);
-  if (typeof kept !== 'object' || kept === null) return NOBODY;
-  const { user, order, paid, turn } = kept as Record<string, unknown>;
-  if (!isId(user)) return NOBODY;
+  const stored = resultOrUndefined(() => JSON.parse(text ?? 'null') as unknown);
+  if (typeof stored !== 'object' || stored === null) return NO_VISITOR;
+  const { user, order, paid, revision } = stored as Record<string, unknown>;
+  if (!isId(user)) return NO_VISITOR;
   return {
     user,
     order: isId(order) ? order : null,
     paid: Array.isArray(paid) ? paid.filter(isPaidOrder) : [],
-    turn: typeof turn === 'number' ? turn : 0,
+    revision: typeof revision === 'number' ? revision : 0,
   };
 }
 
@@ -121,9 +122,9 @@ function isPaidOrder(value: unknown): value is PaidOrder {
   return isId(id) && Number.isFinite(at);
 }
 
-function attempt<T>(act: () => T): T | undefined {
+function resultOrUndefined<T>(read: () => T): T | undefined {
   try {
-    return act();
+    return read();
   } catch {
     return undefined;
   }

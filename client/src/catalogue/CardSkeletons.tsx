@@ -1,11 +1,11 @@
 const CARDS = Array.from({ length: 12 }, (_, index) => index);
 
-/** The shelf's shape while the store is asked. */
+/** Placeholders for the cards while the catalogue loads. */
 export function CardSkeletons() {
   return (
-    <div className="shelf" aria-busy="true">
+    <div className="game-grid" aria-busy="true">
       <p className="sf-visually-hidden" role="status">
-        Loading the catalogue …
+        Loading catalogue…
       </p>
       {CARDS.map((card) => (
         <div key={card} className="card">

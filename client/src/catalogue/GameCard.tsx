@@ -1,17 +1,17 @@
 import { useRef } from 'react';
 import type { Overview } from '../api/overview';
 import { useImage } from '../api/queries';
-import { CardOffer } from '../cart/Offer';
+import { CardOffer } from '../cart/offers';
 import { Banner } from '../overview/Banner';
-import { day } from '../overview/sentences';
 import { Link } from '../router/Link';
+import { formatDate } from '../ui/format';
 import { useNearViewport } from '../ui/useNearViewport';
 
-const TAGS_SHOWN = 3;
+const MAX_TAGS = 3;
 
 export function GameCard({ overview }: { overview: Overview }) {
   const card = useRef<HTMLLIElement>(null);
-  // Pictures and prices are asked for as cards come near: a slow service must not hold up the rest.
+  // Images and prices load only when a card is near the viewport, to limit concurrent requests.
   const near = useNearViewport(card);
   const image = useImage(overview.id, near);
   return (
@@ -21,12 +21,12 @@ export function GameCard({ overview }: { overview: Overview }) {
         <h2 className="card__name">
           <Link href={`/${overview.id}`}>{overview.name}</Link>
         </h2>
-        <p className="card__maker">
+        <p className="card__developer">
           {overview.developer} <span aria-hidden="true">·</span>{' '}
-          <time className="card__date">{day(overview.releaseDate)}</time>
+          <time className="card__date">{formatDate(overview.releaseDate)}</time>
         </p>
-        <p className="card__foot">
-          <span className="card__tags">{overview.tags.slice(0, TAGS_SHOWN).join(', ')}</span>
+        <p className="card__footer">
+          <span className="card__tags">{overview.tags.slice(0, MAX_TAGS).join(', ')}</span>
           <span className="card__number">
             <span className="sf-visually-hidden">Game number </span>
             <span aria-hidden="true">#</span>

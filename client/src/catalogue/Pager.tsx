@@ -1,34 +1,34 @@
 import { usePrefetchCatalogue } from '../api/queries';
 import { Link } from '../router/Link';
-import { catalogueHref, type Trail } from './place';
+import { type Cursors, catalogueHref } from './pagination';
 
 interface Props {
   after: string | null;
   next: string | null;
-  trail: Trail | null;
+  previous: Cursors | null;
 }
 
-/** Leafing back and forth. */
-export function Pager({ after, next, trail }: Props) {
+/** Links to the previous and the next page of the catalogue. */
+export function Pager({ after, next, previous }: Props) {
   const prefetch = usePrefetchCatalogue();
   if (after === null && next === null) return null;
-  const prepare = () => {
+  const prefetchNext = () => {
     if (next !== null) prefetch(next);
   };
   return (
-    <nav className="pager" aria-label="Pages of the catalogue">
-      <Back after={after} trail={trail} />
-      {trail !== null && <span className="pager__page">Page {trail.length + 1}</span>}
+    <nav className="pager" aria-label="Catalogue pages">
+      <BackLink after={after} previous={previous} />
+      {previous !== null && <span className="pager__page">Page {previous.length + 1}</span>}
       {next === null ? (
-        <span className="pager__end">The end</span>
+        <span className="pager__last">Last page</span>
       ) : (
         <Link
-          className="sf-button pager__next"
+          className="sf-button"
           rel="next"
           href={catalogueHref(next)}
-          state={{ trail: trail && [...trail, after] }}
-          onPointerEnter={prepare}
-          onFocus={prepare}
+          state={{ previousCursors: previous && [...previous, after] }}
+          onPointerEnter={prefetchNext}
+          onFocus={prefetchNext}
         >
           Next <span aria-hidden="true">→</span>
         </Link>
@@ -37,23 +37,25 @@ export function Pager({ after, next, trail }: Props) {
   );
 }
 
-function Back({ after, trail }: Pick<Props, 'after' | 'trail'>) {
+function BackLink({ after, previous }: Pick<Props, 'after' | 'previous'>) {
   if (after === null) return <span />;
-  if (trail === null) {
-    return (
-      <Link className="sf-button sf-button--quiet" href="/">
-        <span aria-hidden="true">⇤</span> First page
-      </Link>
-    );
-  }
+  if (previous === null) return <FirstPageLink />;
   return (
     <Link
-      className="sf-button sf-button--quiet"
+      className="sf-button sf-button--secondary"
       rel="prev"
-      href={catalogueHref(trail.at(-1) ?? null)}
-      state={{ trail: trail.slice(0, -1) }}
+      href={catalogueHref(previous.at(-1) ?? null)}
+      state={{ previousCursors: previous.slice(0, -1) }}
     >
       <span aria-hidden="true">←</span> Previous
+    </Link>
+  );
+}
+
+export function FirstPageLink() {
+  return (
+    <Link className="sf-button sf-button--secondary" href="/">
+      <span aria-hidden="true">⇤</span> First page
     </Link>
   );
 }

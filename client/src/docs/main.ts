@@ -8,9 +8,9 @@ import './docs.css';
 SwaggerUI({
   dom_id: '#docs',
   url: '/openapi.json',
-  // The viewer would ask swagger.io to validate the document; this page asks nobody but the store.
+  // By default the viewer sends the document to swagger.io; this page requests no other origin.
   validatorUrl: null,
-  // Deep links would put an anchor inside each operation's button, which assistive technology trips on.
+  // Deep links put an anchor inside each operation's button, which is invalid for screen readers.
   deepLinking: false,
   docExpansion: 'list',
   defaultModelsExpandDepth: 0,

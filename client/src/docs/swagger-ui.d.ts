@@ -1,4 +1,4 @@
-/** The part of swagger-ui-dist that the page uses; the package has no types of its own. */
+/** The options that the page uses; swagger-ui-dist ships no types. */
 declare module 'swagger-ui-dist/swagger-ui-es-bundle.js' {
   interface Options {
     dom_id: string;

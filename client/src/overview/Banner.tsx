@@ -3,18 +3,18 @@ import { useState } from 'react';
 interface Props {
   /** Null while unknown. */
   url: string | null;
-  /** The picture's service did not answer. */
+  /** The image service gave no URL. */
   failed: boolean;
   name: string;
-  /** Empty where the name stands beside it anyway. */
+  /** Empty where the name is shown beside the banner. */
   alt: string;
   lazy?: boolean;
 }
 
-/** A game's picture in a frame of fixed shape: nothing jumps when it arrives, or never does. */
+/** A game's image. The aspect ratio is fixed, so that nothing moves when the image loads or fails. */
 export function Banner({ url, failed, name, alt, lazy }: Props) {
   const [broken, setBroken] = useState<string | null>(null);
-  if (failed || (url !== null && broken === url)) return <Stand name={name} alt={alt} />;
+  if (failed || (url !== null && broken === url)) return <Placeholder name={name} alt={alt} />;
   return (
     <div className={url === null ? 'sf-banner sf-skeleton' : 'sf-banner'}>
       {url !== null && (
@@ -30,12 +30,12 @@ export function Banner({ url, failed, name, alt, lazy }: Props) {
   );
 }
 
-/** What stands in for a picture: the game's initials. */
-function Stand({ name, alt }: { name: string; alt: string }) {
+/** Shown in place of an image: the game's initials. */
+function Placeholder({ name, alt }: { name: string; alt: string }) {
   const label =
-    alt === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': `${alt} (no picture)` };
+    alt === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': `${alt} (no image)` };
   return (
-    <div className="sf-banner sf-banner--stand" {...label}>
+    <div className="sf-banner sf-banner--placeholder" {...label}>
       <span>{initials(name)}</span>
     </div>
   );

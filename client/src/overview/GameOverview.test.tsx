@@ -4,8 +4,8 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../api/errors';
 import type { Overview } from '../api/overview';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import type { Store } from '../api/store';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import type { StoreApi } from '../api/store';
 import { GameOverview } from './GameOverview';
 
 const GAME: Overview = {
@@ -19,11 +19,10 @@ const GAME: Overview = {
 };
 
 const store = {
-  base: 'http://store.example',
-  overview: vi.fn<Store['overview']>(),
-  catalogue: vi.fn<Store['catalogue']>(),
-  image: vi.fn<Store['image']>(),
-  reviews: vi.fn<Store['reviews']>(),
+  overview: vi.fn<StoreApi['overview']>(),
+  catalogue: vi.fn<StoreApi['catalogue']>(),
+  image: vi.fn<StoreApi['image']>(),
+  reviews: vi.fn<StoreApi['reviews']>(),
 };
 
 beforeEach(() => {
@@ -47,14 +46,14 @@ afterEach(cleanup);
 function show() {
   render(
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={store}>
+      <StoreApiProvider value={store}>
         <GameOverview id={1} headingLevel={1} />
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>,
   );
 }
 
-test('shows everything the store knows', async () => {
+test('shows all data of the store', async () => {
   show();
   expect(await screen.findByRole('heading', { level: 1, name: 'Stardew Valley' })).toBeTruthy();
   for (const text of ['A farm.', '2016-02-26', 'ConcernedApe', 'Chucklefish', 'Farming']) {
@@ -66,42 +65,42 @@ test('shows everything the store knows', async () => {
   expect(screen.getByRole('button', { name: 'Very Negative' })).toBeTruthy();
 });
 
-test('says so when nobody has reviewed it', async () => {
+test('shows a message when there are no reviews', async () => {
   store.reviews.mockResolvedValue([]);
   show();
   expect(await screen.findAllByText('No user reviews')).toHaveLength(2);
 });
 
-test('does without its sister services, and asks reviews again on request', async () => {
+test('works without its upstreams, and retries the reviews on request', async () => {
   const down = new ApiError('unreachable', 'down');
   store.image.mockRejectedValue(down);
   store.reviews.mockRejectedValueOnce(down);
   show();
-  expect(await screen.findByRole('img', { name: /no picture/ })).toBeTruthy();
+  expect(await screen.findByRole('img', { name: /no image/ })).toBeTruthy();
   const row = (await screen.findByText('Not available right now.')).parentElement as HTMLElement;
   await userEvent.click(within(row).getByRole('button', { name: 'Try again' }));
   expect(await screen.findByRole('button', { name: 'Very Negative' })).toBeTruthy();
 });
 
-test('a missing game is a state of its own', async () => {
+test('a missing game shows a message and is not retried', async () => {
   store.overview.mockRejectedValue(new ApiError('missing', 'gone'));
   show();
-  expect(await screen.findByRole('heading', { name: 'There is no game number 1' })).toBeTruthy();
+  expect(await screen.findByRole('heading', { name: 'Game #1 not found' })).toBeTruthy();
   expect(store.overview).toHaveBeenCalledTimes(1);
 });
 
-test('a failed store can be asked again without losing the button on the way', async () => {
+test('a failed request can be retried, and the retry button stays until there is a response', async () => {
   store.overview.mockRejectedValueOnce(new ApiError('malformed', 'odd'));
-  let answer: (game: Overview) => void = () => {};
+  let resolveOverview: (game: Overview) => void = () => {};
   store.overview.mockReturnValueOnce(
     new Promise((resolve) => {
-      answer = resolve;
+      resolveOverview = resolve;
     }),
   );
   show();
   const retry = await screen.findByRole('button', { name: 'Try again' });
   await userEvent.click(retry);
-  expect(screen.getByRole('button', { name: 'Trying …' })).toBe(retry);
-  answer(GAME);
+  expect(screen.getByRole('button', { name: 'Retrying…' })).toBe(retry);
+  resolveOverview(GAME);
   expect(await screen.findByRole('heading', { name: 'Stardew Valley' })).toBeTruthy();
 });

@@ -1,9 +1,9 @@
 import type { ReactNode } from 'react';
-import { Notice } from '../ui/Notice';
-import { EmptyShelf } from '../ui/pictures';
+import { EmptyShelfIcon } from '../ui/icons';
+import { StatusPanel } from '../ui/StatusPanel';
 
 interface Props {
-  /** Null when what was asked for is no game number at all. */
+  /** Null when the host page's path holds no game number. */
   id: number | null;
   headingLevel: 1 | 2;
   actions?: ReactNode;
@@ -11,15 +11,15 @@ interface Props {
 
 export function MissingGame({ id, headingLevel, actions }: Props) {
   return (
-    <Notice
-      picture={<EmptyShelf />}
-      title={id === null ? 'That is no game number' : `There is no game number ${id}`}
+    <StatusPanel
+      icon={<EmptyShelfIcon />}
+      title={id === null ? 'Game not found' : `Game #${id} not found`}
       headingLevel={headingLevel}
       actions={actions}
     >
       {id === null
-        ? 'Games are found by whole numbers, such as 1 or 42.'
-        : 'It may have been taken off the shelf, or it was never there.'}
-    </Notice>
+        ? 'The address of this page contains no game number.'
+        : 'It may have been removed, or it never existed.'}
+    </StatusPanel>
   );
 }

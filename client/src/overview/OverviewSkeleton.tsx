@@ -1,10 +1,10 @@
-/** The overview's shape while the store is asked. */
+/** A placeholder in the overview's shape while it loads. */
 export function OverviewSkeleton({ headingLevel }: { headingLevel: 1 | 2 }) {
   const Heading = `h${headingLevel}` as const;
   return (
     <div className="sf-overview" aria-busy="true">
       <div role="status">
-        <Heading className="sf-visually-hidden">Loading the game …</Heading>
+        <Heading className="sf-visually-hidden">Loading game…</Heading>
       </div>
       <div className="sf-skeleton sf-skeleton--name" />
       <div className="sf-overview__columns">

@@ -1,9 +1,9 @@
 import type { ReactNode } from 'react';
 import type { Overview } from '../api/overview';
 import { useImage } from '../api/queries';
+import { formatDate } from '../ui/format';
 import { Banner } from './Banner';
 import { ReviewLines } from './ReviewLines';
-import { day } from './sentences';
 import { Tags } from './Tags';
 
 interface Props {
@@ -13,7 +13,7 @@ interface Props {
   offer?: ReactNode;
 }
 
-/** A game's overview, once the store has answered. */
+/** A game's overview once it has loaded. */
 export function OverviewView({ overview, headingLevel, offer }: Props) {
   const Heading = `h${headingLevel}` as const;
   const Subheading = headingLevel === 1 ? 'h2' : 'h3';
@@ -44,11 +44,11 @@ export function OverviewView({ overview, headingLevel, offer }: Props) {
 function Facts({ overview, Subheading }: { overview: Overview; Subheading: 'h2' | 'h3' }) {
   return (
     <section className="sf-panel">
-      <Subheading className="sf-visually-hidden">At a glance</Subheading>
+      <Subheading className="sf-visually-hidden">Details</Subheading>
       <dl className="sf-facts">
         <ReviewLines id={overview.id} />
         <Fact name="Release date">
-          <time>{day(overview.releaseDate)}</time>
+          <time>{formatDate(overview.releaseDate)}</time>
         </Fact>
         <Fact name="Developer">{overview.developer}</Fact>
         <Fact name="Publisher">{overview.publisher}</Fact>

@@ -1,12 +1,21 @@
 import { useMemo } from 'react';
 import { useReviews } from '../api/queries';
+import { formatNumber } from '../ui/format';
 import { Tooltip } from '../ui/Tooltip';
-import { count, explain, type Span } from './sentences';
-import { percentPositive, recentOf, sentimentOf, type Tally, tally } from './sentiment';
+import { Unavailable } from '../ui/Unavailable';
+import {
+  describeTally,
+  type Period,
+  percentPositive,
+  recentOf,
+  sentimentOf,
+  type Tally,
+  tally,
+} from './sentiment';
 
-const TITLES: Record<Span, string> = { recent: 'Recent reviews', all: 'All reviews' };
+const TITLES: Record<Period, string> = { recent: 'Recent reviews', all: 'All reviews' };
 
-/** The two review lines, as rows of the facts list. */
+/** The two review lines, as rows of the list of facts. */
 export function ReviewLines({ id }: { id: number }) {
   const { data, isPending, refetch, isFetching } = useReviews(id);
   const tallies = useMemo(
@@ -16,47 +25,50 @@ export function ReviewLines({ id }: { id: number }) {
   if (tallies) {
     return (
       <>
-        <ReviewLine span="recent" tally={tallies.recent} />
-        <ReviewLine span="all" tally={tallies.all} />
+        <ReviewLine period="recent" tally={tallies.recent} />
+        <ReviewLine period="all" tally={tallies.all} />
       </>
     );
   }
-  return isPending || isFetching ? <Waiting /> : <Unavailable onRetry={() => void refetch()} />;
+  return isPending || isFetching ? <Loading /> : <UnavailableRow onRetry={() => void refetch()} />;
 }
 
-function ReviewLine({ span, tally }: { span: Span; tally: Tally }) {
+function ReviewLine({ period, tally }: { period: Period; tally: Tally }) {
   const sentiment = sentimentOf(tally);
   return (
-    <div className="sf-facts__row sf-review" data-reviews={span}>
-      <dt>{TITLES[span]}</dt>
+    <div className="sf-facts__row" data-reviews={period}>
+      <dt>{TITLES[period]}</dt>
       {sentiment === null ? (
         <dd className="sf-muted">No user reviews</dd>
       ) : (
         <dd>
-          <Tooltip text={explain(tally, span)} className={`sf-tone sf-tone--${sentiment.tone}`}>
+          <Tooltip
+            text={describeTally(tally, period)}
+            className={`sf-tone sf-tone--${sentiment.tone}`}
+          >
             {sentiment.label}
           </Tooltip>{' '}
-          <span className="sf-muted">({count(tally.total)})</span>
-          <Share percent={percentPositive(tally)} tone={sentiment.tone} />
+          <span className="sf-muted">({formatNumber(tally.total)})</span>
+          <PercentBar percent={percentPositive(tally)} tone={sentiment.tone} />
         </dd>
       )}
     </div>
   );
 }
 
-/** The positive share as a bar; the tooltip says the same in words. */
-function Share({ percent, tone }: { percent: number; tone: string }) {
+/** The positive share as a bar; hidden from screen readers, which get it from the tooltip. */
+function PercentBar({ percent, tone }: { percent: number; tone: string }) {
   return (
-    <span className={`sf-share sf-tone--${tone}`} aria-hidden="true">
+    <span className={`sf-percent sf-tone--${tone}`} aria-hidden="true">
       <span style={{ inlineSize: `${percent}%` }} />
     </span>
   );
 }
 
-function Waiting() {
-  return (['recent', 'all'] as const).map((span) => (
-    <div className="sf-facts__row" key={span}>
-      <dt>{TITLES[span]}</dt>
+function Loading() {
+  return (['recent', 'all'] as const).map((period) => (
+    <div className="sf-facts__row" key={period}>
+      <dt>{TITLES[period]}</dt>
       <dd>
         <span className="sf-skeleton sf-skeleton--line" />
       </dd>
@@ -64,15 +76,12 @@ function Waiting() {
   ));
 }
 
-function Unavailable({ onRetry }: { onRetry: () => void }) {
+function UnavailableRow({ onRetry }: { onRetry: () => void }) {
   return (
     <div className="sf-facts__row" data-reviews="unavailable">
       <dt>Reviews</dt>
       <dd>
-        <span className="sf-muted">Not available right now.</span>{' '}
-        <button type="button" className="sf-link" onClick={onRetry}>
-          Try again
-        </button>
+        <Unavailable onRetry={onRetry} />
       </dd>
     </div>
   );

@@ -1,16 +1,17 @@
 import { useRef, useState } from 'react';
-import { useFittingCount } from './useFittingCount';
+import { plural } from '../ui/format';
+import { useVisibleTagCount } from './useVisibleTagCount';
 
-/** The tags that fit, and a "+" that shows the rest. Key it by the tags: it measures them once. */
+/** The tags that fit, and a button that shows the rest. Key it by the tags: it measures them once. */
 export function Tags({ tags }: { tags: readonly string[] }) {
   const list = useRef<HTMLUListElement>(null);
   const [expanded, setExpanded] = useState(false);
-  const fitting = useFittingCount(list, tags.length);
-  const hidden = tags.length - fitting;
+  const visibleCount = useVisibleTagCount(list, tags.length);
+  const hidden = tags.length - visibleCount;
   return (
-    <ul className="sf-tags" ref={list}>
+    <ul className="sf-list sf-tags" ref={list}>
       {tags.map((tag, index) => (
-        <li key={index} className="sf-tag" hidden={!expanded && index >= fitting}>
+        <li key={index} className="sf-tag" hidden={!expanded && index >= visibleCount}>
           {tag}
         </li>
       ))}
@@ -20,7 +21,7 @@ export function Tags({ tags }: { tags: readonly string[] }) {
             type="button"
             className="sf-tag sf-tag--more"
             aria-expanded={expanded}
-            aria-label={expanded ? 'Show fewer tags' : `Show ${hidden} more tags`}
+            aria-label={expanded ? 'Show fewer tags' : `Show ${plural(hidden, 'more tag')}`}
             onClick={() => setExpanded(!expanded)}
           >
             {expanded ? '−' : `+${hidden}`}

@@ -1,6 +1,10 @@
 import type { Review } from '../api/reviews';
+import { formatNumber } from '../ui/format';
 
 const RECENT_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** Which reviews a tally counts: those of the last 30 days, or all. */
+export type Period = 'recent' | 'all';
 
 export type Tone = 'best' | 'good' | 'bad' | 'worst';
 
@@ -21,12 +25,12 @@ export function tally(reviews: readonly Review[]): Tally {
   };
 }
 
-/** The reviews of the last 30 days. No upper bound: a sister's clock may run ahead of ours. */
+/** The reviews of the last 30 days. No upper bound: the review service's clock may be ahead. */
 export function recentOf(reviews: readonly Review[], now: number): readonly Review[] {
   return reviews.filter((review) => review.posted >= now - RECENT_MS);
 }
 
-/** Null without reviews. Compares whole numbers, so that the edges are exact. */
+/** Null without reviews. Compares integers, because a rounded share could cross a threshold. */
 export function sentimentOf({ total, positive }: Tally): Sentiment | null {
   if (total === 0) return null;
   if (positive * 4 >= total * 3) return { label: 'Overwhelmingly Positive', tone: 'best' };
@@ -35,7 +39,16 @@ export function sentimentOf({ total, positive }: Tally): Sentiment | null {
   return { label: 'Overwhelmingly Negative', tone: 'worst' };
 }
 
-/** Rounded down: 74.9 % must not read "75%" beside the words for less than 75 %. */
+/** Rounded down: "75%" beside the label for less than 75 % would be a contradiction. */
 export function percentPositive({ total, positive }: Tally): number {
   return Math.floor((positive * 100) / total);
+}
+
+/** The tooltip of a review line; the tally has at least one review. */
+export function describeTally(tally: Tally, period: Period): string {
+  const where = period === 'recent' ? 'in the last 30 days' : 'for this game';
+  if (tally.total === 1) {
+    return `The only user review ${where} is ${tally.positive === 1 ? 'positive' : 'negative'}.`;
+  }
+  return `${percentPositive(tally)}% of the ${formatNumber(tally.total)} user reviews ${where} are positive.`;
 }

@@ -2,30 +2,31 @@ import { useEffect, useRef } from 'react';
 import { gameIdInPath } from '../api/gameId';
 import { CartPage } from '../cart/CartPage';
 import { MessageBar } from '../cart/MessageBar';
-import { isCart } from '../cart/place';
+import { isCartPath } from '../cart/path';
 import { CataloguePage } from '../catalogue/CataloguePage';
 import { GamePage } from '../game/GamePage';
 import { usePathname, useQueryParam } from '../router/location';
+import { focusMain, MAIN_ID } from '../router/mainLandmark';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
 import { Footer } from './Footer';
 import { Header } from './Header';
-import { focusMain, MAIN_ID } from './main-landmark';
+import { NotFoundPage } from './NotFoundPage';
 
-/** The frame around every page of the store. */
+/** The header, footer and messages around every page of the store. */
 export function App() {
   const pathname = usePathname();
   const after = useQueryParam('after');
-  const place = pathname === '/' ? `catalogue ${after ?? ''}` : pathname;
-  useFocusOnArrival(place);
+  const pageKey = pathname === '/' ? `catalogue ${after ?? ''}` : pathname;
+  useFocusOnNavigation(pageKey);
   return (
     <>
       <a className="skip-link" href={`#${MAIN_ID}`}>
-        Skip to the content
+        Skip to content
       </a>
       <Header />
       <main id={MAIN_ID} className="main" tabIndex={-1}>
-        <ErrorBoundary headingLevel={1} key={place}>
-          <Place pathname={pathname} after={after} />
+        <ErrorBoundary headingLevel={1} key={pageKey}>
+          <CurrentPage pathname={pathname} after={after} />
         </ErrorBoundary>
       </main>
       <Footer />
@@ -34,18 +35,19 @@ export function App() {
   );
 }
 
-function Place({ pathname, after }: { pathname: string; after: string | null }) {
+function CurrentPage({ pathname, after }: { pathname: string; after: string | null }) {
   if (pathname === '/') return <CataloguePage after={after} />;
-  if (isCart(pathname)) return <CartPage />;
-  return <GamePage id={gameIdInPath(pathname)} />;
+  if (isCartPath(pathname)) return <CartPage />;
+  const id = gameIdInPath(pathname);
+  return id === null ? <NotFoundPage /> : <GamePage id={id} />;
 }
 
-/** A page change within the document does what a document's load does: reading starts at its top. */
-function useFocusOnArrival(place: string): void {
-  const left = useRef(place);
+/** Moves the focus to the new page's content, as a full page load would. */
+function useFocusOnNavigation(pageKey: string): void {
+  const previous = useRef(pageKey);
   useEffect(() => {
-    if (left.current === place) return;
-    left.current = place;
+    if (previous.current === pageKey) return;
+    previous.current = pageKey;
     focusMain();
-  }, [place]);
+  }, [pageKey]);
 }

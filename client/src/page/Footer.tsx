@@ -2,7 +2,7 @@ export function Footer() {
   return (
     <footer className="footer">
       <p>Storefront</p>
-      <ul>
+      <ul className="sf-list">
         <li>
           <a href="/docs">API reference</a>
         </li>

@@ -11,7 +11,7 @@ export function Header() {
           <img src="/favicon.svg" alt="" width="32" height="32" />
           <span>Storefront</span>
         </Link>
-        <nav className="header__nav" aria-label="Store">
+        <nav className="header__nav" aria-label="Main">
           <Link href="/" aria-current={usePathname() === '/' ? 'page' : undefined}>
             Catalogue
           </Link>
@@ -22,7 +22,7 @@ export function Header() {
           <CartButton />
         </div>
       </div>
-      <div className="awning" aria-hidden="true" />
+      <div className="header__scallops" aria-hidden="true" />
     </header>
   );
 }

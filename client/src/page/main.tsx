@@ -2,9 +2,9 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { pageApiBase } from '../api/base';
-import { connectCart } from '../api/cart';
-import { newQueryClient, StoreProvider } from '../api/queries';
-import { connectStore } from '../api/store';
+import { createCartApi } from '../api/cart';
+import { newQueryClient, StoreApiProvider } from '../api/queries';
+import { createStoreApi } from '../api/store';
 import { CartProvider } from '../cart/context';
 import { VisitorStore } from '../cart/visitor';
 import '../ui/tokens.css';
@@ -23,14 +23,14 @@ const base = pageApiBase(document, window.location.origin);
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={newQueryClient()}>
-      <StoreProvider value={connectStore(base)}>
+      <StoreApiProvider value={createStoreApi(base)}>
         <CartProvider
-          routes={connectCart(base)}
+          api={createCartApi(base)}
           visitors={new VisitorStore(() => window.localStorage)}
         >
           <App />
         </CartProvider>
-      </StoreProvider>
+      </StoreApiProvider>
     </QueryClientProvider>
   </StrictMode>,
 );

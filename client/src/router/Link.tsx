@@ -3,11 +3,11 @@ import { navigate } from './location';
 
 interface Props extends ComponentPropsWithRef<'a'> {
   href: string;
-  /** Kept with the history entry. */
+  /** Stored with the history entry. */
   state?: unknown;
 }
 
-/** A link within the page: a real one, so that opening it in a new tab and copying it work. */
+/** Navigates without a page load. A real anchor, so that opening in a new tab and copying work. */
 export function Link({ href, state, onClick, ...rest }: Props) {
   const follow = (event: MouseEvent<HTMLAnchorElement>) => {
     onClick?.(event);

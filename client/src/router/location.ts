@@ -1,14 +1,14 @@
 import { useSyncExternalStore } from 'react';
 
-/** The address bar as state. Small on purpose: two pages do not need a router library. */
+/** The browser's location as React state. Three routes do not justify a router library. */
 
-const CHANGED = 'storefront:navigated';
+const NAVIGATED = 'storefront:navigated';
 
-/** Goes to `href` (path and query, same origin), remembering `state` with the history entry. */
+/** Goes to `href` (path and query, same origin) and stores `state` with the history entry. */
 export function navigate(href: string, state: unknown = null): void {
   window.history.pushState(state, '', href);
   window.scrollTo(0, 0);
-  window.dispatchEvent(new Event(CHANGED));
+  window.dispatchEvent(new Event(NAVIGATED));
 }
 
 export function usePathname(): string {
@@ -21,16 +21,16 @@ export function useQueryParam(name: string): string | null {
   );
 }
 
-/** What `navigate` was given for this entry; survives reloads. */
+/** The `state` that `navigate` stored with the current entry; it survives reloads. */
 export function useHistoryState(): unknown {
   return useSyncExternalStore(subscribe, () => window.history.state);
 }
 
 function subscribe(onChange: () => void): () => void {
   window.addEventListener('popstate', onChange);
-  window.addEventListener(CHANGED, onChange);
+  window.addEventListener(NAVIGATED, onChange);
   return () => {
     window.removeEventListener('popstate', onChange);
-    window.removeEventListener(CHANGED, onChange);
+    window.removeEventListener(NAVIGATED, onChange);
   };
 }

@@ -2,23 +2,23 @@ import { type FormEvent, useId, useRef, useState } from 'react';
 import { parseGameId } from '../api/gameId';
 import { navigate } from '../router/location';
 
-/** Goes to a game by its number. */
+/** A form that goes to the game with the number entered. */
 export function NumberSearch() {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState('');
-  const [complaint, setComplaint] = useState<string | null>(null);
-  const go = (event: FormEvent) => {
+  const [error, setError] = useState<string | null>(null);
+  const submit = (event: FormEvent) => {
     event.preventDefault();
     const number = parseGameId(text.trim());
-    setComplaint(number === null ? complaintAbout(text.trim()) : null);
+    setError(number === null ? describeError(text.trim()) : null);
     if (number === null) return input.current?.focus();
     setText('');
     navigate(`/${number}`);
   };
   return (
     <search>
-      <form className="search" onSubmit={go} noValidate>
+      <form className="search" onSubmit={submit} noValidate>
         <label className="sf-visually-hidden" htmlFor={id}>
           Game number
         </label>
@@ -31,18 +31,18 @@ export function NumberSearch() {
           enterKeyHint="go"
           placeholder="Game number"
           value={text}
-          aria-invalid={complaint !== null}
-          aria-describedby={`${id}-complaint`}
+          aria-invalid={error !== null}
+          aria-describedby={`${id}-error`}
           onChange={(event) => {
             setText(event.target.value);
-            setComplaint(null);
+            setError(null);
           }}
           onKeyDown={(event) => {
-            if (event.key === 'Escape') setComplaint(null);
+            if (event.key === 'Escape') setError(null);
           }}
-          onBlur={() => setComplaint(null)}
+          onBlur={() => setError(null)}
         />
-        <button type="submit" className="search__go" aria-label="Go to the game">
+        <button type="submit" className="search__submit" aria-label="Go to game">
           <svg viewBox="0 0 20 20" width="20" height="20" fill="none" aria-hidden="true">
             <circle cx="8.5" cy="8.5" r="5" stroke="currentColor" strokeWidth="2" />
             <path
@@ -53,16 +53,16 @@ export function NumberSearch() {
             />
           </svg>
         </button>
-        <p className="search__complaint" id={`${id}-complaint`} role="alert">
-          {complaint}
+        <p className="search__error" id={`${id}-error`} role="alert">
+          {error}
         </p>
       </form>
     </search>
   );
 }
 
-function complaintAbout(text: string): string {
-  if (text === '') return 'Type a game number, such as 42.';
-  if (/^-?\d+$/.test(text)) return 'Game numbers end at 2,147,483,647.';
-  return 'A game number is a whole number, such as 42.';
+function describeError(text: string): string {
+  if (text === '') return 'Enter a game number, such as 42.';
+  if (/^-?\d+$/.test(text)) return 'Game numbers go up to 2,147,483,647.';
+  return 'Enter a whole number, such as 42.';
 }

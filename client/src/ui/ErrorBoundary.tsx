@@ -1,27 +1,26 @@
 import { Component, type ReactNode } from 'react';
-import { StoreTrouble } from './StoreTrouble';
+import { StoreError } from './StoreError';
 
 interface Props {
   headingLevel: 1 | 2;
   children: ReactNode;
 }
 
-/** The last net: a mistake of ours while drawing becomes a notice instead of an empty page. */
-export class ErrorBoundary extends Component<Props, { broken: boolean }> {
-  override state = { broken: false };
+/** Without it, React removes the whole page when a component throws while rendering. */
+export class ErrorBoundary extends Component<Props, { failed: boolean }> {
+  override state = { failed: false };
 
   static getDerivedStateFromError() {
-    return { broken: true };
+    return { failed: true };
   }
 
   override render() {
-    if (!this.state.broken) return this.props.children;
+    if (!this.state.failed) return this.props.children;
     return (
-      <StoreTrouble
+      <StoreError
         kind="failed"
         headingLevel={this.props.headingLevel}
-        onRetry={() => this.setState({ broken: false })}
-        busy={false}
+        query={{ refetch: () => this.setState({ failed: false }), isFetching: false }}
       />
     );
   }

@@ -1,19 +1,19 @@
 interface Props {
   onRetry: () => void;
-  /** A try is under way. */
+  /** A retry is in progress. */
   busy: boolean;
 }
 
 export function RetryButton({ onRetry, busy }: Props) {
   return (
-    // Not `disabled` while busy: that would drop the keyboard's focus.
+    // Not `disabled` while busy, because a disabled button loses the keyboard focus.
     <button
       type="button"
       className="sf-button"
       aria-disabled={busy}
       onClick={busy ? undefined : onRetry}
     >
-      {busy ? 'Trying …' : 'Try again'}
+      {busy ? 'Retrying…' : 'Try again'}
     </button>
   );
 }

@@ -12,14 +12,14 @@ function show() {
   return userEvent.setup();
 }
 
-test('is described to assistive technology also while hidden', () => {
+test('is the description of its trigger even while hidden', () => {
   show();
   expect(tip()).toBeNull();
   const description = screen.getByRole('button').getAttribute('aria-describedby');
   expect(document.getElementById(description ?? '')?.textContent).toBe('83% are positive.');
 });
 
-test('opens on keyboard focus, closes on Escape and on leaving', async () => {
+test('opens on keyboard focus, closes on Escape and on blur', async () => {
   const user = show();
   await user.tab();
   expect(tip()).not.toBeNull();
@@ -31,7 +31,7 @@ test('opens on keyboard focus, closes on Escape and on leaving', async () => {
   expect(tip()).toBeNull();
 });
 
-test('opens on hover and stays while the pointer is on it', async () => {
+test('opens on hover and stays open while the pointer is over it', async () => {
   const user = show();
   await user.hover(screen.getByRole('button'));
   await user.hover(screen.getByRole('tooltip'));
@@ -40,7 +40,7 @@ test('opens on hover and stays while the pointer is on it', async () => {
   expect(tip()).toBeNull();
 });
 
-test('opens on a tap, which lifts the finger again', async () => {
+test('stays open after a tap, when the finger is lifted', async () => {
   const user = show();
   await user.pointer({ keys: '[TouchA]', target: screen.getByRole('button') });
   expect(tip()).not.toBeNull();

@@ -1,16 +1,16 @@
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useId, useState } from 'react';
 
 interface Props {
-  /** The sentence that appears. */
+  /** Shown in the tooltip. */
   text: string;
   className?: string;
   children: ReactNode;
 }
 
 /**
- * Words with an explanation: on hover, on keyboard focus and on tap. It stays while the pointer is
- * on it, and Escape closes it. Its nearest positioned ancestor decides where it appears, so that a
- * narrow screen can give it the full width.
+ * Text with an explanation that opens on hover, focus and tap. It stays open while the pointer is
+ * over it, and Escape closes it (WCAG 1.4.13). It is placed by its nearest positioned ancestor, so
+ * that it can take the full width of a narrow screen.
  */
 export function Tooltip({ text, className = '', children }: Props) {
   const id = useId();
@@ -20,18 +20,18 @@ export function Tooltip({ text, className = '', children }: Props) {
     setHovered(false);
     setFocused(false);
   };
-  // A finger "leaves" when it lifts; its tap must not close what it opened.
-  const hover = (over: boolean) => (event: PointerEvent) => {
+  // Touch sends pointerleave when the finger lifts, which would close what the tap has just opened.
+  const onHover = (over: boolean) => (event: PointerEvent) => {
     if (event.pointerType === 'mouse') setHovered(over);
   };
   const closeOnEscape = (event: KeyboardEvent) => {
     if (event.key === 'Escape') close();
   };
   return (
-    <span className="sf-tip" onPointerEnter={hover(true)} onPointerLeave={hover(false)}>
+    <span className="sf-tooltip" onPointerEnter={onHover(true)} onPointerLeave={onHover(false)}>
       <button
         type="button"
-        className={`sf-tip__trigger ${className}`}
+        className={`sf-tooltip__trigger ${className}`}
         aria-describedby={id}
         onFocus={() => setFocused(true)}
         onBlur={() => setFocused(false)}
@@ -40,7 +40,7 @@ export function Tooltip({ text, className = '', children }: Props) {
       >
         {children}
       </button>
-      <span role="tooltip" id={id} className="sf-tip__text" hidden={!(hovered || focused)}>
+      <span role="tooltip" id={id} className="sf-tooltip__text" hidden={!(hovered || focused)}>
         {text}
       </span>
     </span>

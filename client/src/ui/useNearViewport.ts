@@ -1,9 +1,9 @@
 import { type RefObject, useEffect, useState } from 'react';
 
-/** How far outside the window an element already counts as near. */
+/** An element this far outside the viewport already counts as near. */
 const MARGIN = '300px';
 
-/** True once the element has been near the window; stays true. */
+/** True from the moment the element is first near the viewport. */
 export function useNearViewport(ref: RefObject<Element | null>): boolean {
   const [near, setNear] = useState(false);
   useEffect(() => {

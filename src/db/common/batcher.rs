@@ -41,7 +41,10 @@ impl<R, A> Pending<R, A> {
 
     /// Gives the outcome. The caller may be gone; what was done stands all the same.
     pub(in crate::db) fn answer(self, outcome: Result<A, StorageError>) {
-        drop(self.answer.send(outcome));
+        let Self { context, answer, .. } = self;
+        // Before the answer: its caller's next request must find the permit given back.
+        drop(context);
+        drop(answer.send(outcome));
     }
 }
 

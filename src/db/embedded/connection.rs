@@ -11,14 +11,14 @@ use super::error::at;
 use crate::db::MigrationPolicy;
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// Longer than any group commit or chunk of a bulk load of another process.
+/// Longer than any group commit or chunk of a load of another process holds the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pages in the write-ahead log before it is copied into the file, which stalls one commit.
+/// Pages in the write-ahead log before a checkpoint, which stalls one commit.
 const CHECKPOINT_PAGES: u32 = 4_000;
-/// What the log file may keep on disk once it has been copied.
+/// Bytes that the log file may keep on disk after a checkpoint.
 const KEPT_LOG_BYTES: u32 = 64 << 20;
 
-/// Prepared statements that a connection keeps: more than there are, updates of some columns apart.
+/// Prepared statements that a connection caches: more than there are, partial updates apart.
 const STATEMENTS: usize = 128;
 
 /// SQLite's page cache of one reader, in KiB (negative by its convention): the inner pages of ten
@@ -64,17 +64,17 @@ pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> 
     Ok(connection)
 }
 
-/// Puts a first frame into the log, because before every read from a file with an empty log SQLite
-/// asks the operating system for the file's size. A file that cannot be written stays as it is.
-pub(super) fn begin_log(connection: &Connection) {
+/// Writes a first frame to the write-ahead log: before every read from a file with an empty log
+/// SQLite asks the operating system for the file's size. A read-only file stays as it is.
+pub(super) fn prime_wal(connection: &Connection) {
     let sql = "UPDATE counters SET next = next WHERE name = 'game_id'";
     if let Err(error) = connection.execute(sql, ()) {
         tracing::warn!(%error, "the database file cannot be written, or is busy");
     }
 }
 
-/// The settings of a bulk load's connection, which chooses for each commit whether it is synced.
-pub(super) fn tuned_for_bulk(connection: Connection) -> Result<Connection, StorageError> {
+/// The settings of a load's connection, which chooses for each commit whether it is synced.
+pub(super) fn tuned_for_loads(connection: Connection) -> Result<Connection, StorageError> {
     set(&connection, &[("cache_size", "-65536")], 4 * CHECKPOINT_PAGES)?;
     Ok(connection)
 }
@@ -110,7 +110,7 @@ fn refuse_network(path: &Path) -> Result<(), StorageError> {
         Ok(stat) => stat.f_type,
         Err(Errno::NOENT) => return Ok(()),
         Err(e) => {
-            let text = format!("cannot look at the folder {}: {e}", folder.display());
+            let text = format!("cannot read the folder {}: {e}", folder.display());
             return Err(StorageError::with_source(ErrorKind::Invalid, text, e));
         }
     };

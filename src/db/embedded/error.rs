@@ -1,4 +1,4 @@
-//! SQLite's errors become ours here; they are known by their codes, never by their words.
+//! Maps SQLite's errors to [`StorageError`], by code and never by message text.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rusqlite::{Error, ErrorCode};
 
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// The error of an act on an open store.
+/// The error of an operation on an open store.
 pub(super) fn storage(error: Error) -> StorageError {
     let (kind, message) = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk of the database is full"),
@@ -27,14 +27,14 @@ pub(super) fn storage(error: Error) -> StorageError {
             (ErrorKind::Invalid, "the database file is damaged or not a database")
         }
         _ if matches!(error, Error::StatementChangedRows(_)) => {
-            (ErrorKind::Conflict, "another process has gone on with this load")
+            (ErrorKind::Conflict, "another process has continued this load")
         }
         _ => (ErrorKind::Internal, "the database refused a statement"),
     };
     StorageError::with_source(kind, message, error)
 }
 
-/// An error that only a defect of ours explains.
+/// An error that only a defect of this program explains.
 pub(super) fn internal(error: Error) -> StorageError {
     StorageError::with_source(ErrorKind::Internal, "the database refused a statement", error)
 }

@@ -1,8 +1,8 @@
 //! Bringing the file's schema up to date.
 //!
-//! The version is SQLite's own `user_version`; it and the statements change in one transaction
-//! that takes the write lock first, so that of two servers that start at once one migrates and the
-//! other finds it done.
+//! The version is SQLite's own `user_version`; it, the checksum of each step and the step's
+//! statements change in one transaction that takes the write lock first: of two servers that start
+//! at once one migrates, and the other finds it done.
 
 use std::path::Path;
 
@@ -10,33 +10,33 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::at;
 use crate::db::MigrationPolicy;
+use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [&str; 2] = [
+const STEPS: [Step; 2] = [
     include_str!("../../../schema/embedded/0001_overview.sql"),
     include_str!("../../../schema/embedded/0002_cart.sql"),
 ];
 /// "stor" in ASCII, kept in the file's header so that another program's database is not touched.
 const APPLICATION_ID: i32 = 0x7374_6f72;
+const CHECKSUM_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_steps \
+                              (step INTEGER PRIMARY KEY, checksum INTEGER NOT NULL) STRICT";
 
-/// Migrates or checks, as asked, and sees to the write-ahead log.
+/// Migrates or checks, as the policy says, and ensures the write-ahead log.
 pub(super) fn run(
     connection: &Connection,
     path: &Path,
     policy: MigrationPolicy,
 ) -> Result<(), StorageError> {
-    let found = supported_version(connection, path)?;
-    if found < STEPS.len() && policy == MigrationPolicy::Require {
-        return Err(refusal(path, found, "older than this program: run `storefront migrate`"));
-    }
-    keep_a_log(connection, path)?;
-    if found < STEPS.len() { apply(connection, path) } else { Ok(()) }
+    let migration = planned(connection, path, policy)?;
+    ensure_wal(connection, path)?;
+    if migration == Migration::UpToDate { Ok(()) } else { apply(connection, path, policy) }
 }
 
 /// Readers and the writer must not wait for each other. The mode is kept in the file, but a copy
 /// made by `VACUUM INTO` has lost it.
-fn keep_a_log(connection: &Connection, path: &Path) -> Result<(), StorageError> {
+fn ensure_wal(connection: &Connection, path: &Path) -> Result<(), StorageError> {
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .map_err(at("open", path))?;
@@ -47,38 +47,44 @@ fn keep_a_log(connection: &Connection, path: &Path) -> Result<(), StorageError> 
     Err(StorageError::new(ErrorKind::Invalid, text))
 }
 
-fn apply(connection: &Connection, path: &Path) -> Result<(), StorageError> {
+fn apply(
+    connection: &Connection,
+    path: &Path,
+    policy: MigrationPolicy,
+) -> Result<(), StorageError> {
     let failed = at("migrate", path);
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
             .map_err(&failed)?;
-    // Another program, even a newer one, may have had the lock before.
-    for step in STEPS.iter().skip(supported_version(connection, path)?) {
+    // Planned again under the lock: another program, even a newer one, may have held it before.
+    let Migration::From(first) = planned(connection, path, policy)? else { return Ok(()) };
+    transaction.execute(CHECKSUM_TABLE, ()).map_err(&failed)?;
+    for (number, step) in STEPS.iter().enumerate().skip(first) {
         transaction.execute_batch(step).map_err(&failed)?;
+        let record = "INSERT INTO schema_steps (step, checksum) VALUES (?1, ?2)";
+        transaction.execute(record, (number as i64, checksum(step))).map_err(&failed)?;
     }
     transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(&failed)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&failed)?;
     transaction.commit().map_err(&failed)
 }
 
-/// Steps that the file has had, if this program knows all of them.
-fn supported_version(connection: &Connection, path: &Path) -> Result<usize, StorageError> {
-    let found = version(connection, path)?;
-    if found > STEPS.len() {
-        return Err(refusal(path, found, "newer than this program: use a newer storefront"));
-    }
-    Ok(found)
+fn planned(
+    connection: &Connection,
+    path: &Path,
+    policy: MigrationPolicy,
+) -> Result<Migration, StorageError> {
+    plan(&path.display(), &STEPS, &recorded(connection, path)?, policy)
 }
 
-/// Steps that the file has had; an empty file has had none.
-fn version(connection: &Connection, path: &Path) -> Result<usize, StorageError> {
+/// The checksums of the steps that the file has had; an empty file has had none.
+fn recorded(connection: &Connection, path: &Path) -> Result<Vec<i64>, StorageError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let exists = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, bool>(0));
     let failed = at("open", path);
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
-        .map_err(&failed)?;
+    let any_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema)";
     let application_id = pragma("application_id").map_err(&failed)?;
-    if tables > 0 && application_id != APPLICATION_ID {
+    if exists(any_table).map_err(&failed)? && application_id != APPLICATION_ID {
         let text = format!(
             "{} is the database of another program; name another file by --database-url",
             path.display()
@@ -86,14 +92,15 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StorageError> 
         return Err(StorageError::new(ErrorKind::Invalid, text));
     }
     let version = pragma("user_version").map_err(&failed)?;
-    Ok(usize::try_from(version).unwrap_or(usize::MAX))
-}
-
-fn refusal(path: &Path, found: usize, why: &str) -> StorageError {
-    let text = format!(
-        "the schema of {} is version {found} (this program's is {}), {why}",
-        path.display(),
-        STEPS.len()
-    );
-    StorageError::new(ErrorKind::Invalid, text)
+    let checksum_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_steps')";
+    let mut recorded = Vec::new();
+    if exists(checksum_table).map_err(&failed)? {
+        let sql = "SELECT checksum FROM schema_steps ORDER BY step";
+        let mut statement = connection.prepare(sql).map_err(&failed)?;
+        let rows = statement.query_map((), |row| row.get(0)).map_err(&failed)?;
+        recorded = rows.collect::<Result<_, _>>().map_err(&failed)?;
+    }
+    // The version counts; a step without a checksum was applied by an unknown build.
+    recorded.resize(usize::try_from(version).unwrap_or(usize::MAX).min(1 << 16), 0);
+    Ok(recorded)
 }

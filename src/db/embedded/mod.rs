@@ -1,17 +1,15 @@
 //! The embedded backend: SQLite in one file, the default.
 //!
-//! In this room: the one writer thread with its group commit ([`writer`]), the read connections,
-//! one for each runtime thread ([`reader`]), migrations, and the storage traits over them
-//! ([`overview`], [`cart`], [`bulk`]). Several processes on one machine may share the file; nothing that
-//! another process may change is cached here.
+//! In this module: the one writer thread with its group commit ([`writer`]), the read connections,
+//! one for each runtime thread ([`reader`]), migrations ([`migrate`]), and the storage traits over
+//! them ([`overview`], [`cart`], [`loads`]). Several
+//! processes on one machine may share the file, so nothing that another process may change is cached.
+//! Not here: the algorithms that other backends need too ([`super::common`]).
 
-mod audit;
-mod bulk;
 mod cart;
-mod checkout;
 mod connection;
 mod error;
-mod fixtures;
+mod loads;
 mod migrate;
 mod overview;
 mod reader;
@@ -20,8 +18,8 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::bulk::EmbeddedBulk;
 use self::cart::EmbeddedCart;
+use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;
 use self::reader::Readers;
 use self::writer::Writer;
@@ -45,10 +43,10 @@ pub async fn open(
         let readers = Arc::new(Readers::new(path.clone()));
         readers.with(|_| Ok(()))?;
         let connection = connection::tuned(connection)?;
-        connection::begin_log(&connection);
+        connection::prime_wal(&connection);
         let writer = Arc::new(Writer::start(connection, &metrics)?);
         let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
-        let loads = Arc::new(EmbeddedBulk::new(path));
+        let loads = Arc::new(EmbeddedLoads::new(path));
         Ok(Stores {
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(Arc::clone(&writer), Arc::clone(&readers))),
@@ -65,8 +63,7 @@ pub async fn open(
     .await
 }
 
-/// Runs what blocks for long on a thread where that is allowed; it runs to its end even if nobody
-/// waits for it.
+/// Runs blocking work on a thread for that; it runs to its end even if its caller is gone.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {

@@ -8,6 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::reader::Readers;
 use super::writer::Writer;
+use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
+use crate::db::common::page::cut;
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
 };
@@ -20,15 +22,13 @@ const PAGE: &str = "SELECT game_id, game_name, description, release_date, develo
 /// Every row, for digests.
 pub(super) const ALL: &str = "SELECT game_id, game_name, description, release_date, developer, \
                               publisher, tags FROM overviews";
-/// Leaves a row that is there alone, and then changes nothing.
+/// Changes nothing if the id is taken.
 pub(super) const INSERT: &str = "INSERT INTO overviews (game_id, game_name, description, \
                                  release_date, developer, publisher, tags) \
                                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
 const TAKE_ID: &str = "UPDATE counters SET next = next + 1 \
                        WHERE name = 'game_id' AND next <= 2147483647 RETURNING next - 1";
 const MOVE_COUNTER: &str = "UPDATE counters SET next = ?1 WHERE name = 'game_id'";
-/// Taken ids in a row that are tried one by one.
-const STEPS_BEFORE_LEAP: u32 = 32;
 const REMOVE: &str = "DELETE FROM overviews WHERE game_id = ?1";
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM overviews WHERE game_id = ?1)";
 
@@ -60,15 +60,12 @@ impl OverviewStore for EmbeddedOverviews {
         _seen: Option<ReadToken>,
     ) -> Result<Page, StorageError> {
         let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
-        let mut games: Vec<Overview> = self.readers.with(|c| {
+        let games = self.readers.with(|c| {
             c.prepare_cached(PAGE)?
                 .query_map(params![start, i64::from(limit) + 1], overview)?
                 .collect()
         })?;
-        let more = games.len() > limit as usize;
-        games.truncate(limit as usize);
-        let last = games.last().map(|game| Cursor(game.game_id)).or(after);
-        Ok(Page { games, next: last.filter(|_| more) })
+        Ok(cut(games, after, limit))
     }
 
     async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError> {
@@ -120,35 +117,21 @@ fn create(connection: &Connection, game: &NewOverview) -> rusqlite::Result<Creat
         if insert(id)? > 0 {
             return Ok(Create::Created(GameId(id)));
         }
-        if tried % STEPS_BEFORE_LEAP == 0 {
-            leap(connection, id)?;
+        if tried % TRIES_BEFORE_SEARCH == 0 {
+            skip_run(connection, id)?;
         }
     }
     Ok(Create::Exhausted)
 }
 
-/// Moves the counter from a taken id behind the run of taken ids that it is in, in as many steps
-/// as the run's length has binary digits: millions of games may have been created under ids of
-/// their own. Free ids on the way may be passed over.
-fn leap(connection: &Connection, from: i32) -> rusqlite::Result<()> {
+/// Moves the counter behind the run of taken ids that an id is in.
+fn skip_run(connection: &Connection, taken: i32) -> rusqlite::Result<()> {
     let mut exists = connection.prepare_cached(EXISTS)?;
-    let mut is_taken = |id: i32| exists.query_row([id], |row| row.get::<_, bool>(0));
-    let (mut taken, mut stride) = (from, 1);
-    let mut free = loop {
-        let id = taken.saturating_add(stride);
-        if id == taken {
-            return Ok(());
-        }
-        if !is_taken(id)? {
-            break id;
-        }
-        (taken, stride) = (id, stride.saturating_mul(2));
-    };
-    while free - taken > 1 {
-        let middle = taken + (free - taken) / 2;
-        *(if is_taken(middle)? { &mut taken } else { &mut free }) = middle;
+    let mut search = IdSearch::after(taken);
+    while let Some(id) = search.probe() {
+        search.record(id, exists.query_row([id], |row| row.get(0))?);
     }
-    connection.prepare_cached(MOVE_COUNTER)?.execute([free]).map(drop)
+    connection.prepare_cached(MOVE_COUNTER)?.execute([search.next_free_id()]).map(drop)
 }
 
 fn update(connection: &Connection, id: GameId, changes: Changes) -> rusqlite::Result<Update> {

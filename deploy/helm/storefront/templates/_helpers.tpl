@@ -1,4 +1,4 @@
-{{/* The release's name, with the chart's unless it holds that already. */}}
+{{/* The release's name, with the chart's name unless it contains that already. */}}
 {{- define "storefront.fullname" -}}
 {{- if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 40 | trimSuffix "-" -}}
@@ -7,14 +7,14 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What one part is selected by; takes {root, part}. */}}
+{{/* The selector labels of one part; takes {root, part}. */}}
 {{- define "storefront.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .part.name }}
 {{- end -}}
 
-{{/* Labels of everything; takes the root. */}}
+{{/* Labels of all resources; takes the root. */}}
 {{- define "storefront.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -23,7 +23,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
-{{/* The deployments: one for everything, or those of .Values.services. A JSON list of {name, suffix,
+{{/* The deployments: a single one, or those of .Values.services. A JSON list of {name, suffix,
      serves, replicas}. */}}
 {{- define "storefront.parts" -}}
 {{- $parts := list -}}
@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $parts | toJson -}}
 {{- end -}}
 
-{{/* Where the ingress sends a path: a JSON list of {path, suffix}. What no longer path has is overview's. */}}
+{{/* Where the ingress sends each path: a JSON list of {path, suffix}. All other paths go to overview. */}}
 {{- define "storefront.paths" -}}
 {{- $path := dict "overview" "/" "orders" "/orders" "stock" "/stock" "payment" "/payment" -}}
 {{- $paths := list -}}
@@ -60,7 +60,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 
-{{/* Where the database is. */}}
+{{/* The variable with the database's URL. */}}
 {{- define "storefront.database" -}}
 - name: STOREFRONT_DATABASE_URL
   {{- if eq .Values.database.backend "embedded" }}
@@ -90,7 +90,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* What cannot work is refused before anything is sent to the cluster. */}}
+{{/* Rejects invalid combinations before anything is sent to the cluster. */}}
 {{- define "storefront.check" -}}
 {{- if eq .Values.database.backend "embedded" -}}
 {{- if or (gt (int .Values.replicas) 1) .Values.autoscaling.enabled .Values.services -}}

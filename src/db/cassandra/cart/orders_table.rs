@@ -220,7 +220,7 @@ const fn state_name(state: &OrderState) -> &'static str {
         OrderState::Aborting { .. } => "aborting",
         OrderState::Paid { .. } => "paid",
         OrderState::Reversing { reversal: Reversal::Cancel, .. } => "cancelling",
-        OrderState::Reversing { reversal: Reversal::WriteOff, .. } => "erasing",
+        OrderState::Reversing { reversal: Reversal::WriteOff, .. } => "writing_off",
     }
 }
 
@@ -231,7 +231,7 @@ fn state_of(name: &str, attempt_id: Uuid, epochs: Vec<i64>) -> Result<OrderState
         "aborting" => OrderState::Aborting { attempt_id },
         "paid" => OrderState::Paid { attempt_id, epochs },
         "cancelling" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::Cancel },
-        "erasing" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::WriteOff },
+        "writing_off" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::WriteOff },
         _ => return Err(damaged()),
     })
 }

@@ -1,0 +1,1 @@
+"""The project's own tools in Python, standard library only. `tools.servers` starts real servers."""

@@ -1,0 +1,201 @@
+"""Real PostgreSQL and Cassandra servers without containers, for tests and measurements.
+
+  scripts/servers up postgres cassandra --nodes 3     install, start, wait until they answer
+  scripts/servers up postgres replica                 with a streaming replica
+  scripts/servers status                              state and addresses
+  scripts/servers stop cassandra:2 --kill             a fault: kill one of three nodes
+  scripts/servers start cassandra:2                   start it again with its data
+  scripts/servers down                                stop all, remove their data
+
+The servers are postgres (18), postgres15, replica (of postgres) and cassandra (5.0, one node or
+three); cassandra:1 to cassandra:3 are its nodes.
+
+`up` and `status` print lines of a name and a value:
+
+  postgres postgres://storefront:storefront@127.0.0.1:15432/storefront
+  postgres-admin postgres://postgres:postgres@127.0.0.1:15432/postgres
+  postgres-ca /the/folder/tls/ca.pem
+  cassandra cassandra://127.0.0.1,127.0.0.2,127.0.0.3:15442/storefront
+
+`status` also prints `state NAME running PID` or `state NAME stopped`, and ends with code 3 unless
+all are running. `up` starts what is stopped and leaves running servers alone.
+
+ports, counted from --port-base: 32 postgres, 33 replica, 34 postgres15 (TLS on the same ports, with
+a certificate of postgres-ca for localhost and 127.0.0.1), 42 Cassandra's clients, 70 between its
+nodes, 81 to 83 their JMX; nodes are 127.0.0.1 to 127.0.0.3. Everything listens on loopback only.
+
+exit codes: 1 failure, 3 `status`: not all running, 64 wrong use, 69 a program is missing (root
+installs it instead).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from .cassandra import Cassandra, heap_size, yaml_setting
+from .console import Failure, Usage, say
+from .registry import NAMES, DatabaseServer, servers
+from .site import CACHE, DOWNLOADS, PORT_BASE, Site, opened
+
+
+def up(site: Site, arguments: argparse.Namespace) -> int:
+    """Creates and starts servers, and prints how to reach them."""
+    every = servers(site)
+    chosen = [every[name] for name in NAMES if name in arguments.names]
+    for server in chosen:
+        if isinstance(server, Cassandra):
+            server.configure(arguments.nodes, arguments.heap, arguments.fast_ddl,
+                             dict(arguments.yaml) or None)
+    for server in chosen:
+        server.up()
+    show(chosen)
+    return 0
+
+
+def down(site: Site, arguments: argparse.Namespace) -> int:
+    """Stops servers, by default all, and removes their data."""
+    chosen = set(arguments.names or NAMES)
+    if "postgres" in chosen:
+        # A replica cannot start without its primary.
+        chosen.add("replica")
+    every = servers(site)
+    for name in reversed(NAMES):
+        if name in chosen:
+            every[name].down(arguments.keep)
+    site.remove_if_unused()
+    return 0
+
+
+def start(site: Site, arguments: argparse.Namespace) -> int:
+    """Starts servers or nodes that were stopped."""
+    for server, node in parts(site, arguments.names):
+        server.start(*node)
+    return 0
+
+
+def stop(site: Site, arguments: argparse.Namespace) -> int:
+    """Stops servers or nodes and keeps their data."""
+    for server, node in parts(site, arguments.names):
+        server.stop(*node, kill=arguments.kill)
+    return 0
+
+
+def status(site: Site, _arguments: argparse.Namespace) -> int:
+    """Prints which servers run, and how to reach them."""
+    known = [server for server in servers(site).values() if server.known()]
+    states = [state for server in known for state in server.states()]
+    for name, pid in states:
+        print("state", name, f"running {pid}" if pid else "stopped")
+    show(known)
+    return 0 if states and all(pid for _, pid in states) else 3
+
+
+def show(chosen: list[DatabaseServer]) -> None:
+    """Prints how to reach servers: lines of a name and a value."""
+    for server in chosen:
+        for name, value in server.lines():
+            print(name, value)
+
+
+def parts(site: Site, names: list[str]) -> list[tuple[DatabaseServer, list[int]]]:
+    """Servers by name, each with the number of its node if the name has one."""
+    every, found = servers(site), []
+    for name in names:
+        server, _, node = name.removeprefix("postgres-").partition(":")
+        if server not in every:
+            raise Usage(f"No server is called {name}, there are {', '.join(NAMES)}.")
+        if not every[server].known():
+            raise Usage(f"There is no {name} here: `up {server}` creates it.")
+        if node and node not in every[server].parts():
+            raise Usage(f"{server} has no node {node}.")
+        found.append((every[server], [int(node)] if node else []))
+    return found
+
+
+def server_name(text: str) -> str:
+    """A server by its name in commands or in their output."""
+    name = text.removeprefix("postgres-")
+    if name not in NAMES:
+        raise argparse.ArgumentTypeError(f"no server is called {text}, there are "
+                                         f"{', '.join(NAMES)}")
+    return name
+
+
+class Parser(argparse.ArgumentParser):
+    """Prints what is wrong in a line and refers to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message}; see scripts/servers --help")
+        sys.exit(Usage.code)
+
+
+def parser() -> Parser:
+    """The command line."""
+    whole = Parser(prog="scripts/servers", description=__doc__,
+                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    whole.add_argument("--dir", type=Path, default=CACHE / "default", metavar="D",
+                       help="data, logs and certificates of one set of servers "
+                       "[.cache/servers/default]")
+    whole.add_argument("--port-base", type=int, metavar="P",
+                       help=f"first of the hundred ports of a set [{PORT_BASE}]")
+    whole.add_argument("--downloads", type=Path, default=DOWNLOADS, metavar="D",
+                       help="programs shared by all sets [.cache/servers/dist]")
+    commands = whole.add_subparsers(dest="command", required=True, parser_class=Parser)
+    _up_parser(commands)
+    named = "postgres, postgres15, replica, cassandra or a node as cassandra:2"
+    for run, what in ((start, "start what was stopped, with its data"),
+                      (stop, "shut down cleanly, keep the data")):
+        command = commands.add_parser(run.__name__, help=what, description=run.__doc__)
+        command.add_argument("names", nargs="+", metavar="NAME", help=named)
+        command.set_defaults(run=run)
+    command.add_argument("--kill", action="store_true", help="end it at once, like a crash")
+    command = commands.add_parser("down", help="stop and remove", description=down.__doc__)
+    command.add_argument("names", nargs="*", type=server_name, metavar="NAME",
+                         help="[all servers of the folder]")
+    command.add_argument("--keep", action="store_true", help="keep the data for the next `up`")
+    command.set_defaults(run=down)
+    command = commands.add_parser("status", help="state and addresses", description=status.__doc__)
+    command.set_defaults(run=status)
+    return whole
+
+
+def _up_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
+    command = commands.add_parser("up", help="install, start, wait", description=up.__doc__)
+    command.add_argument("names", nargs="+", type=server_name, metavar="NAME",
+                         help=", ".join(NAMES))
+    command.add_argument("--nodes", type=int, choices=(1, 3),
+                         help="of Cassandra [1, or as many as exist]")
+    command.add_argument("--heap", type=heap_size, metavar="SIZE",
+                         help="of each Cassandra node, such as 512M or 3G [3G; 512M for three]")
+    command.add_argument("--fast-ddl", action="store_true", default=None,
+                         help="Cassandra does not write its schema to disk after each CREATE or "
+                         "DROP: for tests that create many tables, not for measurements, and "
+                         "not for tests that kill a node")
+    command.add_argument("--yaml", action="append", default=[], type=yaml_setting,
+                         metavar="KEY=VALUE", help="another line of cassandra.yaml, such as "
+                         "hinted_handoff_enabled=false or authenticator=PasswordAuthenticator")
+    command.set_defaults(run=up)
+
+
+def main() -> int:
+    """Runs the command; returns the exit code."""
+    try:
+        return execute(parser().parse_args())
+    except Failure as failure:
+        say(f"scripts/servers: {failure}")
+        return failure.code
+    except KeyboardInterrupt:
+        say("scripts/servers: interrupted; `down` stops what was started")
+        return 130
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs a parsed command on its set of servers."""
+    create = arguments.command == "up"
+    with opened(arguments.dir, arguments.downloads, arguments.port_base, create) as site:
+        if site:
+            return int(arguments.run(site, arguments))
+    if arguments.command == "down":
+        return 0
+    raise Failure(f"No servers are in {arguments.dir}: `scripts/servers up NAME` creates some.")

@@ -1,0 +1,19 @@
+"""The database servers that can be started, by name."""
+
+from .cassandra import Cassandra
+from .postgres import Postgres, Replica, binaries_15, binaries_18
+from .site import Site
+
+DatabaseServer = Postgres | Cassandra
+NAMES = ["postgres", "replica", "postgres15", "cassandra"]
+
+
+def servers(site: Site) -> dict[str, DatabaseServer]:
+    """All of them, in the order in which they start; a replica after its primary."""
+    primary = Postgres(site, "postgres", 32, binaries_18)
+    return {
+        "postgres": primary,
+        "replica": Replica(primary, "postgres-replica", 33),
+        "postgres15": Postgres(site, "postgres15", 34, binaries_15),
+        "cassandra": Cassandra(site),
+    }

@@ -1,0 +1,1 @@
+"""Tests of the tools, without a server: `python3 -m unittest discover -t . tools/tests`."""
