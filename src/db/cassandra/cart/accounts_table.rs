@@ -1,4 +1,8 @@
-//! The partitions of users and items: what `ledger` decides about, read and written.
+//! The table of accounts: reads and conditional writes of balances and operation records.
+//!
+//! A write is one batch on one partition: the balance, if it still has the version that was read,
+//! and each record, if it still has its state. What to write is decided in `saga`; operations are
+//! gathered in `account_batcher`; orders are in `orders_table`.
 
 use std::sync::Arc;
 
@@ -9,14 +13,14 @@ use scylla::serialize::writers::RowWriter;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::orders_table::damaged;
+use super::orders_table::{amount, damaged};
 use super::saga::account_batch::{Account, AccountChange};
-use super::saga::balance::{Balance, OpRecord, OpState};
-use crate::cart::model::{ItemId, UserId};
+use super::saga::balance::{Balance, OpRecord, OpState, RefusalReason};
+use crate::cart::model::{Amount, Item, ItemId, UserId};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
 use crate::db::cassandra::lwt::applied;
-use crate::db::storage::StorageError;
+use crate::db::storage::{CartRefusal, StorageError};
 
 /// The columns of [`Columns`], in its order.
 macro_rules! columns {
@@ -36,16 +40,16 @@ const BALANCE: &str = "UPDATE $.cart_accounts SET version = ?, available = ?, re
                     added = ?, removed = ?, written_off = ?, epoch = ?, price = ?, created_by = ? \
                     WHERE kind = ? AND id = ? AND op_id = 00000000-0000-0000-0000-000000000000 \
                     IF version = ?";
-const KEEP: &str = "UPDATE $.cart_accounts SET state = ?, amount = ? \
+const RESERVE: &str = "UPDATE $.cart_accounts SET state = ?, amount = ? \
                     WHERE kind = ? AND id = ? AND op_id = ? IF state = ?";
-/// What has ended is kept for a week: no owner comes later than that.
+/// Records of ended operations expire after a week: no late write of an owner arrives after that.
 const END: &str = "UPDATE $.cart_accounts USING TTL 604800 SET state = ?, amount = ? \
                    WHERE kind = ? AND id = ? AND op_id = ? IF state = ?";
 
 const STATES: [(OpState, &str); 3] =
     [(OpState::Reserved, "reserved"), (OpState::Done, "done"), (OpState::Released, "released")];
 
-/// Whose account.
+/// Whose account it is; the partition key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum AccountKey {
     User(UserId),
@@ -57,7 +61,7 @@ pub(super) struct AccountsTable {
     read: PreparedStatement,
     read_serial: PreparedStatement,
     balance: PreparedStatement,
-    keep: PreparedStatement,
+    reserve: PreparedStatement,
     end: PreparedStatement,
 }
 
@@ -98,12 +102,12 @@ impl AccountsTable {
             read: cluster.prepare(READ, StatementKind::Read).await?,
             read_serial: cluster.prepare(READ, StatementKind::SerialRead).await?,
             balance: cluster.prepare(BALANCE, StatementKind::Conditional).await?,
-            keep: cluster.prepare(KEEP, StatementKind::Conditional).await?,
+            reserve: cluster.prepare(RESERVE, StatementKind::Conditional).await?,
             end: cluster.prepare(END, StatementKind::Conditional).await?,
         })
     }
 
-    /// The balance and the records of these op_ids; `decided`: as the last write has left them.
+    /// The balance and the records of these operations; `serial`: as the last write left them.
     pub(super) async fn read(
         &self,
         key: &AccountKey,
@@ -116,12 +120,18 @@ impl AccountsTable {
         let rows = result.into_rows_result().map_err(shape)?;
         let mut account = Account::default();
         for row in rows.rows::<Columns>().map_err(shape)? {
-            account.add(&row.map_err(shape)?)?;
+            let row = row.map_err(shape)?;
+            if row.op_id.is_nil() {
+                (account.balance, account.created_by) = (row.balance(), row.created_by);
+            } else if let Some(state) = &row.state {
+                let record = OpRecord { state: state_of(state)?, amount: row.amount };
+                account.records.insert(row.op_id, record);
+            }
         }
         Ok(account)
     }
 
-    /// The balance; one that is missing is looked for once more, for certain.
+    /// The balance. A plain read may miss a new account, so its absence is read again, SERIAL.
     pub(super) async fn balance(&self, key: &AccountKey) -> Result<Option<Balance>, StorageError> {
         match self.read(key, [], false).await?.balance {
             None => Ok(self.read(key, [], true).await?.balance),
@@ -129,7 +139,18 @@ impl AccountsTable {
         }
     }
 
-    /// Whether the account was as the change wants it, and is changed now.
+    pub(super) async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
+        let balance = self.balance(&AccountKey::Item(item.clone())).await?;
+        let item = |b: Balance| Ok(Item { stock: amount(b.available)?, price: amount(b.price)? });
+        balance.map(item).transpose()
+    }
+
+    pub(super) async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
+        let balance = self.balance(&AccountKey::User(user.clone())).await?;
+        balance.map(|balance| amount(balance.available)).transpose()
+    }
+
+    /// Whether the account was as the change expects it, and is changed now.
     pub(super) async fn write(
         &self,
         key: &AccountKey,
@@ -139,12 +160,13 @@ impl AccountsTable {
         if change.records.is_empty() {
             return applied(self.cluster.execute(&self.balance, balance).await?);
         }
+        // One batch: the balance never changes without the record that tells of it.
         let mut statements = vec![self.balance.clone()];
         let mut values = vec![balance];
         for row @ (.., after) in &change.records {
             let ends = after.state != OpState::Reserved;
-            statements.push(if ends { &self.end } else { &self.keep }.clone());
-            values.push(Values::row(key, row));
+            statements.push(if ends { &self.end } else { &self.reserve }.clone());
+            values.push(Values::record(key, row));
         }
         applied(self.cluster.batch(statements, values).await?)
     }
@@ -164,22 +186,21 @@ impl AccountKey {
             Self::Item(id) => id.as_str(),
         }
     }
-}
 
-impl Account {
-    fn add(&mut self, row: &Columns) -> Result<(), StorageError> {
-        if row.op_id.is_nil() {
-            (self.balance, self.created_by) = (row.balance(), row.created_by);
-        } else if let Some(state) = &row.state {
-            self.records
-                .insert(row.op_id, OpRecord { state: state_of(state)?, amount: row.amount });
+    /// A refusal by this account, as the client sees it.
+    pub(super) fn refusal(&self, reason: RefusalReason) -> CartRefusal {
+        match (reason, self) {
+            (RefusalReason::Missing, Self::User(id)) => CartRefusal::NoUser(id.clone()),
+            (RefusalReason::Missing, Self::Item(id)) => CartRefusal::NoItem(id.clone()),
+            (RefusalReason::Insufficient, Self::User(_)) => CartRefusal::NotEnoughCredit,
+            (RefusalReason::Insufficient, Self::Item(id)) => CartRefusal::OutOfStock(id.clone()),
+            (RefusalReason::Overflow, _) => CartRefusal::AmountOverflow,
         }
-        Ok(())
     }
 }
 
 impl Columns {
-    /// Whose account.
+    /// Whose account this row is of.
     pub(super) fn key(&self) -> Result<AccountKey, StorageError> {
         let key = match self.kind.as_str() {
             "user" => UserId::parse(&self.id).map(AccountKey::User),
@@ -191,20 +212,17 @@ impl Columns {
 
     /// The balance, if this is its row.
     pub(super) fn balance(&self) -> Option<Balance> {
-        let Self {
-            available, reserved, captured, added, removed, written_off, epoch, price, ..
-        } = *self;
         let version = self.version.filter(|_| self.op_id.is_nil())?;
         Some(Balance {
             version,
-            available,
-            reserved,
-            captured,
-            added,
-            removed,
-            written_off,
-            epoch,
-            price,
+            available: self.available,
+            reserved: self.reserved,
+            captured: self.captured,
+            added: self.added,
+            removed: self.removed,
+            written_off: self.written_off,
+            epoch: self.epoch,
+            price: self.price,
         })
     }
 }
@@ -217,7 +235,7 @@ impl OpState {
 
 fn state_of(name: &str) -> Result<OpState, StorageError> {
     let found = STATES.iter().find(|(_, known)| *known == name);
-    found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an op_id is unknown"))
+    found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an operation is unknown"))
 }
 
 type BalanceValues<'a> =
@@ -227,47 +245,35 @@ type RecordValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<
 /// The values of one statement of a batch.
 enum Values<'a> {
     Balance(BalanceValues<'a>),
-    OpRecord(RecordValues<'a>),
+    Record(RecordValues<'a>),
 }
 
 impl<'a> Values<'a> {
     fn balance(key: &'a AccountKey, change: &AccountChange) -> Self {
-        let Balance {
-            version,
-            available,
-            reserved,
-            captured,
-            added,
-            removed,
-            written_off,
-            epoch,
-            price,
-        } = change.balance;
-        let (kind, id, before) = (key.kind(), key.id(), change.if_version);
-        let created_by = change.created_by;
+        let b = &change.balance;
         Self::Balance((
-            version,
-            available,
-            reserved,
-            captured,
-            added,
-            removed,
-            written_off,
-            epoch,
-            price,
-            created_by,
-            kind,
-            id,
-            before,
+            b.version,
+            b.available,
+            b.reserved,
+            b.captured,
+            b.added,
+            b.removed,
+            b.written_off,
+            b.epoch,
+            b.price,
+            change.created_by,
+            key.kind(),
+            key.id(),
+            change.if_version,
         ))
     }
 
-    fn row(
+    fn record(
         key: &'a AccountKey,
         (op_id, before, after): &(Uuid, Option<OpState>, OpRecord),
     ) -> Self {
         let before = before.map(OpState::name);
-        Self::OpRecord((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
+        Self::Record((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
     }
 }
 
@@ -279,7 +285,7 @@ impl SerializeRow for Values<'_> {
     ) -> Result<(), SerializationError> {
         match self {
             Self::Balance(values) => values.serialize(context, writer),
-            Self::OpRecord(values) => values.serialize(context, writer),
+            Self::Record(values) => values.serialize(context, writer),
         }
     }
 
@@ -293,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_is_known_by_its_name() {
+    fn every_state_is_read_by_its_name() {
         for (state, name) in STATES {
             assert_eq!(state_of(state.name()).unwrap(), state);
             assert_eq!(state.name(), name);

@@ -1,7 +1,8 @@
-//! Recomputing every sum of the cart from its orders.
+//! The audit: recomputes the sums of every account from the orders and reports differences.
 //!
-//! The orders are read first, then the accounts. A paid order that is not settled yet still has its
-//! sums in `reserved`, under its attempt: such rows count as captured.
+//! Orders are read first, then accounts, both by token ranges. The reservation of a paid order that
+//! is not captured yet counts as captured. It reads beside running checkouts and changes nothing;
+//! comparing replicas is in `replica_check`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
 use super::accounts_table::{self, AccountKey};
-use super::coordinator::{CheckoutCoordinator, contended};
+use super::contention::contended;
+use super::coordinator::CheckoutCoordinator;
 use super::orders_table::{self, OrderRow, damaged};
 use super::saga::balance::Balance;
 use super::saga::order_state::OrderState;
@@ -34,17 +36,17 @@ const BALANCES: &str = concat!(
     " FROM $.cart_accounts WHERE token(kind, id) > ? AND token(kind, id) <= ? \
      PER PARTITION LIMIT 1"
 );
-/// Filters, so it is no serial read: where copies differ, Cassandra 5.0 answers a serial read that
-/// filters with a timeout, however often it is asked. If the sum does not fit, a serial read of the balance
-/// ends what was under way before this is asked again.
+/// A filtering read, so not SERIAL: where replicas differ, Cassandra 5.0 answers a SERIAL read that
+/// filters with a timeout, however often it is sent. If the sum does not fit, a SERIAL read of the
+/// balance completes unfinished LWTs before this is sent again.
 const RESERVED: &str = "SELECT op_id, amount FROM $.cart_accounts \
                         WHERE kind = ? AND id = ? AND state = 'reserved' ALLOW FILTERING";
-/// Parts of the ring, and how many of them are read at once.
+/// Token ranges, and how many of them are read at once.
 const PARTS: i64 = 64;
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 const PAGE: i32 = 1_000;
-/// How often an account is read that changes meanwhile.
-const LOOKS: usize = 20;
+/// How often an account that changes meanwhile is read.
+const MAX_READS: usize = 20;
 
 pub(super) struct Auditor {
     cluster: Arc<Cluster>,
@@ -76,8 +78,8 @@ impl Auditor {
         coordinator: &CheckoutCoordinator,
     ) -> Result<Audit, StorageError> {
         let (mut audit, mut captured) = (Audit::default(), CapturedByOrders::default());
-        // First: what is still noted now may be cache half done in what follows.
-        audit.unfinished = coordinator.pending.unfinished().await?;
+        // First: the attempts that are pending now explain what is read half done below.
+        audit.unfinished = coordinator.runner.pending.unfinished().await?;
         let orders = self.scan::<orders_table::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
@@ -108,11 +110,13 @@ impl Auditor {
             let (cluster, statement) = (Arc::clone(&cluster), statement.clone());
             async move { retry_transient(|| part(&cluster, &statement, range)).await }
         };
-        let parts = stream::iter(token_ranges::parts(PARTS)).map(read).buffer_unordered(AT_ONCE);
+        let parts =
+            stream::iter(token_ranges::parts(PARTS)).map(read).buffer_unordered(CONCURRENCY);
         parts.map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten()
     }
 
-    /// The balance, and what paid orders hold that is not settled yet.
+    /// The balance, and what paid orders have reserved that is not captured yet. Repeated until
+    /// balance and reservations are of the same moment.
     async fn settled(
         &self,
         coordinator: &CheckoutCoordinator,
@@ -120,7 +124,7 @@ impl Auditor {
         mut balance: Balance,
         captured: &CapturedByOrders,
     ) -> Result<(Balance, i64), StorageError> {
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_READS {
             let reserved = if balance.reserved == 0 {
                 vec![]
             } else {
@@ -131,7 +135,8 @@ impl Auditor {
                 return Ok((balance, paid.map(|(_, amount)| amount).sum()));
             }
             let account =
-                retry_transient(|| coordinator.batchers.accounts().read(key, [], true)).await?;
+                retry_transient(|| coordinator.runner.batchers.accounts.read(key, [], true))
+                    .await?;
             balance = account.balance.ok_or_else(damaged)?;
         }
         Err(contended())
@@ -144,7 +149,7 @@ impl Auditor {
     }
 }
 
-/// The rows of a part of the ring.
+/// The rows of a token range.
 async fn part<T>(
     cluster: &Cluster,
     statement: &PreparedStatement,
@@ -157,7 +162,7 @@ where
 }
 
 impl CapturedByOrders {
-    /// Adds what an order took, if it is paid.
+    /// Adds what an order captures, if it is paid.
     fn add(&mut self, row: OrderRow) -> bool {
         let (cost, OrderState::Paid { attempt_id, epochs }) = (row.cost(), &row.state) else {
             return false;
@@ -173,7 +178,7 @@ impl CapturedByOrders {
         true
     }
 
-    /// Compares an account with what its other sums, and the orders, say.
+    /// Compares an account with its other sums, and with the orders.
     fn compare(&self, key: &AccountKey, balance: Balance, unsettled: i64, audit: &mut Audit) {
         let sums = self.sums.get(key);
         let expected = sums.and_then(|sums| sums.get(&balance.epoch)).map_or(0, |sum| sum.0);

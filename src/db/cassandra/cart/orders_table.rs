@@ -1,4 +1,8 @@
-//! The rows of orders, as they are kept.
+//! The table of orders: reads and conditional writes of whole orders.
+//!
+//! Every write tests the version that was read. An order remembers its last versions, so that a
+//! writer whose answer was lost can tell whether its write was done. Which state follows which is in
+//! `saga::order_state`; users and items are in `accounts_table`.
 
 use std::sync::Arc;
 
@@ -27,10 +31,11 @@ const REPLACE: &str = "UPDATE $.cart_orders SET user_id = ?, items = ?, quantiti
                        state = ?, attempt_id = ?, epochs = ?, version = ?, past_versions = ? \
                        WHERE order_id = ? IF version = ?";
 const REMOVE: &str = "DELETE FROM $.cart_orders WHERE order_id = ? IF version = ?";
-/// Earlier versions that are remembered: changes that others can make while one waits for an answer.
+/// Past versions that are kept: as many changes may follow a write whose answer was lost before its
+/// outcome stays unknown.
 const PAST_VERSIONS: usize = 8;
 
-/// An order as it stands.
+/// An order as it is stored.
 #[derive(Debug, Clone)]
 pub(super) struct OrderRow {
     pub(super) user: UserId,
@@ -78,7 +83,7 @@ impl OrdersTable {
         })
     }
 
-    /// The order; `decided`: as the last write has left it.
+    /// The order; `serial`: as the last write left it.
     pub(super) async fn find(
         &self,
         id: &OrderId,
@@ -135,7 +140,7 @@ impl OrderRow {
         }
     }
 
-    /// What the order becomes next: its version is another one, the last are remembered.
+    /// The same order under a new version, which remembers the last ones.
     pub(super) fn next(&self) -> Self {
         let past_versions = std::iter::once(self.version)
             .chain(self.past_versions.iter().copied())
@@ -143,13 +148,13 @@ impl OrderRow {
         Self { version: Uuid::now_v7(), past_versions: past_versions.collect(), ..self.clone() }
     }
 
-    /// The same order where another was, of which only its versions remain.
+    /// This order in place of another, of which only the versions remain.
     pub(super) fn in_place_of(&self, other: &Self) -> Self {
         let Self { version, past_versions, .. } = other.next();
         Self { version, past_versions, ..self.clone() }
     }
 
-    /// Whether a change with one of these versions was made.
+    /// Whether it has, or had, one of these versions.
     pub(super) fn has_been(&self, versions: &[Uuid]) -> bool {
         versions
             .iter()
@@ -165,7 +170,7 @@ impl OrderRow {
         self.lines.iter().map(|line| line.cost.signed()).sum()
     }
 
-    /// What a checkout takes of each part: the user's credit, then each item's stock.
+    /// What a checkout reserves of each participant: the user's credit, then each item's stock.
     pub(super) fn amounts(&self) -> Vec<i64> {
         let quantities = self.lines.iter().map(|line| line.quantity.signed());
         std::iter::once(self.cost()).chain(quantities).collect()
@@ -242,7 +247,10 @@ pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
 }
 
 pub(super) fn damaged() -> StorageError {
-    StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
+    StorageError::new(
+        ErrorKind::Invalid,
+        "a row of the cart has a value that this program never writes",
+    )
 }
 
 #[cfg(test)]
@@ -276,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_changes_are_remembered() {
+    fn the_last_versions_are_remembered() {
         let first = OrderRow::open(UserId::new(), vec![]);
         let mut row = first.clone();
         for _ in 0..PAST_VERSIONS {

@@ -1,7 +1,8 @@
-//! The attempts that may not have ended, for recovery to find.
+//! The pending index: the attempts that may not have ended, for recovery to find.
 //!
-//! An attempt is noted before it changes anything. It is in the slot of its time; the slots that are
-//! in use are listed. So recovery reads a reason list, and each slot but once or twice.
+//! An attempt is recorded before it changes anything, in the slot of its start time, and removed when
+//! it has ended; the slots in use are listed. So recovery reads one short list and each slot once or
+//! twice. Also here: the lease of an attempt. What recovery does with an attempt is in `recovery`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,9 +18,10 @@ use crate::db::cassandra::error::shape;
 use crate::db::cassandra::retry::retry_transient;
 use crate::db::storage::StorageError;
 
-/// How long an attempt is its owner's alone.
+/// How long only its owner runs an attempt.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
-/// How far clocks of servers may be apart before recoverers disturb owners. (They never do harm.)
+/// How far the clocks of servers may differ before recovery interrupts owners, which costs an
+/// attempt but no consistency.
 const MARGIN: Duration = Duration::from_secs(3);
 /// The length of a slot.
 const SLOT: Duration = Duration::from_secs(5);
@@ -37,7 +39,7 @@ const ATTEMPTS: &str =
 
 pub(super) struct PendingIndex {
     cluster: Arc<Cluster>,
-    /// The slot that this process listed last.
+    /// The slot that this process listed last: it need not be listed again.
     last_listed_slot: AtomicI64,
     list_slot: PreparedStatement,
     read_slots: PreparedStatement,
@@ -61,7 +63,8 @@ impl PendingIndex {
         })
     }
 
-    /// Notes an attempt that has not begun.
+    /// Records an attempt that has not begun. The slot is listed first: an attempt in a slot that
+    /// is not listed would never be found.
     pub(super) async fn add(&self, attempt_id: Uuid, order: &OrderId) -> Result<(), StorageError> {
         let slot = slot_of(attempt_id);
         if self.last_listed_slot.load(Ordering::Relaxed) != slot {
@@ -72,13 +75,13 @@ impl PendingIndex {
         self.cluster.execute(&self.add, values).await.map(drop)
     }
 
-    /// Nothing is left to do about the attempt.
+    /// Removes an attempt that has ended.
     pub(super) async fn remove(&self, attempt_id: Uuid) -> Result<(), StorageError> {
         let values = (slot_of(attempt_id), shard_of(attempt_id), attempt_id);
         self.cluster.execute(&self.remove, values).await.map(drop)
     }
 
-    /// The slots in which all leases are over, the oldest first.
+    /// The slots in which all leases have expired, the oldest first.
     pub(super) async fn expired_slots(&self) -> Result<Vec<i64>, StorageError> {
         let mut slots = self.slots().await?;
         slots.retain(|slot| lease_expired_at(millis(SLOT) * (slot + 1)));
@@ -92,7 +95,7 @@ impl PendingIndex {
         rows.rows().map_err(shape)?.map(|row| Ok(row.map_err(shape)?).map(|(slot,)| slot)).collect()
     }
 
-    /// How many attempts have not ended, whether their leases are over or not.
+    /// How many attempts have not ended, whether their leases have expired or not.
     pub(super) async fn unfinished(&self) -> Result<u64, StorageError> {
         let mut count = 0;
         for slot in retry_transient(|| self.slots()).await? {
@@ -118,24 +121,24 @@ impl PendingIndex {
         Ok(noted)
     }
 
-    /// A slot in which all leases are over and nothing is noted will not be needed any more:
-    /// nobody begins an attempt whose lease was over when it had been noted.
+    /// Closes a slot in which all leases have expired and no attempt is left. None can appear later:
+    /// an owner does not begin an attempt whose lease had expired when it was recorded.
     pub(super) async fn close_slot(&self, slot: i64) -> Result<(), StorageError> {
         self.cluster.execute(&self.remove_slot, (slot,)).await.map(drop)
     }
 }
 
-/// A new attempt's id, which tells when its lease began.
+/// A new attempt's id, a UUIDv7: its time is the start of the lease.
 pub(super) fn new_attempt_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// Whether the lease is over by the clock of its owner.
+/// Whether the lease has expired by the clock of its owner.
 pub(super) fn owner_lease_expired(attempt_id: Uuid) -> bool {
     now() > started_at(attempt_id) + millis(LEASE)
 }
 
-/// Whether the lease is over by anybody's clock.
+/// Whether the lease has expired, also if the clocks differ by the margin.
 pub(super) fn lease_expired(attempt_id: Uuid) -> bool {
     lease_expired_at(started_at(attempt_id))
 }
@@ -152,7 +155,7 @@ fn shard_of(attempt_id: Uuid) -> i32 {
     i32::from(attempt_id.as_bytes()[15]) % SHARDS
 }
 
-/// Milliseconds since 1970.
+/// When the attempt started, in milliseconds since 1970.
 fn started_at(attempt_id: Uuid) -> i64 {
     let (seconds, nanos) = attempt_id.get_timestamp().map_or((0, 0), |time| time.to_unix());
     millis(Duration::new(seconds, nanos))
@@ -172,7 +175,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// An attempt whose lease is over.
+    /// An attempt whose lease has expired.
     pub(crate) fn expired_attempt_id() -> Uuid {
         let started_at = SystemTime::now() - 2 * (LEASE + MARGIN + SLOT);
         let started_at = started_at.duration_since(UNIX_EPOCH).unwrap();
@@ -184,7 +187,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_attempt_tells_when_its_lease_is_over() {
+    fn an_attempt_id_tells_when_its_lease_expires() {
         for (attempt_id, over) in [(new_attempt_id(), false), (expired_attempt_id(), true)] {
             assert_eq!((lease_expired(attempt_id), owner_lease_expired(attempt_id)), (over, over));
         }

@@ -1,58 +1,62 @@
-//! What a batcher makes of the moves that wait at it. Pure.
+//! Many operations on one account, planned as one conditional batch. Pure: `account_batcher` reads
+//! the account, writes the batch and answers the callers; what one operation does is in `balance`.
+//!
+//! Operations are decided one after the other, each on what those before it leave, so the batch
+//! costs one LWT however many there are.
 
 use std::collections::HashMap;
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::balance::{AccountOp, Balance, Decision, Expected, OpRecord, OpState, decide};
-use super::saga_state::{OpOutcome, RefusalReason};
+use super::balance::{
+    AccountOp, Balance, Decision, Expected, OpOutcome, OpRecord, OpState, decide,
+};
 
-/// What was read of an account at one moment.
+/// An account as it was read at one moment, with the records that were asked for.
 #[derive(Debug, Clone, Default)]
 pub(in crate::db) struct Account {
     pub(in crate::db) balance: Option<Balance>,
-    /// Who began the account.
+    /// The operation that created or reset the account.
     pub(in crate::db) created_by: Uuid,
     pub(in crate::db) records: HashMap<Uuid, OpRecord>,
 }
 
-/// A change of an account: the balance of that version becomes another, and rows with it.
+/// A change of an account: its balance, if that still has this version, and its records with it.
 pub(in crate::db) struct AccountChange {
     pub(in crate::db) if_version: Option<i64>,
     pub(in crate::db) balance: Balance,
     pub(in crate::db) created_by: Uuid,
-    /// Each row as it must be, and as it shall be.
+    /// Each record: its state before, which the write tests, and the record after.
     pub(in crate::db) records: Vec<(Uuid, Option<OpState>, OpRecord)>,
 }
 
-/// A move that somebody waits for.
+/// An operation to be done on an account; its deadline is in its context.
 pub(in crate::db) struct AccountRequest {
     pub(in crate::db) op_id: Uuid,
     pub(in crate::db) op: AccountOp,
     pub(in crate::db) expected: Option<Expected>,
-    pub(in crate::db) deadline: Instant,
 }
 
-/// What a batcher decides from.
+/// What operations are decided from.
 pub(in crate::db) struct Snapshot {
     pub(in crate::db) account: Account,
-    /// Whether it is as the last write has left it.
+    /// Whether it was a SERIAL read. A refusal needs one: a cached or plainly read balance may lag.
     pub(in crate::db) serial: bool,
 }
 
-/// What comes of the moves that were looked at.
+/// What comes of the operations of one batch.
 pub(in crate::db) struct Plan {
     pub(in crate::db) change: Option<AccountChange>,
-    /// For each of them in transition; `None`: it waits on.
+    /// The outcome of each operation, in the order of the requests; `None`: it waits.
     pub(in crate::db) outcomes: Vec<Option<OpOutcome>>,
-    /// Whether one of them can only be decided about for certain.
+    /// Whether one of them can only be decided after a SERIAL read.
     pub(in crate::db) needs_serial: bool,
-    /// Whether all of them have ended before, which stays so: a row never goes back.
+    /// Whether all of them had ended before. A record never goes back, so any read proves it.
     pub(in crate::db) already_ended: bool,
 }
 
-/// What the moves would find if all is as it is believed to be.
+/// The account as the callers and the cache expect it, without a read; `None` if one of them does
+/// not know.
 pub(in crate::db) fn optimistic<'a>(
     balance: Option<Balance>,
     mut requests: impl Iterator<Item = &'a AccountRequest> + Clone,
@@ -70,7 +74,7 @@ pub(in crate::db) fn optimistic<'a>(
     Some(Account { balance, created_by: Uuid::nil(), records: reserved.collect() })
 }
 
-/// Decides about moves one after the other, each finding what those before it leave.
+/// Decides operations one after the other, each on what those before it leave.
 pub(in crate::db) fn plan<'a>(
     Snapshot { account, serial }: &Snapshot,
     requests: impl Iterator<Item = &'a AccountRequest>,
@@ -79,7 +83,8 @@ pub(in crate::db) fn plan<'a>(
     let (mut needs_serial, mut already_ended) = (false, true);
     let outcomes = requests.map(|request| {
         let record = now.record(request);
-        // No condition of the batch would notice a row that was overlooked.
+        // A capture without a record changes nothing, so the batch has no condition that would
+        // refuse a stale read: only a SERIAL read proves that there is no record.
         if !serial && record.is_none() && request.op == AccountOp::Capture {
             (needs_serial, already_ended) = (true, false);
             return None;
@@ -121,24 +126,22 @@ pub(in crate::db) fn plan<'a>(
     Plan { change, outcomes, needs_serial, already_ended }
 }
 
-/// What becomes of a move; `None`: it waits.
+/// How an operation ends; `None`: it waits.
 fn outcome(decision: Decision, change: impl FnOnce(Balance, OpRecord)) -> Option<OpOutcome> {
-    Some(match decision {
+    match decision {
         Decision::Change(balance, record) => {
             change(balance, record);
-            OpOutcome::Done { epoch: balance.epoch }
+            Some(OpOutcome::Done { epoch: balance.epoch })
         }
-        Decision::Done => OpOutcome::Done { epoch: 0 },
-        Decision::Wait => return None,
-        Decision::Missing => OpOutcome::Refused(RefusalReason::Missing),
-        Decision::Insufficient => OpOutcome::Refused(RefusalReason::Insufficient),
-        Decision::Overflow => OpOutcome::Refused(RefusalReason::Overflow),
-        Decision::Fenced => OpOutcome::Fenced,
-    })
+        Decision::Done => Some(OpOutcome::Done { epoch: 0 }),
+        Decision::Wait => None,
+        Decision::Refused(reason) => Some(OpOutcome::Refused(reason)),
+        Decision::Fenced => Some(OpOutcome::Fenced),
+    }
 }
 
 impl Account {
-    /// The row of an op_id. Whoever began the account is noted in its balance.
+    /// The record of an operation. That of the creation is in the balance's row.
     fn record(&self, request: &AccountRequest) -> Option<OpRecord> {
         let created_by =
             matches!(request.op, AccountOp::Create { .. }) && self.created_by == request.op_id;
@@ -165,7 +168,7 @@ mod tests {
 
     fn request(op_id: u128, op: AccountOp) -> AccountRequest {
         let expected = Some(Expected::NoRecord);
-        AccountRequest { op_id: Uuid::from_u128(op_id), op, expected, deadline: Instant::now() }
+        AccountRequest { op_id: Uuid::from_u128(op_id), op, expected }
     }
 
     fn snapshot(serial: bool, records: &[(u128, OpState)]) -> Snapshot {
@@ -183,7 +186,7 @@ mod tests {
     const DONE: Option<OpOutcome> = Some(OpOutcome::Done { epoch: 4 });
 
     #[test]
-    fn who_comes_first_is_served_and_the_others_wait() {
+    fn operations_reserve_in_their_order_and_the_rest_waits() {
         let requests: Vec<_> = (1..5).map(|op_id| request(op_id, AccountOp::Reserve(1))).collect();
         let plan = plan(&snapshot(false, &[]), requests.iter());
         assert_eq!(plan.outcomes, [DONE, DONE, None, None]);
@@ -197,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_had_in_the_same_batch() {
+    fn a_release_can_be_reserved_in_the_same_batch() {
         let requests = [request(9, AccountOp::Release), request(1, AccountOp::Reserve(3))];
         let plan = plan(&snapshot(true, &[(9, OpState::Reserved)]), requests.iter());
         assert_eq!(plan.outcomes, [DONE, DONE]);
     }
 
     #[test]
-    fn one_act_is_done_once_however_many_want_it() {
+    fn a_repeated_operation_in_one_batch_is_done_once() {
         let requests = [request(9, AccountOp::Capture), request(9, AccountOp::Capture)];
         let plan = plan(&snapshot(true, &[(9, OpState::Reserved)]), requests.iter());
         assert_eq!(plan.outcomes, [DONE, DONE]);
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_seen_is_not_settled_before_it_is_certain() {
+    fn a_capture_without_a_record_needs_a_serial_read() {
         let requests = [request(9, AccountOp::Capture)];
         for serial in [false, true] {
             let plan = plan(&snapshot(serial, &[]), requests.iter());
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_needs_no_second_look() {
+    fn an_ended_operation_needs_no_serial_read() {
         let requests = [request(9, AccountOp::Capture)];
         for (state, already_ended) in [(OpState::Done, true), (OpState::Reserved, false)] {
             assert_eq!(
@@ -234,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn who_began_an_account_does_not_begin_it_again() {
+    fn a_repeated_creation_does_not_reset_the_account() {
         let requests = [request(9, AccountOp::Create { available: 1, price: 1 })];
         let mut snapshot = snapshot(true, &[]);
         snapshot.account.created_by = Uuid::from_u128(9);
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_believed_of_a_move_that_expects_nothing() {
+    fn an_operation_without_an_expectation_needs_a_read() {
         let unknown = AccountRequest { expected: None, ..request(1, AccountOp::Capture) };
         let new = request(2, AccountOp::Reserve(1));
         assert!(optimistic(Some(BALANCE), [&unknown, &new].into_iter()).is_none());

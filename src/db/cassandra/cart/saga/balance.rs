@@ -1,109 +1,130 @@
-//! What a user's or an item's partition holds, and when it may change how. Pure: the statements are
-//! in `accounts`, and `saga_model` checks these very functions.
+//! The balance of one account, a user's credit or an item's stock, and what each operation makes of
+//! it. Pure: the statements are in `accounts_table`, many operations at once in `account_batch`;
+//! `model_check` runs these very functions.
 //!
-//! A partition has a balance, with the available amount and all sums, and a row for each op_id that ever
-//! changed it, under the op_id's id. Both change together, under the condition that neither has
-//! changed since: so an op_id that is repeated, or late, does nothing.
+//! An account is one partition: its balance, and the record of every operation that changed it,
+//! under the operation's id. Both change in one conditional batch that tests both, so an operation
+//! that is repeated, or late, finds its record and does nothing.
 
 use crate::cart::model::Amount;
 
 const MOST: i64 = Amount::MAX.signed();
 
-/// The sums of a user (in credits) or of an item (in pieces). At any moment
+/// The sums of a user (credits) or of an item (pieces). At any moment
 /// `available + reserved + captured + written_off + removed = added`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(in crate::db) struct Balance {
-    /// Moves on with every change.
+    /// Grows with every change; every conditional write tests it.
     pub(in crate::db) version: i64,
-    /// Credit or stock, for whoever comes.
+    /// Credit or stock that may be reserved or removed.
     pub(in crate::db) available: i64,
-    /// Reserved by checkouts that have not ended, or are not settled yet.
+    /// Reserved by checkouts that are not paid yet, or not captured yet.
     pub(in crate::db) reserved: i64,
-    /// CapturedByOrders by paid orders of this epoch.
+    /// Captured by paid orders of this epoch.
     pub(in crate::db) captured: i64,
-    /// Put in, since the epoch began.
+    /// Added since the epoch began.
     pub(in crate::db) added: i64,
-    /// CapturedByOrders out directly.
+    /// Removed by operations without an order.
     pub(in crate::db) removed: i64,
-    /// CapturedByOrders by orders that were paid once and replaced since.
+    /// Captured by paid orders that fixtures have replaced since.
     pub(in crate::db) written_off: i64,
-    /// Moves on when a test bed begins the partition anew; older orders are forgotten.
+    /// Grows when fixtures reset the account; what older orders captured is not refunded any more.
     pub(in crate::db) epoch: i64,
-    /// What one costs, of an item.
+    /// The price of one piece, of an item.
     pub(in crate::db) price: i64,
 }
 
-/// What an op_id has done here.
+/// The record of an operation on this account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::db) struct OpRecord {
     pub(in crate::db) state: OpState,
     pub(in crate::db) amount: i64,
 }
 
-/// How far it has come; it never goes back.
+/// The state of an operation; it never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::db) enum OpState {
-    /// The amount is reserved for it.
+    /// Its amount is reserved.
     Reserved,
-    /// It has ended here.
+    /// It was applied, or its reservation was captured.
     Done,
-    /// It shall not happen here any more: what comes late finds this and does nothing.
+    /// Its reservation was released, or fenced before it was made: a late `Reserve` fails.
     Released,
 }
 
-/// What an op_id wants of a partition.
+/// An operation on an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::db) enum AccountOp {
-    /// Begin the partition, or begin it anew.
+    /// Create the account, or reset it in a new epoch.
     Create { available: i64, price: i64 },
-    /// Put in.
+    /// Add to what is available.
     Add(i64),
-    /// Take out, all or nothing.
+    /// Remove from what is available, all or nothing.
     Remove(i64),
-    /// Hold for a checkout.
+    /// Reserve for a checkout.
     Reserve(i64),
-    /// What is reserved is captured: the order is paid.
+    /// Capture the reservation: the order is paid.
     Capture,
-    /// What is reserved is available again, or never will be reserved: the checkout is aborted.
+    /// Release the reservation, or fence one that was not made yet: the checkout is aborted.
     Release,
-    /// What an order took in that epoch is available again.
+    /// Make what an order captured in that epoch available again.
     Refund { amount: i64, epoch: i64 },
-    /// What an order took in that epoch is gone: the order is replaced.
+    /// Write off what an order captured in that epoch: fixtures replace the order.
     WriteOff { amount: i64, epoch: i64 },
 }
 
-/// What somebody who wants a move believes to find. What is believed is not read: a wrong guess is
-/// refused, and corrected.
+/// What the caller of an operation expects to find. It saves a read: the batch is planned from it,
+/// and where it is wrong the condition refuses the batch and the account is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::db) enum Expected {
-    /// No such partition.
+    /// No account.
     NoAccount,
-    /// No row of the op_id.
+    /// No record of the operation.
     NoRecord,
-    /// The amount is reserved for the op_id.
+    /// The amount is reserved for the operation.
     Reserved(i64),
 }
 
-/// What is to be done about a move.
+/// What an operation makes of an account as it was read at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::db) enum Decision {
-    /// Try to put these in the place of what was read.
+    /// Write these in place of what was read, if it has not changed since.
     Change(Balance, OpRecord),
-    /// It has been done, or there is nothing to do.
+    /// It was done before, or there is nothing to do.
     Done,
-    /// Something is reserved that may return: look again later.
+    /// What is missing is reserved and may be released: read again later.
     Wait,
-    /// There is no such partition.
-    Missing,
-    /// There is too little, and nothing will return.
-    Insufficient,
-    /// There would be more than an amount can be.
-    Overflow,
-    /// The op_id was released by somebody else.
+    Refused(RefusalReason),
+    /// Recovery has released the operation.
     Fenced,
 }
 
-/// Decides about a move from what was read at one moment.
+/// Why an account refuses an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::db) enum RefusalReason {
+    /// There is no such account.
+    Missing,
+    /// There is too little, even if everything reserved were released.
+    Insufficient,
+    /// There would be more than an amount can be.
+    Overflow,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::db) enum OpOutcome {
+    /// It is done, in that epoch of the account.
+    Done {
+        epoch: i64,
+    },
+    Refused(RefusalReason),
+    /// Recovery has released the operation.
+    Fenced,
+    /// Its deadline passed while it waited for a release, or for other writes to the account.
+    TimedOut,
+}
+
+/// Decides an operation from what was read at one moment.
 pub(in crate::db) fn decide(
     balance: Option<Balance>,
     record: Option<OpRecord>,
@@ -119,11 +140,14 @@ pub(in crate::db) fn decide(
         (AccountOp::Refund { .. } | AccountOp::WriteOff { .. }, None) if balance.is_none() => {
             Decision::Done
         }
-        (_, None) => balance.map_or(Decision::Missing, |balance| balance.first(op)),
+        (_, None) => {
+            balance.map_or(Decision::Refused(RefusalReason::Missing), |balance| balance.first(op))
+        }
     }
 }
 
-/// What is reserved returns to nobody who is not there any more: a bed waits for its end.
+/// A reset waits while reservations are open, or their release would be lost. It writes no record:
+/// its id is in the balance's row (`created_by`).
 fn begin(balance: Option<Balance>, available: i64, price: i64) -> Decision {
     let new = Balance { available, price, added: available, ..Balance::default() };
     match balance {
@@ -137,14 +161,14 @@ fn begin(balance: Option<Balance>, available: i64, price: i64) -> Decision {
 }
 
 impl AccountOp {
-    /// Whether it ends something, for which others may wait.
+    /// Whether it ends something that other operations may wait for.
     pub(in crate::db) const fn may_unblock_others(&self) -> bool {
         !matches!(self, Self::Reserve(_) | Self::Remove(_) | Self::Create { .. })
     }
 }
 
 impl Balance {
-    /// A move of an op_id that has no row yet.
+    /// An operation that has no record yet.
     fn first(self, op: AccountOp) -> Decision {
         match op {
             AccountOp::Add(n) => self.add(n),
@@ -168,20 +192,24 @@ impl Balance {
         }
     }
 
-    /// Counts what was captured as well: all of it may return some day, and must be an amount then.
+    /// Counts what was captured as well: a refund of all of it must still be an amount.
     fn add(self, n: i64) -> Decision {
-        let Some(added) = self.added.checked_add(n) else { return Decision::Overflow };
+        let Some(added) = self.added.checked_add(n) else {
+            return Decision::Refused(RefusalReason::Overflow);
+        };
         if self.available + self.reserved + self.captured + n > MOST {
-            return Decision::Overflow;
+            return Decision::Refused(RefusalReason::Overflow);
         }
         change(Self { available: self.available + n, added, ..self }, OpState::Done, n)
     }
 
-    /// Nobody is refused what may return.
+    /// A refusal must be true: while a release could still give enough, the operation waits.
     fn reserve_or_remove(self, n: i64, after: Self, state: OpState) -> Decision {
         match self.available - n {
             0.. => change(Self { available: self.available - n, ..after }, state, n),
-            reason if reason + self.reserved < 0 => Decision::Insufficient,
+            missing if missing + self.reserved < 0 => {
+                Decision::Refused(RefusalReason::Insufficient)
+            }
             _ => Decision::Wait,
         }
     }
@@ -193,7 +221,7 @@ impl Balance {
         change(Self { captured: self.captured - amount, ..after }, OpState::Done, amount)
     }
 
-    /// The end of what a checkout may have reserved.
+    /// Ends a reservation that may have been made. A release without one leaves a fence.
     fn end(self, record: Option<OpRecord>, op: AccountOp) -> Decision {
         let reserved =
             record.filter(|record| record.state == OpState::Reserved).map(|record| record.amount);
@@ -250,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_keeps_the_sum_and_moves_the_version() {
+    fn every_change_keeps_the_sum_and_raises_the_version() {
         for (before, op) in [
             (None, AccountOp::Add(4)),
             (None, AccountOp::Remove(5)),
@@ -276,18 +304,21 @@ mod tests {
     }
 
     #[test]
-    fn what_may_return_is_waited_for() {
+    fn an_operation_waits_for_what_may_be_released() {
         for op in [AccountOp::Reserve, AccountOp::Remove] {
             assert_eq!(decide(Some(BALANCE), None, op(8)), Decision::Wait);
-            assert_eq!(decide(Some(BALANCE), None, op(9)), Decision::Insufficient);
-            assert_eq!(decide(None, None, op(1)), Decision::Missing);
+            assert_eq!(
+                decide(Some(BALANCE), None, op(9)),
+                Decision::Refused(RefusalReason::Insufficient)
+            );
+            assert_eq!(decide(None, None, op(1)), Decision::Refused(RefusalReason::Missing));
         }
         let anew = AccountOp::Create { available: 1, price: 1 };
         assert_eq!(decide(Some(BALANCE), None, anew), Decision::Wait);
     }
 
     #[test]
-    fn what_was_released_is_not_reserved() {
+    fn a_released_operation_is_not_reserved_again() {
         for state in [OpState::Released, OpState::Done] {
             assert_eq!(
                 decide(Some(BALANCE), record(state), AccountOp::Reserve(1)),
@@ -298,14 +329,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_former_epoch_took_does_not_return() {
+    fn a_former_epoch_is_not_refunded() {
         let op = AccountOp::Refund { amount: 2, epoch: 0 };
         assert_eq!(decide(Some(BALANCE), None, op), Decision::Done);
     }
 
     #[test]
-    fn all_that_was_taken_can_return() {
-        assert_eq!(decide(Some(BALANCE), None, AccountOp::Add(MOST - 9)), Decision::Overflow);
+    fn a_refund_of_everything_is_still_an_amount() {
+        assert_eq!(
+            decide(Some(BALANCE), None, AccountOp::Add(MOST - 9)),
+            Decision::Refused(RefusalReason::Overflow)
+        );
         assert!(matches!(
             decide(Some(BALANCE), None, AccountOp::Add(MOST - 10)),
             Decision::Change(..)

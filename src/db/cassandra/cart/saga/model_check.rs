@@ -1,18 +1,21 @@
-//! A check of the saga: every order in which its steps can meet, with writes that arrive late, owners
-//! that stop anywhere or come late, and recoverers that come whenever they like (clocks lie).
+//! A model check of the saga: every order in which its steps can meet, with writes that arrive late,
+//! owners that stop anywhere or resume after their lease has expired, and recoverers that start at
+//! any moment, because clocks may differ.
 //!
-//! What decides is the real code, `ledger`, `order` and `saga`; what is modelled is the database
-//! (a conditional write of one partition) and who op_ids when. In every state that can be reached
-//! everybody is imagined to die, and recovery, alone, must bring all to a good end.
+//! The decisions are the real code of `balance`, `order_state` and `saga_state`. Modelled are the
+//! database (a conditional write of one partition) and who runs when. In every reachable state all
+//! servers are imagined to die, and recovery alone must reach a consistent end.
 
 use stateright::{Checker, Model, Property};
 use uuid::Uuid;
 
-use super::balance::{AccountOp, Balance, Decision, OpRecord, OpState, decide};
+use super::balance::{
+    AccountOp, Balance, Decision, OpOutcome, OpRecord, OpState, RefusalReason, decide,
+};
 use super::order_state::{OrderState, Reversal, TransitionOutcome, transition_of};
-use super::saga_state::{OpOutcome, RefusalReason, SagaOutcome, SagaState, SagaStep};
+use super::saga_state::{SagaOutcome, SagaState, SagaStep};
 
-/// One partition's conditional write, on its way.
+/// A conditional write of one partition that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Write {
     Order {
@@ -36,7 +39,7 @@ struct Ledger {
     rows: Vec<(Uuid, OpRecord)>,
 }
 
-/// Somebody with an attempt: its owner, or who recovers it.
+/// A server that runs an attempt: its owner, or a recoverer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Actor {
     job: usize,
@@ -69,7 +72,7 @@ enum Who {
 enum Action {
     Start(usize),
     Recover(usize, usize),
-    /// Read, decide, and send what is to be changed.
+    /// Read, decide, and send the write.
     Step(Who, usize),
     Deliver(Who),
     /// The answer is lost: the write arrives later, or never.
@@ -131,7 +134,7 @@ impl World {
         }
     }
 
-    /// What is late, and for what is gone, need not be remembered.
+    /// Drops late writes whose version is gone: they can never apply.
     fn forget(&mut self) {
         let (orders, ledgers) = (&self.orders, &self.ledgers);
         self.late.retain(|write| match write {
@@ -174,7 +177,7 @@ impl Scenario {
         Some(Actor { job, saga: Some(saga), read, sent: None })
     }
 
-    /// Reads what the chosen part of the next step is about, and decides.
+    /// Reads what the chosen participant of the next step is about, and decides.
     fn act(&self, world: &mut World, who: Who, choice: usize) -> Option<()> {
         let mut actor = world.actor(who).take()?;
         let order = self.jobs[actor.job].order;
@@ -233,8 +236,10 @@ impl Scenario {
                 saga.on_op(participant, OpOutcome::Done { epoch: ledger.balance.epoch })
             }
             Decision::Wait => return None,
-            Decision::Missing | Decision::Overflow => unreachable!("{op:?}"),
-            Decision::Insufficient => {
+            Decision::Refused(RefusalReason::Missing | RefusalReason::Overflow) => {
+                unreachable!("{op:?}")
+            }
+            Decision::Refused(RefusalReason::Insufficient) => {
                 saga.on_op(participant, OpOutcome::Refused(RefusalReason::Insufficient))
             }
             Decision::Fenced => saga.on_op(participant, OpOutcome::Fenced),
@@ -242,7 +247,7 @@ impl Scenario {
         Some(())
     }
 
-    /// An actor that has ended goes; what it has brought to an end needs no recovery any more.
+    /// Removes an actor that has ended; what it has finished needs no recovery.
     fn put_back(&self, world: &mut World, who: Who, actor: Actor) {
         let outcome = match actor.saga.as_ref().map(SagaState::step) {
             Some(SagaStep::End(outcome)) => outcome,
@@ -284,7 +289,7 @@ impl Scenario {
                 world.recoverers[recoverer] = Some(actor);
             }
             None => {
-                // Whoever has read the order before, and comes late, must not begin any more.
+                // The fence: a new version makes the owner's late `Begin` fail.
                 if matches!(world.orders[order].1, OrderState::Open | OrderState::Paid { .. }) {
                     world.orders[order].0 += 1;
                 }
@@ -293,7 +298,7 @@ impl Scenario {
         }
     }
 
-    /// Everybody dies, what was on its way is lost, one recoverer goes over all.
+    /// All servers die, writes in flight are lost, and one recoverer finishes every attempt.
     fn recovered(&self, world: &World) -> World {
         let mut world = world.clone();
         world.owners.fill(None);
@@ -335,9 +340,9 @@ fn sums_hold(_: &Scenario, world: &World) -> bool {
     })
 }
 
-/// Every order ends. No oversell, no double charge, no lost credit: what is captured is what paid orders
-/// took. No undersell: whoever was refused was refused because somebody else has it for good.
-fn recovery_ends_well(scenario: &Scenario, world: &World) -> bool {
+/// Every attempt ends. No oversell, no double charge, no lost credit: what is captured is what paid orders
+/// took. No undersell: a refused checkout was refused because another order has it for good.
+fn recovery_ends_consistently(scenario: &Scenario, world: &World) -> bool {
     let end = scenario.recovered(world);
     let mut states = end.orders.iter().map(|(_, state)| state);
     states.all(|state| matches!(state, OrderState::Open | OrderState::Paid { .. }))
@@ -356,7 +361,7 @@ fn no_undersell(scenario: &Scenario, world: &World, end: &World) -> bool {
     })
 }
 
-fn what_was_answered_holds(scenario: &Scenario, world: &World) -> bool {
+fn answers_hold(scenario: &Scenario, world: &World) -> bool {
     let undone = world.endings.iter().zip(&scenario.jobs).any(|(_, job)| job.undo.is_some());
     scenario.jobs.iter().zip(&world.endings).enumerate().all(|(n, (job, outcome))| {
         let paid = matches!(&world.orders[job.order].1,
@@ -454,8 +459,8 @@ impl Model for Scenario {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("the sums hold, nothing is oversold", sums_hold),
-            Property::always("recovery brings all to a good end", recovery_ends_well),
-            Property::always("what was answered holds", what_was_answered_holds),
+            Property::always("recovery reaches a consistent end", recovery_ends_consistently),
+            Property::always("answers hold", answers_hold),
             Property::sometimes("an order is paid", |_, world: &World| {
                 world.endings.contains(&Some(SagaOutcome::Completed))
             }),
@@ -499,7 +504,7 @@ fn check(name: &str, scenario: Scenario) {
 
 const CHECKOUT: fn(usize) -> Job = |order| Job { order, undo: None };
 
-/// The last piece of an item, wanted by two users, each of whom can pay.
+/// The last piece of an item, ordered by two users, each of whom can pay.
 #[test]
 fn two_checkouts_of_the_last_piece() {
     check(
@@ -515,7 +520,7 @@ fn two_checkouts_of_the_last_piece() {
     );
 }
 
-/// One order, checked out twice, with recovery in between, and a write that comes late.
+/// One order, checked out twice, with recovery in between and a write that arrives late.
 #[test]
 fn one_order_twice() {
     check(
@@ -531,7 +536,7 @@ fn one_order_twice() {
     );
 }
 
-/// An owner who may give up, two recoverers, and writes that come late.
+/// An owner that may give up, two recoverers, and writes that arrive late.
 #[test]
 fn one_checkout_with_two_recoverers() {
     check(
@@ -547,13 +552,13 @@ fn one_checkout_with_two_recoverers() {
     );
 }
 
-/// A checkout that is undone as soon as it is paid.
+/// A checkout that is reversed as soon as it is paid.
 #[test]
-fn a_checkout_and_its_undoing() {
+fn a_checkout_and_its_reversal() {
     for (reversal, recoverers) in [(Reversal::Cancel, 2), (Reversal::WriteOff, 1)] {
         let undo = Job { order: 0, undo: Some(reversal) };
         check(
-            "a checkout and its undoing",
+            "a checkout and its reversal",
             Scenario {
                 jobs: vec![CHECKOUT(0), undo],
                 orders: vec![vec![0, 1]],

@@ -1,58 +1,64 @@
-//! The states of an order, and what turns one into the next. Pure, as `ledger`.
+//! The states of an order and the transitions between them. Pure: the statements are in
+//! `orders_table`; what comes before and after a transition is in `saga_state`.
+//!
+//! A checkout is `Open -> Pending -> Paid`, and the write of `Paid` is its commit point; an abort is
+//! `Pending -> Aborting -> Open`, a cancel `Paid -> Reversing -> Open`. Every state but `Open` names
+//! its attempt. A transition is a conditional write on the order's version: of two at once one
+//! succeeds, and one that is repeated finds that it was done.
 
 use uuid::Uuid;
 
-/// How an order stands.
+/// The state of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::db) enum OrderState {
-    /// It may be changed.
+    /// It may be edited.
     Open,
-    /// A checkout is under way; when its lease is over, anybody may abort it.
+    /// A checkout is in progress; once its lease has expired, any server may abort it.
     Pending { attempt_id: Uuid },
-    /// A checkout is being undone.
+    /// The reservations of a checkout are being released.
     Aborting { attempt_id: Uuid },
     /// Paid, by that checkout.
     Paid { attempt_id: Uuid, epochs: Vec<i64> },
-    /// What it took is being undone, which only goes forward.
+    /// What it captured is being reversed, which only goes forward.
     Reversing { attempt_id: Uuid, epochs: Vec<i64>, reversal: Reversal },
 }
 
-/// What becomes of what a paid order took.
+/// What becomes of what a paid order captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::db) enum Reversal {
-    /// It returns.
+    /// It is refunded.
     Cancel,
-    /// It is forgotten, because a test bed puts another order in this one's place.
+    /// It is written off, because fixtures replace the order.
     WriteOff,
 }
 
-/// What an attempt wants of the order.
+/// A transition of an order by an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::db) enum OrderTransition {
     /// Begin a checkout.
     Begin,
-    /// The order is paid: all is reserved. `epochs` are those of the user and of each item.
+    /// The order is paid: everything is reserved, in these epochs of the user and of each item.
     Commit { epochs: Vec<i64> },
-    /// Reversal a checkout.
+    /// Abort a checkout.
     Abort,
-    /// All is undone.
+    /// Everything is released or reversed.
     Reopen,
-    /// Reversal what that checkout took, which is settled.
+    /// Reverse what the checkout `of` captured.
     Reverse { reversal: Reversal, of: Uuid },
 }
 
-/// What is to be done about a transition.
+/// What a transition makes of an order as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::db) enum TransitionOutcome {
-    /// Try to put this in the place of what was read.
+    /// Write this in place of what was read, if it has not changed since.
     Change(OrderState),
-    /// It has been done already.
+    /// It was done before.
     Done,
-    /// The order is not in the attempt's hands (any more), or not yet.
+    /// The attempt does not own the order, not yet or not any more.
     NotOwner,
 }
 
-/// Decides about a transition of an attempt.
+/// Decides a transition of an attempt.
 pub(in crate::db) fn transition_of(
     state: &OrderState,
     attempt_id: Uuid,
@@ -96,15 +102,15 @@ pub(in crate::db) fn transition_of(
 }
 
 impl OrderTransition {
-    /// Whether it takes the order into the attempt's hands. Such a transition is only made of the order as
-    /// it was before the attempt was noted: what recovery has looked at since is another.
+    /// Whether it makes the attempt the owner. It may only change the version that was read before
+    /// the attempt was recorded: recovery fences an attempt by writing another version.
     pub(in crate::db) const fn takes_ownership(&self) -> bool {
         matches!(self, Self::Begin | Self::Reverse { .. })
     }
 }
 
 impl OrderState {
-    /// The attempt that will end soon, one way or the other.
+    /// The attempt that other writes to the order wait for.
     pub(in crate::db) const fn attempt_in_progress(&self) -> Option<Uuid> {
         match self {
             Self::Open | Self::Paid { .. } => None,
@@ -112,7 +118,7 @@ impl OrderState {
         }
     }
 
-    /// The attempt in whose hands the order is, or was last.
+    /// The attempt that owns the order, or that paid it.
     pub(in crate::db) const fn attempt_id(&self) -> Option<Uuid> {
         match self {
             Self::Open => None,
@@ -129,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_of_another_attempt_changes_nothing() {
+    fn a_transition_of_another_attempt_changes_nothing() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let pending = OrderState::Pending { attempt_id: one };
         for transition in [
@@ -150,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_was_done_is_not_done_again() {
+    fn a_transition_that_was_done_is_not_done_again() {
         let attempt_id = Uuid::from_u128(1);
         let begin = OrderTransition::Begin;
         let TransitionOutcome::Change(pending) =

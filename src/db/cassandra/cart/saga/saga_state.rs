@@ -1,29 +1,30 @@
-//! The saga of a checkout, or of its undoing, over the partitions of an order, its user and its
-//! items: which step comes next. Pure: `run` carries the steps out, `saga_model` tries every order
-//! in which they may meet.
+//! The saga of one attempt, a checkout or the reversal of one: which step comes next, given how the
+//! steps before it ended. Pure: `runner` carries the steps out; `model_check` tries every order in
+//! which steps of several servers can meet.
 //!
-//! A checkout first takes the order (`Begin`), then reserves: the user's credit, then each item's
-//! stock, ascending, so that checkouts never wait for each other in a circle. `Commit` is the point
-//! of no return; what follows it, settling, only turns what is reserved into what is captured. Before it
-//! all can be undone: the order is marked, each partition releases what it holds or is told never
-//! to hold it, and the order opens. Whoever finds an attempt whose lease is over goes on where it
-//! stands, whoever else does so too.
+//! A checkout runs `Begin` (the order becomes pending), `Reserve` (the user's credit, then each
+//! item's stock), `Commit` (the order becomes paid) and `Capture` (reserved becomes captured).
+//! `Commit` is the commit point: before it every step can be compensated, by `Abort`, `Release` of
+//! each reservation and `Reopen`; after it the attempt only goes forward. `Begin` comes before any
+//! reservation, so that recovery finds the owner of every reservation in the order, and `Release`
+//! before `Reopen`, so that an open order has no reservation left. Any server may run any step of an
+//! attempt whose lease has expired; a step that was done before does nothing.
 
 use uuid::Uuid;
 
-use super::balance::{AccountOp, Expected};
+use super::balance::{AccountOp, Expected, OpOutcome, RefusalReason};
 use super::order_state::{OrderState, OrderTransition, Reversal};
 
-/// An attempt's way, as far as it has come. Part 0 is the user, the others are the items.
+/// The progress of one attempt. Participant 0 is the user, the others are the items.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::db) struct SagaState {
     attempt_id: Uuid,
-    /// What is wanted of each part.
+    /// What each participant is to give.
     amounts: Vec<i64>,
     stage: Stage,
-    /// Parts that the stage has still to do.
+    /// Participants whose operation of this stage is not done yet.
     remaining: Vec<usize>,
-    /// The epoch in which each part was reserved.
+    /// The epoch in which each participant reserved.
     epochs: Vec<i64>,
     outcome: SagaOutcome,
 }
@@ -36,7 +37,7 @@ enum Stage {
     Capture,
     Abort,
     Release,
-    /// A paid order's checkout is settled before it is undone.
+    /// Captures what the checkout `of` reserved before it is reversed: only captured amounts can be.
     CaptureOf {
         of: Uuid,
         reversal: Reversal,
@@ -50,50 +51,28 @@ enum Stage {
     Ended,
 }
 
-/// What is to be done next.
+/// The next thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::db) enum SagaStep {
     /// Change the order.
     OrderTransition(OrderTransition),
-    /// Change these parts under the op_id's id, in any order, also at once.
+    /// Run these operations, each on its participant, in any order, also at once.
     AccountOps { op_id: Uuid, ops: Vec<(usize, AccountOp)> },
-    /// Nothing.
+    /// Nothing is left to do.
     End(SagaOutcome),
 }
 
-/// How it ended.
+/// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::db) enum SagaOutcome {
-    /// As it was meant to: paid, or undone.
+    /// Paid, or reversed.
     Completed,
-    /// A part refused, and nothing has changed.
+    /// A participant refused; everything before it was compensated.
     Refused(usize, RefusalReason),
-    /// It took too long, and nothing has changed.
+    /// It took too long; everything was compensated.
     TimedOut,
-    /// Somebody else has ended it, or ends it: the order tells how it stands.
+    /// Another server has taken the attempt over: the order tells the outcome.
     NotOwner,
-}
-
-/// Why a part refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::db) enum RefusalReason {
-    Missing,
-    Insufficient,
-    Overflow,
-}
-
-/// What became of a part's move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::db) enum OpOutcome {
-    /// It is done, in that epoch of the part.
-    Done {
-        epoch: i64,
-    },
-    Refused(RefusalReason),
-    /// The attempt was released by somebody else.
-    Fenced,
-    /// What is reserved did not return in time, or others were in the way all the time.
-    TimedOut,
 }
 
 impl SagaState {
@@ -102,7 +81,7 @@ impl SagaState {
         Self::at(Stage::Begin, attempt_id, amounts, Vec::new())
     }
 
-    /// The undoing of what the checkout `of` took, in those epochs.
+    /// The reversal of what the checkout `of` captured, in those epochs.
     pub(in crate::db) fn reversal(
         attempt_id: Uuid,
         (of, epochs): (Uuid, Vec<i64>),
@@ -112,8 +91,8 @@ impl SagaState {
         Self::at(Stage::CaptureOf { of, reversal }, attempt_id, amounts, epochs)
     }
 
-    /// The rest of an attempt that somebody else began and whose lease is over; `None` if it is
-    /// not in its hands.
+    /// The rest of an attempt whose lease has expired, for recovery; `None` if it does not own the
+    /// order.
     pub(in crate::db) fn resume(
         state: &OrderState,
         attempt_id: Uuid,
@@ -146,7 +125,8 @@ impl SagaState {
     pub(in crate::db) fn step(&self) -> SagaStep {
         match &self.stage {
             Stage::Begin => SagaStep::OrderTransition(OrderTransition::Begin),
-            // One after the other.
+            // In one fixed order (user, then items ascending), so that checkouts that wait for
+            // each other's reservations never form a cycle.
             Stage::Reserve => self.participants(self.attempt_id, &self.remaining[..1]),
             Stage::Commit => {
                 SagaStep::OrderTransition(OrderTransition::Commit { epochs: self.epochs.clone() })
@@ -186,17 +166,17 @@ impl SagaState {
         }
     }
 
-    /// Whether the order is paid and only settling is left.
+    /// Whether the order is paid and only the captures are left.
     pub(in crate::db) fn is_capturing(&self) -> bool {
         self.stage == Stage::Capture
     }
 
-    /// Whether the attempt has still to be decided about, which its owner's lease limits.
+    /// Whether it has not reached its commit point, so that its owner may still give up.
     pub(in crate::db) const fn is_before_commit(&self) -> bool {
         matches!(self.stage, Stage::Begin | Stage::Reserve | Stage::Commit)
     }
 
-    /// The row of the attempt that its owner expects to find in a part.
+    /// The record of the attempt that its owner expects to find at a participant.
     pub(in crate::db) fn expected(&self, participant: usize) -> Option<Expected> {
         match self.stage {
             Stage::Reserve | Stage::Reverse(_) => Some(Expected::NoRecord),
@@ -207,13 +187,13 @@ impl SagaState {
         }
     }
 
-    /// The order's transition was done, or the order was found elsewhere.
+    /// Takes in whether the transition was done; if not, the attempt does not own the order.
     pub(in crate::db) fn on_transition(&mut self, done: bool) {
         self.stage = match (&self.stage, done) {
             (Stage::Begin, true) => Stage::Reserve,
             (Stage::Commit, true) => Stage::Capture,
             (Stage::Abort, true) => Stage::Release,
-            // Whoever took an attempt from its owner opens the order when all is released.
+            // The server that took the attempt over reopens the order.
             (Stage::Abort, false) => {
                 return self.end(self.outcome.unless_completed(SagaOutcome::NotOwner));
             }
@@ -228,7 +208,7 @@ impl SagaState {
         self.advance();
     }
 
-    /// A part's move has come to this.
+    /// Takes in how an operation ended.
     pub(in crate::db) fn on_op(&mut self, participant: usize, outcome: OpOutcome) {
         match outcome {
             OpOutcome::Done { epoch } => {
@@ -238,23 +218,23 @@ impl SagaState {
                 self.remaining.retain(|remaining| *remaining != participant);
                 self.advance();
             }
-            // What was refused is not reserved here: it is left out.
+            // A refused participant reserved nothing, so nothing is released there.
             OpOutcome::Refused(why) => {
                 self.abort(participant, SagaOutcome::Refused(participant, why))
             }
-            // It may still come to be reserved here.
+            // A write whose answer is unknown may still reserve here, so it is released too.
             OpOutcome::TimedOut => self.abort(participant + 1, SagaOutcome::TimedOut),
             OpOutcome::Fenced => self.lose_ownership(),
         }
     }
 
-    /// There is no time left to decide: undo what was done.
+    /// Compensates everything: there is no time left to commit.
     pub(in crate::db) fn give_up(&mut self) {
         self.abort(self.amounts.len(), SagaOutcome::TimedOut);
     }
 
-    /// The attempt was captured away. Whoever did that releases what is reserved, but may have come to a
-    /// part before it was there to be told.
+    /// Another server has aborted the attempt. It releases what it finds reserved, but may have
+    /// visited a participant before the reservation arrived there, so the owner releases as well.
     fn lose_ownership(&mut self) {
         self.outcome = SagaOutcome::NotOwner;
         (self.stage, self.remaining) = (Stage::Release, (0..self.epochs.len()).collect());
@@ -266,7 +246,7 @@ impl SagaState {
             (Stage::Abort, outcome, (0..participants).collect());
     }
 
-    /// Goes on to the next stage where this one has no parts left.
+    /// Goes on to the next stage when no participant of this one is left.
     fn advance(&mut self) {
         if !self.remaining.is_empty() {
             return;
