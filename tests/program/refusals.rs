@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use testkit::database::OwnDatabase;
 use testkit::process::Server;
 
-/// A table whose sequence lags: every other id is taken, so a create may need several tries.
+/// A table whose sequence lags: most ids are taken, so that a group is stored in several rounds.
 const TABLE: &str = "CREATE TABLE overviews (game_id serial PRIMARY KEY, game_name varchar(12) NOT NULL, \
                      description text NOT NULL, release_date text NOT NULL, developer text NOT NULL, \
                      publisher text CONSTRAINT published CHECK (publisher <> ''), tags varchar(3)[]); \
                      INSERT INTO overviews SELECT n, 'older', '', '', '', 'p', NULL \
-                     FROM generate_series(2, 1000, 2) n; \
+                     FROM generate_series(1, 1000) n WHERE n % 4 <> 1; \
                      CREATE TABLE reviews (game_id integer CONSTRAINT reviewed REFERENCES overviews); \
                      INSERT INTO reviews VALUES (2)";
 /// Ways to refuse the game named `refused`; its description does not fit into an index.
@@ -129,5 +129,5 @@ async fn a_violated_constraint_is_a_conflict_and_named() {
         assert!(said.contains(&format!("the constraint `{constraint}`")), "{said}");
     }
     let left = "SELECT count(*) FROM overviews WHERE game_name = 'older' AND publisher = 'p'";
-    assert_eq!(database.column(left).await, ["500"]);
+    assert_eq!(database.column(left).await, ["750"]);
 }

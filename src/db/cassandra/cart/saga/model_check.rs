@@ -1,24 +1,27 @@
-//! A check of the saga: every order in which its steps can meet, with writes that arrive late, owners
-//! that stop anywhere or come late, and recoverers that come whenever they like (clocks lie).
+//! A model check of the saga: every order in which its steps can meet, with writes that arrive late,
+//! owners that stop anywhere or resume after their lease has expired, and recoverers that start at
+//! any moment, because clocks may differ.
 //!
-//! What decides is the real code, `ledger`, `order` and `saga`; what is modelled is the database
-//! (a conditional write of one partition) and who op_ids when. In every state that can be reached
-//! everybody is imagined to die, and recovery, alone, must bring all to a good end.
+//! The decisions are the real code of `balance`, `order_state` and `saga_state`. Modelled are the
+//! database (a conditional write of one partition) and who runs when. In every reachable state all
+//! servers are imagined to die, and recovery alone must reach a consistent end.
 
 use stateright::{Checker, Model, Property};
 use uuid::Uuid;
 
-use super::balance::{AccountOp, Balance, Decision, OpRecord, OpState, decide};
-use super::order::{State, TransitionOutcome, Undo, transition_of};
-use super::saga::{OpOutcome, RefusalReason, SagaOutcome, SagaState, Step};
+use super::balance::{
+    AccountOp, Balance, Decision, OpOutcome, OpRecord, OpState, RefusalReason, decide,
+};
+use super::order_state::{OrderState, Reversal, TransitionOutcome, transition_of};
+use super::saga_state::{SagaOutcome, SagaState, SagaStep};
 
-/// One partition's conditional write, on its way.
+/// A conditional write of one partition that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Write {
     Order {
         order: usize,
         if_version: u8,
-        state: State,
+        state: OrderState,
     },
     Part {
         ledger: usize,
@@ -36,7 +39,7 @@ struct Ledger {
     rows: Vec<(Uuid, OpRecord)>,
 }
 
-/// Somebody with an attempt: its owner, or who recovers it.
+/// A server that runs an attempt: its owner, or a recoverer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Actor {
     job: usize,
@@ -48,12 +51,12 @@ struct Actor {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct World {
-    orders: Vec<(u8, State)>,
+    orders: Vec<(u8, OrderState)>,
     ledgers: Vec<Ledger>,
     owners: Vec<Option<Actor>>,
     endings: Vec<Option<SagaOutcome>>,
     recoverers: Vec<Option<Actor>>,
-    /// Attempts that recovery looks for.
+    /// PendingIndex that recovery looks for.
     index: Vec<bool>,
     late: Vec<Write>,
     losses: u8,
@@ -69,7 +72,7 @@ enum Who {
 enum Action {
     Start(usize),
     Recover(usize, usize),
-    /// Read, decide, and send what is to be changed.
+    /// Read, decide, and send the write.
     Step(Who, usize),
     Deliver(Who),
     /// The answer is lost: the write arrives later, or never.
@@ -83,7 +86,7 @@ enum Action {
 struct Job {
     order: usize,
     /// Undoes the order instead of checking it out.
-    undo: Option<Undo>,
+    undo: Option<Reversal>,
 }
 
 struct Scenario {
@@ -96,7 +99,7 @@ struct Scenario {
     give_up: bool,
 }
 
-fn attempt(job: usize) -> Uuid {
+fn attempt_id(job: usize) -> Uuid {
     Uuid::from_u128(job as u128 + 1)
 }
 
@@ -131,7 +134,7 @@ impl World {
         }
     }
 
-    /// What is late, and for what is gone, need not be remembered.
+    /// Drops late writes whose version is gone: they can never apply.
     fn forget(&mut self) {
         let (orders, ledgers) = (&self.orders, &self.ledgers);
         self.late.retain(|write| match write {
@@ -151,18 +154,22 @@ impl World {
 }
 
 impl Scenario {
-    fn rest(&self, world: &World, job: usize) -> Option<SagaState> {
+    fn resume(&self, world: &World, job: usize) -> Option<SagaState> {
         let order = self.jobs[job].order;
-        SagaState::rest(&world.orders[order].1, attempt(job), vec![1; self.orders[order].len()])
+        SagaState::resume(
+            &world.orders[order].1,
+            attempt_id(job),
+            vec![1; self.orders[order].len()],
+        )
     }
 
     fn start(&self, world: &World, job: usize) -> Option<Actor> {
         let Job { order, undo } = self.jobs[job];
         let amounts = vec![1; self.orders[order].len()];
         let saga = match (undo, &world.orders[order]) {
-            (None, (_, State::Open)) => SagaState::checkout(attempt(job), amounts),
-            (Some(how), (_, State::Paid { attempt: of, epochs })) => {
-                SagaState::undo(attempt(job), (*of, epochs.clone()), how, amounts)
+            (None, (_, OrderState::Open)) => SagaState::checkout(attempt_id(job), amounts),
+            (Some(reversal), (_, OrderState::Paid { attempt_id: of, epochs })) => {
+                SagaState::reversal(attempt_id(job), (*of, epochs.clone()), reversal, amounts)
             }
             _ => return None,
         };
@@ -170,33 +177,33 @@ impl Scenario {
         Some(Actor { job, saga: Some(saga), read, sent: None })
     }
 
-    /// Reads what the chosen part of the next step is about, and decides.
+    /// Reads what the chosen participant of the next step is about, and decides.
     fn act(&self, world: &mut World, who: Who, choice: usize) -> Option<()> {
         let mut actor = world.actor(who).take()?;
         let order = self.jobs[actor.job].order;
         let saga = actor.saga.as_mut()?;
         match saga.step() {
-            Step::OrderTransition(transition) => {
+            SagaStep::OrderTransition(transition) => {
                 let (version, state) = &world.orders[order];
-                match transition_of(state, attempt(actor.job), &transition) {
+                match transition_of(state, attempt_id(actor.job), &transition) {
                     TransitionOutcome::Change(_)
-                        if transition.takes() && actor.read != Some(*version) =>
+                        if transition.takes_ownership() && actor.read != Some(*version) =>
                     {
-                        saga.turned(false);
+                        saga.on_transition(false);
                     }
                     TransitionOutcome::Change(state) => {
                         let write = Write::Order { order, if_version: *version, state };
                         actor.sent = Some((write, None));
                     }
-                    TransitionOutcome::Done => saga.turned(true),
-                    TransitionOutcome::Elsewhere => saga.turned(false),
+                    TransitionOutcome::Done => saga.on_transition(true),
+                    TransitionOutcome::NotOwner => saga.on_transition(false),
                 }
             }
-            Step::Parts { op_id, moves } => {
-                let (part, wanted) = *moves.get(choice)?;
-                self.decide(world, &mut actor, op_id, part, wanted)?;
+            SagaStep::AccountOps { op_id, ops } => {
+                let (participant, op) = *ops.get(choice)?;
+                self.decide(world, &mut actor, op_id, participant, op)?;
             }
-            Step::End(_) => return None,
+            SagaStep::End(_) => return None,
         }
         self.put_back(world, who, actor);
         Some(())
@@ -207,13 +214,13 @@ impl Scenario {
         world: &World,
         actor: &mut Actor,
         op_id: Uuid,
-        part: usize,
-        wanted: AccountOp,
+        participant: usize,
+        op: AccountOp,
     ) -> Option<()> {
-        let number = self.orders[self.jobs[actor.job].order][part];
+        let number = self.orders[self.jobs[actor.job].order][participant];
         let ledger = &world.ledgers[number];
         let saga = actor.saga.as_mut()?;
-        match decide(Some(ledger.balance), ledger.row(op_id), wanted) {
+        match decide(Some(ledger.balance), ledger.row(op_id), op) {
             Decision::Change(balance, row) => {
                 let write = Write::Part {
                     ledger: number,
@@ -223,27 +230,33 @@ impl Scenario {
                     balance,
                     row,
                 };
-                actor.sent = Some((write, Some(part)));
+                actor.sent = Some((write, Some(participant)));
             }
-            Decision::Done => saga.moved(part, OpOutcome::Done { epoch: ledger.balance.epoch }),
+            Decision::Done => {
+                saga.on_op(participant, OpOutcome::Done { epoch: ledger.balance.epoch })
+            }
             Decision::Wait => return None,
-            Decision::Missing | Decision::TooMuch => unreachable!("{wanted:?}"),
-            Decision::TooLittle => saga.moved(part, OpOutcome::Refused(RefusalReason::TooLittle)),
-            Decision::Fenced => saga.moved(part, OpOutcome::Fenced),
+            Decision::Refused(RefusalReason::Missing | RefusalReason::Overflow) => {
+                unreachable!("{op:?}")
+            }
+            Decision::Refused(RefusalReason::Insufficient) => {
+                saga.on_op(participant, OpOutcome::Refused(RefusalReason::Insufficient))
+            }
+            Decision::Fenced => saga.on_op(participant, OpOutcome::Fenced),
         }
         Some(())
     }
 
-    /// An actor that has ended goes; what it has brought to an end needs no recovery any more.
+    /// Removes an actor that has ended; what it has finished needs no recovery.
     fn put_back(&self, world: &mut World, who: Who, actor: Actor) {
         let outcome = match actor.saga.as_ref().map(SagaState::step) {
-            Some(Step::End(outcome)) => outcome,
+            Some(SagaStep::End(outcome)) => outcome,
             _ => {
                 *world.actor(who) = Some(actor);
                 return;
             }
         };
-        if outcome != SagaOutcome::Elsewhere {
+        if outcome != SagaOutcome::NotOwner {
             world.index[actor.job] = false;
         }
         if let Who::Owner(n) = who {
@@ -253,14 +266,14 @@ impl Scenario {
 
     fn deliver(&self, world: &mut World, who: Who) -> Option<()> {
         let mut actor = world.actor(who).take()?;
-        let (write, part) = actor.sent.take()?;
+        let (write, participant) = actor.sent.take()?;
         let applied = world.apply(&write);
         let saga = actor.saga.as_mut()?;
-        match (part, &write) {
-            (Some(part), Write::Part { balance, .. }) if applied => {
-                saga.moved(part, OpOutcome::Done { epoch: balance.epoch });
+        match (participant, &write) {
+            (Some(participant), Write::Part { balance, .. }) if applied => {
+                saga.on_op(participant, OpOutcome::Done { epoch: balance.epoch });
             }
-            (None, _) if applied => saga.turned(true),
+            (None, _) if applied => saga.on_transition(true),
             _ => {}
         }
         self.put_back(world, who, actor);
@@ -270,14 +283,14 @@ impl Scenario {
     /// Recovery of one attempt that it knows of.
     fn recover(&self, world: &mut World, recoverer: usize, job: usize) {
         let order = self.jobs[job].order;
-        match self.rest(world, job) {
+        match self.resume(world, job) {
             Some(saga) => {
                 let actor = Actor { job, saga: Some(saga), read: None, sent: None };
                 world.recoverers[recoverer] = Some(actor);
             }
             None => {
-                // Whoever has read the order before, and comes late, must not begin any more.
-                if matches!(world.orders[order].1, State::Open | State::Paid { .. }) {
+                // The fence: a new version makes the owner's late `Begin` fail.
+                if matches!(world.orders[order].1, OrderState::Open | OrderState::Paid { .. }) {
                     world.orders[order].0 += 1;
                 }
                 world.index[job] = false;
@@ -285,7 +298,7 @@ impl Scenario {
         }
     }
 
-    /// Everybody dies, what was on its way is lost, one recoverer goes over all.
+    /// All servers die, writes in flight are lost, and one recoverer finishes every attempt.
     fn recovered(&self, world: &World) -> World {
         let mut world = world.clone();
         world.owners.fill(None);
@@ -309,7 +322,7 @@ impl Scenario {
 
     fn paid(&self, world: &World, ledger: usize) -> i64 {
         let wants = |order: &usize| self.orders[*order].contains(&ledger);
-        let is_paid = |order: &usize| matches!(world.orders[*order].1, State::Paid { .. });
+        let is_paid = |order: &usize| matches!(world.orders[*order].1, OrderState::Paid { .. });
         (0..self.orders.len()).filter(wants).filter(is_paid).count() as i64
     }
 }
@@ -327,12 +340,12 @@ fn sums_hold(_: &Scenario, world: &World) -> bool {
     })
 }
 
-/// Every order ends. No oversell, no double charge, no lost credit: what is captured is what paid orders
-/// took. No undersell: whoever was refused was refused because somebody else has it for good.
-fn recovery_ends_well(scenario: &Scenario, world: &World) -> bool {
+/// Every attempt ends. No oversell, no double charge, no lost credit: what is captured is what paid orders
+/// took. No undersell: a refused checkout was refused because another order has it for good.
+fn recovery_ends_consistently(scenario: &Scenario, world: &World) -> bool {
     let end = scenario.recovered(world);
     let mut states = end.orders.iter().map(|(_, state)| state);
-    states.all(|state| matches!(state, State::Open | State::Paid { .. }))
+    states.all(|state| matches!(state, OrderState::Open | OrderState::Paid { .. }))
         && end.ledgers.iter().enumerate().all(|(number, ledger)| {
             ledger.balance.reserved == 0 && ledger.balance.captured == scenario.paid(&end, number)
         })
@@ -341,21 +354,23 @@ fn recovery_ends_well(scenario: &Scenario, world: &World) -> bool {
 
 fn no_undersell(scenario: &Scenario, world: &World, end: &World) -> bool {
     scenario.jobs.iter().zip(&world.endings).all(|(job, outcome)| match outcome {
-        Some(SagaOutcome::Refused(part, _)) => {
-            end.ledgers[scenario.orders[job.order][*part]].balance.available == 0
+        Some(SagaOutcome::Refused(participant, _)) => {
+            end.ledgers[scenario.orders[job.order][*participant]].balance.available == 0
         }
         _ => true,
     })
 }
 
-fn what_was_answered_holds(scenario: &Scenario, world: &World) -> bool {
+fn answers_hold(scenario: &Scenario, world: &World) -> bool {
     let undone = world.endings.iter().zip(&scenario.jobs).any(|(_, job)| job.undo.is_some());
     scenario.jobs.iter().zip(&world.endings).enumerate().all(|(n, (job, outcome))| {
         let paid = matches!(&world.orders[job.order].1,
-            State::Paid { attempt: of, .. } if *of == attempt(n));
+            OrderState::Paid { attempt_id: of, .. } if *of == attempt_id(n));
         match outcome {
-            Some(SagaOutcome::Well) if job.undo.is_none() => paid || undone,
-            Some(SagaOutcome::Well | SagaOutcome::Refused(..) | SagaOutcome::GaveUp) => !paid,
+            Some(SagaOutcome::Completed) if job.undo.is_none() => paid || undone,
+            Some(SagaOutcome::Completed | SagaOutcome::Refused(..) | SagaOutcome::TimedOut) => {
+                !paid
+            }
             _ => true,
         }
     })
@@ -376,7 +391,7 @@ impl Model for Scenario {
             rows: Vec::new(),
         };
         vec![World {
-            orders: vec![(0, State::Open); self.orders.len()],
+            orders: vec![(0, OrderState::Open); self.orders.len()],
             ledgers: self.available.iter().map(ledger).collect(),
             owners: vec![None; self.jobs.len()],
             endings: vec![None; self.jobs.len()],
@@ -392,7 +407,7 @@ impl Model for Scenario {
             let never = world.owners[job].is_none()
                 && world.endings[job].is_none()
                 && !world.index[job]
-                && world.orders[self.jobs[job].order].1.attempt() != Some(attempt(job));
+                && world.orders[self.jobs[job].order].1.attempt_id() != Some(attempt_id(job));
             if never {
                 actions.push(Action::Start(job));
             }
@@ -428,9 +443,9 @@ impl Model for Scenario {
             }
             Action::GiveUp(job) => {
                 let saga = world.owners[job].as_mut()?.saga.as_mut()?;
-                let Step::Parts { moves, .. } = saga.step() else { return None };
-                let &[(part, AccountOp::Reserve(_))] = moves.as_slice() else { return None };
-                saga.moved(part, OpOutcome::GaveUp);
+                let SagaStep::AccountOps { ops, .. } = saga.step() else { return None };
+                let &[(participant, AccountOp::Reserve(_))] = ops.as_slice() else { return None };
+                saga.on_op(participant, OpOutcome::TimedOut);
             }
             Action::Arrive(late) => {
                 let write = world.late.remove(late);
@@ -444,10 +459,10 @@ impl Model for Scenario {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("the sums hold, nothing is oversold", sums_hold),
-            Property::always("recovery brings all to a good end", recovery_ends_well),
-            Property::always("what was answered holds", what_was_answered_holds),
+            Property::always("recovery reaches a consistent end", recovery_ends_consistently),
+            Property::always("answers hold", answers_hold),
             Property::sometimes("an order is paid", |_, world: &World| {
-                world.endings.contains(&Some(SagaOutcome::Well))
+                world.endings.contains(&Some(SagaOutcome::Completed))
             }),
         ]
     }
@@ -474,7 +489,7 @@ impl Scenario {
             return;
         }
         let choices = match actor.saga.as_ref().map(SagaState::step) {
-            Some(Step::Parts { moves, .. }) => moves.len(),
+            Some(SagaStep::AccountOps { ops, .. }) => ops.len(),
             _ => 1,
         };
         actions.extend((0..choices).map(|choice| Action::Step(who, choice)));
@@ -489,7 +504,7 @@ fn check(name: &str, scenario: Scenario) {
 
 const CHECKOUT: fn(usize) -> Job = |order| Job { order, undo: None };
 
-/// The last piece of an item, wanted by two users, each of whom can pay.
+/// The last piece of an item, ordered by two users, each of whom can pay.
 #[test]
 fn two_checkouts_of_the_last_piece() {
     check(
@@ -505,7 +520,7 @@ fn two_checkouts_of_the_last_piece() {
     );
 }
 
-/// One order, checked out twice, with recovery in between, and a write that comes late.
+/// One order, checked out twice, with recovery in between and a write that arrives late.
 #[test]
 fn one_order_twice() {
     check(
@@ -521,7 +536,7 @@ fn one_order_twice() {
     );
 }
 
-/// An owner who may give up, two recoverers, and writes that come late.
+/// An owner that may give up, two recoverers, and writes that arrive late.
 #[test]
 fn one_checkout_with_two_recoverers() {
     check(
@@ -537,13 +552,13 @@ fn one_checkout_with_two_recoverers() {
     );
 }
 
-/// A checkout that is undone as soon as it is paid.
+/// A checkout that is reversed as soon as it is paid.
 #[test]
-fn a_checkout_and_its_undoing() {
-    for (how, recoverers) in [(Undo::Cancel, 2), (Undo::Erase, 1)] {
-        let undo = Job { order: 0, undo: Some(how) };
+fn a_checkout_and_its_reversal() {
+    for (reversal, recoverers) in [(Reversal::Cancel, 2), (Reversal::WriteOff, 1)] {
+        let undo = Job { order: 0, undo: Some(reversal) };
         check(
-            "a checkout and its undoing",
+            "a checkout and its reversal",
             Scenario {
                 jobs: vec![CHECKOUT(0), undo],
                 orders: vec![vec![0, 1]],
