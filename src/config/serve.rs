@@ -13,7 +13,7 @@ use super::setting::{Setting, settings};
 settings! {
     /// Where the server listens, and what it serves besides the store.
     pub struct Serve {
-        /// Address and port; port 0 takes a free one; IPv6 as [::]:80. Every route is open without
+        /// Address and port; port 0 takes a free one; IPv6 as `[::]:80`. Every route is open without
         /// authentication: beyond this machine, listen only behind a proxy that authenticates
         listen: SocketAddr = address("ADDR:PORT"), default "127.0.0.1:3000";
         /// What is served, with commas: any of overview, orders, stock and payment; cart is the

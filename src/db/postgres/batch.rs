@@ -3,7 +3,7 @@
 //! Here: the task that owns the connection, opens it again when it breaks, and runs requests one by
 //! one when the server has refused them together. Not here: the queue, deadlines and answers, which
 //! are in [`crate::db::common::batcher`], and the statements, which each [`Batch`] brings along:
-//! see [`super::overview::find`] for reads and [`super::overview::create`] for writes.
+//! see `overview/find.rs` for reads and `overview/create.rs` for writes.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! `stock = added - subtracted - sold` of every item and `credit = funded - paid - charged` of every
 //! user, where `sold` are the quantities in paid orders and `charged` is the cost of that user's
 //! paid orders. The store keeps these sums beside stock and credit and changes them in the same
-//! atomic step, so that [`CartAudit::audit`] needs the store alone.
+//! atomic step, so that [`CartAudit::audit`](super::CartAudit::audit) needs the store alone.
 //!
 //! Every write is durable when its method returns. A refusal was true at some moment between call
 //! and return, and has changed nothing. While an order is being checked out or cancelled all other

@@ -3,7 +3,7 @@
 //! Each write is one call of a function of the schema, one transaction and one round trip; the rules,
 //! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: the calls, and what
 //! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. [`fixtures`]
-//! and [`audit`] have statements of their own.
+//! and [`mod@audit`] have statements of their own.
 
 mod audit;
 mod checkout;

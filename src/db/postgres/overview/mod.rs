@@ -2,7 +2,7 @@
 //!
 //! Here: pages of the catalogue, updates and removals, each one statement on a connection of the
 //! pool. Most of the traffic is batched on connections of its own: finding games in [`find`],
-//! creating them in [`create`]. What the database itself refuses becomes an outcome in [`refusal`].
+//! creating them in [`create`]. What the database itself refuses becomes an outcome in [`mod@refusal`].
 //! Not here: reads from a replica ([`super::replica`]) and bulk loads ([`super::loads`]).
 
 mod create;
