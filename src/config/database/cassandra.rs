@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Parts, decoded};
+use super::parts::{Parts, decoded};
 
 const DEFAULT_PORT: u16 = 9042;
 /// The longest name that Cassandra allows.

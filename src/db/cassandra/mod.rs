@@ -41,7 +41,7 @@ use self::replica_check::CassandraReplicaCheck;
 use super::storage::StorageError;
 use super::{MigrationPolicy, Stores};
 use crate::config::database::cassandra::Cassandra;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 /// Connects to the cluster; under [`MigrationPolicy::Migrate`] creates the keyspace and its tables.
 ///
@@ -50,13 +50,13 @@ use crate::telemetry::metrics::Metrics;
 pub async fn open(
     settings: &Cassandra,
     policy: MigrationPolicy,
-    metrics: &Metrics,
+    registry: &Registry,
 ) -> Result<Stores, StorageError> {
     let cluster = Cluster::connect(settings).await?;
     migrate::run(&cluster, policy).await?;
     let metadata = MetadataTable::open(&cluster).await?;
     let claims = IdClaims::open(&cluster).await?;
-    let cart = Arc::new(CassandraCart::open(&cluster, metrics).await?);
+    let cart = Arc::new(CassandraCart::open(&cluster, registry).await?);
     let overviews = CassandraOverviews::open(&cluster, &metadata, &claims).await?;
     Ok(Stores {
         backend: "cassandra",

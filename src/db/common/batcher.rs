@@ -164,10 +164,15 @@ impl<T: Queued> Batches<T> {
     }
 }
 
-/// Answers those whose deadline has passed while they waited: nothing was done for them.
-fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
+/// Takes out those whose deadline has passed while they waited.
+pub(in crate::db) fn take_expired<T: Queued>(waiting: &mut Vec<T>) -> impl Iterator<Item = T> {
     let now = Instant::now();
-    for item in batch.extract_if(.., |item| item.deadline() <= now) {
+    waiting.extract_if(.., move |item| item.deadline() <= now)
+}
+
+/// Answers those whose deadline has passed while they waited: nothing was done for them.
+pub(in crate::db) fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
+    for item in take_expired(batch) {
         let text = "the request waited too long in the queue";
         item.refuse(StorageError::new(ErrorKind::Unavailable, text));
     }

@@ -17,8 +17,8 @@ use crate::db::MigrationPolicy;
 use crate::db::common::id_search::ID_LIMIT;
 use crate::db::common::load_plan::LoadPlan;
 use crate::db::storage::{
-    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadParams,
-    LoadStore, NewLoad, StorageError,
+    Begin, Chunk, Contents, Digest, Digester, ErrorKind, Inspection, Load, LoadParams, LoadStore,
+    NewLoad, StorageError,
 };
 use crate::overview::model::Overview;
 

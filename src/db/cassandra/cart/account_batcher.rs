@@ -1,120 +1,134 @@
-//! One batcher for each account that somebody of this process wants to change.
+//! Operations on accounts, batched: one worker for each account that this process has operations for.
 //!
-//! The moves that wait at a batcher become one conditional batch, so that many checkouts of one item
-//! cost one round of Paxos and not one each, against each other. A batcher is there while somebody
-//! waits. It begins with what it believes (the balance that this process wrote last, no row of a new
-//! op_id), then reads, then reads for certain: whoever is refused is refused by what was certain at
-//! one moment.
+//! The operations that wait for one account become one conditional batch, so many checkouts of one
+//! item cost one LWT instead of one each, against each other. A worker starts from what it expects
+//! (the balance that this process wrote last, no record of a new operation), then reads, then reads
+//! SERIAL; a refusal needs a SERIAL read. What becomes of each operation is planned in
+//! `saga::account_batch`, the statements are in `accounts_table`. A worker ends when nothing waits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::timeout_at;
+use uuid::Uuid;
 
-use super::account_batch::{AccountRequest, Plan, Snapshot, believed, plan};
-use super::accounts_table::{Accounts, Key};
-use super::backoff::Backoff;
+use super::accounts_table::{AccountKey, AccountsTable};
 use super::balance_cache::BalanceCache;
-use super::saga::OpOutcome;
-use crate::db::storage::{ErrorKind, StorageError};
+use super::contention::{BACKOFF, contended};
+use super::saga::account_batch::{AccountRequest, Plan, Snapshot, optimistic, plan};
+use super::saga::balance::{AccountOp, Expected, OpOutcome};
+use crate::db::common::batcher::{Pending, answered, take_expired};
+use crate::db::common::retry::{Backoff, is_transient};
+use crate::db::storage::{ActContext, CartResult, StorageError};
 
-/// Moves in one batch.
-const MOST: usize = 100;
+/// Operations in one batch.
+const MAX_BATCH: usize = 100;
 
-struct Waiting {
-    request: AccountRequest,
-    answer: oneshot::Sender<Result<OpOutcome, StorageError>>,
-}
+type PendingRequest = Pending<AccountRequest, OpOutcome>;
+/// Unbounded: the permits of attempts and requests bound what can wait.
+type Inbox = mpsc::UnboundedReceiver<PendingRequest>;
 
 pub(super) struct AccountBatchers {
-    accounts: Accounts,
-    open: Mutex<HashMap<Key, mpsc::UnboundedSender<Waiting>>>,
+    pub(super) accounts: AccountsTable,
+    workers: Mutex<HashMap<AccountKey, mpsc::UnboundedSender<PendingRequest>>>,
     cache: BalanceCache,
 }
 
-/// How sure a batcher is of what it knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    None,
-    /// Somebody else has changed it, or nobody knows.
-    Some,
-}
-
-struct AccountBatcher {
+struct AccountWorker {
     batchers: Arc<AccountBatchers>,
-    key: Key,
-    inbox: mpsc::UnboundedReceiver<Waiting>,
-    waiting: Vec<Waiting>,
-    doubt: Doubt,
+    key: AccountKey,
+    inbox: Inbox,
+    waiting: Vec<PendingRequest>,
+    /// Whether the next read is SERIAL: another server has written, a write may have been done
+    /// although its answer was lost, or an operation cannot be decided otherwise.
+    needs_serial: bool,
     backoff: Backoff,
-    /// Whether a batch may have been written whose answer is lost.
-    lost: Option<StorageError>,
+    /// The error of a batch that may have been written although its answer was lost.
+    unknown_write: Option<StorageError>,
 }
 
 impl AccountBatchers {
-    pub(super) fn new(accounts: Accounts) -> Arc<Self> {
-        Arc::new(Self { accounts, open: Mutex::default(), cache: BalanceCache::default() })
+    pub(super) fn new(accounts: AccountsTable) -> Arc<Self> {
+        Arc::new(Self { accounts, workers: Mutex::default(), cache: BalanceCache::default() })
     }
 
-    pub(super) const fn accounts(&self) -> &Accounts {
-        &self.accounts
+    /// Runs one operation under an id of its own, which makes its retries harmless.
+    pub(super) async fn apply(
+        self: &Arc<Self>,
+        context: ActContext,
+        key: AccountKey,
+        op: AccountOp,
+    ) -> CartResult {
+        let expected = match op {
+            AccountOp::Create { .. } => Expected::NoAccount,
+            _ => Expected::NoRecord,
+        };
+        let request = AccountRequest { op_id: Uuid::now_v7(), op, expected: Some(expected) };
+        match self.submit(key.clone(), context, request).await? {
+            OpOutcome::Done { .. } => Ok(Ok(())),
+            OpOutcome::Refused(reason) => Ok(Err(key.refusal(reason))),
+            OpOutcome::Fenced | OpOutcome::TimedOut => Err(contended()),
+        }
     }
 
-    /// Has a move made, or tells why not.
+    /// Submits an operation and waits for its outcome.
     pub(super) async fn submit(
         self: &Arc<Self>,
-        key: Key,
+        key: AccountKey,
+        context: ActContext,
         request: AccountRequest,
     ) -> Result<OpOutcome, StorageError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue(key, Waiting { request, answer });
-        answered.await.unwrap_or_else(|_| Err(stopped()))
+        let (pending, answer) = Pending::new(context, request);
+        self.queue(key, pending);
+        answered(answer).await
     }
 
-    fn queue(self: &Arc<Self>, key: Key, waiting: Waiting) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = match open.get(&key) {
-            Some(batcher) => match batcher.send(waiting) {
+    fn queue(self: &Arc<Self>, key: AccountKey, pending: PendingRequest) {
+        // Locked while the worker is found and given the request: `close` cannot come between.
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let pending = match workers.get(&key) {
+            Some(worker) => match worker.send(pending) {
                 Ok(()) => return,
-                // Its task has panicked.
-                Err(mpsc::error::SendError(waiting)) => waiting,
+                // The worker has panicked: a new one takes its place.
+                Err(mpsc::error::SendError(pending)) => pending,
             },
-            None => waiting,
+            None => pending,
         };
         let (sender, inbox) = mpsc::unbounded_channel();
-        open.insert(key.clone(), sender);
-        tokio::spawn(AccountBatcher::new(Arc::clone(self), key, inbox, waiting).work());
+        workers.insert(key.clone(), sender);
+        tokio::spawn(AccountWorker::new(Arc::clone(self), key, inbox, pending).work());
     }
 
-    /// Closes a batcher, unless somebody has come.
-    fn close(&self, key: &Key, inbox: &mpsc::UnboundedReceiver<Waiting>) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Removes a worker unless a request has arrived; checked under the lock, or it would be lost.
+    fn close(&self, key: &AccountKey, inbox: &Inbox) -> bool {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let closes = inbox.is_empty();
         if closes {
-            open.remove(key);
+            workers.remove(key);
         }
         closes
     }
 }
 
-impl AccountBatcher {
+impl AccountWorker {
     fn new(
         batchers: Arc<AccountBatchers>,
-        key: Key,
-        inbox: mpsc::UnboundedReceiver<Waiting>,
-        first: Waiting,
+        key: AccountKey,
+        inbox: Inbox,
+        first: PendingRequest,
     ) -> Self {
-        let (waiting, doubt, backoff) = (vec![first], Doubt::None, Backoff::new());
-        Self { batchers, key, inbox, waiting, doubt, backoff, lost: None }
+        let waiting = vec![first];
+        let (needs_serial, unknown_write) = (false, None);
+        Self { batchers, key, inbox, waiting, needs_serial, backoff: BACKOFF, unknown_write }
     }
 
     async fn work(mut self) {
         loop {
-            while let Ok(waiting) = self.inbox.try_recv() {
-                self.waiting.push(waiting);
+            while let Ok(pending) = self.inbox.try_recv() {
+                self.waiting.push(pending);
             }
-            self.turn_away();
+            self.answer_expired();
             if self.waiting.is_empty() {
                 if self.batchers.close(&self.key, &self.inbox) {
                     return;
@@ -125,92 +139,89 @@ impl AccountBatcher {
         }
     }
 
-    /// Whoever has waited too long goes.
-    fn turn_away(&mut self) {
-        let now = Instant::now();
-        for waiting in self.waiting.extract_if(.., |waiting| waiting.request.until <= now) {
-            let lost = self.lost.as_ref().map(StorageError::shared);
-            drop(waiting.answer.send(lost.map_or(Ok(OpOutcome::GaveUp), Err)));
+    /// Answers operations whose deadline has passed: not done, or, after a write whose answer was
+    /// lost, unknown.
+    fn answer_expired(&mut self) {
+        for pending in take_expired(&mut self.waiting) {
+            let unknown = self.unknown_write.as_ref().map(StorageError::shared);
+            pending.answer(unknown.map_or(Ok(OpOutcome::TimedOut), Err));
         }
     }
 
+    /// One batch: decide from a snapshot, write, answer.
     async fn round(&mut self) -> Result<(), StorageError> {
-        // Stable: first come, first served.
-        self.waiting.sort_by_key(|waiting| !waiting.request.wanted.gives());
-        let count = self.waiting.len().min(MOST);
+        // What gives something back comes first, so that others in the batch can have it; the sort
+        // is stable, so the rest stays in the order of arrival.
+        self.waiting.sort_by_key(|pending| !pending.request.op.may_unblock_others());
+        let count = self.waiting.len().min(MAX_BATCH);
         let snapshot = self.snapshot(count).await?;
-        let plan = plan(&snapshot, self.waiting[..count].iter().map(|waiting| &waiting.request));
-        let waits = plan.outcomes.iter().all(Option::is_none) && !plan.in_doubt;
+        let plan = plan(&snapshot, self.waiting[..count].iter().map(|pending| &pending.request));
+        let all_wait = plan.outcomes.iter().all(Option::is_none) && !plan.needs_serial;
         match &plan.change {
             Some(change) => {
                 if !self.batchers.accounts.write(&self.key, change).await? {
-                    self.batchers.cache.is_contested(&self.key);
-                    self.doubt = Doubt::Some;
+                    // Another server has changed the account: its balance is read from now on.
+                    self.batchers.cache.mark_contended(&self.key);
+                    self.needs_serial = true;
                     self.backoff.wait().await;
                     return Ok(());
                 }
-                self.batchers.cache.balance(&self.key, change.balance);
-                self.settle(&plan);
+                self.batchers.cache.put(&self.key, change.balance);
+                self.answer(&plan);
             }
-            None if !snapshot.certain && !plan.ended => self.doubt = Doubt::Some,
-            None => self.settle(&plan),
+            None if !snapshot.serial && !plan.already_ended => self.needs_serial = true,
+            None => self.answer(&plan),
         }
-        if plan.in_doubt {
-            self.doubt = Doubt::Some;
-        }
-        if waits {
-            self.doubt = Doubt::Some;
+        self.needs_serial |= plan.needs_serial || all_wait;
+        if all_wait {
             self.wait().await;
         }
         Ok(())
     }
 
-    /// What is known, read no more thoroughly than is necessary.
+    /// The account, read no more strongly than necessary.
     async fn snapshot(&self, count: usize) -> Result<Snapshot, StorageError> {
-        let requests = self.waiting[..count].iter().map(|waiting| &waiting.request);
-        let certain = self.doubt == Doubt::Some;
-        if !certain
-            && let Some(page) = believed(self.batchers.cache.get(&self.key), requests.clone())
+        let requests = self.waiting[..count].iter().map(|pending| &pending.request);
+        let serial = self.needs_serial;
+        if !serial
+            && let Some(account) = optimistic(self.batchers.cache.get(&self.key), requests.clone())
         {
-            return Ok(Snapshot { page, certain });
+            return Ok(Snapshot { account, serial });
         }
         let op_ids = requests.map(|request| request.op_id);
-        let page = self.batchers.accounts.read(&self.key, op_ids, certain).await?;
-        Ok(Snapshot { page, certain })
+        let account = self.batchers.accounts.read(&self.key, op_ids, serial).await?;
+        Ok(Snapshot { account, serial })
     }
 
-    /// Answers whoever was decided about.
-    fn settle(&mut self, plan: &Plan) {
-        (self.doubt, self.backoff, self.lost) = (Doubt::None, Backoff::new(), None);
+    /// Answers the operations that were decided.
+    fn answer(&mut self, plan: &Plan) {
+        (self.needs_serial, self.backoff, self.unknown_write) = (false, BACKOFF, None);
         let mut outcomes = plan.outcomes.iter();
-        let decided = |_: &mut Waiting| outcomes.next().is_some_and(Option::is_some);
-        let decided: Vec<_> = self.waiting.extract_if(..plan.outcomes.len(), decided).collect();
-        for (waiting, moved) in decided.into_iter().zip(plan.outcomes.iter().flatten()) {
-            drop(waiting.answer.send(Ok(*moved)));
+        let is_decided = |_: &mut PendingRequest| outcomes.next().is_some_and(Option::is_some);
+        let decided: Vec<_> = self.waiting.extract_if(..plan.outcomes.len(), is_decided).collect();
+        for (pending, outcome) in decided.into_iter().zip(plan.outcomes.iter().flatten()) {
+            pending.answer(Ok(*outcome));
         }
     }
 
-    /// Until something may have changed.
+    /// Waits for the backoff, or for another operation, which may be the release waited for.
     async fn wait(&mut self) {
-        let until = self.backoff.next();
-        if let Ok(Some(waiting)) = timeout_at(until, self.inbox.recv()).await {
-            self.waiting.push(waiting);
+        let pause_end = self.backoff.next();
+        if let Ok(Some(pending)) = timeout_at(pause_end, self.inbox.recv()).await {
+            self.waiting.push(pending);
         }
     }
 
-    /// What passes is tried again; everything else is everybody's failure.
+    /// After a transient error everything is tried again from a SERIAL read: the batch may have been
+    /// written, and the records tell. Any other error is that of all operations.
     async fn fail(&mut self, error: StorageError) {
-        self.doubt = Doubt::Some;
-        if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
-            self.lost = Some(error);
+        self.needs_serial = true;
+        if is_transient(&error) {
+            self.unknown_write = Some(error);
             return self.wait().await;
         }
-        for waiting in self.waiting.drain(..) {
-            drop(waiting.answer.send(Err(error.shared())));
+        for pending in self.waiting.drain(..) {
+            pending.answer(Err(error.shared()));
         }
     }
-}
-
-fn stopped() -> StorageError {
-    StorageError::new(ErrorKind::Internal, "the task that changes an account has stopped")
 }

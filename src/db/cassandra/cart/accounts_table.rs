@@ -1,6 +1,9 @@
-//! The partitions of users and items: what `ledger` decides about, read and written.
+//! The table of accounts: reads and conditional writes of balances and operation records.
+//!
+//! A write is one batch on one partition: the balance, if it still has the version that was read,
+//! and each record, if it still has its state. What to write is decided in `saga`; operations are
+//! gathered in `account_batcher`; orders are in `orders_table`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use scylla::DeserializeRow;
@@ -10,19 +13,20 @@ use scylla::serialize::writers::RowWriter;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::balance::{Balance, OpRecord, OpState};
-use super::orders_table::damaged;
-use crate::cart::model::{ItemId, UserId};
+use super::orders_table::{amount, damaged};
+use super::saga::account_batch::{Account, AccountChange};
+use super::saga::balance::{Balance, OpRecord, OpState, RefusalReason};
+use crate::cart::model::{Amount, Item, ItemId, UserId};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
 use crate::db::cassandra::lwt::applied;
-use crate::db::storage::StorageError;
+use crate::db::storage::{CartRefusal, StorageError};
 
 /// The columns of [`Columns`], in its order.
 macro_rules! columns {
     () => {
         "kind, id, op_id, state, amount, version, available, reserved, captured, added, removed, written_off, epoch, \
-         price, began"
+         price, created_by"
     };
 }
 pub(super) use columns;
@@ -33,49 +37,31 @@ const READ: &str = concat!(
     " FROM $.cart_accounts WHERE kind = ? AND id = ? AND op_id IN ?"
 );
 const BALANCE: &str = "UPDATE $.cart_accounts SET version = ?, available = ?, reserved = ?, captured = ?, \
-                    added = ?, removed = ?, written_off = ?, epoch = ?, price = ?, began = ? \
+                    added = ?, removed = ?, written_off = ?, epoch = ?, price = ?, created_by = ? \
                     WHERE kind = ? AND id = ? AND op_id = 00000000-0000-0000-0000-000000000000 \
                     IF version = ?";
-const KEEP: &str = "UPDATE $.cart_accounts SET state = ?, amount = ? \
+const RESERVE: &str = "UPDATE $.cart_accounts SET state = ?, amount = ? \
                     WHERE kind = ? AND id = ? AND op_id = ? IF state = ?";
-/// What has ended is kept for a week: no owner comes later than that.
+/// Records of ended operations expire after a week: no late write of an owner arrives after that.
 const END: &str = "UPDATE $.cart_accounts USING TTL 604800 SET state = ?, amount = ? \
                    WHERE kind = ? AND id = ? AND op_id = ? IF state = ?";
 
 const STATES: [(OpState, &str); 3] =
     [(OpState::Reserved, "reserved"), (OpState::Done, "done"), (OpState::Released, "released")];
 
-/// Whose account.
+/// Whose account it is; the partition key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum AccountKey {
     User(UserId),
     Item(ItemId),
 }
 
-/// What was read of an account at one moment.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Page {
-    pub(super) balance: Option<Balance>,
-    /// Who began the account.
-    pub(super) began: Uuid,
-    pub(super) rows: HashMap<Uuid, OpRecord>,
-}
-
-/// A change of an account: the balance of that version becomes another, and rows with it.
-pub(super) struct Change {
-    pub(super) if_version: Option<i64>,
-    pub(super) balance: Balance,
-    pub(super) began: Uuid,
-    /// Each row as it must be, and as it shall be.
-    pub(super) rows: Vec<(Uuid, Option<OpState>, OpRecord)>,
-}
-
-pub(super) struct Accounts {
+pub(super) struct AccountsTable {
     cluster: Arc<Cluster>,
     read: PreparedStatement,
-    read_decided: PreparedStatement,
+    read_serial: PreparedStatement,
     balance: PreparedStatement,
-    keep: PreparedStatement,
+    reserve: PreparedStatement,
     end: PreparedStatement,
 }
 
@@ -106,65 +92,87 @@ pub(super) struct Columns {
     #[scylla(default_when_null)]
     price: i64,
     #[scylla(default_when_null)]
-    began: Uuid,
+    created_by: Uuid,
 }
 
-impl Accounts {
+impl AccountsTable {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
             read: cluster.prepare(READ, StatementKind::Read).await?,
-            read_decided: cluster.prepare(READ, StatementKind::SerialRead).await?,
+            read_serial: cluster.prepare(READ, StatementKind::SerialRead).await?,
             balance: cluster.prepare(BALANCE, StatementKind::Conditional).await?,
-            keep: cluster.prepare(KEEP, StatementKind::Conditional).await?,
+            reserve: cluster.prepare(RESERVE, StatementKind::Conditional).await?,
             end: cluster.prepare(END, StatementKind::Conditional).await?,
         })
     }
 
-    /// The balance and the rows of these op_ids; `decided`: as the last write has left them.
+    /// The balance and the records of these operations; `serial`: as the last write left them.
     pub(super) async fn read(
         &self,
-        key: &Key,
+        key: &AccountKey,
         op_ids: impl IntoIterator<Item = Uuid>,
-        decided: bool,
-    ) -> Result<Page, StorageError> {
-        let statement = if decided { &self.read_decided } else { &self.read };
+        serial: bool,
+    ) -> Result<Account, StorageError> {
+        let statement = if serial { &self.read_serial } else { &self.read };
         let op_ids: Vec<Uuid> = std::iter::once(Uuid::nil()).chain(op_ids).collect();
         let result = self.cluster.execute(statement, (key.kind(), key.id(), op_ids)).await?;
         let rows = result.into_rows_result().map_err(shape)?;
-        let mut page = Page::default();
+        let mut account = Account::default();
         for row in rows.rows::<Columns>().map_err(shape)? {
-            page.add(&row.map_err(shape)?)?;
+            let row = row.map_err(shape)?;
+            if row.op_id.is_nil() {
+                (account.balance, account.created_by) = (row.balance(), row.created_by);
+            } else if let Some(state) = &row.state {
+                let record = OpRecord { state: state_of(state)?, amount: row.amount };
+                account.records.insert(row.op_id, record);
+            }
         }
-        Ok(page)
+        Ok(account)
     }
 
-    /// The balance; one that is missing is looked for once more, for certain.
-    pub(super) async fn balance(&self, key: &Key) -> Result<Option<Balance>, StorageError> {
+    /// The balance. A plain read may miss a new account, so its absence is read again, SERIAL.
+    pub(super) async fn balance(&self, key: &AccountKey) -> Result<Option<Balance>, StorageError> {
         match self.read(key, [], false).await?.balance {
             None => Ok(self.read(key, [], true).await?.balance),
             balance => Ok(balance),
         }
     }
 
-    /// Whether the account was as the change wants it, and is changed now.
-    pub(super) async fn write(&self, key: &Key, change: &Change) -> Result<bool, StorageError> {
+    pub(super) async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
+        let balance = self.balance(&AccountKey::Item(item.clone())).await?;
+        let item = |b: Balance| Ok(Item { stock: amount(b.available)?, price: amount(b.price)? });
+        balance.map(item).transpose()
+    }
+
+    pub(super) async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
+        let balance = self.balance(&AccountKey::User(user.clone())).await?;
+        balance.map(|balance| amount(balance.available)).transpose()
+    }
+
+    /// Whether the account was as the change expects it, and is changed now.
+    pub(super) async fn write(
+        &self,
+        key: &AccountKey,
+        change: &AccountChange,
+    ) -> Result<bool, StorageError> {
         let balance = Values::balance(key, change);
-        if change.rows.is_empty() {
+        if change.records.is_empty() {
             return applied(self.cluster.execute(&self.balance, balance).await?);
         }
+        // One batch: the balance never changes without the record that tells of it.
         let mut statements = vec![self.balance.clone()];
         let mut values = vec![balance];
-        for row @ (.., after) in &change.rows {
+        for row @ (.., after) in &change.records {
             let ends = after.state != OpState::Reserved;
-            statements.push(if ends { &self.end } else { &self.keep }.clone());
-            values.push(Values::row(key, row));
+            statements.push(if ends { &self.end } else { &self.reserve }.clone());
+            values.push(Values::record(key, row));
         }
         applied(self.cluster.batch(statements, values).await?)
     }
 }
 
-impl Key {
+impl AccountKey {
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
@@ -178,25 +186,25 @@ impl Key {
             Self::Item(id) => id.as_str(),
         }
     }
-}
 
-impl Page {
-    fn add(&mut self, row: &Columns) -> Result<(), StorageError> {
-        if row.op_id.is_nil() {
-            (self.balance, self.began) = (row.balance(), row.began);
-        } else if let Some(state) = &row.state {
-            self.rows.insert(row.op_id, OpRecord { state: state_of(state)?, amount: row.amount });
+    /// A refusal by this account, as the client sees it.
+    pub(super) fn refusal(&self, reason: RefusalReason) -> CartRefusal {
+        match (reason, self) {
+            (RefusalReason::Missing, Self::User(id)) => CartRefusal::NoUser(id.clone()),
+            (RefusalReason::Missing, Self::Item(id)) => CartRefusal::NoItem(id.clone()),
+            (RefusalReason::Insufficient, Self::User(_)) => CartRefusal::NotEnoughCredit,
+            (RefusalReason::Insufficient, Self::Item(id)) => CartRefusal::OutOfStock(id.clone()),
+            (RefusalReason::Overflow, _) => CartRefusal::AmountOverflow,
         }
-        Ok(())
     }
 }
 
 impl Columns {
-    /// Whose account.
-    pub(super) fn key(&self) -> Result<Key, StorageError> {
+    /// Whose account this row is of.
+    pub(super) fn key(&self) -> Result<AccountKey, StorageError> {
         let key = match self.kind.as_str() {
-            "user" => UserId::parse(&self.id).map(Key::User),
-            "item" => ItemId::parse(&self.id).map(Key::Item),
+            "user" => UserId::parse(&self.id).map(AccountKey::User),
+            "item" => ItemId::parse(&self.id).map(AccountKey::Item),
             _ => None,
         };
         key.ok_or_else(damaged)
@@ -204,20 +212,17 @@ impl Columns {
 
     /// The balance, if this is its row.
     pub(super) fn balance(&self) -> Option<Balance> {
-        let Self {
-            available, reserved, captured, added, removed, written_off, epoch, price, ..
-        } = *self;
         let version = self.version.filter(|_| self.op_id.is_nil())?;
         Some(Balance {
             version,
-            available,
-            reserved,
-            captured,
-            added,
-            removed,
-            written_off,
-            epoch,
-            price,
+            available: self.available,
+            reserved: self.reserved,
+            captured: self.captured,
+            added: self.added,
+            removed: self.removed,
+            written_off: self.written_off,
+            epoch: self.epoch,
+            price: self.price,
         })
     }
 }
@@ -230,54 +235,45 @@ impl OpState {
 
 fn state_of(name: &str) -> Result<OpState, StorageError> {
     let found = STATES.iter().find(|(_, known)| *known == name);
-    found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an op_id is unknown"))
+    found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an operation is unknown"))
 }
 
-type HeadValues<'a> =
+type BalanceValues<'a> =
     (i64, i64, i64, i64, i64, i64, i64, i64, i64, Uuid, &'static str, &'a str, Option<i64>);
-type RowValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<&'static str>);
+type RecordValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<&'static str>);
 
 /// The values of one statement of a batch.
 enum Values<'a> {
-    Balance(HeadValues<'a>),
-    OpRecord(RowValues<'a>),
+    Balance(BalanceValues<'a>),
+    Record(RecordValues<'a>),
 }
 
 impl<'a> Values<'a> {
-    fn balance(key: &'a Key, change: &Change) -> Self {
-        let Balance {
-            version,
-            available,
-            reserved,
-            captured,
-            added,
-            removed,
-            written_off,
-            epoch,
-            price,
-        } = change.balance;
-        let (kind, id, before) = (key.kind(), key.id(), change.if_version);
-        let began = change.began;
+    fn balance(key: &'a AccountKey, change: &AccountChange) -> Self {
+        let b = &change.balance;
         Self::Balance((
-            version,
-            available,
-            reserved,
-            captured,
-            added,
-            removed,
-            written_off,
-            epoch,
-            price,
-            began,
-            kind,
-            id,
-            before,
+            b.version,
+            b.available,
+            b.reserved,
+            b.captured,
+            b.added,
+            b.removed,
+            b.written_off,
+            b.epoch,
+            b.price,
+            change.created_by,
+            key.kind(),
+            key.id(),
+            change.if_version,
         ))
     }
 
-    fn row(key: &'a Key, (op_id, before, after): &(Uuid, Option<OpState>, OpRecord)) -> Self {
+    fn record(
+        key: &'a AccountKey,
+        (op_id, before, after): &(Uuid, Option<OpState>, OpRecord),
+    ) -> Self {
         let before = before.map(OpState::name);
-        Self::OpRecord((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
+        Self::Record((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
     }
 }
 
@@ -289,7 +285,7 @@ impl SerializeRow for Values<'_> {
     ) -> Result<(), SerializationError> {
         match self {
             Self::Balance(values) => values.serialize(context, writer),
-            Self::OpRecord(values) => values.serialize(context, writer),
+            Self::Record(values) => values.serialize(context, writer),
         }
     }
 
@@ -303,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_is_known_by_its_name() {
+    fn every_state_is_read_by_its_name() {
         for (state, name) in STATES {
             assert_eq!(state_of(state.name()).unwrap(), state);
             assert_eq!(state.name(), name);

@@ -1,7 +1,8 @@
-//! Recomputing every sum of the cart from its orders.
+//! The audit: recomputes the sums of every account from the orders and reports differences.
 //!
-//! The orders are read first, then the accounts. A paid order that is not settled yet still has its
-//! sums in `reserved`, under its attempt: such rows count as captured.
+//! Orders are read first, then accounts, both by token ranges. The reservation of a paid order that
+//! is not captured yet counts as captured. It reads beside running checkouts and changes nothing;
+//! comparing replicas is in `replica_check`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::accounts_table::{self, Key};
-use super::balance::Balance;
-use super::coordinator::{CheckoutCoordinator, busy};
-use super::order::State;
+use super::accounts_table::{self, AccountKey};
+use super::contention::contended;
+use super::coordinator::CheckoutCoordinator;
 use super::orders_table::{self, OrderRow, damaged};
+use super::saga::balance::Balance;
+use super::saga::order_state::OrderState;
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::{self, shape};
 use crate::db::cassandra::retry::retry_transient;
@@ -34,17 +36,17 @@ const BALANCES: &str = concat!(
     " FROM $.cart_accounts WHERE token(kind, id) > ? AND token(kind, id) <= ? \
      PER PARTITION LIMIT 1"
 );
-/// Filters, so it is no serial read: where copies differ, Cassandra 5.0 answers a serial read that
-/// filters with a timeout, however often it is asked. If the sum does not fit, a serial read of the balance
-/// ends what was under way before this is asked again.
+/// A filtering read, so not SERIAL: where replicas differ, Cassandra 5.0 answers a SERIAL read that
+/// filters with a timeout, however often it is sent. If the sum does not fit, a SERIAL read of the
+/// balance completes unfinished LWTs before this is sent again.
 const RESERVED: &str = "SELECT op_id, amount FROM $.cart_accounts \
                         WHERE kind = ? AND id = ? AND state = 'reserved' ALLOW FILTERING";
-/// Parts of the ring, and how many of them are read at once.
+/// Token ranges, and how many of them are read at once.
 const PARTS: i64 = 64;
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 const PAGE: i32 = 1_000;
-/// How often an account is read that changes meanwhile.
-const LOOKS: usize = 20;
+/// How often an account that changes meanwhile is read.
+const MAX_READS: usize = 20;
 
 pub(super) struct Auditor {
     cluster: Arc<Cluster>,
@@ -55,9 +57,9 @@ pub(super) struct Auditor {
 
 /// What paid orders have captured.
 #[derive(Default)]
-struct Taken {
+struct CapturedByOrders {
     /// By account and epoch: how much, and by how many.
-    sums: HashMap<Key, HashMap<i64, (i128, u64)>>,
+    sums: HashMap<AccountKey, HashMap<i64, (i128, u64)>>,
     attempts: HashSet<Uuid>,
 }
 
@@ -75,9 +77,9 @@ impl Auditor {
         &self,
         coordinator: &CheckoutCoordinator,
     ) -> Result<Audit, StorageError> {
-        let (mut audit, mut captured) = (Audit::default(), Taken::default());
-        // First: what is still noted now may be cache half done in what follows.
-        audit.unfinished = coordinator.attempts.unfinished().await?;
+        let (mut audit, mut captured) = (Audit::default(), CapturedByOrders::default());
+        // First: the attempts that are pending now explain what is read half done below.
+        audit.unfinished = coordinator.runner.pending.unfinished().await?;
         let orders = self.scan::<orders_table::Columns>(&self.orders);
         futures::pin_mut!(orders);
         while let Some(row) = orders.try_next().await? {
@@ -108,19 +110,21 @@ impl Auditor {
             let (cluster, statement) = (Arc::clone(&cluster), statement.clone());
             async move { retry_transient(|| part(&cluster, &statement, range)).await }
         };
-        let parts = stream::iter(token_ranges::parts(PARTS)).map(read).buffer_unordered(AT_ONCE);
+        let parts =
+            stream::iter(token_ranges::parts(PARTS)).map(read).buffer_unordered(CONCURRENCY);
         parts.map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten()
     }
 
-    /// The balance, and what paid orders hold that is not settled yet.
+    /// The balance, and what paid orders have reserved that is not captured yet. Repeated until
+    /// balance and reservations are of the same moment.
     async fn settled(
         &self,
         coordinator: &CheckoutCoordinator,
-        key: &Key,
+        key: &AccountKey,
         mut balance: Balance,
-        captured: &Taken,
+        captured: &CapturedByOrders,
     ) -> Result<(Balance, i64), StorageError> {
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_READS {
             let reserved = if balance.reserved == 0 {
                 vec![]
             } else {
@@ -130,21 +134,22 @@ impl Auditor {
                 let paid = reserved.iter().filter(|(op_id, _)| captured.attempts.contains(op_id));
                 return Ok((balance, paid.map(|(_, amount)| amount).sum()));
             }
-            let page =
-                retry_transient(|| coordinator.batchers.accounts().read(key, [], true)).await?;
-            balance = page.balance.ok_or_else(damaged)?;
+            let account =
+                retry_transient(|| coordinator.runner.batchers.accounts.read(key, [], true))
+                    .await?;
+            balance = account.balance.ok_or_else(damaged)?;
         }
-        Err(busy())
+        Err(contended())
     }
 
-    async fn reserved(&self, key: &Key) -> Result<Vec<(Uuid, i64)>, StorageError> {
+    async fn reserved(&self, key: &AccountKey) -> Result<Vec<(Uuid, i64)>, StorageError> {
         let result = self.cluster.execute(&self.reserved, (key.kind(), key.id())).await?;
         let rows = result.into_rows_result().map_err(shape)?;
         rows.rows().map_err(shape)?.map(|row| row.map_err(shape)).collect()
     }
 }
 
-/// The rows of a part of the ring.
+/// The rows of a token range.
 async fn part<T>(
     cluster: &Cluster,
     statement: &PreparedStatement,
@@ -156,16 +161,16 @@ where
     cluster.rows(statement, range).await?.map_err(error::next_row).try_collect().await
 }
 
-impl Taken {
-    /// Adds what an order took, if it is paid.
+impl CapturedByOrders {
+    /// Adds what an order captures, if it is paid.
     fn add(&mut self, row: OrderRow) -> bool {
-        let (cost, State::Paid { attempt, epochs }) = (row.cost(), &row.state) else {
+        let (cost, OrderState::Paid { attempt_id, epochs }) = (row.cost(), &row.state) else {
             return false;
         };
-        self.attempts.insert(*attempt);
-        let user = (Key::User(row.user), cost);
+        self.attempts.insert(*attempt_id);
+        let user = (AccountKey::User(row.user), cost);
         let items =
-            row.lines.into_iter().map(|line| (Key::Item(line.item), line.quantity.signed()));
+            row.lines.into_iter().map(|line| (AccountKey::Item(line.item), line.quantity.signed()));
         for ((key, amount), epoch) in std::iter::once(user).chain(items).zip(epochs) {
             let sum = self.sums.entry(key).or_default().entry(*epoch).or_default();
             *sum = (sum.0 + i128::from(amount), sum.1 + 1);
@@ -173,18 +178,19 @@ impl Taken {
         true
     }
 
-    /// Compares an account with what its other sums, and the orders, say.
-    fn compare(&self, key: &Key, balance: Balance, unsettled: i64, audit: &mut Audit) {
+    /// Compares an account with its other sums, and with the orders.
+    fn compare(&self, key: &AccountKey, balance: Balance, unsettled: i64, audit: &mut Audit) {
         let sums = self.sums.get(key);
         let expected = sums.and_then(|sums| sums.get(&balance.epoch)).map_or(0, |sum| sum.0);
         let former = sums.into_iter().flatten().filter(|(epoch, _)| **epoch != balance.epoch);
         audit.reset += former.map(|(_, (_, orders))| orders).sum::<u64>();
         audit.reset += u64::from(balance.written_off != 0);
         let names = match key {
-            Key::User(_) => ("credit", "charged"),
-            Key::Item(_) => ("stock", "sold"),
+            AccountKey::User(_) => ("credit", "charged"),
+            AccountKey::Item(_) => ("stock", "sold"),
         };
-        *(if matches!(key, Key::User(_)) { &mut audit.users } else { &mut audit.items }) += 1;
+        *(if matches!(key, AccountKey::User(_)) { &mut audit.users } else { &mut audit.items }) +=
+            1;
         let rest = [balance.removed, balance.captured, balance.written_off, balance.reserved]
             .map(i128::from);
         let available = i128::from(balance.added) - rest.iter().sum::<i128>();

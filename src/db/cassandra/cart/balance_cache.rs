@@ -1,39 +1,40 @@
-//! The balances of accounts as this process wrote them last: guesses, which save a read where they are
-//! right. A wrong one is refused and corrected, and not made again for a while.
+//! The balances that this process wrote last. A batch planned from one saves a read; if another
+//! server has changed the account since, the condition refuses the batch, the account is read, and
+//! for a while its balance is not cached. Nothing is decided without that condition.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::accounts_table::Key;
-use super::balance::Balance;
+use super::accounts_table::AccountKey;
+use super::saga::balance::Balance;
 
-/// Heads that are remembered; then all are forgotten, which costs a read each.
+/// Balances that are kept; then all are dropped, which costs a read each.
 const MOST: usize = 100_000;
-/// How long an account that others change as well is read first.
-const CONTESTED: Duration = Duration::from_secs(20);
+/// How long an account that another server changes too is read first.
+const CONTENDED: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
-pub(super) struct BalanceCache(Mutex<HashMap<Key, CachedBalance>>);
+pub(super) struct BalanceCache(Mutex<HashMap<AccountKey, CachedBalance>>);
 
 enum CachedBalance {
     Balance(Balance),
-    Contested(Instant),
+    Contended(Instant),
 }
 
 impl BalanceCache {
-    pub(super) fn get(&self, key: &Key) -> Option<Balance> {
+    pub(super) fn get(&self, key: &AccountKey) -> Option<Balance> {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
             Some(CachedBalance::Balance(balance)) => Some(*balance),
             _ => None,
         }
     }
 
-    /// This was written.
-    pub(super) fn balance(&self, key: &Key, balance: Balance) {
+    /// Stores a balance that was written.
+    pub(super) fn put(&self, key: &AccountKey, balance: Balance) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match cache.get_mut(key) {
-            Some(CachedBalance::Contested(since)) if since.elapsed() < CONTESTED => {}
+            Some(CachedBalance::Contended(since)) if since.elapsed() < CONTENDED => {}
             Some(guess) => *guess = CachedBalance::Balance(balance),
             None => {
                 if cache.len() >= MOST {
@@ -44,9 +45,9 @@ impl BalanceCache {
         }
     }
 
-    /// Somebody else has changed the account.
-    pub(super) fn is_contested(&self, key: &Key) {
+    /// Another server has changed the account.
+    pub(super) fn mark_contended(&self, key: &AccountKey) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(key.clone(), CachedBalance::Contested(Instant::now()));
+        cache.insert(key.clone(), CachedBalance::Contended(Instant::now()));
     }
 }

@@ -1,133 +1,133 @@
-//! What every op_id on orders and accounts needs: the tables, the batchers, attempts and their ends.
+//! The checkout coordinator: checkout, cancel, and the reversal of a paid order for fixtures.
+//!
+//! A checkout: wait for a permit and for the order's lock in this process, read the order, record an
+//! attempt and run it to its commit point (`runner`, which asks `saga::saga_state` for each step),
+//! answer, and capture afterwards. Edits of open orders are in `order_edits`; attempts of servers
+//! that stopped are in `recovery`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
 use super::account_batcher::AccountBatchers;
-use super::accounts_table::{Accounts, Key};
-use super::backoff::{Backoff, deadline};
-use super::keyed_lock::KeyedLock;
-use super::orders_table::{OrderRow, Orders};
-use super::pending_index::{Attempts, has_run_out, is_over, new_attempt};
-use super::saga::{SagaOutcome, SagaState};
-use crate::cart::model::OrderId;
+use super::accounts_table::AccountsTable;
+use super::contention::contended;
+use super::metrics::CartMetrics;
+use super::orders_table::{OrderRow, OrdersTable};
+use super::pending_index::PendingIndex;
+use super::recovery::Recovery;
+use super::runner::{AttemptContext, SagaRunner};
+use super::saga::order_state::{OrderState, Reversal};
+use super::saga::saga_state::{SagaOutcome, SagaState};
+use crate::cart::model::{OrderId, UserId};
 use crate::db::cassandra::connection::Cluster;
-use crate::db::storage::{ErrorKind, StorageError};
-use crate::telemetry::metrics::Metrics;
+use crate::db::common::keyed_lock::{KeyGuard, KeyedLock};
+use crate::db::storage::{ActContext, CartRefusal, CartResult, StorageError};
 
-/// Paid orders that are settled while nobody waits; more are settled before their answer.
-const SETTLING: usize = 256;
-/// Checkouts and cancels of this process that are under way at once. The others wait for a place
-/// before they begin, when they hold nothing yet and no lease of theirs runs out.
-const PLACES: usize = 128;
-/// How long they wait for one.
-const QUEUEING: Duration = Duration::from_secs(30);
+/// Paid orders that are captured after their answer; more are captured before it, which slows
+/// clients down to what the cluster can capture.
+const MAX_BACKGROUND_CAPTURES: usize = 256;
+/// Checkouts and cancels of this process in progress at once. Others wait before they begin, when
+/// they have reserved nothing and no lease of theirs runs.
+const MAX_ATTEMPTS: usize = 128;
+/// How long they wait.
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct CheckoutCoordinator {
-    pub(super) orders: Orders,
-    pub(super) batchers: Arc<AccountBatchers>,
-    pub(super) attempts: Attempts,
-    pub(super) order_locks: KeyedLock,
-    places: Semaphore,
-    settling: Arc<Semaphore>,
-    pub(super) unfinished: Gauge,
-    pub(super) recovered: Counter,
+    pub(super) runner: Arc<SagaRunner>,
+    pub(super) recovery: Arc<Recovery>,
+    order_locks: KeyedLock<OrderId>,
+    permits: Semaphore,
+    background_captures: Arc<Semaphore>,
 }
-
-/// An attempt, and what its owner or recoverer knows of the order.
-pub(super) struct AttemptContext {
-    pub(super) id: OrderId,
-    pub(super) attempt: Uuid,
-    /// The order as it was before the attempt was noted.
-    pub(super) before: Uuid,
-    /// The order as it was last cache; never older than what this attempt_context wrote.
-    pub(super) row: Option<OrderRow>,
-    pub(super) parts: Vec<Key>,
-    /// Until when it may be decided.
-    pub(super) until: Instant,
-    /// Whether the order came into the attempt's hands, or may yet.
-    pub(super) began: bool,
-    pub(super) failure: Option<StorageError>,
-    _counted: Option<Counted>,
-}
-
-/// One more attempt is under way as long as this lives.
-struct Counted(Gauge);
 
 impl CheckoutCoordinator {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        metrics: &Metrics,
+        metrics: &CartMetrics,
     ) -> Result<Arc<Self>, StorageError> {
+        let runner = Arc::new(SagaRunner {
+            orders: OrdersTable::open(cluster).await?,
+            batchers: AccountBatchers::new(AccountsTable::open(cluster).await?),
+            pending: PendingIndex::open(cluster).await?,
+            unfinished: metrics.unfinished.clone(),
+        });
+        let recovered = metrics.recovered.clone();
         Ok(Arc::new(Self {
-            orders: Orders::open(cluster).await?,
-            batchers: AccountBatchers::new(Accounts::open(cluster).await?),
-            attempts: Attempts::open(cluster).await?,
+            recovery: Arc::new(Recovery { runner: Arc::clone(&runner), recovered }),
+            runner,
             order_locks: KeyedLock::default(),
-            places: Semaphore::new(PLACES),
-            settling: Arc::new(Semaphore::new(SETTLING)),
-            unfinished: metrics.cart_unfinished.clone(),
-            recovered: metrics.cart_recovered.clone(),
+            permits: Semaphore::new(MAX_ATTEMPTS),
+            background_captures: Arc::new(Semaphore::new(MAX_BACKGROUND_CAPTURES)),
         }))
     }
 
-    /// Waits for a place among the checkouts and cancels that are under way.
-    pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>, StorageError> {
-        let place = timeout(QUEUEING, self.places.acquire()).await;
-        place.map_err(|_| busy())?.map_err(|_| busy())
-    }
-
-    /// The order when no attempt on it is under way. One whose lease is over is brought to its end.
-    pub(super) async fn load_settled(
-        &self,
-        id: &OrderId,
-        certain: bool,
-        until: Instant,
-    ) -> Result<Option<OrderRow>, StorageError> {
-        let mut backoff = Backoff::new();
+    pub(super) async fn checkout(&self, context: ActContext, id: OrderId) -> CartResult {
+        let (_permit, context) = self.admit(context).await?;
+        let deadline = context.deadline();
+        let _guard = self.lock_order(&id, deadline).await?;
+        let mut serial = false;
         loop {
-            let row = self.orders.find(id, certain).await?;
-            let Some(attempt) = row.as_ref().and_then(|row| row.state.under_way()) else {
-                return Ok(row);
+            // A plain read may lag: it may start an attempt, whose writes have conditions, but a
+            // refusal or "paid already" needs a SERIAL read.
+            let row = match (self.recovery.load_settled(&id, serial, deadline).await?, serial) {
+                (None, true) => return Ok(Err(CartRefusal::NoOrder)),
+                (Some(row), true) if row.is_paid() => return Ok(Ok(())),
+                (Some(row), true) if row.lines.is_empty() => return Ok(Err(CartRefusal::Empty)),
+                (Some(row), _) if !row.is_paid() && !row.lines.is_empty() => row,
+                _ => {
+                    serial = true;
+                    continue;
+                }
             };
-            if Instant::now() > until {
-                return Err(busy());
+            if let Some(outcome) = self.attempt(&id, row, &context).await? {
+                return Ok(outcome);
             }
-            if is_over(attempt) {
-                self.recover(id, attempt).await?;
-            }
-            backoff.wait().await;
+            serial = true;
         }
     }
 
-    /// Notes a new attempt on an order that was read before.
-    pub(super) async fn begin(
+    /// One attempt to check an order out; `None`: another attempt owns the order.
+    async fn attempt(
         &self,
         id: &OrderId,
         row: OrderRow,
-        until: Instant,
-    ) -> Result<AttemptContext, StorageError> {
-        let attempt = new_attempt();
-        self.attempts.note(attempt, id).await?;
-        // Recovery may have looked already.
-        if has_run_out(attempt) {
-            return Err(StorageError::new(ErrorKind::Conflict, "an attempt was noted too late"));
+        context: &ActContext,
+    ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
+        let amounts = row.amounts();
+        let mut attempt = self.runner.begin(id, row, context.clone()).await?;
+        let mut saga = SagaState::checkout(attempt.attempt_id, amounts);
+        let outcome = self.runner.run_to_commit(&mut attempt, &mut saga).await?;
+        if outcome == SagaOutcome::Completed {
+            self.capture(attempt, saga).await;
+            return Ok(Some(Ok(())));
         }
-        let counted = Some(Counted::new(&self.unfinished));
-        Ok(AttemptContext { until, _counted: counted, ..AttemptContext::new(id, attempt, row) })
+        self.runner.finish(&attempt, outcome).await;
+        match outcome {
+            SagaOutcome::Refused(participant, reason) => {
+                Ok(Some(Err(attempt.participant(participant).refusal(reason))))
+            }
+            SagaOutcome::TimedOut => Err(attempt.failure()),
+            SagaOutcome::NotOwner if Instant::now() > context.deadline() => Err(contended()),
+            SagaOutcome::NotOwner | SagaOutcome::Completed => Ok(None),
+        }
     }
 
-    /// Settles what is paid, while nobody waits if there is room for that.
-    pub(super) async fn settle(self: &Arc<Self>, attempt_context: AttemptContext, saga: SagaState) {
-        let coordinator = Arc::clone(self);
-        let work = async move { coordinator.settled(attempt_context, saga).await };
-        match Arc::clone(&self.settling).try_acquire_owned() {
+    /// Captures a paid order, after its answer if few others do. What fails here stays in the
+    /// pending index, and recovery captures it.
+    async fn capture(&self, mut attempt: AttemptContext, mut saga: SagaState) {
+        // The permit of the request is for its answer: a capture behind it must not hold it.
+        attempt.context = ActContext::new();
+        let runner = Arc::clone(&self.runner);
+        let work = async move {
+            match runner.run(&mut attempt, &mut saga).await {
+                Ok(outcome) => runner.finish(&attempt, outcome).await,
+                Err(error) => tracing::debug!(%error, "a paid order is left to recovery"),
+            }
+        };
+        match Arc::clone(&self.background_captures).try_acquire_owned() {
             Err(_) => work.await,
             Ok(permit) => drop(tokio::spawn(async move {
                 work.await;
@@ -136,100 +136,75 @@ impl CheckoutCoordinator {
         }
     }
 
-    async fn settled(&self, mut attempt_context: AttemptContext, mut saga: SagaState) {
-        match self.drive(&mut attempt_context, &mut saga, true).await {
-            Ok(outcome) => self.ended(&attempt_context, outcome).await,
-            Err(error) => tracing::debug!(%error, "a paid order is left to recovery"),
+    pub(super) async fn cancel(
+        &self,
+        context: ActContext,
+        user: UserId,
+        id: OrderId,
+    ) -> CartResult {
+        let (_permit, context) = self.admit(context).await?;
+        let deadline = context.deadline();
+        let _guard = self.lock_order(&id, deadline).await?;
+        let mut serial = false;
+        loop {
+            let row = match (self.recovery.load_settled(&id, serial, deadline).await?, serial) {
+                (None, true) => return Ok(Err(CartRefusal::NoOrder)),
+                (Some(row), true) if row.user != user => return Ok(Err(CartRefusal::WrongUser)),
+                (Some(row), true) if !row.is_paid() => return Ok(Err(CartRefusal::NotPaid)),
+                (Some(row), _) if row.user == user && row.is_paid() => row,
+                _ => {
+                    serial = true;
+                    continue;
+                }
+            };
+            if self.reverse(&id, row, Reversal::Cancel, &context).await? {
+                return Ok(Ok(()));
+            }
+            serial = true;
         }
     }
 
-    /// Recovery need not look for the attempt any more, unless somebody else has to do with it.
-    pub(super) async fn ended(&self, attempt_context: &AttemptContext, outcome: SagaOutcome) {
-        if outcome == SagaOutcome::Elsewhere && attempt_context.began {
-            return;
-        }
-        if let Err(error) = self.attempts.clear(attempt_context.attempt).await {
-            tracing::debug!(%error, "an attempt that has ended is left to recovery");
-        }
-    }
-
-    /// Brings an attempt whose lease is over to its end.
-    pub(super) async fn recover(&self, id: &OrderId, attempt: Uuid) -> Result<(), StorageError> {
-        let Some(row) = self.orders.find(id, true).await? else {
-            return self.attempts.clear(attempt).await;
+    /// Reverses what a paid order captured, and reopens it; `false`: another attempt owns the order.
+    pub(super) async fn reverse(
+        &self,
+        id: &OrderId,
+        row: OrderRow,
+        reversal: Reversal,
+        context: &ActContext,
+    ) -> Result<bool, StorageError> {
+        let OrderState::Paid { attempt_id: of, epochs } = row.state.clone() else {
+            return Ok(false);
         };
-        let Some(mut saga) = SagaState::rest(&row.state, attempt, row.amounts()) else {
-            return self.fence(id, attempt, &row).await;
-        };
-        let mut attempt_context =
-            AttemptContext { began: true, ..AttemptContext::new(id, attempt, row) };
-        let outcome = self.drive(&mut attempt_context, &mut saga, true).await?;
-        if outcome != SagaOutcome::Elsewhere {
-            self.recovered.inc();
+        let amounts = row.amounts();
+        let mut attempt = self.runner.begin(id, row, context.clone()).await?;
+        let mut saga = SagaState::reversal(attempt.attempt_id, (of, epochs), reversal, amounts);
+        let outcome = self.runner.run(&mut attempt, &mut saga).await?;
+        self.runner.finish(&attempt, outcome).await;
+        if outcome == SagaOutcome::NotOwner && Instant::now() > context.deadline() {
+            return Err(contended());
         }
-        self.ended(&attempt_context, outcome).await;
-        Ok(())
+        Ok(outcome == SagaOutcome::Completed)
     }
 
-    /// Whoever read the order when the attempt was new, and comes late, shall not begin any more.
-    async fn fence(&self, id: &OrderId, attempt: Uuid, row: &OrderRow) -> Result<(), StorageError> {
-        let load_settled = row.state.under_way().is_none();
-        if !load_settled || self.orders.replace(id, Some(row.version), &row.next()).await? {
-            self.attempts.clear(attempt).await?;
-        }
-        Ok(())
-    }
-}
-
-impl AttemptContext {
-    pub(super) fn new(id: &OrderId, attempt: Uuid, row: OrderRow) -> Self {
-        let items = row.lines.iter().map(|line| Key::Item(line.item.clone()));
-        Self {
-            id: id.clone(),
-            attempt,
-            before: row.version,
-            parts: std::iter::once(Key::User(row.user.clone())).chain(items).collect(),
-            row: Some(row),
-            until: deadline(),
-            began: false,
-            failure: None,
-            _counted: None,
-        }
+    /// Waits for a permit. The time that the context allows starts with the permit: an attempt that
+    /// waits for one has reserved nothing yet.
+    async fn admit(
+        &self,
+        context: ActContext,
+    ) -> Result<(SemaphorePermit<'_>, ActContext), StorageError> {
+        let allowed = context.deadline().saturating_duration_since(Instant::now());
+        let permit = timeout(ADMISSION_TIMEOUT, self.permits.acquire()).await;
+        let permit = permit.map_err(|_| contended())?.map_err(|_| contended())?;
+        Ok((permit, context.with_timeout(allowed)))
     }
 
-    /// Whose account that part is.
-    pub(super) fn part(&self, part: usize) -> &Key {
-        &self.parts[part]
+    /// Locks an order against other writes of this process, which then do not lose LWTs to each
+    /// other. Correctness rests on the conditions alone.
+    pub(super) async fn lock_order(
+        &self,
+        id: &OrderId,
+        deadline: Instant,
+    ) -> Result<KeyGuard<'_, OrderId>, StorageError> {
+        self.order_locks.lock(id, deadline).await.map_err(|_| contended())
     }
-
-    /// Why it was given up.
-    pub(super) fn failure(&mut self) -> StorageError {
-        self.failure.take().unwrap_or_else(busy)
-    }
-}
-
-impl Counted {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// The error, unless what failed may be tried again.
-pub(super) fn again(error: StorageError, until: Instant) -> Result<(), StorageError> {
-    let passes = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
-    if passes && Instant::now() < until { Ok(()) } else { Err(error) }
-}
-
-pub(super) fn busy() -> StorageError {
-    StorageError::new(
-        ErrorKind::Conflict,
-        "others are at the same order, user or item all the time",
-    )
 }

@@ -1,36 +1,37 @@
-//! Servers that die at each step of a checkout and of a cancel, on a real Cassandra: another brings
-//! all to its end.
+//! Crash tests on a real Cassandra: a server stops after each step of a checkout and of a cancel, and
+//! another server finishes the attempt.
 
-use crate::db::storage::ActContext;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::audit::Auditor;
-use super::balance::AccountOp;
-use super::coordinator::{AttemptContext, CheckoutCoordinator};
-use super::order::{State, Undo};
-use super::pending_index::tests::old_attempt;
-use super::recovery;
-use super::saga::{SagaOutcome, SagaState};
-use super::{Key, act};
+use super::coordinator::CheckoutCoordinator;
+use super::metrics::CartMetrics;
+use super::pending_index::tests::expired_attempt_id;
+use super::runner::AttemptContext;
+use super::saga::balance::AccountOp;
+use super::saga::order_state::{OrderState, Reversal};
+use super::saga::saga_state::{SagaOutcome, SagaState};
+use super::{AccountKey, act, order_edits};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::config::database::{Database, Url};
 use crate::config::{SettingsLoader, Sources};
 use crate::db::MigrationPolicy;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::migrate;
-use crate::telemetry::metrics::Metrics;
+use crate::db::storage::ActContext;
+use crate::telemetry::Registry;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 /// What a user has, and what there is of each item.
 const MUCH: i64 = 10;
 
-/// A keyspace and two servers on it, of which the first dies now and then.
+/// A keyspace and two servers on it, of which the first stops after some step.
 struct World {
     cluster: Arc<Cluster>,
     dying: Arc<CheckoutCoordinator>,
     living: Arc<CheckoutCoordinator>,
-    metrics: Metrics,
+    metrics: CartMetrics,
 }
 
 /// A user, two items, and an order of one of each at a price of 1.
@@ -53,51 +54,63 @@ impl World {
         };
         let cluster = Cluster::connect(&settings).await.unwrap();
         migrate::run(&cluster, MigrationPolicy::Migrate).await.unwrap();
-        let metrics = Metrics::new();
+        let metrics = CartMetrics::register(&Registry::default());
         let dying = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
         let living = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
         Self { cluster, dying, living, metrics }
     }
 
-    async fn begin(&self, key: Key, available: i64) {
-        let begin = AccountOp::Begin { available, price: 1 };
-        self.living.direct(key, begin).await.unwrap().unwrap();
+    async fn begin(&self, key: AccountKey, available: i64) {
+        let begin = AccountOp::Create { available, price: 1 };
+        self.living.runner.batchers.apply(ActContext::new(), key, begin).await.unwrap().unwrap();
     }
 
     async fn order(&self, stock: [i64; 2]) -> Bought {
         let (order, user) = (OrderId::new(), UserId::new());
-        self.begin(Key::User(user.clone()), MUCH).await;
-        self.living.create_order(order.clone(), user.clone()).await.unwrap();
+        self.begin(AccountKey::User(user.clone()), MUCH).await;
+        order_edits::create_order(&self.living, ActContext::new(), order.clone(), user.clone())
+            .await
+            .unwrap();
         let mut items = Vec::new();
         for stock in stock {
             let item = ItemId::new();
-            self.begin(Key::Item(item.clone()), stock).await;
-            let added = self.living.add_item(order.clone(), item.clone(), Amount::ONE).await;
+            self.begin(AccountKey::Item(item.clone()), stock).await;
+            let added = order_edits::add_item(
+                &self.living,
+                ActContext::new(),
+                order.clone(),
+                item.clone(),
+                Amount::ONE,
+            )
+            .await;
             added.unwrap().unwrap();
             items.push(item);
         }
         Bought { order, user, items }
     }
 
-    /// Another server does what is left to do.
+    /// The other server recovers.
     async fn recover(&self) {
-        assert_eq!(recovery::pass(&self.living).await.unwrap(), 0);
+        assert_eq!(self.living.recovery.pass().await.unwrap(), 0);
     }
 
-    async fn available(&self, key: Key) -> i64 {
-        let balance = self.living.batchers.accounts().balance(&key).await.unwrap().unwrap();
+    async fn available(&self, key: AccountKey) -> i64 {
+        let balance = self.living.runner.batchers.accounts.balance(&key).await.unwrap().unwrap();
         assert_eq!(balance.reserved, 0, "{key:?}");
         balance.available
     }
 
-    /// The order is at rest, and the sums are as they should be.
+    /// No attempt is in progress, and the sums are right; whether the order is paid.
     async fn is_whole(&self, bought: &Bought, stock: [i64; 2]) -> bool {
-        let row = self.living.orders.find(&bought.order, true).await.unwrap().unwrap();
-        assert_eq!(row.state.under_way(), None);
+        let row = self.living.runner.orders.find(&bought.order, true).await.unwrap().unwrap();
+        assert_eq!(row.state.attempt_in_progress(), None);
         let captured = i64::from(row.is_paid());
-        assert_eq!(self.available(Key::User(bought.user.clone())).await, MUCH - 2 * captured);
+        assert_eq!(
+            self.available(AccountKey::User(bought.user.clone())).await,
+            MUCH - 2 * captured
+        );
         for (item, stock) in bought.items.iter().zip(stock) {
-            assert_eq!(self.available(Key::Item(item.clone())).await, stock - captured);
+            assert_eq!(self.available(AccountKey::Item(item.clone())).await, stock - captured);
         }
         row.is_paid()
     }
@@ -106,26 +119,25 @@ impl World {
         let auditor = Auditor::open(&self.cluster).await.unwrap();
         let audit = auditor.audit(&self.living).await.unwrap();
         assert_eq!((audit.different, audit.unfinished), (0, 0), "{:?}", audit.differences);
-        assert_eq!(self.metrics.cart_unfinished.get(), 0);
+        assert_eq!(self.metrics.unfinished.get(), 0);
         let text = self.cluster.text("DROP KEYSPACE $");
         self.cluster.session().query_unpaged(text, ()).await.unwrap();
     }
 
-    /// Runs so many steps of an attempt whose lease is over, and leaves it; its outcome if it came
-    /// to that.
+    /// Runs so many steps of an attempt whose lease has expired, and stops; the outcome, if it ended.
     async fn run(
         &self,
         bought: &Bought,
         steps: usize,
-        saga: impl FnOnce(&AttemptContext, &State, Vec<i64>) -> SagaState,
+        saga: impl FnOnce(&AttemptContext, &OrderState, Vec<i64>) -> SagaState,
     ) -> Option<SagaOutcome> {
-        let row = self.dying.orders.find(&bought.order, true).await.unwrap().unwrap();
+        let row = self.dying.runner.orders.find(&bought.order, true).await.unwrap().unwrap();
         let (state, amounts) = (row.state.clone(), row.amounts());
-        let mut attempt_context = AttemptContext::new(&bought.order, old_attempt(), row);
-        self.dying.attempts.note(attempt_context.attempt, &attempt_context.id).await.unwrap();
-        let mut saga = saga(&attempt_context, &state, amounts);
+        let mut attempt = AttemptContext::new(&bought.order, expired_attempt_id(), row);
+        self.dying.runner.pending.add(attempt.attempt_id, &attempt.order_id).await.unwrap();
+        let mut saga = saga(&attempt, &state, amounts);
         for _ in 0..steps {
-            let ended = self.dying.step(&mut attempt_context, &mut saga).await.unwrap();
+            let ended = self.dying.runner.step(&mut attempt, &mut saga).await.unwrap();
             if ended.is_some() {
                 return ended;
             }
@@ -134,17 +146,22 @@ impl World {
     }
 }
 
-fn checkout(attempt_context: &AttemptContext, _: &State, amounts: Vec<i64>) -> SagaState {
-    SagaState::checkout(attempt_context.attempt, amounts)
+fn checkout(attempt: &AttemptContext, _: &OrderState, amounts: Vec<i64>) -> SagaState {
+    SagaState::checkout(attempt.attempt_id, amounts)
 }
 
-fn cancel(attempt_context: &AttemptContext, state: &State, amounts: Vec<i64>) -> SagaState {
-    let State::Paid { attempt, epochs } = state else { panic!("{state:?}") };
-    SagaState::undo(attempt_context.attempt, (*attempt, epochs.clone()), Undo::Cancel, amounts)
+fn cancel(attempt: &AttemptContext, state: &OrderState, amounts: Vec<i64>) -> SagaState {
+    let OrderState::Paid { attempt_id, epochs } = state else { panic!("{state:?}") };
+    SagaState::reversal(
+        attempt.attempt_id,
+        (*attempt_id, epochs.clone()),
+        Reversal::Cancel,
+        amounts,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_that_dies_anywhere_is_ended() {
+async fn a_checkout_that_stops_after_any_step_is_finished() {
     let world = World::new().await;
     let mut paid = Vec::new();
     for steps in 0.. {
@@ -152,21 +169,21 @@ async fn a_checkout_that_dies_anywhere_is_ended() {
         let ended = world.run(&bought, steps, checkout).await;
         world.recover().await;
         paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
-        world.living.checkout(bought.order).await.unwrap().unwrap();
+        world.living.checkout(ActContext::new(), bought.order).await.unwrap().unwrap();
         if ended.is_some() {
             break;
         }
     }
     // Begin, one user, two items, and then the commit.
     assert_eq!(paid, [false, false, false, false, false, true, true, true]);
-    while world.metrics.cart_unfinished.get() > 0 {
+    while world.metrics.unfinished.get() > 0 {
         tokio::task::yield_now().await;
     }
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_that_dies_while_it_is_aborted_is_ended() {
+async fn a_checkout_that_stops_while_it_is_aborted_is_finished() {
     let world = World::new().await;
     for steps in 0.. {
         let bought = world.order([MUCH, 0]).await;
@@ -181,12 +198,12 @@ async fn a_checkout_that_dies_while_it_is_aborted_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancel_that_dies_anywhere_is_ended() {
+async fn a_cancel_that_stops_after_any_step_is_finished() {
     let world = World::new().await;
     let mut paid = Vec::new();
     for steps in 0.. {
         let bought = world.order([MUCH, MUCH]).await;
-        world.living.checkout(bought.order.clone()).await.unwrap().unwrap();
+        world.living.checkout(ActContext::new(), bought.order.clone()).await.unwrap().unwrap();
         let ended = world.run(&bought, steps, cancel).await;
         world.recover().await;
         paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
@@ -198,22 +215,23 @@ async fn a_cancel_that_dies_anywhere_is_ended() {
     world.end().await;
 }
 
-/// It goes on after another has aborted it: it finds that out, and leaves nothing behind.
+/// The owner goes on after recovery has aborted its attempt: it finds that out, and releases what it
+/// reserved.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_comes_late_leaves_nothing_behind() {
+async fn an_owner_that_resumes_late_leaves_no_reservation() {
     let world = World::new().await;
     for steps in 0..5 {
         let bought = world.order([MUCH, MUCH]).await;
-        let row = world.dying.orders.find(&bought.order, true).await.unwrap().unwrap();
-        let mut saga = SagaState::checkout(old_attempt(), row.amounts());
-        let mut attempt_context = AttemptContext::new(&bought.order, saga.attempt(), row);
-        world.dying.attempts.note(attempt_context.attempt, &attempt_context.id).await.unwrap();
+        let row = world.dying.runner.orders.find(&bought.order, true).await.unwrap().unwrap();
+        let mut saga = SagaState::checkout(expired_attempt_id(), row.amounts());
+        let mut attempt = AttemptContext::new(&bought.order, saga.attempt_id(), row);
+        world.dying.runner.pending.add(attempt.attempt_id, &attempt.order_id).await.unwrap();
         for _ in 0..steps {
-            world.dying.step(&mut attempt_context, &mut saga).await.unwrap();
+            world.dying.runner.step(&mut attempt, &mut saga).await.unwrap();
         }
         world.recover().await;
-        let outcome = world.dying.drive(&mut attempt_context, &mut saga, true).await.unwrap();
-        assert_eq!(outcome, SagaOutcome::Elsewhere, "after {steps} steps");
+        let outcome = world.dying.runner.run(&mut attempt, &mut saga).await.unwrap();
+        assert_eq!(outcome, SagaOutcome::NotOwner, "after {steps} steps");
         assert!(!world.is_whole(&bought, [MUCH, MUCH]).await);
     }
     world.end().await;
@@ -221,7 +239,7 @@ async fn an_owner_that_comes_late_leaves_nothing_behind() {
 
 /// Two servers recover at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recoverers_at_once_do_no_harm() {
+async fn two_recoverers_at_once_do_no_harm() {
     let world = World::new().await;
     let mut all = Vec::new();
     for steps in 0..8 {
@@ -231,7 +249,7 @@ async fn recoverers_at_once_do_no_harm() {
     }
     let passes = [&world.dying, &world.living].map(|coordinator| {
         let coordinator = Arc::clone(coordinator);
-        act(ActContext::new(), async move { recovery::pass(&coordinator).await })
+        act(ActContext::new(), async move { coordinator.recovery.pass().await })
     });
     futures::future::try_join_all(passes).await.unwrap();
     world.recover().await;

@@ -1,103 +1,111 @@
-//! Test fixtures: orders, items and users that take the place of those of the same ids, each by itself.
+//! Fixtures: orders, users and items that replace those of the same ids, each by itself.
+//!
+//! A paid order is reversed by writing off what it captured (`coordinator`), then overwritten; an
+//! account is reset in a new epoch (`saga::balance`). An adaptive limiter bounds the writes in
+//! flight and retries them. Demo data and `batch_init` come here; production writes do not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::account_batch::AccountRequest;
-use super::accounts_table::Key;
-use super::backoff::deadline;
-use super::balance::{AccountOp, Expected};
-use super::coordinator::{CheckoutCoordinator, busy};
-use super::order::Undo;
+use super::accounts_table::AccountKey;
+use super::contention::{ATTEMPT_LIMIT, contended};
+use super::coordinator::CheckoutCoordinator;
 use super::orders_table::OrderRow;
-use super::saga::OpOutcome;
+use super::saga::account_batch::AccountRequest;
+use super::saga::balance::{AccountOp, Expected, OpOutcome};
+use super::saga::order_state::Reversal;
 use crate::cart::model::{Order, OrderId};
 use crate::db::cassandra::adaptive_limiter::AdaptiveLimiter;
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
-/// Writes under way at most; the window has the last word.
-const AT_ONCE: usize = 512;
+/// Writes that wait at the limiter; how many are in flight the limiter decides.
+const CONCURRENCY: usize = 512;
+/// How long one try of a reset waits for reservations; the limiter tries again, and slows down.
+const RESET_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Fixtures {
     limiter: AdaptiveLimiter,
-    /// Whether the last one that was put was new: most are as the one before.
-    fresh: AtomicBool,
+    /// Whether the last id was new. Most ids are as the one before, so the next write expects it.
+    last_was_new: AtomicBool,
 }
 
 impl Fixtures {
     pub(super) fn new() -> Self {
-        Self { limiter: AdaptiveLimiter::new(), fresh: AtomicBool::new(true) }
+        Self { limiter: AdaptiveLimiter::new(), last_was_new: AtomicBool::new(true) }
     }
 
-    /// Begins accounts anew.
-    pub(super) async fn begin(
+    /// Creates accounts, or resets those that exist.
+    pub(super) async fn put_accounts(
         &self,
         coordinator: &CheckoutCoordinator,
-        keys: Vec<Key>,
-        begin: AccountOp,
+        context: &ActContext,
+        keys: Vec<AccountKey>,
+        create: AccountOp,
     ) -> Result<(), StorageError> {
+        // One operation id for all tries of an account, so that a repeated try resets nothing.
         let keys = keys.into_iter().map(|key| (key, Uuid::now_v7()));
         let puts = stream::iter(keys).map(|(key, op_id)| async move {
-            self.limiter.run(|| self.begin_one(coordinator, key.clone(), op_id, begin)).await
+            let put = || self.put_account(coordinator, context, key.clone(), op_id, create);
+            self.limiter.run(put).await
         });
-        puts.buffer_unordered(AT_ONCE).try_collect().await
+        puts.buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn begin_one(
+    async fn put_account(
         &self,
         coordinator: &CheckoutCoordinator,
-        key: Key,
+        context: &ActContext,
+        key: AccountKey,
         op_id: Uuid,
-        wanted: AccountOp,
+        op: AccountOp,
     ) -> Result<(), StorageError> {
-        let fresh = self.fresh.load(Ordering::Relaxed);
-        let expected = fresh.then_some(Expected::NoPartition);
-        // The window tries again, and learns from that.
-        let until = Instant::now() + std::time::Duration::from_secs(2);
-        match coordinator
-            .batchers
-            .submit(key, AccountRequest { op_id, wanted, expected, until })
-            .await?
-        {
+        let is_new = self.last_was_new.load(Ordering::Relaxed);
+        let request = AccountRequest { op_id, op, expected: is_new.then_some(Expected::NoAccount) };
+        let context = context.clone().with_timeout(RESET_LIMIT);
+        match coordinator.runner.batchers.submit(key, context, request).await? {
             OpOutcome::Done { epoch } => {
-                self.fresh.store(epoch == 0, Ordering::Relaxed);
+                self.last_was_new.store(epoch == 0, Ordering::Relaxed);
                 Ok(())
             }
             _ => Err(StorageError::new(
                 ErrorKind::Timeout,
-                "a checkout holds on to what is put anew",
+                "a checkout has reservations on an account that is to be reset",
             )),
         }
     }
 
-    /// Stores orders in place of others.
-    pub(super) async fn put(
+    /// Stores orders in place of those of the same ids.
+    pub(super) async fn put_orders(
         &self,
         coordinator: &CheckoutCoordinator,
+        context: &ActContext,
         orders: Vec<Order>,
     ) -> Result<(), StorageError> {
         let puts = stream::iter(orders).map(|order| async move {
-            self.limiter.run(|| self.put_one(coordinator, &order)).await
+            self.limiter.run(|| self.put_order(coordinator, context, &order)).await
         });
-        puts.buffer_unordered(AT_ONCE).try_collect().await
+        puts.buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn put_one(
+    async fn put_order(
         &self,
         coordinator: &CheckoutCoordinator,
+        context: &ActContext,
         order: &Order,
     ) -> Result<(), StorageError> {
         let new = OrderRow::open(order.user.clone(), order.lines.clone());
-        let fresh = self.fresh.load(Ordering::Relaxed);
-        if fresh && coordinator.orders.replace(&order.id, None, &new).await? {
+        let is_new = self.last_was_new.load(Ordering::Relaxed);
+        if is_new && coordinator.runner.orders.replace(&order.id, None, &new).await? {
             return Ok(());
         }
-        self.fresh.store(false, Ordering::Relaxed);
-        let found = self.replace(coordinator, &order.id, &new).await?;
-        self.fresh.store(!found, Ordering::Relaxed);
+        self.last_was_new.store(false, Ordering::Relaxed);
+        let context = context.clone().with_timeout(ATTEMPT_LIMIT);
+        let found = self.replace(coordinator, &context, &order.id, &new).await?;
+        self.last_was_new.store(!found, Ordering::Relaxed);
         Ok(())
     }
 
@@ -105,29 +113,31 @@ impl Fixtures {
     async fn replace(
         &self,
         coordinator: &CheckoutCoordinator,
+        context: &ActContext,
         id: &OrderId,
         new: &OrderRow,
     ) -> Result<bool, StorageError> {
-        let until = deadline();
-        let _turn = coordinator.order_locks.enter(id, until).await?;
-        let mut certain = false;
-        while Instant::now() < until {
-            let row = coordinator.load_settled(id, certain, until).await?;
+        let deadline = context.deadline();
+        let _guard = coordinator.lock_order(id, deadline).await?;
+        let orders = &coordinator.runner.orders;
+        let mut serial = false;
+        while Instant::now() < deadline {
+            let row = coordinator.recovery.load_settled(id, serial, deadline).await?;
             let version = row.as_ref().map(|row| row.version);
             match row {
+                // Written off first: the audit must find an order for everything captured.
                 Some(row) if row.is_paid() => {
-                    coordinator.undo(id, row, Undo::Erase, until).await?;
+                    coordinator.reverse(id, row, Reversal::WriteOff, context).await?;
                 }
                 row => {
                     let next = row.as_ref().map(|row| new.in_place_of(row));
-                    if coordinator.orders.replace(id, version, next.as_ref().unwrap_or(new)).await?
-                    {
+                    if orders.replace(id, version, next.as_ref().unwrap_or(new)).await? {
                         return Ok(row.is_some());
                     }
                 }
             }
-            certain = true;
+            serial = true;
         }
-        Err(busy())
+        Err(contended())
     }
 }

@@ -1,28 +1,25 @@
-//! Orders, stock and payment in Cassandra, which has no transaction over several rows: a checkout is
-//! a saga.
+//! Orders, stock and payment in Cassandra, which has no transaction over several partitions: a
+//! checkout is a saga, a series of conditional writes that are compensated until the order is paid.
 //!
-//! In this room: what decides, all of it pure ([`balance`], [`order`], [`saga`], [`account_batch`]; checked by
-//! `saga_model`); the tables ([`accounts_table`], [`orders_table`], [`pending_index`]); those who op_id ([`runner`] carries
-//! a saga out, [`account_batcher`] changes an account for many at once, [`keyed_lock`] lets op_ids on an order in one by
-//! one, [`recovery`] ends what others have left); and the op_ids ([`order_edits`], [`checkout`], [`fixtures`],
-//! [`audit`]).
+//! To follow one checkout, read [`coordinator`] (permit, lock, one attempt), [`saga::saga_state`]
+//! (which step comes next), [`runner`] (carrying steps out), [`account_batcher`] (operations on one
+//! account as one batch) and [`accounts_table`] (its statements). The decisions are all in [`saga`],
+//! pure, and model-checked there.
+//!
+//! Beside them: [`orders_table`] and [`pending_index`] (the other tables), [`recovery`] (attempts of
+//! servers that stopped), [`order_edits`], [`fixtures`], [`audit`]. Here: the storage traits, each
+//! method handing over to one of these.
 
-mod account_batch;
 mod account_batcher;
 mod accounts_table;
 mod audit;
-mod backoff;
-mod balance;
 mod balance_cache;
-mod checkout;
+mod contention;
 mod coordinator;
 #[cfg(test)]
 mod crash_tests;
 mod fixtures;
-mod keyed_lock;
-#[cfg(test)]
-mod model_check;
-mod order;
+mod metrics;
 mod order_edits;
 mod orders_table;
 mod pending_index;
@@ -35,11 +32,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::accounts_table::Key;
+use self::accounts_table::AccountKey;
 use self::audit::Auditor;
-use self::balance::AccountOp;
 use self::coordinator::CheckoutCoordinator;
 use self::fixtures::Fixtures;
+use self::metrics::CartMetrics;
+use self::saga::balance::AccountOp;
 use super::act;
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
@@ -47,7 +45,7 @@ use crate::db::storage::{
     ActContext, Audit, CartAudit, CartResult, ErrorKind, FixtureStore, OrderStore, PaymentStore,
     StockStore, StorageError,
 };
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 pub(super) struct CassandraCart {
     coordinator: Arc<CheckoutCoordinator>,
@@ -60,10 +58,11 @@ impl CassandraCart {
     /// Starts recovery too; it ends when this value is dropped.
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        metrics: &Metrics,
+        registry: &Registry,
     ) -> Result<Self, StorageError> {
-        let coordinator = CheckoutCoordinator::open(cluster, metrics).await?;
-        let recovery = recovery::run(Arc::clone(&coordinator), metrics.cart_abandoned.clone());
+        let metrics = CartMetrics::register(registry);
+        let coordinator = CheckoutCoordinator::open(cluster, &metrics).await?;
+        let recovery = Arc::clone(&coordinator.recovery).run(metrics.abandoned);
         Ok(Self {
             fixtures: Arc::new(Fixtures::new()),
             auditor: Arc::new(Auditor::open(cluster).await?),
@@ -72,36 +71,38 @@ impl CassandraCart {
         })
     }
 
-    /// Runs an op_id that nobody can cancel.
+    /// Runs a write in a task of its own: a client that hangs up must not stop it half way.
     async fn act<T, F>(
         &self,
         context: ActContext,
-        work: impl FnOnce(Arc<CheckoutCoordinator>) -> F,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext) -> F,
     ) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        act(context, work(Arc::clone(&self.coordinator))).await
+        let work = work(Arc::clone(&self.coordinator), contention::capped(context.clone()));
+        act(context, work).await
     }
 
-    /// Makes one move of one account.
-    async fn direct(&self, context: ActContext, key: Key, wanted: AccountOp) -> CartResult {
-        self.act(context, move |coordinator| async move { coordinator.direct(key, wanted).await })
-            .await
+    /// One operation on one account.
+    async fn apply(&self, context: ActContext, key: AccountKey, op: AccountOp) -> CartResult {
+        self.act(context, |coordinator, context| async move {
+            coordinator.runner.batchers.apply(context, key, op).await
+        })
+        .await
     }
 
-    async fn begin(
+    async fn put_accounts(
         &self,
         context: ActContext,
-        keys: Vec<Key>,
-        begin: AccountOp,
+        keys: Vec<AccountKey>,
+        create: AccountOp,
     ) -> Result<(), StorageError> {
         let fixtures = Arc::clone(&self.fixtures);
-        self.act(
-            context,
-            |coordinator| async move { fixtures.begin(&coordinator, keys, begin).await },
-        )
+        self.act(context, |coordinator, context| async move {
+            fixtures.put_accounts(&coordinator, &context, keys, create).await
+        })
         .await
     }
 }
@@ -114,12 +115,14 @@ impl OrderStore for CassandraCart {
         order: OrderId,
         user: UserId,
     ) -> Result<(), StorageError> {
-        self.act(context, |coordinator| async move { coordinator.create_order(order, user).await })
-            .await
+        self.act(context, |coordinator, context| async move {
+            order_edits::create_order(&coordinator, context, order, user).await
+        })
+        .await
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
-        let found = self.coordinator.orders.find(id, false).await?;
+        let found = self.coordinator.runner.orders.find(id, false).await?;
         Ok(found.map(|row| row.order(id.clone())))
     }
 
@@ -130,23 +133,31 @@ impl OrderStore for CassandraCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        self.act(context, move |coordinator| async move {
-            coordinator.add_item(order, item, quantity).await
+        self.act(context, move |coordinator, context| async move {
+            order_edits::add_item(&coordinator, context, order, item, quantity).await
         })
         .await
     }
 
     async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        self.act(context, |coordinator| async move { coordinator.remove_item(order, item).await })
-            .await
+        self.act(context, |coordinator, context| async move {
+            order_edits::remove_item(&coordinator, context, order, item).await
+        })
+        .await
     }
 
     async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.act(context, |coordinator| async move { coordinator.remove_order(order).await }).await
+        self.act(context, |coordinator, context| async move {
+            order_edits::remove_order(&coordinator, context, order).await
+        })
+        .await
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.act(context, |coordinator| async move { coordinator.checkout(order).await }).await
+        self.act(context, |coordinator, context| async move {
+            coordinator.checkout(context, order).await
+        })
+        .await
     }
 }
 
@@ -158,16 +169,16 @@ impl StockStore for CassandraCart {
         item: ItemId,
         price: Amount,
     ) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: 0, price: price.signed() };
-        self.direct(context, Key::Item(item), begin).await?.map_err(unexpected)
+        let create = AccountOp::Create { available: 0, price: price.signed() };
+        self.apply(context, AccountKey::Item(item), create).await?.map_err(unexpected)
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
-        self.coordinator.find_item(item).await
+        self.coordinator.runner.batchers.accounts.find_item(item).await
     }
 
     async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
-        self.direct(context, Key::Item(item), AccountOp::Add(quantity.signed())).await
+        self.apply(context, AccountKey::Item(item), AccountOp::Add(quantity.signed())).await
     }
 
     async fn subtract_stock(
@@ -176,35 +187,38 @@ impl StockStore for CassandraCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        self.direct(context, Key::Item(item), AccountOp::Remove(quantity.signed())).await
+        self.apply(context, AccountKey::Item(item), AccountOp::Remove(quantity.signed())).await
     }
 }
 
 #[async_trait]
 impl PaymentStore for CassandraCart {
     async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: 0, price: 0 };
-        self.direct(context, Key::User(user), begin).await?.map_err(unexpected)
+        let create = AccountOp::Create { available: 0, price: 0 };
+        self.apply(context, AccountKey::User(user), create).await?.map_err(unexpected)
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
-        self.coordinator.find_credit(user).await
+        self.coordinator.runner.batchers.accounts.find_credit(user).await
     }
 
     async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.direct(context, Key::User(user), AccountOp::Add(amount.signed())).await
+        self.apply(context, AccountKey::User(user), AccountOp::Add(amount.signed())).await
     }
 
     async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.direct(context, Key::User(user), AccountOp::Remove(amount.signed())).await
+        self.apply(context, AccountKey::User(user), AccountOp::Remove(amount.signed())).await
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.act(context, |coordinator| async move { coordinator.cancel(user, order).await }).await
+        self.act(context, |coordinator, context| async move {
+            coordinator.cancel(context, user, order).await
+        })
+        .await
     }
 
     async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
-        let found = self.coordinator.orders.find(order, false).await?;
+        let found = self.coordinator.runner.orders.find(order, false).await?;
         Ok(found.filter(|row| row.user == *user).map(|row| row.is_paid()))
     }
 }
@@ -217,8 +231,10 @@ impl FixtureStore for CassandraCart {
         orders: Vec<Order>,
     ) -> Result<(), StorageError> {
         let fixtures = Arc::clone(&self.fixtures);
-        self.act(context, |coordinator| async move { fixtures.put(&coordinator, orders).await })
-            .await
+        self.act(context, |coordinator, context| async move {
+            fixtures.put_orders(&coordinator, &context, orders).await
+        })
+        .await
     }
 
     async fn put_items(
@@ -227,8 +243,9 @@ impl FixtureStore for CassandraCart {
         items: Vec<ItemId>,
         item: Item,
     ) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: item.stock.signed(), price: item.price.signed() };
-        self.begin(context, items.into_iter().map(Key::Item).collect(), begin).await
+        let create =
+            AccountOp::Create { available: item.stock.signed(), price: item.price.signed() };
+        self.put_accounts(context, items.into_iter().map(AccountKey::Item).collect(), create).await
     }
 
     async fn put_users(
@@ -237,8 +254,8 @@ impl FixtureStore for CassandraCart {
         users: Vec<UserId>,
         credit: Amount,
     ) -> Result<(), StorageError> {
-        let begin = AccountOp::Begin { available: credit.signed(), price: 0 };
-        self.begin(context, users.into_iter().map(Key::User).collect(), begin).await
+        let create = AccountOp::Create { available: credit.signed(), price: 0 };
+        self.put_accounts(context, users.into_iter().map(AccountKey::User).collect(), create).await
     }
 }
 
@@ -246,8 +263,11 @@ impl FixtureStore for CassandraCart {
 impl CartAudit for CassandraCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let auditor = Arc::clone(&self.auditor);
-        self.act(ActContext::new(), |coordinator| async move { auditor.audit(&coordinator).await })
-            .await
+        self.act(
+            ActContext::new(),
+            |coordinator, _| async move { auditor.audit(&coordinator).await },
+        )
+        .await
     }
 }
 

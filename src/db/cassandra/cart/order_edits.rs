@@ -1,172 +1,151 @@
-//! What is done to orders and accounts one by one.
+//! Edits of an order without an attempt: create it, add and remove items, remove it.
+//!
+//! Each is one conditional write on the order's version, while no attempt is in progress on it. A
+//! write whose answer was lost is resolved from the order's past versions. Checkout and cancel are
+//! in `coordinator`; the rules of an order's lines are in `crate::cart::rules`.
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::account_batch::AccountRequest;
-use super::accounts_table::Key;
-use super::backoff::{Backoff, deadline};
-use super::balance::{AccountOp, Expected};
-use super::coordinator::{CheckoutCoordinator, again, busy};
-use super::orders_table::{OrderRow, amount};
-use super::saga::{OpOutcome, RefusalReason};
-use crate::cart::model::{Amount, Item, ItemId, OrderId, UserId};
+use super::contention::{BACKOFF, contended};
+use super::coordinator::CheckoutCoordinator;
+use super::orders_table::OrderRow;
+use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::cart::rules;
-use crate::db::storage::{CartRefusal, CartResult, ErrorKind, StorageError};
+use crate::db::common::retry::{retry, until};
+use crate::db::storage::{ActContext, CartRefusal, CartResult, ErrorKind, StorageError};
 
-/// What becomes of an order.
-pub(super) enum Edit {
+/// What an edit makes of an order.
+enum Edit {
     To(OrderRow),
-    Gone,
+    Removed,
 }
 
-/// A change whose answer was lost.
+/// Writes of one edit whose answers were lost.
 #[derive(Default)]
 struct UnknownWrites {
-    /// The order as it was, and as it may be now; `None`: gone.
+    /// The version before each, and the version after it; `None`: no order.
     changes: Vec<(Option<Uuid>, Option<Uuid>)>,
 }
 
-impl CheckoutCoordinator {
-    /// Changes an order that is at rest.
-    pub(super) async fn edit(
-        &self,
-        id: &OrderId,
-        change: impl Fn(Option<&OrderRow>) -> Result<Edit, CartRefusal>,
-    ) -> CartResult {
-        let until = deadline();
-        let _turn = self.order_locks.enter(id, until).await?;
-        let (mut certain, mut lost, mut backoff) =
-            (false, UnknownWrites::default(), Backoff::new());
-        loop {
-            let row = self.load_settled(id, certain, until).await?;
-            if lost.was_done(row.as_ref())? {
-                return Ok(Ok(()));
+pub(super) async fn create_order(
+    coordinator: &CheckoutCoordinator,
+    context: ActContext,
+    id: OrderId,
+    user: UserId,
+) -> Result<(), StorageError> {
+    let orders = &coordinator.runner.orders;
+    let new = OrderRow::open(user, Vec::new());
+    let create = || orders.replace(&id, None, &new);
+    if retry(BACKOFF, until(context.deadline()), create).await? {
+        return Ok(());
+    }
+    // The id is new, so an order that is there was made by a try of this write.
+    match orders.find(&id, true).await? {
+        Some(found) if found.has_been(&[new.version]) => Ok(()),
+        _ => Err(StorageError::new(ErrorKind::Conflict, "the id of a new order is taken")),
+    }
+}
+
+pub(super) async fn add_item(
+    coordinator: &CheckoutCoordinator,
+    context: ActContext,
+    id: OrderId,
+    item: ItemId,
+    quantity: Amount,
+) -> CartResult {
+    let found = coordinator.runner.batchers.accounts.find_item(&item).await?;
+    let price = found.map(|item| item.price);
+    edit(coordinator, &context, &id, |row| {
+        let row = unpaid(row)?;
+        let price = price.ok_or_else(|| CartRefusal::NoItem(item.clone()))?;
+        let lines = rules::with_item(&row.lines, &item, quantity, price)?;
+        Ok(Edit::To(OrderRow { lines, ..row.next() }))
+    })
+    .await
+}
+
+pub(super) async fn remove_item(
+    coordinator: &CheckoutCoordinator,
+    context: ActContext,
+    id: OrderId,
+    item: ItemId,
+) -> CartResult {
+    edit(coordinator, &context, &id, |row| {
+        let row = unpaid(row)?;
+        let lines = rules::without_one(&row.lines, &item)?;
+        Ok(Edit::To(OrderRow { lines, ..row.next() }))
+    })
+    .await
+}
+
+pub(super) async fn remove_order(
+    coordinator: &CheckoutCoordinator,
+    context: ActContext,
+    id: OrderId,
+) -> CartResult {
+    edit(coordinator, &context, &id, |row| unpaid(row).map(|_| Edit::Removed)).await
+}
+
+/// Edits an order while no attempt is in progress on it.
+async fn edit(
+    coordinator: &CheckoutCoordinator,
+    context: &ActContext,
+    id: &OrderId,
+    change: impl Fn(Option<&OrderRow>) -> Result<Edit, CartRefusal>,
+) -> CartResult {
+    let deadline = context.deadline();
+    let _guard = coordinator.lock_order(id, deadline).await?;
+    let (mut serial, mut unknown, mut backoff) = (false, UnknownWrites::default(), BACKOFF);
+    loop {
+        let row = coordinator.recovery.load_settled(id, serial, deadline).await?;
+        if unknown.was_done(row.as_ref())? {
+            return Ok(Ok(()));
+        }
+        match change(row.as_ref()) {
+            Err(refused) if serial => return Ok(Err(refused)),
+            // A plain read may lag: a refusal needs a SERIAL read.
+            Err(_) => {
+                serial = true;
+                continue;
             }
-            match change(row.as_ref()) {
-                Err(refused) if certain => return Ok(Err(refused)),
-                Err(_) => {
-                    certain = true;
-                    continue;
-                }
-                Ok(edit) => match self.write(id, row.as_ref(), &edit).await {
-                    Ok(true) => return Ok(Ok(())),
-                    Ok(false) if Instant::now() > until => return Err(busy()),
-                    Ok(false) => {}
-                    Err(error) => {
-                        lost.note(row.as_ref(), &edit);
-                        again(error, until)?;
-                    }
-                },
-            }
-            certain = true;
-            backoff.wait().await;
+            Ok(edit) => match write(coordinator, id, row.as_ref(), &edit).await {
+                Ok(true) => return Ok(Ok(())),
+                Ok(false) if Instant::now() > deadline => return Err(contended()),
+                Ok(false) => {}
+                Err(error) if until(deadline)(&error) => unknown.record(row.as_ref(), &edit),
+                Err(error) => return Err(error),
+            },
         }
+        serial = true;
+        backoff.wait().await;
     }
+}
 
-    async fn write(
-        &self,
-        id: &OrderId,
-        row: Option<&OrderRow>,
-        edit: &Edit,
-    ) -> Result<bool, StorageError> {
-        match (edit, row.map(|row| row.version)) {
-            (Edit::To(new), version) => self.orders.replace(id, version, new).await,
-            (Edit::Gone, Some(version)) => self.orders.remove(id, version).await,
-            (Edit::Gone, None) => Ok(true),
-        }
-    }
-
-    pub(super) async fn create_order(&self, id: OrderId, user: UserId) -> Result<(), StorageError> {
-        let new = OrderRow::open(user, Vec::new());
-        let mut backoff = Backoff::new();
-        let until = deadline();
-        loop {
-            match self.orders.replace(&id, None, &new).await {
-                Ok(true) => return Ok(()),
-                // The id is new, so only this very op_id can have been here.
-                Ok(false) => return self.is_there(&id, &new).await,
-                Err(error) => again(error, until)?,
-            }
-            backoff.wait().await;
-        }
-    }
-
-    async fn is_there(&self, id: &OrderId, new: &OrderRow) -> Result<(), StorageError> {
-        match self.orders.find(id, true).await? {
-            Some(found) if found.has_been(&[new.version]) => Ok(()),
-            _ => Err(StorageError::new(ErrorKind::Conflict, "the id of a new order is captured")),
-        }
-    }
-
-    pub(super) async fn add_item(&self, id: OrderId, item: ItemId, quantity: Amount) -> CartResult {
-        let price = self.find_item(&item).await?.map(|item| item.price);
-        self.edit(&id, |row| {
-            let row = unpaid(row)?;
-            let price = price.ok_or_else(|| CartRefusal::NoItem(item.clone()))?;
-            let lines = rules::with_item(&row.lines, &item, quantity, price)?;
-            Ok(Edit::To(OrderRow { lines, ..row.next() }))
-        })
-        .await
-    }
-
-    pub(super) async fn remove_item(&self, id: OrderId, item: ItemId) -> CartResult {
-        self.edit(&id, |row| {
-            let row = unpaid(row)?;
-            let lines = rules::without_one(&row.lines, &item)?;
-            Ok(Edit::To(OrderRow { lines, ..row.next() }))
-        })
-        .await
-    }
-
-    pub(super) async fn remove_order(&self, id: OrderId) -> CartResult {
-        self.edit(&id, |row| unpaid(row).map(|_| Edit::Gone)).await
-    }
-
-    pub(super) async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
-        let balance = self.batchers.accounts().balance(&Key::Item(item.clone())).await?;
-        balance
-            .map(|balance| {
-                Ok(Item { stock: amount(balance.available)?, price: amount(balance.price)? })
-            })
-            .transpose()
-    }
-
-    pub(super) async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
-        let balance = self.batchers.accounts().balance(&Key::User(user.clone())).await?;
-        balance.map(|balance| amount(balance.available)).transpose()
-    }
-
-    /// Makes one move of an account, under an id of its own.
-    pub(super) async fn direct(&self, key: Key, wanted: AccountOp) -> CartResult {
-        let expected = match wanted {
-            AccountOp::Begin { .. } => Expected::NoPartition,
-            _ => Expected::Nothing,
-        };
-        let request = AccountRequest {
-            op_id: Uuid::now_v7(),
-            wanted,
-            expected: Some(expected),
-            until: deadline(),
-        };
-        match self.batchers.submit(key.clone(), request).await? {
-            OpOutcome::Done { .. } => Ok(Ok(())),
-            OpOutcome::Refused(reason) => Ok(Err(refusal(&key, reason))),
-            OpOutcome::Fenced | OpOutcome::GaveUp => Err(busy()),
-        }
+async fn write(
+    coordinator: &CheckoutCoordinator,
+    id: &OrderId,
+    row: Option<&OrderRow>,
+    edit: &Edit,
+) -> Result<bool, StorageError> {
+    let orders = &coordinator.runner.orders;
+    match (edit, row.map(|row| row.version)) {
+        (Edit::To(new), version) => orders.replace(id, version, new).await,
+        (Edit::Removed, Some(version)) => orders.remove(id, version).await,
+        (Edit::Removed, None) => Ok(true),
     }
 }
 
 impl UnknownWrites {
-    fn note(&mut self, row: Option<&OrderRow>, edit: &Edit) {
+    fn record(&mut self, row: Option<&OrderRow>, edit: &Edit) {
         let after = match edit {
             Edit::To(new) => Some(new.version),
-            Edit::Gone => None,
+            Edit::Removed => None,
         };
         self.changes.push((row.map(|row| row.version), after));
     }
 
-    /// Whether one of the changes was made, if that can still be told.
+    /// Whether one of the writes was done, if the past versions reach back far enough to tell.
     fn was_done(&self, now: Option<&OrderRow>) -> Result<bool, StorageError> {
         for (before, after) in &self.changes {
             let known = |version: &Option<Uuid>| match (version, now) {
@@ -178,17 +157,15 @@ impl UnknownWrites {
                 return Ok(true);
             }
             if now.is_some() && before.is_some() && !known(before) {
-                return Err(StorageError::new(
-                    ErrorKind::Timeout,
-                    "it cannot be told what was changed",
-                ));
+                let text = "too many changes since: whether the write was done is unknown";
+                return Err(StorageError::new(ErrorKind::Timeout, text));
             }
         }
         Ok(false)
     }
 }
 
-/// An order that may be changed.
+/// An order that may be edited.
 fn unpaid(row: Option<&OrderRow>) -> Result<&OrderRow, CartRefusal> {
     match row {
         None => Err(CartRefusal::NoOrder),
@@ -197,48 +174,37 @@ fn unpaid(row: Option<&OrderRow>) -> Result<&OrderRow, CartRefusal> {
     }
 }
 
-/// Why an account refused.
-pub(super) fn refusal(key: &Key, reason: RefusalReason) -> CartRefusal {
-    match (reason, key) {
-        (RefusalReason::Missing, Key::User(id)) => CartRefusal::NoUser(id.clone()),
-        (RefusalReason::Missing, Key::Item(id)) => CartRefusal::NoItem(id.clone()),
-        (RefusalReason::TooLittle, Key::User(_)) => CartRefusal::NotEnoughCredit,
-        (RefusalReason::TooLittle, Key::Item(id)) => CartRefusal::OutOfStock(id.clone()),
-        (RefusalReason::TooMuch, _) => CartRefusal::AmountOverflow,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn changes(changes: &[(Option<&OrderRow>, Option<&OrderRow>)]) -> UnknownWrites {
-        let mut lost = UnknownWrites::default();
+        let mut unknown = UnknownWrites::default();
         for (before, after) in changes {
-            lost.note(*before, &after.map_or(Edit::Gone, |row| Edit::To(row.clone())));
+            unknown.record(*before, &after.map_or(Edit::Removed, |row| Edit::To(row.clone())));
         }
-        lost
+        unknown
     }
 
     #[test]
-    fn what_was_done_although_its_answer_was_lost_is_known() {
+    fn a_write_that_was_done_although_its_answer_was_lost_is_recognised() {
         let first = OrderRow::open(UserId::new(), vec![]);
         let (second, other) = (first.next(), first.next());
-        let lost = changes(&[(Some(&first), Some(&second))]);
+        let unknown = changes(&[(Some(&first), Some(&second))]);
         for (now, done) in
             [(&second, true), (&second.next(), true), (&first, false), (&other, false)]
         {
-            assert_eq!(lost.was_done(Some(now)).unwrap(), done);
+            assert_eq!(unknown.was_done(Some(now)).unwrap(), done);
         }
-        assert!(!lost.was_done(None).unwrap());
+        assert!(!unknown.was_done(None).unwrap());
         assert!(changes(&[(Some(&first), None)]).was_done(None).unwrap());
     }
 
     #[test]
-    fn what_is_too_long_ago_cannot_be_told() {
+    fn after_too_many_changes_a_lost_answer_stays_unknown() {
         let first = OrderRow::open(UserId::new(), vec![]);
-        let lost = changes(&[(Some(&first), Some(&first.next()))]);
+        let unknown = changes(&[(Some(&first), Some(&first.next()))]);
         let now = (0..20).fold(first.next(), |row, _| row.next());
-        assert_eq!(lost.was_done(Some(&now)).unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(unknown.was_done(Some(&now)).unwrap_err().kind(), ErrorKind::Timeout);
     }
 }

@@ -1,4 +1,8 @@
-//! The rows of orders, as they are kept.
+//! The table of orders: reads and conditional writes of whole orders.
+//!
+//! Every write tests the version that was read. An order remembers its last versions, so that a
+//! writer whose answer was lost can tell whether its write was done. Which state follows which is in
+//! `saga::order_state`; users and items are in `accounts_table`.
 
 use std::sync::Arc;
 
@@ -7,7 +11,7 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::order::{State, Undo};
+use super::saga::order_state::{OrderState, Reversal};
 use crate::cart::model::{Amount, ItemId, Line, Order, OrderId, UserId};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
@@ -17,33 +21,34 @@ use crate::db::storage::{ErrorKind, StorageError};
 /// The columns of [`Columns`], in its order.
 macro_rules! columns {
     () => {
-        "user_id, items, quantities, costs, state, attempt, epochs, version, past"
+        "user_id, items, quantities, costs, state, attempt_id, epochs, version, past_versions"
     };
 }
 pub(super) use columns;
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM $.cart_orders WHERE order_id = ?");
 const REPLACE: &str = "UPDATE $.cart_orders SET user_id = ?, items = ?, quantities = ?, costs = ?, \
-                       state = ?, attempt = ?, epochs = ?, version = ?, past = ? \
+                       state = ?, attempt_id = ?, epochs = ?, version = ?, past_versions = ? \
                        WHERE order_id = ? IF version = ?";
 const REMOVE: &str = "DELETE FROM $.cart_orders WHERE order_id = ? IF version = ?";
-/// Earlier versions that are remembered: changes that others can make while one waits for an answer.
-const PAST: usize = 8;
+/// Past versions that are kept: as many changes may follow a write whose answer was lost before its
+/// outcome stays unknown.
+const PAST_VERSIONS: usize = 8;
 
-/// An order as it stands.
+/// An order as it is stored.
 #[derive(Debug, Clone)]
 pub(super) struct OrderRow {
     pub(super) user: UserId,
     pub(super) lines: Vec<Line>,
-    pub(super) state: State,
+    pub(super) state: OrderState,
     pub(super) version: Uuid,
-    pub(super) past: Vec<Uuid>,
+    pub(super) past_versions: Vec<Uuid>,
 }
 
-pub(super) struct Orders {
+pub(super) struct OrdersTable {
     cluster: Arc<Cluster>,
     find: PreparedStatement,
-    find_decided: PreparedStatement,
+    find_serial: PreparedStatement,
     replace: PreparedStatement,
     remove: PreparedStatement,
 }
@@ -59,32 +64,32 @@ pub(super) struct Columns {
     #[scylla(default_when_null)]
     costs: Vec<i64>,
     state: String,
-    attempt: Uuid,
+    attempt_id: Uuid,
     #[scylla(default_when_null)]
     epochs: Vec<i64>,
     version: Uuid,
     #[scylla(default_when_null)]
-    past: Vec<Uuid>,
+    past_versions: Vec<Uuid>,
 }
 
-impl Orders {
+impl OrdersTable {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
         Ok(Self {
             cluster: Arc::clone(cluster),
             find: cluster.prepare(FIND, StatementKind::Read).await?,
-            find_decided: cluster.prepare(FIND, StatementKind::SerialRead).await?,
+            find_serial: cluster.prepare(FIND, StatementKind::SerialRead).await?,
             replace: cluster.prepare(REPLACE, StatementKind::Conditional).await?,
             remove: cluster.prepare(REMOVE, StatementKind::Conditional).await?,
         })
     }
 
-    /// The order; `decided`: as the last write has left it.
+    /// The order; `serial`: as the last write left it.
     pub(super) async fn find(
         &self,
         id: &OrderId,
-        decided: bool,
+        serial: bool,
     ) -> Result<Option<OrderRow>, StorageError> {
-        let statement = if decided { &self.find_decided } else { &self.find };
+        let statement = if serial { &self.find_serial } else { &self.find };
         one(self.cluster.execute(statement, (id.as_str(),)).await?)
     }
 
@@ -95,17 +100,17 @@ impl Orders {
         if_version: Option<Uuid>,
         new: &OrderRow,
     ) -> Result<bool, StorageError> {
-        let (attempt, epochs) = new.attempt_and_epochs();
+        let (attempt_id, epochs) = new.attempt_id_and_epochs();
         let values = (
             new.user.as_str(),
             new.lines.iter().map(|line| line.item.as_str()).collect::<Vec<_>>(),
             new.lines.iter().map(|line| line.quantity.signed()).collect::<Vec<_>>(),
             new.lines.iter().map(|line| line.cost.signed()).collect::<Vec<_>>(),
             state_name(&new.state),
-            attempt,
+            attempt_id,
             epochs,
             new.version,
-            &new.past,
+            &new.past_versions,
             id.as_str(),
             if_version,
         );
@@ -126,28 +131,38 @@ fn one(result: QueryResult) -> Result<Option<OrderRow>, StorageError> {
 impl OrderRow {
     /// A new order.
     pub(super) fn open(user: UserId, lines: Vec<Line>) -> Self {
-        Self { user, lines, state: State::Open, version: Uuid::now_v7(), past: Vec::new() }
+        Self {
+            user,
+            lines,
+            state: OrderState::Open,
+            version: Uuid::now_v7(),
+            past_versions: Vec::new(),
+        }
     }
 
-    /// What the order becomes next: its version is another one, the last are remembered.
+    /// The same order under a new version, which remembers the last ones.
     pub(super) fn next(&self) -> Self {
-        let past = std::iter::once(self.version).chain(self.past.iter().copied()).take(PAST);
-        Self { version: Uuid::now_v7(), past: past.collect(), ..self.clone() }
+        let past_versions = std::iter::once(self.version)
+            .chain(self.past_versions.iter().copied())
+            .take(PAST_VERSIONS);
+        Self { version: Uuid::now_v7(), past_versions: past_versions.collect(), ..self.clone() }
     }
 
-    /// The same order where another was, of which only its versions remain.
+    /// This order in place of another, of which only the versions remain.
     pub(super) fn in_place_of(&self, other: &Self) -> Self {
-        let Self { version, past, .. } = other.next();
-        Self { version, past, ..self.clone() }
+        let Self { version, past_versions, .. } = other.next();
+        Self { version, past_versions, ..self.clone() }
     }
 
-    /// Whether a change with one of these versions was made.
+    /// Whether it has, or had, one of these versions.
     pub(super) fn has_been(&self, versions: &[Uuid]) -> bool {
-        versions.iter().any(|version| *version == self.version || self.past.contains(version))
+        versions
+            .iter()
+            .any(|version| *version == self.version || self.past_versions.contains(version))
     }
 
     pub(super) const fn is_paid(&self) -> bool {
-        matches!(self.state, State::Paid { .. })
+        matches!(self.state, OrderState::Paid { .. })
     }
 
     /// What it costs.
@@ -155,7 +170,7 @@ impl OrderRow {
         self.lines.iter().map(|line| line.cost.signed()).sum()
     }
 
-    /// What a checkout takes of each part: the user's credit, then each item's stock.
+    /// What a checkout reserves of each participant: the user's credit, then each item's stock.
     pub(super) fn amounts(&self) -> Vec<i64> {
         let quantities = self.lines.iter().map(|line| line.quantity.signed());
         std::iter::once(self.cost()).chain(quantities).collect()
@@ -165,11 +180,13 @@ impl OrderRow {
         Order { id, paid: self.is_paid(), user: self.user, lines: self.lines }
     }
 
-    fn attempt_and_epochs(&self) -> (Uuid, &[i64]) {
-        let attempt = self.state.attempt().unwrap_or_default();
+    fn attempt_id_and_epochs(&self) -> (Uuid, &[i64]) {
+        let attempt_id = self.state.attempt_id().unwrap_or_default();
         match &self.state {
-            State::Paid { epochs, .. } | State::Undoing { epochs, .. } => (attempt, epochs),
-            _ => (attempt, &[]),
+            OrderState::Paid { epochs, .. } | OrderState::Reversing { epochs, .. } => {
+                (attempt_id, epochs)
+            }
+            _ => (attempt_id, &[]),
         }
     }
 }
@@ -178,8 +195,17 @@ impl TryFrom<Columns> for OrderRow {
     type Error = StorageError;
 
     fn try_from(columns: Columns) -> Result<Self, StorageError> {
-        let Columns { items, quantities, costs, state, attempt, epochs, version, past, .. } =
-            columns;
+        let Columns {
+            items,
+            quantities,
+            costs,
+            state,
+            attempt_id,
+            epochs,
+            version,
+            past_versions,
+            ..
+        } = columns;
         let amount = |value| Amount::stored(value).ok_or_else(damaged);
         let mut lines = Vec::with_capacity(items.len());
         for ((item, quantity), cost) in items.iter().zip(quantities).zip(costs) {
@@ -187,30 +213,30 @@ impl TryFrom<Columns> for OrderRow {
             lines.push(Line { item, quantity: amount(quantity)?, cost: amount(cost)? });
         }
         let user = UserId::parse(&columns.user_id).ok_or_else(damaged)?;
-        let state = state_of(&state, attempt, epochs)?;
-        Ok(Self { user, lines, state, version, past })
+        let state = state_of(&state, attempt_id, epochs)?;
+        Ok(Self { user, lines, state, version, past_versions })
     }
 }
 
-const fn state_name(state: &State) -> &'static str {
+const fn state_name(state: &OrderState) -> &'static str {
     match state {
-        State::Open => "open",
-        State::Pending { .. } => "pending",
-        State::Aborting { .. } => "aborting",
-        State::Paid { .. } => "paid",
-        State::Undoing { how: Undo::Cancel, .. } => "cancelling",
-        State::Undoing { how: Undo::Erase, .. } => "writing_off",
+        OrderState::Open => "open",
+        OrderState::Pending { .. } => "pending",
+        OrderState::Aborting { .. } => "aborting",
+        OrderState::Paid { .. } => "paid",
+        OrderState::Reversing { reversal: Reversal::Cancel, .. } => "cancelling",
+        OrderState::Reversing { reversal: Reversal::WriteOff, .. } => "writing_off",
     }
 }
 
-fn state_of(name: &str, attempt: Uuid, epochs: Vec<i64>) -> Result<State, StorageError> {
+fn state_of(name: &str, attempt_id: Uuid, epochs: Vec<i64>) -> Result<OrderState, StorageError> {
     Ok(match name {
-        "open" => State::Open,
-        "pending" => State::Pending { attempt },
-        "aborting" => State::Aborting { attempt },
-        "paid" => State::Paid { attempt, epochs },
-        "cancelling" => State::Undoing { attempt, epochs, how: Undo::Cancel },
-        "writing_off" => State::Undoing { attempt, epochs, how: Undo::Erase },
+        "open" => OrderState::Open,
+        "pending" => OrderState::Pending { attempt_id },
+        "aborting" => OrderState::Aborting { attempt_id },
+        "paid" => OrderState::Paid { attempt_id, epochs },
+        "cancelling" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::Cancel },
+        "writing_off" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::WriteOff },
         _ => return Err(damaged()),
     })
 }
@@ -221,7 +247,10 @@ pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
 }
 
 pub(super) fn damaged() -> StorageError {
-    StorageError::new(ErrorKind::Invalid, "a row of the cart holds what this program never writes")
+    StorageError::new(
+        ErrorKind::Invalid,
+        "a row of the cart has a value that this program never writes",
+    )
 }
 
 #[cfg(test)]
@@ -230,27 +259,35 @@ mod tests {
 
     #[test]
     fn every_state_is_read_as_it_was_written() {
-        let (attempt, epochs) = (Uuid::from_u128(7), vec![1, 2]);
+        let (attempt_id, epochs) = (Uuid::from_u128(7), vec![1, 2]);
         for state in [
-            State::Open,
-            State::Pending { attempt },
-            State::Aborting { attempt },
-            State::Paid { attempt, epochs: epochs.clone() },
-            State::Undoing { attempt, epochs: epochs.clone(), how: Undo::Cancel },
-            State::Undoing { attempt, epochs: epochs.clone(), how: Undo::Erase },
+            OrderState::Open,
+            OrderState::Pending { attempt_id },
+            OrderState::Aborting { attempt_id },
+            OrderState::Paid { attempt_id, epochs: epochs.clone() },
+            OrderState::Reversing {
+                attempt_id,
+                epochs: epochs.clone(),
+                reversal: Reversal::Cancel,
+            },
+            OrderState::Reversing {
+                attempt_id,
+                epochs: epochs.clone(),
+                reversal: Reversal::WriteOff,
+            },
         ] {
             let row = OrderRow { state, ..OrderRow::open(UserId::new(), vec![]) };
-            let (attempt, epochs) = row.attempt_and_epochs();
-            let read = state_of(state_name(&row.state), attempt, epochs.to_vec()).unwrap();
+            let (attempt_id, epochs) = row.attempt_id_and_epochs();
+            let read = state_of(state_name(&row.state), attempt_id, epochs.to_vec()).unwrap();
             assert_eq!(read, row.state);
         }
     }
 
     #[test]
-    fn the_last_changes_are_remembered() {
+    fn the_last_versions_are_remembered() {
         let first = OrderRow::open(UserId::new(), vec![]);
         let mut row = first.clone();
-        for _ in 0..PAST {
+        for _ in 0..PAST_VERSIONS {
             row = row.next();
             assert!(row.has_been(&[first.version]));
         }

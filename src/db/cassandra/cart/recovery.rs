@@ -1,66 +1,133 @@
-//! Bringing to their end what servers that died have left half done.
+//! Recovery: finishes attempts whose owner stopped, once their lease has expired.
 //!
-//! Every server does this, all at once if it so happens: whoever runs a step that another has run
-//! finds it done. A pass reads the slots in which all leases are over; a slot with nothing left in it
-//! is closed.
+//! Every server runs it, also several at once on one attempt: a step that another has run is found
+//! done. A pass reads the slots of `pending_index` in which all leases have expired, and closes a
+//! slot without attempts. A write that meets such an attempt ([`Recovery::load_settled`]) does not
+//! wait for the next pass. How an attempt is finished is decided in `saga::saga_state`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rand::RngExt;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::coordinator::CheckoutCoordinator;
+use super::contention::{BACKOFF, contended};
+use super::orders_table::OrderRow;
+use super::pending_index::lease_expired;
+use super::runner::{AttemptContext, SagaRunner};
+use super::saga::saga_state::{SagaOutcome, SagaState};
 use crate::cart::model::OrderId;
 use crate::db::storage::StorageError;
 
-/// Backoff between two passes.
-const EVERY: Duration = Duration::from_secs(3);
-/// How long a pass may take; the next one begins with what is oldest then.
-const LONGEST: Duration = Duration::from_secs(30);
-/// Attempts that are recovered at once.
-const AT_ONCE: usize = 16;
+/// Mean pause between two passes.
+const PASS_INTERVAL: Duration = Duration::from_secs(3);
+/// How long a pass may take; the next one starts again with the oldest slot.
+const PASS_LIMIT: Duration = Duration::from_secs(30);
+/// Attempts that are finished at once.
+const CONCURRENCY: usize = 16;
 
-/// Recovers for ever.
-pub(super) async fn run(coordinator: Arc<CheckoutCoordinator>, abandoned: Gauge) {
-    loop {
-        // Servers that started together should not all come at once.
-        let backoff = EVERY.mul_f64(rand::rng().random_range(0.5..1.5));
-        tokio::time::sleep(backoff).await;
-        match tokio::time::timeout(LONGEST, pass(&coordinator)).await {
-            Ok(Ok(left)) => drop(abandoned.set(left)),
-            Ok(Err(error)) => tracing::debug!(%error, "recovery of carts begins anew"),
-            Err(_) => tracing::debug!("recovery of carts takes long, and begins anew"),
-        }
-    }
+pub(super) struct Recovery {
+    pub(super) runner: Arc<SagaRunner>,
+    pub(super) recovered: Counter,
 }
 
-/// Recovers all there is; tells how many could not be brought to their end.
-pub(super) async fn pass(coordinator: &CheckoutCoordinator) -> Result<i64, StorageError> {
-    let mut left = 0;
-    for slot in coordinator.attempts.over().await? {
-        let noted = coordinator.attempts.noted(slot).await?;
-        if noted.is_empty() {
-            coordinator.attempts.close(slot).await?;
-            continue;
+impl Recovery {
+    /// Runs passes for ever; `abandoned` is set to what a pass could not finish.
+    pub(super) async fn run(self: Arc<Self>, abandoned: Gauge) {
+        loop {
+            // Jitter: servers that started together do not recover the same attempts at once.
+            let pause = PASS_INTERVAL.mul_f64(rand::rng().random_range(0.5..1.5));
+            tokio::time::sleep(pause).await;
+            match tokio::time::timeout(PASS_LIMIT, self.pass()).await {
+                Ok(Ok(unfinished)) => drop(abandoned.set(unfinished)),
+                Ok(Err(error)) => tracing::debug!(%error, "a pass of cart recovery failed"),
+                Err(_) => tracing::debug!("a pass of cart recovery reached its time limit"),
+            }
         }
-        let recover = |(attempt, id): (Uuid, OrderId)| async move {
-            recover(coordinator, attempt, &id).await
+    }
+
+    /// One pass; returns how many attempts could not be finished.
+    pub(super) async fn pass(&self) -> Result<i64, StorageError> {
+        let (pending, mut unfinished) = (&self.runner.pending, 0);
+        for slot in pending.expired_slots().await? {
+            let attempts = pending.attempts_in(slot).await?;
+            if attempts.is_empty() {
+                pending.close_slot(slot).await?;
+                continue;
+            }
+            let recover = |(attempt_id, id)| async move { self.try_recover(attempt_id, &id).await };
+            let finished = stream::iter(attempts).map(recover).buffer_unordered(CONCURRENCY);
+            let failed = finished.filter(|is_finished| std::future::ready(!is_finished));
+            unfinished += failed.count().await as i64;
+        }
+        Ok(unfinished)
+    }
+
+    async fn try_recover(&self, attempt_id: Uuid, id: &OrderId) -> bool {
+        let recovered = self.recover(id, attempt_id).await;
+        if let Err(error) = &recovered {
+            tracing::warn!(%error, order = %id, "an unfinished checkout could not be recovered yet");
+        }
+        recovered.is_ok()
+    }
+
+    /// The order when no attempt on it is in progress: waits for one, and recovers it if its lease
+    /// has expired.
+    pub(super) async fn load_settled(
+        &self,
+        id: &OrderId,
+        serial: bool,
+        deadline: Instant,
+    ) -> Result<Option<OrderRow>, StorageError> {
+        let mut backoff = BACKOFF;
+        loop {
+            let row = self.runner.orders.find(id, serial).await?;
+            let in_progress = row.as_ref().and_then(|row| row.state.attempt_in_progress());
+            let Some(attempt_id) = in_progress else { return Ok(row) };
+            if Instant::now() > deadline {
+                return Err(contended());
+            }
+            if lease_expired(attempt_id) {
+                self.recover(id, attempt_id).await?;
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Finishes an attempt whose lease has expired.
+    async fn recover(&self, id: &OrderId, attempt_id: Uuid) -> Result<(), StorageError> {
+        let Some(row) = self.runner.orders.find(id, true).await? else {
+            return self.runner.pending.remove(attempt_id).await;
         };
-        let failed = stream::iter(noted).map(recover).buffer_unordered(AT_ONCE);
-        left += failed.filter(|recovered| std::future::ready(!recovered)).count().await as i64;
-    }
-    Ok(left)
-}
-
-async fn recover(coordinator: &CheckoutCoordinator, attempt: Uuid, id: &OrderId) -> bool {
-    match coordinator.recover(id, attempt).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, order = %id, "an unfinished checkout could not be ended yet");
-            false
+        let Some(mut saga) = SagaState::resume(&row.state, attempt_id, row.amounts()) else {
+            return self.fence(id, attempt_id, &row).await;
+        };
+        let mut attempt = AttemptContext::owner(id, attempt_id, row);
+        let outcome = self.runner.run(&mut attempt, &mut saga).await?;
+        if outcome != SagaOutcome::NotOwner {
+            self.recovered.inc();
         }
+        self.runner.finish(&attempt, outcome).await;
+        Ok(())
+    }
+
+    /// Fences an attempt that does not own its order: the new version makes a late `Begin` of its
+    /// owner fail. Only then may it leave the pending index.
+    async fn fence(
+        &self,
+        id: &OrderId,
+        attempt_id: Uuid,
+        row: &OrderRow,
+    ) -> Result<(), StorageError> {
+        // An attempt in progress has given the order another version already.
+        let is_settled = row.state.attempt_in_progress().is_none();
+        if !is_settled || self.runner.orders.replace(id, Some(row.version), &row.next()).await? {
+            self.runner.pending.remove(attempt_id).await?;
+        }
+        Ok(())
     }
 }

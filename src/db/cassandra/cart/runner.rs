@@ -1,52 +1,130 @@
-//! Carrying out a saga, step by step. Every step may be repeated, by anybody.
+//! One attempt, from its record in the pending index to its end: carries out the steps that
+//! `saga::saga_state` asks for.
+//!
+//! A transition of the order is a conditional write through `orders_table`; operations on the user
+//! and the items go to `account_batcher`. Every step may be repeated, by this server or another. Who
+//! starts an attempt is in `coordinator`; `recovery` finishes those of servers that stopped.
 
+use std::sync::Arc;
+
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::account_batch::AccountRequest;
-use super::backoff::{Backoff, deadline};
-use super::balance::AccountOp;
-use super::coordinator::{AttemptContext, CheckoutCoordinator, again};
-use super::order::{OrderTransition, TransitionOutcome, transition_of};
-use super::orders_table::OrderRow;
-use super::saga::{OpOutcome, SagaOutcome, SagaState, Step};
-use crate::db::storage::{ErrorKind, StorageError};
+use super::account_batcher::AccountBatchers;
+use super::accounts_table::AccountKey;
+use super::contention::{ATTEMPT_LIMIT, BACKOFF, contended};
+use super::orders_table::{OrderRow, OrdersTable};
+use super::pending_index::{PendingIndex, new_attempt_id, owner_lease_expired};
+use super::saga::account_batch::AccountRequest;
+use super::saga::balance::{AccountOp, OpOutcome};
+use super::saga::order_state::{OrderTransition, TransitionOutcome, transition_of};
+use super::saga::saga_state::{SagaOutcome, SagaState, SagaStep};
+use crate::cart::model::OrderId;
+use crate::db::common::retry::{retry, until};
+use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
-impl CheckoutCoordinator {
-    /// Carries a saga out to its end, or until the order is paid.
-    pub(super) async fn drive(
+pub(super) struct SagaRunner {
+    pub(super) orders: OrdersTable,
+    pub(super) batchers: Arc<AccountBatchers>,
+    pub(super) pending: PendingIndex,
+    pub(super) unfinished: Gauge,
+}
+
+/// An attempt, and what the server that runs it knows of the order.
+pub(super) struct AttemptContext {
+    pub(super) order_id: OrderId,
+    pub(super) attempt_id: Uuid,
+    /// The version that was read before the attempt was recorded.
+    version_before: Uuid,
+    /// The order as this attempt last read or wrote it; `None`: to be read.
+    row: Option<OrderRow>,
+    participants: Vec<AccountKey>,
+    /// Its deadline is that of the commit; later steps have [`ATTEMPT_LIMIT`] each.
+    pub(super) context: ActContext,
+    /// Whether the attempt owns the order, or may: the answer to its write was lost.
+    may_own_order: bool,
+    failure: Option<StorageError>,
+    _in_progress: Option<InProgress>,
+}
+
+/// Counts an attempt as unfinished as long as this lives.
+struct InProgress(Gauge);
+
+impl SagaRunner {
+    /// Records a new attempt on an order that was read before. The record comes first, so that
+    /// recovery finds the attempt whatever happens after its first change.
+    pub(super) async fn begin(
         &self,
-        attempt_context: &mut AttemptContext,
+        order_id: &OrderId,
+        row: OrderRow,
+        context: ActContext,
+    ) -> Result<AttemptContext, StorageError> {
+        let attempt_id = new_attempt_id();
+        self.pending.add(attempt_id, order_id).await?;
+        // Recovery may already have read this slot and closed it without the attempt.
+        if owner_lease_expired(attempt_id) {
+            let text = "the lease of an attempt expired while it was recorded";
+            return Err(StorageError::new(ErrorKind::Conflict, text));
+        }
+        let in_progress = Some(InProgress::new(&self.unfinished));
+        let attempt = AttemptContext::new(order_id, attempt_id, row);
+        Ok(AttemptContext { context, _in_progress: in_progress, ..attempt })
+    }
+
+    /// Runs an attempt to its end.
+    pub(super) async fn run(
+        &self,
+        attempt: &mut AttemptContext,
         saga: &mut SagaState,
-        to_the_end: bool,
     ) -> Result<SagaOutcome, StorageError> {
         loop {
-            if saga.is_settling() && !to_the_end {
-                return Ok(SagaOutcome::Well);
-            }
-            if let Some(outcome) = self.step(attempt_context, saga).await? {
+            if let Some(outcome) = self.step(attempt, saga).await? {
                 return Ok(outcome);
             }
         }
     }
 
-    /// Carries the next step out; the outcome, if that was it.
+    /// Runs a checkout to its commit point, or to its end without one.
+    pub(super) async fn run_to_commit(
+        &self,
+        attempt: &mut AttemptContext,
+        saga: &mut SagaState,
+    ) -> Result<SagaOutcome, StorageError> {
+        while !saga.is_capturing() {
+            if let Some(outcome) = self.step(attempt, saga).await? {
+                return Ok(outcome);
+            }
+        }
+        Ok(SagaOutcome::Completed)
+    }
+
+    /// Runs the next step; the outcome, if there was none left.
     pub(super) async fn step(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         saga: &mut SagaState,
     ) -> Result<Option<SagaOutcome>, StorageError> {
-        let until = if saga.is_undecided() { attempt_context.until } else { deadline() };
+        let context = if saga.is_before_commit() {
+            attempt.context.clone()
+        } else {
+            // After the commit point an attempt cannot give up, so the client's deadline is not its own.
+            ActContext::new().with_timeout(ATTEMPT_LIMIT)
+        };
         match saga.step() {
-            Step::End(outcome) => return Ok(Some(outcome)),
-            Step::OrderTransition(OrderTransition::Commit { .. }) if Instant::now() > until => {
+            SagaStep::End(outcome) => return Ok(Some(outcome)),
+            // A commit after the deadline could meet recovery, which aborts after the lease.
+            SagaStep::OrderTransition(OrderTransition::Commit { .. })
+                if Instant::now() > context.deadline() =>
+            {
                 saga.give_up()
             }
-            Step::OrderTransition(transition) => {
-                saga.turned(self.transition(attempt_context, &transition, until).await?)
+            SagaStep::OrderTransition(transition) => {
+                let done = self.transition(attempt, &transition, context.deadline()).await?;
+                saga.on_transition(done);
             }
-            Step::Parts { op_id, moves } => {
-                self.parts(attempt_context, saga, op_id, &moves, until).await?
+            SagaStep::AccountOps { op_id, ops } => {
+                self.account_ops(attempt, saga, op_id, &ops, &context).await?
             }
         }
         Ok(None)
@@ -55,101 +133,151 @@ impl CheckoutCoordinator {
     /// Whether the transition was done, now or before.
     async fn transition(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         transition: &OrderTransition,
-        until: Instant,
+        deadline: Instant,
     ) -> Result<bool, StorageError> {
-        let (mut known, mut backoff) = (attempt_context.row.take(), Backoff::new());
+        let (mut known, mut backoff) = (attempt.row.take(), BACKOFF);
         loop {
-            let certain = known.is_none();
+            let serial = known.is_none();
             let row = match known.take() {
                 Some(row) => Some(row),
-                None => patiently(until, || self.orders.find(&attempt_context.id, true)).await?,
+                None => {
+                    let find = || self.orders.find(&attempt.order_id, true);
+                    retry(BACKOFF, until(deadline), find).await?
+                }
             };
             let Some(row) = row else { return Ok(false) };
-            match transition_of(&row.state, attempt_context.attempt, transition) {
+            match transition_of(&row.state, attempt.attempt_id, transition) {
+                // Recovery, or another attempt, has changed the order since the attempt was recorded.
                 TransitionOutcome::Change(_)
-                    if transition.takes() && row.version != attempt_context.before =>
+                    if transition.takes_ownership() && row.version != attempt.version_before =>
                 {
                     return Ok(false);
                 }
                 TransitionOutcome::Change(state) => {
                     let new = OrderRow { state, ..row.next() };
-                    if self.replace(attempt_context, &row, new, until).await? {
+                    if self.replace(attempt, &row, new, deadline).await? {
                         return Ok(true);
                     }
                     backoff.wait().await;
                 }
-                transition_outcome if certain => {
-                    attempt_context.row = Some(row);
-                    return Ok(transition_outcome == TransitionOutcome::Done);
+                outcome if serial => {
+                    attempt.row = Some(row);
+                    return Ok(outcome == TransitionOutcome::Done);
                 }
-                // What was cache last may have changed since.
+                // The known row may be stale: only a SERIAL read proves that another owns the order.
                 _ => {}
             }
         }
     }
 
-    /// Whether the order is `new` now; if not it is to be looked at again.
+    /// Whether the order is `new` now; if not, it is to be read again.
     async fn replace(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         old: &OrderRow,
         new: OrderRow,
-        until: Instant,
+        deadline: Instant,
     ) -> Result<bool, StorageError> {
-        match self.orders.replace(&attempt_context.id, Some(old.version), &new).await {
+        match self.orders.replace(&attempt.order_id, Some(old.version), &new).await {
             Ok(true) => {
-                (attempt_context.row, attempt_context.began) = (Some(new), true);
+                (attempt.row, attempt.may_own_order) = (Some(new), true);
                 Ok(true)
             }
             Ok(false) => Ok(false),
             Err(error) => {
-                attempt_context.began |= error.kind() == ErrorKind::Timeout;
-                again(error, until).map(|()| false)
+                // A write that timed out may have been done: the attempt then owns the order.
+                attempt.may_own_order |= error.kind() == ErrorKind::Timeout;
+                if until(deadline)(&error) { Ok(false) } else { Err(error) }
             }
         }
     }
 
-    async fn parts(
+    async fn account_ops(
         &self,
-        attempt_context: &mut AttemptContext,
+        attempt: &mut AttemptContext,
         saga: &mut SagaState,
         op_id: Uuid,
-        moves: &[(usize, AccountOp)],
-        until: Instant,
+        ops: &[(usize, AccountOp)],
+        context: &ActContext,
     ) -> Result<(), StorageError> {
-        let requests = moves.iter().map(|&(part, wanted)| {
-            let request = AccountRequest { op_id, wanted, expected: saga.expected(part), until };
-            self.batchers.submit(attempt_context.parts[part].clone(), request)
+        let requests = ops.iter().map(|&(participant, op)| {
+            let request = AccountRequest { op_id, op, expected: saga.expected(participant) };
+            let key = attempt.participant(participant).clone();
+            self.batchers.submit(key, context.clone(), request)
         });
         let answers = futures::future::join_all(requests).await;
-        for (&(part, _), answer) in moves.iter().zip(answers) {
+        for (&(participant, _), answer) in ops.iter().zip(answers) {
             match answer {
-                Ok(moved) => saga.moved(part, moved),
-                // What was not decided is undone; the rest can only go forward, later.
-                Err(error) if saga.is_undecided() => {
-                    attempt_context.failure = Some(error);
-                    saga.moved(part, OpOutcome::GaveUp);
+                Ok(outcome) => saga.on_op(participant, outcome),
+                // Before the commit point everything is compensated; after it the attempt stays in
+                // the pending index, and recovery goes on.
+                Err(error) if saga.is_before_commit() => {
+                    attempt.failure = Some(error);
+                    saga.on_op(participant, OpOutcome::TimedOut);
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
+
+    /// Removes an ended attempt from the pending index. One that may own the order but was taken
+    /// over stays: its record is what leads recovery to it.
+    pub(super) async fn finish(&self, attempt: &AttemptContext, outcome: SagaOutcome) {
+        if outcome == SagaOutcome::NotOwner && attempt.may_own_order {
+            return;
+        }
+        if let Err(error) = self.pending.remove(attempt.attempt_id).await {
+            tracing::debug!(%error, "recovery will remove an ended attempt from the pending index");
+        }
+    }
 }
 
-/// Repeats what may be repeated while it fails and there is time.
-async fn patiently<T, F>(until: Instant, work: impl Fn() -> F) -> Result<T, StorageError>
-where
-    F: Future<Output = Result<T, StorageError>>,
-{
-    let mut backoff = Backoff::new();
-    loop {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(error) => again(error, until)?,
+impl AttemptContext {
+    pub(super) fn new(order_id: &OrderId, attempt_id: Uuid, row: OrderRow) -> Self {
+        let items = row.lines.iter().map(|line| AccountKey::Item(line.item.clone()));
+        Self {
+            order_id: order_id.clone(),
+            attempt_id,
+            version_before: row.version,
+            participants: std::iter::once(AccountKey::User(row.user.clone()))
+                .chain(items)
+                .collect(),
+            row: Some(row),
+            context: ActContext::new(),
+            may_own_order: false,
+            failure: None,
+            _in_progress: None,
         }
-        backoff.wait().await;
+    }
+
+    /// An attempt that owns its order, for recovery.
+    pub(super) fn owner(order_id: &OrderId, attempt_id: Uuid, row: OrderRow) -> Self {
+        Self { may_own_order: true, ..Self::new(order_id, attempt_id, row) }
+    }
+
+    /// The account of a participant.
+    pub(super) fn participant(&self, participant: usize) -> &AccountKey {
+        &self.participants[participant]
+    }
+
+    /// Why it gave up.
+    pub(super) fn failure(&mut self) -> StorageError {
+        self.failure.take().unwrap_or_else(contended)
+    }
+}
+
+impl InProgress {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
