@@ -69,9 +69,11 @@ async fn an_older_schema_under_require_and_a_newer_one() {
         (0, MigrationPolicy::Require, "older than this program: run `storefront migrate`"),
         (99, MigrationPolicy::Require, "newer than this program: use a newer storefront"),
         (99, MigrationPolicy::Migrate, "newer than this program: use a newer storefront"),
+        (2, MigrationPolicy::Migrate, "its step 1 was made by another build of storefront"),
     ] {
+        let checksums = vec![0_i64; version];
         let set =
-            format!("UPDATE KS.schema_versions SET version = {version} WHERE name = 'schema'");
+            format!("UPDATE KS.schema_versions SET checksums = {checksums:?} WHERE name = 'schema'");
         execute(&keyspace, &format!("{set} IF EXISTS")).await;
         let (kind, text) = refusal(keyspace.settings(), schema).await;
         assert_eq!(kind, ErrorKind::Invalid);
@@ -83,7 +85,8 @@ async fn an_older_schema_under_require_and_a_newer_one() {
 async fn an_interrupted_migration_is_completed() {
     let keyspace = Keyspace::reserve().await;
     execute(&keyspace, CREATE).await;
-    let versions = "CREATE TABLE KS.schema_versions (name text PRIMARY KEY, version int)";
+    let versions = "CREATE TABLE KS.schema_versions \
+                    (name text PRIMARY KEY, checksums frozen<list<bigint>>)";
     execute(&keyspace, versions).await;
     let stores = open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();
     stores.overviews.ping().await.unwrap();

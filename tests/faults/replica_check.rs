@@ -40,7 +40,7 @@ pub async fn what_a_node_missed_is_reported_and_repaired(
     let found = program.audit(&[], 1);
     assert_eq!(found["replica"]["replicas"], 3, "{found}");
     let different = listed(&found, "different");
-    for table in ["cart_accounts", "overviews", "stores"] {
+    for table in ["cart_accounts", "overviews", "store_metadata"] {
         let is_named = |range: &String| {
             let (most, other) = range.split_once(", other ").expect("what most have and what not");
             range.starts_with(table) && !most.contains(&address) && other.contains(&address)

@@ -74,7 +74,7 @@ async fn a_client_reads_its_own_writes_however_far_the_replica_lags() {
 
     let created = write(&server, reqwest::Method::POST, "/api/overview", &game("A")).await;
     let seen = position(&created);
-    assert_eq!(developer(&server, Some((POSITION, &seen))).await.as_deref(), Some("developer"));
+    assert_eq!(developer(&server, Some((POSITION, &seen))).await.as_deref(), Some("ConcernedApe"));
     let begun = std::time::Instant::now();
     while developer(&server, None).await.is_none() {
         assert!(begun.elapsed() < TIMEOUT, "the replica never has the game");
@@ -88,7 +88,7 @@ async fn a_client_reads_its_own_writes_however_far_the_replica_lags() {
     for header in [(POSITION, seen.as_str()), ("cookie", cookie), (POSITION, "nonsense")] {
         assert_eq!(developer(&server, Some(header)).await.as_deref(), Some("new"), "{header:?}");
     }
-    let old = Some("developer".to_owned());
+    let old = Some("ConcernedApe".to_owned());
     assert_eq!(developer(&server, None).await, old, "it brought nothing: the replica answers");
     assert_eq!(developer(&server, Some((POSITION, "0/1"))).await, old, "nor anything recent");
 
@@ -119,6 +119,6 @@ async fn a_server_that_is_not_a_replica_is_refused_and_an_unavailable_replica_is
     let created = write(&server, reqwest::Method::POST, "/api/overview", &game("A")).await;
     let seen = position(&created);
     for header in [None, Some((POSITION, seen.as_str()))] {
-        assert_eq!(developer(&server, header).await.as_deref(), Some("developer"));
+        assert_eq!(developer(&server, header).await.as_deref(), Some("ConcernedApe"));
     }
 }

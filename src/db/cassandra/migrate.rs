@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_its_statements() {
+    fn a_step_is_split_into_its_statements() {
         assert_eq!(
             statements("-- a; b\nCREATE x;\n\n-- c\nCREATE\n  y;\n"),
             ["CREATE x", "CREATE\n  y"]
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn every_statement_may_be_run_again() {
+    fn every_statement_may_be_repeated() {
         for statement in STEPS.into_iter().flat_map(statements) {
             assert!(statement.contains("IF NOT EXISTS"), "{statement}");
         }

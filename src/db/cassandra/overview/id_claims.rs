@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_in_every_slice_it_touches() {
+    fn a_range_is_in_every_bucket_that_it_touches() {
         let size = 1 << BUCKET_BITS;
         for (ids, expected) in [
             (1..2, vec![0]),
