@@ -1,5 +1,5 @@
-//! Puts the built page into the program: every file of `client-dist/` as it is, and compressed by
-//! gzip and brotli where that makes it smaller. Writes a table of them for `src/http/assets.rs`.
+//! Embeds the built page into the program: every file of `client-dist/` as it is, and compressed by
+//! gzip and brotli where that makes it smaller. Writes a table of them for `src/server/assets.rs`.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -59,7 +59,7 @@ fn entry(table: &mut String, bytes: &[u8], file: &Path, name: &str, stem: &Path)
     Ok(())
 }
 
-/// An expression for the compressed bytes, `None` where compression does not pay.
+/// An expression for the compressed bytes, `None` where they would not be smaller.
 fn smaller(plain: &[u8], compressed: Vec<u8>, to: &Path) -> Result<String> {
     if plain.len() < 1024 || compressed.len() >= plain.len() {
         return Ok("None".to_owned());

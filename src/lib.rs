@@ -5,14 +5,14 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cmd`] | one file for each subcommand: its arguments and `run` |
-//! | [`server`] | the router, the layer around every request, the page's files, listener, shutdown |
+//! | [`server`] | the router, the layer around every request, the page's files, listening, shutdown |
 //! | [`overview`] | the game pages: model, body parsing, routes |
 //! | [`cart`] | orders, stock and payment: model, rules, routes |
 //! | [`upstreams`] | the image and review services, and placeholders for them |
 //! | [`web`] | what all routes share: problem answers, request bodies, entity tags, read tokens |
 //! | [`db`] | the storage traits, the algorithms that backends share, one module per backend |
-//! | [`config`] | every setting: its sources, default and allowed values |
-//! | [`telemetry`] | the metric registry and the log |
+//! | [`config`] | every setting, declared once: its sources, default and allowed values |
+//! | [`telemetry`] | the registry of metrics and the log; each module makes its own metrics |
 //!
 //! A domain module never names a backend and a backend never names axum; `scripts/check` tests
 //! that.

@@ -1,4 +1,4 @@
-//! Parse, dispatch, exit code; nothing else.
+//! Parses the command line, runs the command, and gives its exit code.
 
 use std::process::ExitCode;
 

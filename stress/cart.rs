@@ -23,7 +23,7 @@ use storefront::config::database::{Database, Url};
 use storefront::config::{SettingsLoader, Sources};
 use storefront::db::storage::{ActContext, FixtureStore, OrderStore};
 use storefront::db::{MigrationPolicy, connect};
-use storefront::telemetry::metrics::Metrics;
+use storefront::telemetry::Registry;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,8 +47,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let metrics = Arc::new(Metrics::new());
-    let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &metrics).await?;
+    let registry = Registry::default();
+    let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &registry).await?;
     if let Some(items) = args.bed {
         create_fixtures(&stores.fixtures, u64::from(args.load.rows.cast_unsigned()), items).await?;
     }
@@ -56,7 +56,10 @@ async fn main() -> anyhow::Result<()> {
     let load = ClosedLoop { first: args.load.first.or(Some(0)), ..args.load };
     let mut report = load.run(Checkout(Arc::clone(&stores.orders))).await?;
     let begun = Instant::now();
-    while metrics.cart_unfinished.get() > 0 {
+    let under_way = |line: &str| {
+        line.starts_with("storefront_cart_unfinished_attempts ") && !line.ends_with(" 0")
+    };
+    while registry.render().lines().any(under_way) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     report["settled_seconds"] = begun.elapsed().as_secs_f64().into();

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS overviews (
     tags         text[]
 );
 
--- An older table must be what the program reads and writes.
+-- Refuses an existing table that the program cannot read and write, before anything is changed.
 DO $$
 DECLARE
     wrong text;
@@ -47,8 +47,9 @@ BEGIN
 END
 $$;
 
--- The counter of ids, moved by creates without an id and by bulk loads, never by explicit ids.
--- A load hands it on to the table that it builds, which an identity column would not allow.
+-- The sequence that assigns ids. Creates without an id and bulk loads advance it, explicit ids never
+-- do. It is not an identity column because a load hands it over to the table that it builds, and
+-- OWNED BY cannot do that with the sequence of an identity column.
 DO $$
 BEGIN
     IF pg_get_serial_sequence('overviews', 'game_id') IS NULL THEN
@@ -58,86 +59,41 @@ BEGIN
 END
 $$;
 
--- What hangs on the table and would be lost or in the way when a load puts another in its place.
-CREATE FUNCTION storefront_hangs_on_overviews() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(what, ', ' ORDER BY what) FROM (
-        SELECT format('view %s', r.ev_class::regclass) AS what
-        FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
-        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-          AND d.refobjid = 'overviews'::regclass AND r.ev_class <> 'overviews'::regclass
-        UNION SELECT format('trigger %s', tgname) FROM pg_trigger
-        WHERE tgrelid = 'overviews'::regclass AND NOT tgisinternal
-        UNION SELECT format('policy %s', polname) FROM pg_policy
-        WHERE polrelid = 'overviews'::regclass
-        UNION SELECT format('constraint %s', conname) FROM pg_constraint
-        WHERE contype = 'f' AND 'overviews'::regclass IN (conrelid, confrelid)
-    ) hanging
-$$;
-
--- Gives the table overviews_load what overviews has besides its rows: grants, owner and further
--- indexes. The names of those are free only when overviews is gone: the statements that give them
--- are returned, to be run then.
-CREATE FUNCTION storefront_dress_load() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    one record;
-    renames text := '';
-BEGIN
-    FOR one IN SELECT i.indexrelid, c.relname, pg_get_indexdef(i.indexrelid) AS definition
-               FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-               WHERE i.indrelid = 'overviews'::regclass
-                 AND NOT (i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL
-                          AND i.indkey[0] = (SELECT attnum FROM pg_attribute
-                                             WHERE attrelid = i.indrelid AND attname = 'game_id'))
-    LOOP
-        EXECUTE regexp_replace(one.definition, '^(CREATE (?:UNIQUE )?INDEX ).*? ON .*? USING ',
-            format('\1%I ON overviews_load USING ', 'overviews_load_' || one.indexrelid));
-        renames := renames || format('ALTER INDEX %I RENAME TO %I; ',
-            'overviews_load_' || one.indexrelid, one.relname);
-    END LOOP;
-    FOR one IN SELECT g.privilege_type, g.is_grantable,
-                      CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS whom
-               FROM pg_class, aclexplode(relacl) g WHERE oid = 'overviews'::regclass
-    LOOP
-        EXECUTE format('GRANT %s ON overviews_load TO %s%s', one.privilege_type, one.whom,
-            CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-    END LOOP;
-    SELECT relowner::regrole::text AS name INTO one FROM pg_class WHERE oid = 'overviews'::regclass;
-    EXECUTE format('ALTER TABLE overviews_load OWNER TO %s', one.name);
-    RETURN renames;
-END
-$$;
-
--- Facts about the whole store. 'demo' holds the checksum of the demo games that were put in: while
--- the table has the same, they are all there is.
+-- Facts about the whole store. 'demo' holds the number and the checksum of the demo games as they
+-- were installed: while the table has the same checksum, it holds nothing else.
 CREATE TABLE storefront_marks (
     name  text PRIMARY KEY,
     value text NOT NULL
 );
 
--- Bulk loads; one that is not finished can be resumed. One that builds a table of its own takes the
--- place of what was there when it ends; 'carry' tells whether games created meanwhile come along.
+-- The load journal: bulk loads. One that is not finished can be resumed.
 CREATE TABLE storefront_loads (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     seed     bigint NOT NULL,
     wanted   bigint NOT NULL,
-    place    text NOT NULL CHECK (place IN ('beside', 'instead', 'instead-and-carry')),
+    target   text NOT NULL CHECK (target IN ('append', 'replace', 'replace-merging')),
     finished boolean NOT NULL DEFAULT false
 );
+COMMENT ON COLUMN storefront_loads.wanted IS 'games that the load adds';
+COMMENT ON COLUMN storefront_loads.target IS
+    'append: rows go into overviews; replace: into a table that replaces overviews at the end; '
+    'replace-merging: the same, and games created meanwhile are copied into it';
+-- At most one load is open: a second INSERT of an open one fails, whichever server it comes from.
 CREATE UNIQUE INDEX storefront_loads_one_open ON storefront_loads (finished) WHERE NOT finished;
 
--- Ids that a load has reserved.
+-- Ids that a load has reserved; end_id is exclusive.
 CREATE TABLE storefront_load_ranges (
-    load   bigint NOT NULL REFERENCES storefront_loads ON DELETE CASCADE,
-    first  bigint NOT NULL,
-    behind bigint NOT NULL,
-    PRIMARY KEY (load, first)
+    load     bigint NOT NULL REFERENCES storefront_loads ON DELETE CASCADE,
+    first_id bigint NOT NULL,
+    end_id   bigint NOT NULL,
+    PRIMARY KEY (load, first_id)
 );
 
--- Chunks that are stored.
+-- Chunks that are stored; end_id is exclusive, stored is the number of their rows.
 CREATE TABLE storefront_load_chunks (
-    load   bigint NOT NULL REFERENCES storefront_loads ON DELETE CASCADE,
-    first  bigint NOT NULL,
-    behind bigint NOT NULL,
-    stored bigint NOT NULL,
-    PRIMARY KEY (load, first)
+    load     bigint NOT NULL REFERENCES storefront_loads ON DELETE CASCADE,
+    first_id bigint NOT NULL,
+    end_id   bigint NOT NULL,
+    stored   bigint NOT NULL,
+    PRIMARY KEY (load, first_id)
 );

@@ -1,19 +1,19 @@
-//! Fixtures: many orders, items and users at once, named by their numbers.
+//! Test fixtures: orders, items and users in large numbers, whose ids are their numbers.
+
+use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use std::time::Duration;
-
 use super::model::{Amount, ItemId, Line, Order, OrderId, UserId};
 use crate::db::storage::ActContext;
 
-/// The most that one request may make.
-pub const MOST: u64 = 10_000_000;
-/// How many go to the store at a time.
+/// How many one request may make.
+pub const MAX_COUNT: u64 = 10_000_000;
+/// How many are written to the store at a time.
 pub const CHUNK: u64 = 2_000;
 
-/// How long the store may take over one chunk: it waits for checkouts on what it replaces.
+/// How long one chunk may take: the store waits for checkouts of what the chunk replaces.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The context of one chunk of a request.

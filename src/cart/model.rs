@@ -1,12 +1,12 @@
-//! What a cart is made of. Values of these types are valid: they are parsed at the boundary,
-//! and nothing behind it checks them again.
+//! Ids, amounts, orders and items. Values of these types are valid: they are parsed at the boundary,
+//! and no code behind it checks them again.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Longest id, in characters.
-pub const LONGEST_ID: usize = 64;
+/// In characters.
+pub const MAX_ID_LENGTH: usize = 64;
 
 /// Declares an opaque id: 1 to 64 letters, digits, `-` and `_`.
 macro_rules! id {
@@ -16,19 +16,19 @@ macro_rules! id {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// Reads an id; `None` for what is none.
+            /// Parses an id; `None` for any other text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 is_id(text).then(|| Self(text.into()))
             }
 
-            /// An id that was never used before; later ones are greater.
+            /// A new, unique id; later ones are greater, which keeps inserts into an index together.
             #[must_use]
             pub fn new() -> Self {
                 Self(uuid::Uuid::now_v7().simple().to_string().into())
             }
 
-            /// The id of a number, as fixtures have them.
+            /// The id of the fixture of that number.
             #[must_use]
             pub fn numbered(number: u64) -> Self {
                 Self(number.to_string().into())
@@ -75,11 +75,12 @@ id!(
 );
 
 fn is_id(text: &str) -> bool {
-    let is_of_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(is_of_id)
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// A number of things or of credits: 0 to 2^53 - 1, which every client can hold exactly.
+/// A quantity, price or credit: 0 to 2^53 - 1, which a double holds exactly, as JavaScript clients
+/// need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Amount(u64);
@@ -98,13 +99,13 @@ impl Amount {
         if value <= Self::MAX.0 { Some(Self(value)) } else { None }
     }
 
-    /// An amount as a store keeps it.
+    /// An amount from the signed integer that databases have.
     #[must_use]
     pub fn stored(value: i64) -> Option<Self> {
         u64::try_from(value).ok().and_then(Self::new)
     }
 
-    /// Reads decimal digits; `None` for anything else and out of range.
+    /// Parses decimal digits; `None` for anything else and out of range.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.starts_with('+') { None } else { text.parse().ok().and_then(Self::new) }
@@ -116,7 +117,7 @@ impl Amount {
         self.0
     }
 
-    /// The number as stores keep it.
+    /// The number as the signed integer that databases have.
     #[must_use]
     pub const fn signed(self) -> i64 {
         self.0.cast_signed()
@@ -156,12 +157,12 @@ pub struct Order {
     pub user: UserId,
     /// Whether it was checked out.
     pub paid: bool,
-    /// What is in it, by item.
+    /// Its lines, ascending by item.
     pub lines: Vec<Line>,
 }
 
 impl Order {
-    /// What it costs; every act keeps this within an [`Amount`].
+    /// What it costs; every write keeps this within an [`Amount`].
     #[must_use]
     pub fn total_cost(&self) -> Amount {
         total(&self.lines)
@@ -175,19 +176,19 @@ pub fn total(lines: &[Line]) -> Amount {
     Amount::new(sum).unwrap_or(Amount::MAX)
 }
 
-/// Some of one item, in an order.
+/// A quantity of one item in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The item.
     pub item: ItemId,
-    /// How many, at least one.
+    /// At least one.
     pub quantity: Amount,
-    /// What they cost together, at the prices of the moments they were added.
+    /// Of the whole quantity, each piece at the price of the moment when it was added.
     pub cost: Amount,
 }
 
 impl Line {
-    /// Nothing of an item yet.
+    /// An empty line of an item.
     #[must_use]
     pub const fn of(item: ItemId) -> Self {
         Self { item, quantity: Amount::ZERO, cost: Amount::ZERO }
@@ -212,9 +213,9 @@ impl Line {
 /// An item in stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
-    /// How many there are.
+    /// The quantity that can be sold.
     pub stock: Amount,
-    /// What one costs.
+    /// Of one piece.
     pub price: Amount,
 }
 

@@ -8,37 +8,37 @@ use crate::config::ConfigErrors;
 const USAGE: u8 = 64;
 const INTERRUPTED: u8 = 130;
 
-/// The work was stopped by a signal; what to do next has been said.
+/// The work was stopped by a signal; the text says how to continue.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Interrupted(pub String);
 
-/// Says what went wrong, if anything did, on standard error.
+/// Prints what went wrong, if anything did, on standard error.
 #[must_use]
 pub fn of(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     if let Some(ConfigErrors(all)) = error.downcast_ref() {
-        for mistake in all {
-            eprintln!("storefront: {mistake}");
+        for error in all {
+            eprintln!("storefront: {error}");
         }
         return ExitCode::from(USAGE);
     }
-    eprintln!("storefront: {}", sentence(&error));
+    eprintln!("storefront: {}", one_sentence(&error));
     if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
 }
 
-/// Shows clap's own message: help and version are no failures.
+/// Prints clap's own message; help and version are no failures.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let failed = error.use_stderr();
-    // Nobody is left to tell if even this cannot be written.
+    // An error here is not reported: its only way is the stream that just failed.
     drop(error.print());
     if failed { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// The error and its causes, each said once: a message that holds its cause's words already is not
 /// followed by them.
-fn sentence(error: &anyhow::Error) -> String {
+fn one_sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !text.contains(&cause) {

@@ -1,12 +1,16 @@
-//! The command line: one file for each subcommand, with its arguments and `run`.
+//! The command line.
+//!
+//! In this module: one file or folder for each subcommand, with its arguments and `run`; the start of
+//! every command ([`start`]: flags of the settings, log, runtime), signals ([`signals`]) and exit
+//! codes ([`exit`]). Not here: what a setting is ([`crate::config`]), and all that a command calls.
 
 mod audit;
 pub mod exit;
 mod migrate;
-mod options;
 mod seed;
 mod serve;
 mod signals;
+mod start;
 
 use clap::{Parser, Subcommand};
 
@@ -24,20 +28,19 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Settings of the database, the log and the server may be given as a flag (--max-body 1000), in the environment
-(STOREFRONT_MAX_BODY=1000) or in the TOML file of --config (max_body = 1000);
-the first of these that has it wins.
+Settings may be given as a flag (--max-body 1000), in the environment (STOREFRONT_MAX_BODY=1000)
+or in the TOML file of --config (max_body = 1000); precedence: flag, environment, file.
 
 Examples:
   storefront                                   serve demo games on 127.0.0.1:3000
   storefront seed --rows 1000000               put a million games into the store
   storefront serve --listen 0.0.0.0:80 \\
     --database-url embedded:/var/lib/storefront/games.db
+      on every interface; no route asks for authentication, so only behind a proxy that does
   storefront seed --rows 10000000 \\
     --database-url postgres://shop:secret@db.internal/shop";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one value, at the start")]
 enum Command {
     /// Serve the store (the default)
     Serve(serve::Args),
@@ -45,7 +48,7 @@ enum Command {
     Seed(seed::Args),
     /// Bring the database's schema up to date
     Migrate(migrate::Args),
-    /// Check that every sum of the cart follows from its orders
+    /// Check that stock, credit and orders agree
     Audit(audit::Args),
 }
 
@@ -53,7 +56,7 @@ impl Cli {
     /// Runs the command to its end.
     ///
     /// # Errors
-    /// Whatever stopped it; [`exit::of`] tells the exit code.
+    /// Whatever stopped it; [`exit::of`] gives the exit code.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(args) => serve::run(&args),
@@ -64,13 +67,6 @@ impl Cli {
     }
 }
 
-/// The runtime of a command. It has one thread more than there are processors, because a read of
-/// the embedded store waits for the disk on the thread that it runs on.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    tokio::runtime::Builder::new_multi_thread().worker_threads(processors + 1).enable_all().build()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -78,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_tree_is_sound() {
+    fn the_command_tree_is_valid() {
         Cli::command().debug_assert();
     }
 }

@@ -5,22 +5,19 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::server::operations::Readiness;
-
-/// How many signals came so far; clones count together.
+/// How many signals came so far; clones share the count.
 #[derive(Debug, Clone)]
 pub(super) struct Signals(watch::Receiver<u32>);
 
 impl Signals {
-    /// Catches signals from now on; the first turns readiness off.
-    pub(super) fn watch(readiness: Readiness) -> io::Result<Self> {
+    /// Catches signals from now on.
+    pub(super) fn watch() -> io::Result<Self> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let (count, counted) = watch::channel(0);
         tokio::spawn(async move {
             loop {
                 tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-                readiness.turn_off();
                 count.send_modify(|n| *n += 1);
             }
         });

@@ -1,14 +1,16 @@
-//! Taking settings from where they may be, and gathering mistakes.
+//! Looking settings up in their sources, and gathering what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use super::setting::Setting;
 
 /// What the command line gave, by key; a flag without a value gives `true`.
 pub type Flags = BTreeMap<&'static str, String>;
 
-/// Where values come from, the strongest first.
+/// Where values come from. Precedence: flag, environment, file.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// The command line.
@@ -19,7 +21,7 @@ pub struct Sources {
     pub file: BTreeMap<String, String>,
 }
 
-/// All that is wrong with a configuration, one sentence each.
+/// Everything that is wrong with a configuration, one sentence each.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -29,12 +31,22 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// Reads settings one by one and remembers what was wrong.
+/// The setting that names the file of the others.
+pub(super) const CONFIG: Setting = Setting {
+    key: "config",
+    value: "FILE",
+    default: "",
+    older: &[],
+    help: "A TOML file with settings",
+};
+
+/// Reads settings one by one and gathers what is wrong.
 #[derive(Debug, Default)]
 pub struct SettingsLoader {
     sources: Sources,
-    known: BTreeSet<String>,
-    mistakes: Vec<String>,
+    /// The keys of the settings that were read.
+    known: BTreeSet<&'static str>,
+    errors: Vec<String>,
 }
 
 impl SettingsLoader {
@@ -42,15 +54,15 @@ impl SettingsLoader {
     /// `STOREFRONT_CONFIG` names.
     #[must_use]
     pub fn new(flags: Flags) -> Self {
-        // What is not Unicode cannot be a value of ours.
+        // No setting has a value that is not Unicode, so such variables are others'.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let mut loader = Self::of(Sources { flags, environment, file: BTreeMap::new() });
-        if let Some(path) = loader.optional("config", &[], |path| Ok(path.to_owned())) {
-            match read_file(Path::new(&path)) {
+        if let Some(path) = loader.optional(&CONFIG, |path| Ok(PathBuf::from(path))) {
+            match read_file(&path) {
                 Ok(file) => loader.sources.file = file,
-                Err(mistake) => loader.mistakes.push(mistake),
+                Err(error) => loader.errors.push(error),
             }
         }
         loader
@@ -62,70 +74,69 @@ impl SettingsLoader {
         Self { sources, ..Self::default() }
     }
 
-    /// The setting's value, or `None` if it is set nowhere or is wrong. `older` are the names of
-    /// environment variables that users of the earlier service have, in order.
+    /// The setting's value, or `None` if no source has it or it is wrong.
     pub fn optional<T>(
         &mut self,
-        key: &'static str,
-        older: &[&str],
+        setting: &Setting,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.known.insert(key.to_owned());
-        let (text, place) = self.find(key, older)?;
-        match parse(&text) {
-            Ok(value) => Some(value),
-            Err(why) => {
-                self.mistakes.push(format!("{place}: {why}"));
-                None
-            }
-        }
+        self.known.insert(setting.key);
+        let (text, _) = self.find(setting)?;
+        parse(&text).map_err(|why| self.refuse(setting, &why)).ok()
     }
 
-    /// The setting's value, or its default.
-    pub fn setting<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> T {
-        self.optional(key, &[], parse).unwrap_or(default)
+    /// The setting's value, or its default if no source has it or it is wrong.
+    pub fn required<T>(&mut self, setting: &Setting, parse: fn(&str) -> Result<T, String>) -> T {
+        self.optional(setting, parse).unwrap_or_else(|| match parse(setting.default) {
+            Ok(default) => default,
+            Err(why) => unreachable!("the default of {}: {why}", setting.key),
+        })
     }
 
-    /// An environment variable that has no flag.
+    /// Whether any source has the setting.
+    #[must_use]
+    pub fn is_given(&self, setting: &Setting) -> bool {
+        self.find(setting).is_some()
+    }
+
+    /// Remembers what is wrong with the value of a setting.
+    pub fn refuse(&mut self, setting: &Setting, why: &str) {
+        let source = self.find(setting).map_or_else(|| setting.flag(), |(_, source)| source);
+        self.errors.push(format!("{source}: {why}"));
+    }
+
+    /// An environment variable; an empty one counts as unset. Those of the earlier service that
+    /// begin with `PROD_` count where `NODE_ENV` is `production`, those with `DEV_` elsewhere.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
-        self.sources.environment.get(name).filter(|value| !value.is_empty()).cloned()
-    }
-
-    /// Remembers a mistake that only several settings together show.
-    pub fn mistake(&mut self, sentence: String) {
-        self.mistakes.push(sentence);
+        let node_env = self.sources.environment.get("NODE_ENV").map(String::as_str);
+        let other = if node_env == Some("production") { "DEV_" } else { "PROD_" };
+        let value = self.sources.environment.get(name).filter(|value| !value.is_empty());
+        value.filter(|_| !name.starts_with(other)).cloned()
     }
 
     /// `value`, if nothing was wrong with it or anything else, and the file had no unknown keys.
     ///
     /// # Errors
-    /// All mistakes.
+    /// Everything that is wrong.
     pub fn finish<T>(mut self, value: T) -> Result<T, ConfigErrors> {
-        for key in self.sources.file.keys().filter(|key| !self.known.contains(*key)) {
-            self.mistakes.push(format!("`{key}` in the configuration file: no such setting"));
+        for key in self.sources.file.keys().filter(|key| !self.known.contains(key.as_str())) {
+            self.errors.push(format!("`{key}` in the configuration file: no such setting"));
         }
-        if self.mistakes.is_empty() { Ok(value) } else { Err(ConfigErrors(self.mistakes)) }
+        if self.errors.is_empty() { Ok(value) } else { Err(ConfigErrors(self.errors)) }
     }
 
-    /// The strongest value, and how to name the place it came from.
-    fn find(&self, key: &str, older: &[&str]) -> Option<(String, String)> {
-        if let Some(value) = self.sources.flags.get(key) {
-            return Some((value.clone(), format!("--{}", key.replace('_', "-"))));
+    /// The value of the strongest source, and that source's name.
+    fn find(&self, setting: &Setting) -> Option<(String, String)> {
+        if let Some(value) = self.sources.flags.get(setting.key) {
+            return Some((value.clone(), setting.flag()));
         }
-        let ours = format!("STOREFRONT_{}", key.to_uppercase());
-        for name in std::iter::once(ours.as_str()).chain(older.iter().copied()) {
-            if let Some(value) = self.variable(name) {
-                return Some((value, name.to_owned()));
-            }
-        }
-        let value = self.sources.file.get(key)?;
-        Some((value.clone(), format!("`{key}` in the configuration file")))
+        let mut variables = setting.variables().into_iter();
+        let set = variables.find_map(|name| Some((self.variable(&name)?, name)));
+        set.or_else(|| {
+            let value = self.sources.file.get(setting.key)?.clone();
+            Some((value, format!("`{}` in the configuration file", setting.key)))
+        })
     }
 }
 
@@ -161,6 +172,10 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).into(), (*v).to_owned())).collect()
     }
 
+    fn setting(key: &'static str) -> Setting {
+        Setting { key, value: "", default: "default", older: &["OLD"], help: "" }
+    }
+
     fn text(value: &str) -> Result<String, String> {
         Ok(value.to_owned())
     }
@@ -172,20 +187,22 @@ mod tests {
             environment: map(&[("STOREFRONT_LISTEN", "ours"), ("OLD", "older")]),
             file: map(&[("listen", "file")]),
         };
-        for expected in ["flag", "ours", "older", "file"] {
+        for expected in ["flag", "ours", "older", "file", "default"] {
             let mut loader = SettingsLoader::of(std::mem::take(&mut sources));
-            assert_eq!(loader.optional("listen", &["OLD"], text).as_deref(), Some(expected));
+            assert_eq!(loader.required(&setting("listen"), text), expected);
+            assert_eq!(loader.is_given(&setting("listen")), expected != "default");
             sources = loader.sources;
             match expected {
                 "flag" => drop(sources.flags.remove("listen")),
                 "ours" => drop(sources.environment.remove("STOREFRONT_LISTEN")),
-                _ => drop(sources.environment.remove("OLD")),
+                "older" => drop(sources.environment.remove("OLD")),
+                _ => drop(sources.file.remove("listen")),
             }
         }
     }
 
     #[test]
-    fn all_mistakes_are_shown_at_once() {
+    fn all_errors_are_gathered() {
         let sources = Sources {
             flags: map(&[("a", "x")]),
             environment: map(&[("STOREFRONT_B", "y")]),
@@ -193,9 +210,9 @@ mod tests {
         };
         let mut loader = SettingsLoader::of(sources);
         for key in ["a", "b", "c"] {
-            loader.optional(key, &[], |v| Err::<(), _>(format!("{v} is wrong")));
+            loader.optional(&setting(key), |v| Err::<(), _>(format!("{v} is wrong")));
         }
-        let Err(ConfigErrors(all)) = loader.finish(()) else { panic!("no mistakes") };
+        let Err(ConfigErrors(all)) = loader.finish(()) else { panic!("no errors") };
         assert_eq!(
             all,
             [

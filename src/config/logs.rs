@@ -1,6 +1,9 @@
 //! Settings of the log.
 
-use super::SettingsLoader;
+use tracing_subscriber::EnvFilter;
+
+use super::loader::SettingsLoader;
+use super::setting::{Setting, settings};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,30 +14,27 @@ pub enum Format {
     Json,
 }
 
-/// `--log-format`, `--log`.
-#[derive(Debug, Clone)]
-pub struct Logs {
-    /// `--log-format`, `STOREFRONT_LOG_FORMAT`: `pretty` (default) or `json`.
-    pub format: Format,
-    /// `--log`, `STOREFRONT_LOG`: a level, or levels by module as `info,storefront=debug`;
-    /// default `info,scylla=off`, because that driver tells what we tell too. At `debug` every request is a
-    /// line.
-    pub filter: String,
+settings! {
+    /// What is logged, and how.
+    pub struct Logs {
+        /// Log level, or levels by module as info,storefront=debug. At debug every request is a line.
+        /// The Cassandra driver is off because the program logs the same
+        log: String = filter("LEVEL"), default "info,scylla=off";
+        /// How log lines look: pretty or json
+        log_format: Format = format("FORMAT"), default "pretty";
+    }
 }
 
-impl Logs {
-    /// Reads the settings.
-    pub fn read(loader: &mut SettingsLoader) -> Self {
-        let format = loader.setting("log_format", Format::Pretty, |text| match text {
-            "pretty" => Ok(Format::Pretty),
-            "json" => Ok(Format::Json),
-            other => Err(format!("`{other}` is not a format; use pretty or json")),
-        });
-        let filter = loader.setting("log", "info,scylla=off".to_owned(), |text| {
-            tracing_subscriber::EnvFilter::try_new(text)
-                .map(|_| text.to_owned())
-                .map_err(|e| format!("`{text}` is not a log filter such as info or debug: {e}"))
-        });
-        Self { format, filter }
+fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|e| format!("`{text}` is not a log filter such as info or debug: {e}"))
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "pretty" => Ok(Format::Pretty),
+        "json" => Ok(Format::Json),
+        other => Err(format!("`{other}` is not a format; use pretty or json")),
     }
 }

@@ -1,20 +1,24 @@
-//! Every setting, where it comes from and what it may be.
+//! Every setting: its sources, its default and the values that it may have.
 //!
-//! A setting has one key, such as `listen`. Its value is taken from the flag (`--listen`), else the
-//! environment (`STOREFRONT_LISTEN`, then any older name), else the file of `--config` (`listen =
-//! "..."`), else its default. [`SettingsLoader`] does that and gathers what is wrong, so that all mistakes
-//! are shown at once, before anything is opened. One file for each subsystem's settings.
+//! In this module: one file for each subsystem's settings. Each setting is declared once, by
+//! [`setting`]'s macro; flag, variable, key, default, help and the docs' line are made from that.
+//! [`SettingsLoader`] takes a value from the flag (`--listen`), else the environment
+//! (`STOREFRONT_LISTEN`, then any older name), else the file of `--config` (`listen = "..."`), else
+//! its default, and gathers what is wrong, so that all of it is shown at once before a port opens.
+//! Not here: clap, which is in [`crate::cmd`].
 
 pub mod database;
 mod loader;
 pub mod logs;
 pub mod serve;
 pub mod services;
+mod setting;
 
 pub use loader::{ConfigErrors, Flags, SettingsLoader, Sources};
+pub use setting::Setting;
 
-/// Every setting. All commands read all of it, so that one file serves them all and a mistake in
-/// it is found by the first.
+/// Every setting. All commands read all of it, so that one file serves them all and what is wrong
+/// in it is found by the first.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Which database.
@@ -23,20 +27,48 @@ pub struct Config {
     pub logs: logs::Logs,
     /// The server.
     pub serve: serve::Serve,
+    /// The server's limits.
+    pub limits: serve::Limits,
 }
 
 impl Config {
-    /// Reads every setting from its places.
+    /// The settings that every command has flags for.
+    pub const COMMON: [&[Setting]; 3] =
+        [&[loader::CONFIG], database::Given::SETTINGS, logs::Logs::SETTINGS];
+    /// Those that only `serve` has flags for.
+    pub const SERVER: [&[Setting]; 2] = [serve::Serve::SETTINGS, serve::Limits::SETTINGS];
+
+    /// Reads every setting.
     ///
     /// # Errors
-    /// All mistakes at once.
+    /// Everything that is wrong, at once.
     pub fn read(flags: Flags) -> Result<Self, ConfigErrors> {
         let mut loader = SettingsLoader::new(flags);
         let config = Self {
             database: database::Database::read(&mut loader),
             logs: logs::Logs::read(&mut loader),
             serve: serve::Serve::read(&mut loader),
+            limits: serve::Limits::read(&mut loader),
         };
         loader.finish(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCS: &str = include_str!("../../docs/operations.md");
+
+    /// On a difference copy the lines of the message there.
+    #[test]
+    fn the_docs_list_every_setting_as_it_is_declared() {
+        // The line of `--config` is written by hand: its value is no key of the file.
+        let tables = [&Config::COMMON[1..], &Config::SERVER].map(|settings| {
+            let rows = settings.iter().copied().flatten().map(Setting::table_row);
+            format!("\n{}\n\n", rows.collect::<Vec<_>>().join("\n"))
+        });
+        let missing: String = tables.into_iter().filter(|table| !DOCS.contains(table)).collect();
+        assert!(missing.is_empty(), "docs/operations.md must list:{missing}");
     }
 }

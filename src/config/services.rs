@@ -1,6 +1,6 @@
 //! Which of the store's services a program serves.
 
-/// What `activities` gets: it is known, and not here.
+/// The service is known, but not built yet.
 const LATER: &str = "the service `activities` is not in this version";
 const CHOICES: &str = "use overview, orders, stock, payment, or cart for the last three, with \
                        commas between them";
@@ -8,7 +8,7 @@ const CHOICES: &str = "use overview, orders, stock, payment, or cart for the las
 /// Groups of routes. Programs that serve different ones may share a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Services {
-    /// The game pages, what is beside them, and the page.
+    /// The game pages, banners, reviews, and the React page.
     pub overview: bool,
     /// `/orders`.
     pub orders: bool,
@@ -19,11 +19,9 @@ pub struct Services {
 }
 
 impl Services {
-    /// Everything.
-    pub const ALL: Self = Self { overview: true, orders: true, stock: true, payment: true };
     const NONE: Self = Self { overview: false, orders: false, stock: false, payment: false };
 
-    /// Reads a list with commas.
+    /// Parses a list with commas.
     ///
     /// # Errors
     /// What is wrong with it, and what there is.
@@ -46,7 +44,7 @@ impl Services {
 
 impl Default for Services {
     fn default() -> Self {
-        Self::ALL
+        Self { overview: true, orders: true, stock: true, payment: true }
     }
 }
 
@@ -68,16 +66,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_service_is_named_beside_those_that_are() {
+    fn an_unknown_service_is_named_with_the_known_ones() {
         for (text, named) in [
             ("shop", "`shop` is not a service"),
             ("orders,", "`` is not a service"),
             ("Cart", "`Cart` is not a service"),
             ("overview,activities", "`activities` is not in this version"),
         ] {
-            let mistake = Services::parse(text).unwrap_err();
-            assert!(mistake.contains(named), "{mistake}");
-            assert!(mistake.contains("overview, orders, stock, payment"), "{mistake}");
+            let error = Services::parse(text).unwrap_err();
+            assert!(error.contains(named), "{error}");
+            assert!(error.contains("overview, orders, stock, payment"), "{error}");
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Where the data is.
 //!
-//! In this room: [`storage`], the promises that every backend keeps; a room for each backend;
-//! [`connect`], the only place that chooses one. Not here: HTTP, and what a game is.
-//! A new backend is a new folder with the file names of [`embedded`], made to pass
+//! In this module: the traits that every backend implements ([`storage`]), a module for each
+//! backend, the algorithms that they share ([`common`]), the decorators of the traits ([`metered`],
+//! [`read_routing`]), and [`connect`], the only place that chooses a backend. Not here: HTTP, and
+//! the models of games and carts.
+//!
+//! A new backend is a new folder with the file names of [`embedded`] that passes
 //! `tests/conformance`.
 
 pub mod cassandra;
@@ -16,7 +19,7 @@ pub mod storage;
 use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 pub use storage::MigrationPolicy;
 use storage::{
     CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore, PaymentStore,
@@ -42,13 +45,13 @@ pub struct Stores {
     pub audit: Arc<dyn CartAudit>,
     /// Loading many games.
     pub loads: Arc<dyn LoadStore>,
-    /// What can be told of all games together.
+    /// Facts about all games together: checksum and size.
     pub inspection: Arc<dyn Inspection>,
-    /// Comparing the replicas of the data, where they can be told apart.
+    /// Comparing the replicas of the data, if the backend has any.
     pub replica_check: Option<Arc<dyn ReplicaCheck>>,
 }
 
-/// Opens the database that the configuration names.
+/// Opens the database that the configuration names, and registers the metrics of its backend.
 ///
 /// # Errors
 /// A [`StorageError`] whose text is one sentence for the operator: no such place, no permission,
@@ -56,14 +59,14 @@ pub struct Stores {
 pub async fn connect(
     database: &Database,
     policy: MigrationPolicy,
-    metrics: &Arc<Metrics>,
+    registry: &Registry,
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
-        Url::Embedded(path) => embedded::open(path.clone(), policy, metrics).await?,
+        Url::Embedded(path) => embedded::open(path.clone(), policy, registry).await?,
         Url::Postgres(postgres) => postgres::open(postgres, policy).await?,
-        Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, metrics).await?,
+        Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, registry).await?,
     };
-    Ok(metered::stores(stores, metrics))
+    Ok(metered::stores(stores, registry))
 }
 
 /// The check that compares the replicas of the data, and repairs them if `repair`; `None` where the
@@ -91,12 +94,12 @@ pub fn replica_check(
     }
 }
 
-/// Carries the games of the earlier service over into the database that the configuration names,
-/// from that keyspace of the same cluster.
+/// Copies the games of the earlier service from that keyspace into the database that the
+/// configuration names, on the same cluster.
 ///
 /// # Errors
-/// [`storage::ErrorKind::Invalid`] on a backend where there is nothing to carry; otherwise a sentence
-/// for the operator as of [`connect`], and repeating it goes on.
+/// [`storage::ErrorKind::Invalid`] on a backend where there is nothing to import; otherwise a
+/// sentence for the operator as of [`connect`]. It may be repeated.
 pub async fn import_legacy(
     database: &Database,
     old_keyspace: &str,

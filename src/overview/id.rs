@@ -6,8 +6,8 @@ use http::request::Parts;
 use super::model::GameId;
 use crate::web::problem::Refusal;
 
-/// The one path parameter as a [`GameId`]. Whatever is no 32-bit integer is the number of no game:
-/// 404, as clients know it.
+/// The one path parameter as a [`GameId`]. Any text but a 32-bit integer is 404, as in the earlier
+/// service, because no game can have it.
 pub(crate) struct Id(pub(crate) GameId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {

@@ -1,7 +1,7 @@
-//! From a request's body to a checked value.
+//! Parsing request bodies into values of the model.
 //!
-//! JSON and forms become the same map of fields first; then one set of rules reads both. All that
-//! is wrong is said in one sentence, a clause for each field.
+//! JSON and forms become the same map of fields first, so that one set of rules serves both. All
+//! errors are reported in one sentence, a clause for each field.
 
 use serde_json::{Map, Value};
 
@@ -10,8 +10,8 @@ use crate::web::body::{Encoding, Payload};
 
 const TEXTS: [&str; 5] = ["game_name", "description", "release_date", "developer", "publisher"];
 
-/// Unknown fields that are named in an answer.
-const NAMED: usize = 5;
+/// Unknown fields that an answer names; a body may have thousands.
+const MAX_UNKNOWN: usize = 5;
 
 /// The body of a create.
 ///
@@ -47,12 +47,12 @@ pub fn changes(payload: &Payload, id: GameId) -> Result<Changes, String> {
     fields.finish(changes)
 }
 
-/// The fields that are not read yet, and what was wrong with those that were.
+/// The fields that are not read yet, and what is wrong with those that were.
 struct Fields {
     map: Map<String, Value>,
-    /// In a form every value is text.
+    /// Whether the body is a form, in which every value is text.
     numbers_are_texts: bool,
-    mistakes: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl Fields {
@@ -62,11 +62,11 @@ impl Fields {
             Encoding::Form => form(&payload.bytes)?,
         };
         let numbers_are_texts = payload.encoding == Encoding::Form;
-        Ok(Self { map, numbers_are_texts, mistakes: Vec::new() })
+        Ok(Self { map, numbers_are_texts, errors: Vec::new() })
     }
 
     fn wrong(&mut self, why: impl Into<String>) {
-        self.mistakes.push(why.into());
+        self.errors.push(why.into());
     }
 
     fn id(&mut self) -> Option<GameId> {
@@ -103,7 +103,7 @@ impl Fields {
         }
     }
 
-    /// Null is no tags, as in the rows of the earlier service.
+    /// Null means no tags, as in the rows of the earlier service.
     fn tags(&mut self) -> Option<Vec<String>> {
         let tags = match self.map.remove("tags")? {
             Value::Null => Some(Vec::new()),
@@ -119,14 +119,14 @@ impl Fields {
 
     /// `value`, if nothing was wrong and no field is left over.
     fn finish<T>(mut self, value: T) -> Result<T, String> {
-        for name in std::mem::take(&mut self.map).keys().take(NAMED) {
+        for name in std::mem::take(&mut self.map).keys().take(MAX_UNKNOWN) {
             self.wrong(format!("`{}` is not a field of an overview", shown(name)));
         }
-        if self.mistakes.is_empty() { Ok(value) } else { Err(self.mistakes.join("; ")) }
+        if self.errors.is_empty() { Ok(value) } else { Err(self.errors.join("; ")) }
     }
 }
 
-/// A client's own word, safe and short enough to be given back.
+/// A name that the client sent, escaped and cut so that an answer may contain it.
 fn shown(name: &str) -> String {
     let start: String = name.chars().take(40).collect();
     let dots = if start.len() < name.len() { "..." } else { "" };
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_writes_lists_in_any_of_four_ways() {
+    fn a_form_may_write_lists_in_four_ways() {
         for form in [
             "tags[0]=a&tags[1]=b",
             "tags%5B0%5D=a&tags%5B1%5D=b",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_named() {
+    fn every_error_is_named() {
         let json = r#"{"game_name":1,"description":"a\u0000b","tags":[1],"extra":0}"#;
         let text = new_overview(&payload(Encoding::Json, json)).unwrap_err();
         for part in [
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_no_fields_at_all_say_so() {
+    fn bodies_without_fields_are_refused() {
         for (text, part) in [("[]", "object"), ("{", "not JSON"), ("", "missing")] {
             let error = new_overview(&payload(Encoding::Json, text)).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -1,9 +1,8 @@
 //! The game pages.
 //!
-//! In this room: what an overview is ([`model`]), its routes ([`routes`]) and where they
-//! read from ([`read_routing`]), the forms a body may
-//! have ([`input`]), and the two services whose answers the page shows beside it ([`sisters`], [`stand_in`]).
-//! How overviews are stored is promised in [`crate::db::storage`].
+//! In this module: what an overview is ([`model`]), its routes ([`routes`]), and reading bodies
+//! ([`input`]) and path parameters ([`id`]). Not here: how overviews are stored and which server a
+//! read is routed to ([`crate::db`]), and the image and review services ([`crate::upstreams`]).
 
 pub(crate) mod id;
 pub mod input;

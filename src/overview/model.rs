@@ -1,5 +1,5 @@
-//! What a game's page is made of. Values of these types are valid: nothing behind the door checks
-//! them again.
+//! The data of a game's page. Values of these types are valid: they are parsed at the boundary, and
+//! no code behind it checks them again.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 pub struct GameId(pub i32);
 
 impl GameId {
-    /// Reads decimal digits with an optional minus; `None` for anything else and out of range.
+    /// Parses decimal digits with an optional minus; `None` for anything else and out of range.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.starts_with('+') { None } else { text.parse().ok().map(Self) }
@@ -30,7 +30,7 @@ impl fmt::Display for GameId {
 pub struct Overview {
     /// Number of the game.
     pub game_id: GameId,
-    /// Name, words joined by underscores in seeded data.
+    /// The name; in generated data its words are joined by underscores.
     #[schema(example = "Stardew_Valley")]
     pub game_name: String,
     /// A paragraph.
@@ -38,9 +38,9 @@ pub struct Overview {
     /// The date as it was stored; the page shows its first ten characters.
     #[schema(example = "2016-02-26T00:00:00.000Z")]
     pub release_date: String,
-    /// Who made it.
+    /// The company that made it.
     pub developer: String,
-    /// Who sells it.
+    /// The company that sells it.
     pub publisher: String,
     /// Tags in the order given, possibly none.
     pub tags: Vec<String>,
@@ -65,7 +65,7 @@ pub struct NewOverview {
     pub tags: Vec<String>,
 }
 
-/// What changes in a game; `None` stays as it is.
+/// A change of a game; a field that is `None` keeps its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// See [`Overview::game_name`].
@@ -84,17 +84,15 @@ pub struct Changes {
 
 impl From<storefront_seed::Game> for Overview {
     fn from(game: storefront_seed::Game) -> Self {
-        let storefront_seed::Game {
-            game_id,
-            game_name,
-            description,
-            release_date,
-            developer,
-            publisher,
-            tags,
-        } = game;
-        let game_id = GameId(game_id);
-        Self { game_id, game_name, description, release_date, developer, publisher, tags }
+        Self {
+            game_id: GameId(game.game_id),
+            game_name: game.game_name,
+            description: game.description,
+            release_date: game.release_date,
+            developer: game.developer,
+            publisher: game.publisher,
+            tags: game.tags,
+        }
     }
 }
 

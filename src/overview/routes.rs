@@ -1,4 +1,4 @@
-//! `/api/overview`: create, find, list, change and remove game pages.
+//! `/api/overview`: create, find, list, update and remove game pages.
 
 use std::sync::Arc;
 
@@ -43,29 +43,29 @@ pub fn router(state: Overviews) -> OpenApiRouter {
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-/// Where to begin and how much to give.
+/// Which page of the list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct PageQuery {
-    /// Games on the page, 1 to 100; 20 without it.
+    /// Games on the page, 1 to 100; default 20.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<String>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// A page of the catalogue.
+/// A page of games.
 #[derive(Serialize, ToSchema)]
 struct PageBody {
     overviews: Vec<Overview>,
-    /// Give it as `after` to get the next page; null on the last.
+    /// The next page's `after`; null on the last page.
     next: Option<String>,
 }
 
 /// A game as it is sent to be created. In a form, `game_id` is text and `tags` may be written
 /// `tags[0]=a&tags[1]=b`, `tags[]=a&tags[]=b` or `tags=a&tags=b`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
+#[expect(dead_code, reason = "describes a body for the OpenAPI document; `input` parses it")]
 struct CreateBody {
     /// Without it the store assigns the next id.
     game_id: Option<i32>,
@@ -79,7 +79,7 @@ struct CreateBody {
 
 /// The fields to change; at least one.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body for the OpenAPI document; `form` reads it")]
+#[expect(dead_code, reason = "describes a body for the OpenAPI document; `input` parses it")]
 struct UpdateBody {
     /// If given, the number in the path.
     game_id: Option<i32>,
@@ -101,7 +101,7 @@ struct UpdateBody {
         (status = 200, body = [Overview], description = "An array with one game"),
         (status = 304, description = "`If-None-Match` has the game's tag"),
         (status = 404, body = String, content_type = "text/plain", description = "`Not Found`: no such game, or not an int32"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store is away or overloaded; `Retry-After` is set"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store cannot be reached or is overloaded; `Retry-After` is set"),
     ),
 )]
 async fn find(
@@ -109,21 +109,22 @@ async fn find(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let game = store.find(id, read_token::seen(&headers)).await?.ok_or(Refusal::NotFound)?;
+    let game =
+        store.find(id, read_token::from_request(&headers)).await?.ok_or(Refusal::NotFound)?;
     Ok(etag::json(&headers, &[game])?)
 }
 
 /// List games
 ///
-/// A page of the catalogue; each game once, however many are created meanwhile. Ascending by id, on
-/// Cassandra in the order of the ids' tokens.
+/// Ascending by id, on Cassandra in token order. A walk over all pages has each game once, however
+/// many are created meanwhile.
 #[utoipa::path(
     get, path = "/api/overview", tag = "overview", params(PageQuery),
     responses(
         (status = 200, body = PageBody),
         (status = 304, description = "`If-None-Match` has the page's tag"),
         (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A bad `limit` or `after`"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store is away or overloaded; `Retry-After` is set"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The store cannot be reached or is overloaded; `Retry-After` is set"),
     ),
 )]
 async fn list(
@@ -134,7 +135,7 @@ async fn list(
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let page = store.page(after, limit, read_token::seen(&headers)).await?;
+    let page = store.page(after, limit, read_token::from_request(&headers)).await?;
     let body = PageBody { overviews: page.games, next: page.next.map(encode) };
     etag::json(&headers, &body)
 }
@@ -164,7 +165,7 @@ async fn create(
         Create::Created(id) => {
             let answer = text(StatusCode::CREATED, "Successfuly created game overview.");
             let answer = ([(LOCATION, format!("/api/overview/{id}"))], answer).into_response();
-            Ok(read_token::mark(store.as_ref(), answer).await)
+            Ok(read_token::attach(store.as_ref(), answer).await)
         }
         Create::Refused(why) => Err(refused(why)),
         Create::Taken => Err(conflict("A game with this `game_id` exists; nothing was changed.")),
@@ -197,7 +198,7 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let changes = input::changes(&payload, id).map_err(Refusal::Malformed)?;
     match store.update(context, id, changes).await? {
-        Update::Updated => Ok(read_token::mark(store.as_ref(), text(StatusCode::OK, "OK")).await),
+        Update::Updated => Ok(read_token::attach(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Update::Missing => Err(Refusal::NotFound),
         Update::Refused(why) => Err(refused(why)),
     }
@@ -219,14 +220,14 @@ async fn remove(
     Act(context): Act,
 ) -> Result<Response, Refusal> {
     match store.remove(context, id).await? {
-        Remove::Removed => Ok(read_token::mark(store.as_ref(), text(StatusCode::OK, "OK")).await),
+        Remove::Removed => Ok(read_token::attach(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Remove::Missing => Err(Refusal::NotFound),
         Remove::Refused(why) => Err(refused(why)),
     }
 }
 
-/// What the database itself refuses: a value that does not fit its column is malformed, everything
-/// else is a conflict.
+/// A refusal by the database: a value that does not fit its column is malformed, everything else is
+/// a conflict.
 fn refused(why: WriteRefusal) -> Refusal {
     let named = |what: &str, name: Option<String>| {
         name.map_or_else(|| format!("a {what} of the table"), |name| format!("the {what} `{name}`"))
@@ -255,7 +256,7 @@ fn parse_limit(text: &str) -> Result<u32, Problem> {
     })
 }
 
-/// Cursors are opaque to clients, so that another order may come without breaking them.
+/// Cursors are opaque to clients, so that the order may change without breaking them.
 fn encode(cursor: Cursor) -> String {
     URL_SAFE_NO_PAD.encode(cursor.0.0.to_be_bytes())
 }

@@ -1,7 +1,7 @@
 //! The page and its files, from the program itself or from a folder.
 //!
-//! Names of the files under `assets/` hold a hash of their content, so they may be kept for good;
-//! all others keep their names and are asked for again each time, by their entity tag.
+//! The names of files under `assets/` contain a hash of their content, so caches may keep them
+//! for ever; all other files keep their names and are revalidated each time by their entity tag.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS,
@@ -24,9 +24,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::web::etag;
 use crate::web::problem::Problem;
 
-const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
-const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const PAGE: &str = "index.html";
 const BUNDLE: &str = "dist/bundle.js";
 const API_URL_META: &str = "<meta name=\"storefront-api-url\" content=\"";
@@ -73,7 +73,7 @@ impl Assets {
         Self(Arc::new(files.collect()))
     }
 
-    /// The page in a folder, read now.
+    /// The page in a folder, read once, now.
     ///
     /// # Errors
     /// If the folder or a file in it cannot be read.
@@ -130,17 +130,17 @@ impl Asset {
         })
     }
 
-    /// The best encoding that the client takes.
+    /// The whole file in the smallest encoding that the client accepts.
     fn full(&self, request: &HeaderMap) -> Response {
         let choices = [("br", &self.brotli), ("gzip", &self.gzip)];
         let chosen = choices.into_iter().find_map(|(name, bytes)| {
-            Some((name, bytes.as_ref().filter(|_| takes(request, name))?))
+            Some((name, bytes.as_ref().filter(|_| accepts(request, name))?))
         });
         let (encoding, bytes) = chosen.unzip();
         let mut response = bytes.unwrap_or(&self.plain).clone().into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type.clone());
-        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         if let Some(encoding) = encoding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -148,41 +148,29 @@ impl Asset {
     }
 }
 
-/// The routes of the page. Any one path segment is a game's page; the page itself tells whether
-/// there is such a game.
+/// The routes of the page. Any single path segment is a game's page; the page itself shows if there
+/// is no such game.
 pub fn page(assets: Assets) -> Router {
     Router::new()
-        .route("/", get(index))
-        .route("/{game_id}", get(index))
-        .route("/dist/bundle.js", get(bundle))
-        .route("/{game_id}/dist/bundle.js", get(bundle))
+        .route("/", file(PAGE))
+        .route("/{game_id}", file(PAGE))
+        .route("/dist/bundle.js", file(BUNDLE))
+        .route("/{game_id}/dist/bundle.js", file(BUNDLE))
         .with_state(assets)
 }
 
-/// The routes of the API reference, and of files that it shares with the page.
+/// The routes of the API reference, and of the files that it shares with the page.
 pub fn reference(assets: Assets) -> Router {
     Router::new()
         .route("/assets/{*file}", get(hashed))
-        .route("/favicon.svg", get(favicon))
-        .route("/favicon.ico", get(favicon))
-        .route("/docs", get(docs))
+        .route("/favicon.svg", file("favicon.svg"))
+        .route("/favicon.ico", file("favicon.svg"))
+        .route("/docs", file("docs.html"))
         .with_state(assets)
 }
 
-async fn index(State(assets): State<Assets>, request: HeaderMap) -> Response {
-    assets.answer(PAGE, &request)
-}
-
-async fn bundle(State(assets): State<Assets>, request: HeaderMap) -> Response {
-    assets.answer(BUNDLE, &request)
-}
-
-async fn favicon(State(assets): State<Assets>, request: HeaderMap) -> Response {
-    assets.answer("favicon.svg", &request)
-}
-
-async fn docs(State(assets): State<Assets>, request: HeaderMap) -> Response {
-    assets.answer("docs.html", &request)
+fn file(name: &'static str) -> MethodRouter<Assets> {
+    get(async move |State(assets): State<Assets>, request: HeaderMap| assets.answer(name, &request))
 }
 
 async fn hashed(
@@ -190,13 +178,13 @@ async fn hashed(
     file: Result<extract::Path<String>, PathRejection>,
     request: HeaderMap,
 ) -> Response {
-    // A name that is no UTF-8 is the name of no file.
+    // No file has a name that is not UTF-8.
     let name = file.map_or_else(|_| String::new(), |extract::Path(file)| format!("assets/{file}"));
     assets.answer(&name, &request)
 }
 
 /// Whether `Accept-Encoding` names the coding without refusing it.
-fn takes(request: &HeaderMap, coding: &str) -> bool {
+fn accepts(request: &HeaderMap, coding: &str) -> bool {
     let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| {
         let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
@@ -213,7 +201,7 @@ fn content_type(name: &str) -> HeaderValue {
 }
 
 fn cache(name: &str) -> HeaderValue {
-    if name.starts_with("assets/") { FOR_GOOD } else { ASK_AGAIN }
+    if name.starts_with("assets/") { IMMUTABLE } else { REVALIDATE }
 }
 
 fn read_folder(
@@ -225,7 +213,7 @@ fn read_folder(
         let entry = entry?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
         let name = format!("{prefix}{file_name}");
-        // Folders of configuration maps hold links, and hidden ones beside them.
+        // A mounted Kubernetes ConfigMap has hidden folders beside the links to its files.
         if file_name.starts_with('.') {
             continue;
         }
@@ -239,7 +227,7 @@ fn read_folder(
     Ok(())
 }
 
-/// The URL has been parsed, so it holds no quotes.
+/// The URL has been parsed, which escapes quotes.
 fn page_for(text: &str, url: &str) -> String {
     text.replacen(API_URL_META, &format!("{API_URL_META}{url}"), 1)
 }

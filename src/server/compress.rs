@@ -1,7 +1,7 @@
-//! Compressing an answer on its way out.
+//! Compression of answers.
 //!
-//! Most answers are too short for it. They pass by without the library's layer, which would wrap
-//! the body of each.
+//! Most answers are too short for it. They bypass the library's layer, which would wrap the body of
+//! each.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -15,12 +15,12 @@ use tower::{ServiceExt, service_fn};
 use tower_http::compression::Compression;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-/// Bytes; a body must be longer.
-const LEAST: u64 = 1024;
+/// Shorter bodies are not compressed.
+const MIN_BYTES: u64 = 1024;
 
-/// The answer, compressed by one of the encodings that the client takes if that is worth it.
+/// The answer, compressed by an encoding that the client accepts if the answer is long enough.
 pub(super) async fn compress(encodings: Option<&HeaderValue>, response: Response) -> Response {
-    let is_short = response.body().size_hint().exact().is_some_and(|n| n <= LEAST);
+    let is_short = response.body().size_hint().exact().is_some_and(|n| n <= MIN_BYTES);
     let Some(encodings) = encodings.filter(|_| !is_short) else { return response };
     let mut request = Request::new(Body::empty());
     request.headers_mut().insert(ACCEPT_ENCODING, encodings.clone());
@@ -28,7 +28,7 @@ pub(super) async fn compress(encodings: Option<&HeaderValue>, response: Response
     let answered =
         service_fn(move |_| ready(Ok::<_, Infallible>(response.take().unwrap_or_default())));
     let layer = Compression::new(answered).compress_when(
-        SizeAbove::new(LEAST)
+        SizeAbove::new(MIN_BYTES)
             .and(NotForContentType::SSE)
             .and(NotForContentType::const_new("image/png"))
             .and(NotForContentType::const_new("image/jpeg")),

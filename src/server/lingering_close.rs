@@ -1,8 +1,8 @@
-//! Closing a connection without cutting the answer off.
+//! Closing a connection without losing its last answer.
 //!
-//! A system that closes a socket whose peer is still sending tells the peer so by a reset, and the
-//! reset may destroy an answer that the peer has not read yet: a refused upload would look like a
-//! dead server. So the socket is read a little longer, to nowhere, after the last answer.
+//! If a socket is closed while its peer still sends, the kernel sends a reset, and the reset discards
+//! an answer that the peer has not read yet: a refused upload would look like a dead server. So after
+//! the last answer the socket is read for a short time, and what is read is discarded.
 
 use std::io;
 use std::pin::Pin;
@@ -12,12 +12,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The most that is read to nowhere; who sends more is cut after all.
-const MOST_BYTES: u64 = 16 << 20;
-/// The longest that it is read.
-const LONGEST: Duration = Duration::from_secs(2);
+/// A peer that sends more is cut after all.
+const MAX_BYTES: u64 = 16 << 20;
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection that lingers when it is dropped before its peer has ended it.
+/// A connection that is read on when it is dropped before its peer has closed it.
 pub(super) struct Lingering {
     stream: Option<TcpStream>,
     has_ended: bool,
@@ -36,10 +35,10 @@ impl Lingering {
 impl Drop for Lingering {
     fn drop(&mut self) {
         let Some(stream) = self.stream.take().filter(|_| !self.has_ended) else { return };
-        // Where the runtime is gone too the process ends, and all its connections.
+        // Without a runtime the process is ending, and its connections with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(LONGEST, async move {
-                let mut rest = stream.take(MOST_BYTES);
+            runtime.spawn(tokio::time::timeout(TIMEOUT, async move {
+                let mut rest = stream.take(MAX_BYTES);
                 drop(tokio::io::copy(&mut rest, &mut tokio::io::sink()).await);
             }));
         }
@@ -52,9 +51,9 @@ impl AsyncRead for Lingering {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let (before, capacity) = (buffer.filled().len(), buffer.remaining());
         let read = ready!(self.stream()?.poll_read(context, buffer));
-        self.has_ended |= read.is_err() || (room > 0 && buffer.filled().len() == before);
+        self.has_ended |= read.is_err() || (capacity > 0 && buffer.filled().len() == before);
         Poll::Ready(read)
     }
 }

@@ -1,7 +1,7 @@
-//! Listening, and ending well.
+//! Listening, and graceful shutdown.
 //!
 //! Built on hyper itself, because axum's own `serve` has no deadline for a request's head and no
-//! bound on connections: a client that sends a byte a second would hold its place for good.
+//! bound on connections: clients that send a byte a second would hold all of them for ever.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lingering_close::Lingering;
+use super::metrics::ServerMetrics;
 use crate::config::serve::Limits;
-use crate::telemetry::metrics::Metrics;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::gauge::Gauge;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,8 +25,8 @@ use tower::Layer;
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 const BACKLOG: i32 = 4_096;
-/// Pause after a failed accept, which is nearly always a lack of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A failed accept is nearly always a lack of file descriptors: retrying at once would only spin.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 const OVERLOADED: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\n",
     "retry-after: 1\r\n",
@@ -43,16 +44,16 @@ pub struct Server {
     shutdown_timeout: Duration,
 }
 
-/// What every connection gets.
+/// Accepts connections, and serves each in a task of its own.
 struct Connections {
     http: http1::Builder,
     service: Service,
-    places: Arc<Semaphore>,
-    /// Ends the connections that are left.
+    slots: Arc<Semaphore>,
+    /// Ends the connections that are left at the end of the shutdown.
     cut: CancellationToken,
-    metrics: Arc<Metrics>,
-    /// Milliseconds that the peer may leave sent bytes unacknowledged.
-    patience: Duration,
+    metrics: ServerMetrics,
+    /// How long a peer may leave sent bytes unacknowledged.
+    user_timeout: Duration,
 }
 
 /// How a server ended.
@@ -60,20 +61,20 @@ struct Connections {
 pub enum Ending {
     /// Every request was answered.
     Drained,
-    /// The time was over; this many connections were cut.
+    /// The time was over, or a second signal came; this many connections were cut.
     Cut(usize),
 }
 
 impl Server {
-    /// Takes the address. A path with a trailing slash is the path without it.
+    /// Binds the address. A path with a trailing slash is served as the path without it.
     ///
     /// # Errors
-    /// If the address is taken or not ours.
+    /// If the address is in use or not one of this machine.
     pub fn bind(
         address: SocketAddr,
         router: Router,
         limits: &Limits,
-        metrics: Arc<Metrics>,
+        metrics: ServerMetrics,
     ) -> io::Result<Self> {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
@@ -83,25 +84,25 @@ impl Server {
             connections: Connections {
                 http,
                 service: TowerToHyperService::new(router),
-                places: Arc::new(Semaphore::new(limits.connections)),
+                slots: Arc::new(Semaphore::new(limits.max_connections)),
                 cut: CancellationToken::new(),
                 metrics,
-                patience: limits.header_timeout + limits.body_timeout,
+                user_timeout: limits.header_timeout + limits.body_timeout,
             },
             shutdown_timeout: limits.shutdown_timeout,
         })
     }
 
-    /// The address, with its port if a free one was asked for.
+    /// The address, with the port that was chosen for port 0.
     ///
     /// # Errors
-    /// If the operating system cannot tell.
+    /// If the operating system fails.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` ends; then takes no connection more, lets every request under way end,
-    /// and cuts what is left when the time is over or `now` ends.
+    /// Serves until `stop` ends. Then accepts no further connections, lets every request under way
+    /// end, and cuts the connections that are left when the time is over or `now` ends.
     pub async fn run(
         self,
         stop: impl Future<Output = ()>,
@@ -112,6 +113,7 @@ impl Server {
             () = stop => {}
             () = self.connections.accept(&self.listener, &graceful) => {}
         }
+        // Closed before draining, so that new connections are refused and reach another server.
         drop(self.listener);
         let open = graceful.count();
         tracing::info!(connections = open, "draining");
@@ -128,43 +130,43 @@ impl Connections {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => self.admit(stream, graceful),
-                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) if is_peer_gone(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             }
         }
     }
 
     fn admit(&self, stream: TcpStream, graceful: &GracefulShutdown) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             self.metrics.shed.inc();
-            // A client that cannot take these few bytes at once gets a closed connection.
+            // Not awaited: a client that does not read must not stop others from being accepted.
             drop(stream.try_write(OVERLOADED.as_bytes()));
             return;
         };
         if let Err(error) = self.prepare(&stream) {
-            tracing::debug!(%error, "a connection was gone at once");
+            tracing::debug!(%error, "connection lost before its first request");
             return;
         }
-        let place = Place::new(place, Arc::clone(&self.metrics));
+        let slot = ConnectionSlot::new(slot, self.metrics.connections.clone());
         let connection =
             self.http.serve_connection(TokioIo::new(Lingering::new(stream)), self.service.clone());
         let connection = graceful.watch(connection);
         let cut = self.cut.clone();
         tokio::spawn(async move {
-            let _place = place;
+            let _slot = slot;
             if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
-                tracing::debug!(%error, "a connection ended early");
+                tracing::debug!(%error, "connection ended early");
             }
         });
     }
 
-    /// A peer that stops reading is cut after a while, by the kernel.
+    /// The kernel cuts a peer that stops reading; no timeout of HTTP covers writing an answer.
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        SockRef::from(stream).set_tcp_user_timeout(Some(self.patience))
+        SockRef::from(stream).set_tcp_user_timeout(Some(self.user_timeout))
     }
 
     fn cut(&self) -> Ending {
@@ -173,22 +175,22 @@ impl Connections {
     }
 }
 
-/// A connection's place, given back when it ends however it ends.
-struct Place {
+/// One of the connections that are allowed at once, given back when it ends in any way.
+struct ConnectionSlot {
     _permit: OwnedSemaphorePermit,
-    metrics: Arc<Metrics>,
+    connections: Gauge,
 }
 
-impl Place {
-    fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Self {
-        metrics.connections.inc();
-        Self { _permit: permit, metrics }
+impl ConnectionSlot {
+    fn new(permit: OwnedSemaphorePermit, connections: Gauge) -> Self {
+        connections.inc();
+        Self { _permit: permit, connections }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.metrics.connections.dec();
+        self.connections.dec();
     }
 }
 
@@ -201,8 +203,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The peer was gone before it was accepted; the listener is well.
-fn is_of_the_connection(error: &io::Error) -> bool {
+/// The peer left before it was accepted, which is no failure of the listener.
+fn is_peer_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -1,4 +1,4 @@
-//! For the operator and the load balancer: health, readiness, metrics.
+//! Routes for operators and load balancers: health, readiness and metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,69 +12,57 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::db::storage::OverviewStore;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 use crate::web::problem::{Problem, ProblemBody, text};
 
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+/// Below the timeouts that load balancers have for a check.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether the server wants new requests; shared, on until turned off.
-#[derive(Debug, Clone)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// On.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
-    }
-
-    /// The server is about to stop.
-    pub fn turn_off(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+/// Whether load balancers should send requests; clones share it. On until turned off.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    off: Arc<AtomicBool>,
 }
 
-impl Default for Readiness {
-    fn default() -> Self {
-        Self::new()
+impl Readiness {
+    /// Makes `/readyz` 503, because the server is about to stop.
+    pub fn turn_off(&self) {
+        // Relaxed, because the flag orders no other memory.
+        self.off.store(true, Ordering::Relaxed);
     }
 }
 
 #[derive(Clone, FromRef)]
 struct Operations {
     store: Arc<dyn OverviewStore>,
-    metrics: Arc<Metrics>,
+    registry: Registry,
     readiness: Readiness,
 }
 
 /// The routes.
 pub(super) fn router(
     store: Arc<dyn OverviewStore>,
-    metrics: Arc<Metrics>,
+    registry: Registry,
     readiness: Readiness,
 ) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(healthz))
         .routes(routes!(readyz))
-        .routes(routes!(render_metrics))
-        .with_state(Operations { store, metrics, readiness })
+        .routes(routes!(metrics))
+        .with_state(Operations { store, registry, readiness })
 }
 
-/// Tell whether the program runs
+/// Check that the program runs
 #[utoipa::path(get, path = "/healthz", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain", description = "`ok`")))]
 async fn healthz() -> Response {
     text(StatusCode::OK, "ok")
 }
 
-/// Tell whether requests can be answered
+/// Check that requests can be answered
 ///
-/// Asks the store; 503 also while the server shuts down.
+/// Reads from the store. 503 also while the server shuts down.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses(
         (status = 200, body = String, content_type = "text/plain", description = "`ready`"),
@@ -85,10 +73,10 @@ async fn readyz(
     State(readiness): State<Readiness>,
 ) -> Result<Response, Problem> {
     let not_ready = |detail| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-    if !readiness.is_on() {
+    if readiness.off.load(Ordering::Relaxed) {
         return Err(not_ready("The server is shutting down."));
     }
-    match tokio::time::timeout(STORE_PATIENCE, store.ping()).await {
+    match tokio::time::timeout(PING_TIMEOUT, store.ping()).await {
         Ok(answer) => answer.map(|()| text(StatusCode::OK, "ready")).map_err(Problem::from),
         Err(_) => Err(not_ready("The store does not answer.")),
     }
@@ -99,6 +87,6 @@ async fn readyz(
 /// In the OpenMetrics text format, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operations",
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
-async fn render_metrics(State(metrics): State<Arc<Metrics>>) -> Response {
-    ([(CONTENT_TYPE, OPENMETRICS)], metrics.render()).into_response()
+async fn metrics(State(registry): State<Registry>) -> Response {
+    ([(CONTENT_TYPE, OPENMETRICS)], registry.render()).into_response()
 }

@@ -1,5 +1,8 @@
-//! What happens around every request, once and in one permit: a bound on how many are answered at
-//! once, an id, a panic's answer, the headers that every answer has, a metric and a log line.
+//! Everything around every request, in one layer: the concurrency limit, a request id, CORS, panics,
+//! compression, headers, a metric and a log line.
+//!
+//! One layer of our own instead of a library's for each: docs/decisions/0026 has the reasons and the
+//! cost that was measured.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -21,9 +24,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tower::{Layer, Service};
 
 use super::compress::compress;
+use super::metrics::{RequestLabels, Route, ServerMetrics};
 use crate::db::storage::Permit;
 use crate::telemetry::logs::LogRateLimiter;
-use crate::telemetry::metrics::{self, Metrics};
 use crate::web::etag::hex;
 use crate::web::problem::{Cause, Problem};
 
@@ -33,45 +36,46 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("etag,location,retry-after,storefront-position,x-request-id");
-const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+const VARY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// Shared by all requests.
 #[derive(Clone)]
 pub(super) struct RequestLayer(Arc<Shared>);
 
 struct Shared {
-    metrics: Arc<Metrics>,
+    metrics: ServerMetrics,
     in_flight: AtomicUsize,
-    most: usize,
-    /// Ids are the start's random part and a running number.
-    start: [u8; 16],
+    limit: usize,
+    /// Random for each start of the server; the rest of an id is a running number.
+    id_prefix: [u8; 16],
     requests: AtomicU64,
     no_route: Arc<str>,
     log_rate: LogRateLimiter,
 }
 
 impl RequestLayer {
-    pub(super) fn new(metrics: Arc<Metrics>, most: usize) -> Self {
+    pub(super) fn new(metrics: ServerMetrics, limit: usize) -> Self {
         Self(Arc::new(Shared {
             metrics,
             in_flight: AtomicUsize::new(0),
-            most,
-            start: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
+            limit,
+            id_prefix: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
             requests: AtomicU64::new(0),
             no_route: "none".into(),
             log_rate: LogRateLimiter::default(),
         }))
     }
 
-    /// A permit among the requests being answered, or `None` if all are taken.
-    fn enter(&self) -> Option<Permit> {
-        // Made before the test, so that its drop takes the count back if all are taken.
+    /// A permit to answer one more request, or `None` at the concurrency limit.
+    fn acquire(&self) -> Option<Permit> {
+        // Made before the test, so that its drop takes the count back at the limit. Relaxed, because
+        // the counter orders no other memory.
         let permit = Permit::new(Arc::new(InFlight(Arc::clone(&self.0))));
         self.0.metrics.in_flight.inc();
-        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.most).then_some(permit)
+        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(permit)
     }
 
-    /// The client's own id if it is a sane one, so that its log and ours can be joined.
+    /// The client's own id if it is safe to log, so that its log and ours can be joined.
     fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
         if let Some(given) = headers.get(REQUEST_ID)
             && (1..=MAX_REQUEST_ID).contains(&given.len())
@@ -81,13 +85,13 @@ impl RequestLayer {
         }
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
         let mut id = [b'-'; 33];
-        id[..16].copy_from_slice(&self.0.start);
+        id[..16].copy_from_slice(&self.0.id_prefix);
         id[17..].copy_from_slice(&hex(number));
         HeaderValue::from_bytes(&id).unwrap_or(ANY)
     }
 }
 
-/// One request that is counted as in flight; the writes that it began count on until they end.
+/// One request that is counted as in flight, until its answer is made and its write has ended.
 struct InFlight(Arc<Shared>);
 
 impl Drop for InFlight {
@@ -97,7 +101,6 @@ impl Drop for InFlight {
     }
 }
 
-/// The layer around every route.
 impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
@@ -129,7 +132,8 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let context = RequestContext::of(&self.layer, &request);
         let layer = self.layer.clone();
-        let Some(permit) = layer.enter() else {
+        // First, so that a request beyond the limit costs no work of a route.
+        let Some(permit) = layer.acquire() else {
             layer.0.metrics.shed.inc();
             let overloaded =
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.");
@@ -143,7 +147,7 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let _permit = permit;
-            // The panic hook has logged the panic and its place.
+            // The panic hook has logged the panic and its location.
             let response = match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(Ok(response)) => response,
                 Err(_) => {
@@ -157,7 +161,7 @@ where
     }
 }
 
-/// What must be known of a request when its answer is there.
+/// What is kept of a request until its answer is complete.
 struct RequestContext {
     begun: Instant,
     method: Method,
@@ -181,20 +185,19 @@ impl RequestContext {
         }
     }
 
-    /// The answer as it leaves.
+    /// The answer with its headers, logged and counted.
     fn finish(self, layer: &RequestLayer, mut response: Response) -> Response {
         let (status, elapsed) = (response.status().as_u16(), self.begun.elapsed());
         self.log(layer, elapsed, &mut response);
         let Self { method, route, id, .. } = self;
         common_headers(response.headers_mut(), id);
-        let (method, route) = (known(&method), metrics::Route(route));
-        let labels = metrics::Request { method, route, status };
+        let labels = RequestLabels { method: method_label(&method), route: Route(route), status };
         layer.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
         response
     }
 
-    /// One line for what went wrong on our side, and at debug one for every request. Of failures
-    /// that come in masses, such as those of a full disk, a few a second are enough.
+    /// One line for a failure of the server, and at debug one for every other request. Failures are
+    /// limited to a few lines a second, because those of a full disk come in masses.
     fn log(&self, layer: &RequestLayer, elapsed: Duration, response: &mut Response) {
         let (status, duration_ms) = (response.status().as_u16(), elapsed.as_secs_f64() * 1e3);
         let Self { method, route, .. } = self;
@@ -209,7 +212,7 @@ impl RequestContext {
     }
 }
 
-/// What the client takes, as one list however many headers it is spread over.
+/// The encodings that the client accepts, joined if they are spread over several headers.
 fn encodings(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut all = headers.get_all(ACCEPT_ENCODING).iter();
     let first = all.next()?;
@@ -223,8 +226,8 @@ fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.uri().path() != "*"
 }
 
-/// Any page of any origin may call every method with whatever headers it asks for. Every OPTIONS is
-/// answered so, as by the earlier service.
+/// Pages of any origin may call every method with any headers. Every OPTIONS is answered so, with 204
+/// and on every path, as by the earlier service.
 fn preflight(request: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
@@ -239,14 +242,14 @@ fn preflight(request: &HeaderMap) -> Response {
 fn common_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    if !headers.get_all(VARY).iter().any(|vary| vary == BY_ENCODING) {
-        headers.append(VARY, BY_ENCODING);
+    if !headers.get_all(VARY).iter().any(|vary| vary == VARY_ENCODING) {
+        headers.append(VARY, VARY_ENCODING);
     }
     headers.insert(REQUEST_ID, id);
 }
 
-/// The method as a label; a client may invent any number of others.
-fn known(method: &Method) -> &'static str {
+/// The method as a label; a client may invent any number of methods.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -11,6 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::assets::{self, Assets};
+use super::metrics::ServerMetrics;
 use super::operations::{self, Readiness};
 use super::request_layer::RequestLayer;
 use crate::cart;
@@ -18,29 +19,31 @@ use crate::config::services::Services;
 use crate::db::Stores;
 use crate::overview;
 use crate::overview::routes::Overviews;
-use crate::telemetry::metrics::Metrics;
-use crate::upstreams::routes::Upstreams;
+use crate::telemetry::Registry;
+use crate::upstreams::{self, Upstreams};
 use crate::web::body::BodyLimits;
 use crate::web::etag;
 use crate::web::problem::Problem;
 
-/// All that the routes need.
+/// Everything that the routes need.
 pub struct App {
     /// The open database.
     pub stores: Stores,
-    /// Which routes there are beside those of operations.
+    /// Which routes there are besides those of operations.
     pub services: Services,
-    /// The services beside it.
+    /// The image and review services.
     pub upstreams: Upstreams,
     /// The page.
     pub assets: Assets,
-    /// Shared with whoever else counts.
-    pub metrics: Arc<Metrics>,
+    /// Metrics of requests, shared with the listener.
+    pub metrics: ServerMetrics,
+    /// All metrics, for the route that shows them.
+    pub registry: Registry,
     /// Turned off when the server begins to shut down.
     pub readiness: Readiness,
     /// Limits of request bodies.
     pub body: BodyLimits,
-    /// Requests answered at once.
+    /// Requests answered at once; further requests get 503.
     pub in_flight: usize,
 }
 
@@ -52,21 +55,20 @@ pub struct App {
 ))]
 struct Document;
 
-/// Every route, in its layers.
+/// Every route, inside the request layer.
 pub fn router(app: App) -> Router {
-    let App { stores, services, upstreams, assets, metrics, readiness, body, in_flight } = app;
-    let request_layer = RequestLayer::new(Arc::clone(&metrics), in_flight);
-    let overviews = Overviews { store: Arc::clone(&stores.overviews), body };
+    let App { stores, services, upstreams, assets, .. } = app;
+    let overviews = Overviews { store: Arc::clone(&stores.overviews), body: app.body };
     let mut routes = OpenApiRouter::with_openapi(Document::openapi());
     let mut page = assets::reference(assets.clone());
     if services.overview {
         routes = routes.merge(overview::routes::router(overviews));
-        routes = routes.merge(crate::upstreams::routes::router(upstreams));
+        routes = routes.merge(upstreams::router(upstreams));
         page = page.merge(assets::page(assets));
     }
     routes = routes.merge(cart_routes(services, &stores));
-    let (api, mut document) =
-        routes.merge(operations::router(stores.overviews, metrics, readiness)).split_for_parts();
+    let operations = operations::router(stores.overviews, app.registry, app.readiness);
+    let (api, mut document) = routes.merge(operations).split_for_parts();
     document_failures(&mut document);
     let document = Bytes::from(document.to_json().unwrap_or_default());
     let document =
@@ -80,10 +82,10 @@ pub fn router(app: App) -> Router {
                 "The route does not know this method; `Allow` names those it knows.",
             )
         })
-        .layer(request_layer)
+        .layer(RequestLayer::new(app.metrics, app.in_flight))
 }
 
-/// Those of the cart's services that are served.
+/// The routes of those services of the cart that are served.
 fn cart_routes(services: Services, stores: &Stores) -> OpenApiRouter {
     let mut routes = OpenApiRouter::new();
     if services.orders {
@@ -99,7 +101,7 @@ fn cart_routes(services: Services, stores: &Stores) -> OpenApiRouter {
     routes
 }
 
-/// What every route may answer besides: 405, 408, 413, 415, 500 and 503.
+/// Adds to every operation the failures that any route may answer with.
 fn document_failures(document: &mut utoipa::openapi::OpenApi) {
     let failure = ResponseBuilder::new()
         .description("Any other failure, such as 405, 408, 413, 415, 500 or 503")

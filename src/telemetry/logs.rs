@@ -1,4 +1,4 @@
-//! Log lines on standard error: one a line, for people or as JSON.
+//! The log on standard error: one event a line, for people or as JSON.
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
@@ -12,9 +12,9 @@ use crate::config::logs::{Format, Logs};
 pub fn start(logs: &Logs) {
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_env_filter(EnvFilter::new(&logs.filter))
+        .with_env_filter(EnvFilter::new(&logs.log))
         .with_target(false);
-    let started = match logs.format {
+    let started = match logs.log_format {
         Format::Pretty => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
@@ -24,7 +24,7 @@ pub fn start(logs: &Logs) {
 const WINDOW: Duration = Duration::from_secs(1);
 const LINES: u64 = 10;
 
-/// Lets ten lines a second through and counts the others.
+/// Allows ten lines a second and counts the others.
 #[derive(Debug, Default)]
 pub struct LogRateLimiter(Mutex<Window>);
 
@@ -36,7 +36,7 @@ struct Window {
 }
 
 impl LogRateLimiter {
-    /// How many lines were suppressed since the last that was not, if this one may be written.
+    /// If this line may be written, how many were suppressed since the last one that was.
     pub fn line(&self) -> Option<u64> {
         self.line_at(Instant::now())
     }
@@ -60,11 +60,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_throttle_lets_some_lines_through_and_counts_the_rest() {
-        let (throttle, begun) = (LogRateLimiter::default(), Instant::now());
-        let lines = (0..25).filter_map(|_| throttle.line_at(begun)).count();
+    fn lines_beyond_the_rate_are_suppressed_and_counted() {
+        let (limiter, begun) = (LogRateLimiter::default(), Instant::now());
+        let lines = (0..25).filter_map(|_| limiter.line_at(begun)).count();
         assert_eq!(lines, 10);
-        assert_eq!(throttle.line_at(begun + WINDOW), Some(15));
-        assert_eq!(throttle.line_at(begun + WINDOW), Some(0));
+        assert_eq!(limiter.line_at(begun + WINDOW), Some(15));
+        assert_eq!(limiter.line_at(begun + WINDOW), Some(0));
     }
 }

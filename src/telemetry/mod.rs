@@ -1,5 +1,10 @@
-//! What an operator sees of a running program: [`metrics`] for Prometheus, [`logs`] for people and
-//! log stores.
+//! What an operator sees of a running program.
+//!
+//! In this module: the [`Registry`] of metrics, and the log ([`logs`]). Not here: the metrics
+//! themselves, which are in the modules that count them, and the route that shows them
+//! ([`crate::server::operations`]).
 
 pub mod logs;
-pub mod metrics;
+mod registry;
+
+pub use registry::Registry;

@@ -1,4 +1,4 @@
-//! Banners and reviews made from a game's number alone, for a store without the upstream services.
+//! Banners and reviews that are made from a game's number, where no upstream service is configured.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::overview::model::GameId;
 
 /// A review, as far as the page needs it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Review {
+pub(super) struct Review {
     /// Whether the player recommends the game.
     recommended: bool,
     /// When it was posted, ISO 8601 in UTC.
@@ -19,26 +19,29 @@ pub struct Review {
     posted: Timestamp,
 }
 
-/// The N-th random number of a game, below `bound`; the same on every machine and in every release.
-fn dice(id: GameId, n: u64, bound: u64) -> u64 {
+/// The N-th pseudo-random number of a game, below `bound`; the same on every machine and in every
+/// release.
+fn random(id: GameId, n: u64, bound: u64) -> u64 {
     xxh3_64_with_seed(&id.0.to_le_bytes(), n) % bound
 }
 
-/// 0 to 160 reviews of up to two years before `now`, the newest first, about a third of them of
-/// the last 30 days. A game's quality is its own and recent reviews may differ from it, so that
-/// every sentiment occurs.
+/// 0 to 160 reviews of the two years before `now`, the newest first, about a third of them of the
+/// last 30 days. The share of recommendations is drawn for each game and again for its recent
+/// reviews, so that the page shows every sentiment.
 #[must_use]
-pub fn reviews(id: GameId, now: Timestamp) -> Vec<Review> {
+pub(super) fn reviews(id: GameId, now: Timestamp) -> Vec<Review> {
+    // Midnight, so that the reviews stay the same all day and their entity tag with them.
     let today = Timestamp::from_second(now.as_second().div_euclid(86_400) * 86_400).unwrap_or(now);
-    let (all, recent) = (20 + dice(id, 0, 80), 20 + dice(id, 1, 80));
-    let mut reviews: Vec<Review> = (0..dice(id, 2, 161))
+    let (all, recent) = (20 + random(id, 0, 80), 20 + random(id, 1, 80));
+    let mut reviews: Vec<Review> = (0..random(id, 2, 161))
         .map(|n| {
             let n = 10 + 4 * n;
-            let is_recent = dice(id, n, 3) == 0;
-            let days = if is_recent { 1 + dice(id, n + 1, 28) } else { 31 + dice(id, n + 1, 700) };
-            let seconds = days * 86_400 - dice(id, n + 2, 86_400);
+            let is_recent = random(id, n, 3) == 0;
+            let days =
+                if is_recent { 1 + random(id, n + 1, 28) } else { 31 + random(id, n + 1, 700) };
+            let seconds = days * 86_400 - random(id, n + 2, 86_400);
             Review {
-                recommended: dice(id, n + 3, 100) < if is_recent { recent } else { all },
+                recommended: random(id, n + 3, 100) < if is_recent { recent } else { all },
                 posted: today
                     .checked_sub(SignedDuration::from_secs(seconds.cast_signed()))
                     .unwrap_or(today),
@@ -51,11 +54,11 @@ pub fn reviews(id: GameId, now: Timestamp) -> Vec<Review> {
 
 /// A landscape at dusk, 460 by 215: sky, sun, stars and three ranges of hills.
 #[must_use]
-pub fn banner(id: GameId) -> String {
+pub(super) fn banner(id: GameId) -> String {
     // From blue over purple to red, and the sky's lower end some way further towards yellow.
-    let hue = 205 + dice(id, 1_000, 140);
-    let second = (hue + 35 + dice(id, 1_001, 60)) % 360;
-    let (sun_x, sun_y) = (60 + dice(id, 1_002, 340), 40 + dice(id, 1_003, 80));
+    let hue = 205 + random(id, 1_000, 140);
+    let second = (hue + 35 + random(id, 1_001, 60)) % 360;
+    let (sun_x, sun_y) = (60 + random(id, 1_002, 340), 40 + random(id, 1_003, 80));
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 460 215\" width=\"460\" \
          height=\"215\"><defs><linearGradient id=\"s\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"1\">\
@@ -65,10 +68,10 @@ pub fn banner(id: GameId) -> String {
     );
     for star in 0..24 {
         let n = 2_000 + 3 * star;
-        let (x, y, r) = (dice(id, n, 460), dice(id, n + 1, 110), 4 + dice(id, n + 2, 6));
+        let (x, y, r) = (random(id, n, 460), random(id, n + 1, 110), 4 + random(id, n + 2, 6));
         put(&mut svg, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\".{r}\" fill=\"#fff\"/>"));
     }
-    let radius = 18 + dice(id, 1_004, 26);
+    let radius = 18 + random(id, 1_004, 26);
     put(
         &mut svg,
         format_args!(
@@ -89,7 +92,7 @@ fn hills(svg: &mut String, id: GameId, range: u64, hue: u64) {
     svg.push_str("<path d=\"M0 215");
     for step in 0..=8 {
         let (x, n) = (step * 58, 3_000 + 100 * range + step);
-        let y = base + dice(id, n, 50);
+        let y = base + random(id, n, 50);
         put(svg, format_args!(" L{x} {y}"));
     }
     put(svg, format_args!(" L464 215Z\" fill=\"hsl({hue} 45% {light}%)\"/>"));
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn games_differ() {
+    fn placeholders_of_different_games_differ() {
         let now: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
         let counts: std::collections::HashSet<_> =
             (1..100).map(|id| reviews(GameId(id), now).len()).collect();

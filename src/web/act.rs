@@ -1,4 +1,4 @@
-//! What a route gives to a write of the store.
+//! The context that a route gives to its write.
 
 use std::convert::Infallible;
 
@@ -7,8 +7,9 @@ use http::request::Parts;
 
 use crate::db::storage::{ActContext, Permit};
 
-/// The context of the one write of a request: it holds the request's permit until the write has
-/// ended, also when the client hangs up before.
+/// The context of the one write of a request. It holds the request's permit until the write has
+/// ended, because a client that disconnects does not cancel its write: what bounds memory is the
+/// number of writes, not of open requests.
 pub struct Act(pub ActContext);
 
 impl<S: Send + Sync> FromRequestParts<S> for Act {

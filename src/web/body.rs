@@ -20,7 +20,7 @@ pub struct BodyLimits {
     pub time: Duration,
 }
 
-/// How a body is written.
+/// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// `application/json`, or another type that ends in `+json`.
@@ -29,12 +29,12 @@ pub enum Encoding {
     Form,
 }
 
-/// A whole body and how it is written.
+/// A whole body and its format.
 #[derive(Debug)]
 pub struct Payload {
-    /// From the content type.
+    /// From `Content-Type`.
     pub encoding: Encoding,
-    /// As it was sent.
+    /// The bytes as they were sent.
     pub bytes: Bytes,
 }
 
@@ -51,7 +51,7 @@ where
             return Err(unsupported());
         }
         let bytes = read(request.into_body(), BodyLimits::from_ref(state)).await?;
-        // Nothing at all needs no type: it lacks fields, not a type.
+        // An empty body needs no type: the answer names the fields that are missing.
         match encoding.or_else(|| bytes.is_empty().then_some(Encoding::Json)) {
             Some(encoding) => Ok(Self { encoding, bytes }),
             None => Err(unsupported()),

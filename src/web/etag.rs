@@ -1,4 +1,4 @@
-//! Answers with a weak entity tag, and 304 for who has the same already.
+//! Answers with a weak entity tag, and 304 for a client that has the same content.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,12 +10,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::problem::Problem;
 
-/// The type of every JSON answer that is no problem.
+/// The type of every JSON answer except problems.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// Headers that an answer has when it leaves, so that their table need not grow.
+/// Headers of a complete answer. Reserving them at once saves the table from growing.
 const HEADERS: usize = 8;
-/// Most answers are shorter, so that their buffer need not grow.
+/// Most answers are shorter. Reserving this at once saves their buffer from growing.
 const USUAL_BYTES: usize = 1024;
 
 /// The value as JSON with its tag; 304 if the request's `If-None-Match` has it.
@@ -49,7 +49,7 @@ fn answer(status: StatusCode, tag: HeaderValue, body: Body) -> Response {
     response
 }
 
-/// A weak tag: the same value may be sent in several encodings.
+/// The tag of a content's hash. Weak, because the same content is sent in several encodings.
 #[must_use]
 pub fn tag(hash: u64) -> HeaderValue {
     let mut tag = *b"W/\"0123456789abcdef\"";
@@ -57,7 +57,7 @@ pub fn tag(hash: u64) -> HeaderValue {
     HeaderValue::from_bytes(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 
-/// Sixteen lower-case digits. (Formatting machinery costs more than all the rest of a tag.)
+/// Sixteen lower-case digits, without `format!`, which costs more than the rest of a tag.
 #[must_use]
 pub fn hex(number: u64) -> [u8; 16] {
     std::array::from_fn(|at| b"0123456789abcdef"[(number >> (60 - 4 * at)) as usize & 15])

@@ -1,8 +1,8 @@
-//! What the routes of all domains share.
+//! HTTP that the routes of all domains share.
 //!
 //! In this module: error answers ([`problem`]), request bodies ([`body`]), entity tags ([`etag`]), the
 //! context of a write ([`act`]) and read tokens ([`read_token`]). Not here: the routes, which are with
-//! their domains, and the layers around them, which are in [`crate::server`].
+//! their domains, and the layer around every request, which is in [`crate::server`].
 
 pub mod act;
 pub mod body;

@@ -1,7 +1,7 @@
-//! Answers that are not what the client wanted.
+//! Error answers.
 //!
-//! The status of every failure of the store is decided here and nowhere else. Clients get a short
-//! stable text; the whole chain of causes goes to the log, once, with the request's id.
+//! The only place that maps a failure of the store to a status. Clients get a short stable text; the
+//! whole chain of causes goes to the log, once, with the request's id.
 
 use std::error::Error;
 
@@ -15,22 +15,22 @@ use crate::db::storage::{ErrorKind, StorageError};
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// Seconds after which a client should repeat what met a 503.
+/// Seconds after which a client should repeat a request that was answered by 503.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// A problem as RFC 9457 has it; `type` is always `about:blank`, so `title` is the status's own.
+/// A problem of RFC 9457. `type` is always `about:blank`, so `title` is the status in words.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// The answer's status.
     pub status: StatusCode,
-    /// What was wrong with this request, for a person.
+    /// What is wrong with this request and what to change, for a person.
     pub detail: String,
-    /// What went wrong on our side, for the log.
+    /// What failed in the server, for the log.
     pub cause: Option<Cause>,
 }
 
-/// What an operator must know and a client must not; rides on the answer to the edge, where it is
-/// logged once with the request's id.
+/// What an operator must see and a client must not. An extension of the answer until the request layer
+/// logs it.
 #[derive(Debug, Clone)]
 pub struct Cause(pub String);
 
@@ -43,7 +43,7 @@ pub struct ProblemBody<'a> {
     title: &'a str,
     /// The status.
     status: u16,
-    /// What was wrong with this request.
+    /// What is wrong with this request.
     detail: &'a str,
 }
 
@@ -56,12 +56,12 @@ impl Problem {
     /// 500, for a defect.
     pub fn defect(cause: impl Into<String>) -> Self {
         let detail = "The server could not answer the request.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).with_cause(cause)
     }
 
     /// The same with its cause for the log.
     #[must_use]
-    pub fn because(self, cause: impl Into<String>) -> Self {
+    pub fn with_cause(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(Cause(cause.into())), ..self }
     }
 }
@@ -94,7 +94,7 @@ impl From<StorageError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store could not answer. A write may have happened or not: repeat the request.",
             )
-            .because(cause),
+            .with_cause(cause),
             ErrorKind::Invalid | ErrorKind::Internal => Self::defect(cause),
         }
     }
@@ -106,14 +106,14 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// A refusal of a route that clients of the earlier service know: a text, or else a problem.
+/// A refusal on a route of the earlier service: a text that its clients know, or else a problem.
 #[derive(Debug)]
 pub enum Refusal {
     /// 404 `Not Found`.
     NotFound,
     /// 400 `Malformed request: ` and what is wrong.
     Malformed(String),
-    /// Whatever the earlier service had no text for.
+    /// Any other refusal.
     Problem(Problem),
 }
 

@@ -1,7 +1,8 @@
-//! Read tokens: what a client has seen of the store's history, where reads may come from a replica.
+//! Read tokens: a client reads its own writes although replicas answer reads.
 //!
-//! The answer to a write carries a token as a header and as a cookie; browsers send the cookie back
-//! by themselves, other clients may send the header.
+//! The answer to a write carries the token as a header and as a cookie. Browsers send the cookie
+//! back by themselves, other clients may send the header. Reads take the token to the store, which
+//! routes them.
 
 use axum::response::Response;
 use http::header::{COOKIE, SET_COOKIE};
@@ -11,10 +12,10 @@ use crate::db::storage::{OverviewStore, ReadToken};
 
 const HEADER: HeaderName = HeaderName::from_static("storefront-position");
 
-/// The latest token of the request. One that cannot be parsed counts as the latest of all, because
-/// it may stand for any.
+/// The latest token of the request. One that cannot be parsed counts as the latest of all, so that
+/// the read goes to the primary rather than back in time.
 #[must_use]
-pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
+pub fn from_request(request: &HeaderMap) -> Option<ReadToken> {
     let header = request.get_all(&HEADER).iter().map(HeaderValue::to_str);
     let cookies = request.get_all(COOKIE).iter().flat_map(|cookies| {
         let pairs = cookies.to_str().unwrap_or_default().split(';');
@@ -27,17 +28,17 @@ pub fn seen(request: &HeaderMap) -> Option<ReadToken> {
         .max()
 }
 
-/// The answer to a write, with a token if the store's reads may come from a replica.
-pub async fn mark(store: &dyn OverviewStore, mut answer: Response) -> Response {
+/// The answer to a write, with a token if replicas may answer the store's reads.
+pub async fn attach(store: &dyn OverviewStore, mut answer: Response) -> Response {
     if let Some(token) = store.read_token().await {
-        set(&mut answer, token);
+        set_headers(&mut answer, token);
     }
     answer
 }
 
-fn set(response: &mut Response, token: ReadToken) {
+fn set_headers(response: &mut Response, token: ReadToken) {
     let headers = response.headers_mut();
-    // Hexadecimal digits and a slash are sound in both.
+    // Hexadecimal digits and a slash are valid in a header and in a cookie.
     if let Ok(value) = HeaderValue::try_from(token.to_string()) {
         headers.insert(HEADER, value);
     }
@@ -51,32 +52,32 @@ fn set(response: &mut Response, token: ReadToken) {
 mod tests {
     use super::*;
 
-    fn seen_in(headers: &[(&'static str, &'static str)]) -> Option<ReadToken> {
+    fn token_of(headers: &[(&'static str, &'static str)]) -> Option<ReadToken> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        seen(&headers.collect())
+        from_request(&headers.collect())
     }
 
     #[test]
-    fn the_latest_position_counts() {
-        assert_eq!(seen_in(&[]), None);
-        assert_eq!(seen_in(&[("storefront-position", "0/10")]), Some(ReadToken(16)));
-        assert_eq!(seen_in(&[("cookie", "a=b; storefront-position=0/11")]), Some(ReadToken(17)));
+    fn the_latest_token_counts() {
+        assert_eq!(token_of(&[]), None);
+        assert_eq!(token_of(&[("storefront-position", "0/10")]), Some(ReadToken(16)));
+        assert_eq!(token_of(&[("cookie", "a=b; storefront-position=0/11")]), Some(ReadToken(17)));
         let both = [("storefront-position", "0/10"), ("cookie", "storefront-position=0/11; c=d")];
-        assert_eq!(seen_in(&both), Some(ReadToken(17)));
+        assert_eq!(token_of(&both), Some(ReadToken(17)));
     }
 
     #[test]
-    fn what_cannot_be_read_might_be_any() {
-        assert_eq!(seen_in(&[("storefront-position", "yesterday")]), Some(ReadToken::LAST));
-        assert_eq!(seen_in(&[("cookie", "storefront-position=")]), Some(ReadToken::LAST));
+    fn an_unreadable_token_counts_as_the_latest() {
+        assert_eq!(token_of(&[("storefront-position", "yesterday")]), Some(ReadToken::LAST));
+        assert_eq!(token_of(&[("cookie", "storefront-position=")]), Some(ReadToken::LAST));
     }
 
     #[test]
-    fn an_answer_has_it_as_header_and_cookie() {
+    fn an_answer_has_the_token_as_header_and_cookie() {
         let mut response = Response::default();
-        set(&mut response, ReadToken(17));
+        set_headers(&mut response, ReadToken(17));
         assert_eq!(response.headers()[HEADER], "0/11");
         let cookie = "storefront-position=0/11; Path=/; HttpOnly; SameSite=Lax";
         assert_eq!(response.headers()[SET_COOKIE], cookie);

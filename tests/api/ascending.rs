@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::catalogue::stock;
-use crate::helpers::{TestStore, game};
+use crate::helpers::TestStore;
+use testkit::games::game;
 
 #[tokio::test]
 async fn games_come_in_ascending_order_of_their_numbers() {
@@ -15,7 +16,7 @@ async fn games_come_in_ascending_order_of_their_numbers() {
 }
 
 #[tokio::test]
-async fn a_walk_sees_each_game_once_while_others_are_inserted() {
+async fn paging_sees_each_game_once_while_others_are_inserted() {
     let store = TestStore::start().await;
     stock(&store, (0..60).map(|n| n * 10)).await;
     let (mut seen, mut query, mut step) = (BTreeMap::new(), "?limit=7".to_owned(), 0);

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{TestStore, game, game_with};
+use crate::helpers::TestStore;
+use testkit::games::{game, game_with};
 
 pub(crate) async fn stock(store: &TestStore, ids: impl IntoIterator<Item = i64>) {
     for id in ids {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::client::Request;
-use crate::helpers::{FORM, JSON, TestStore, game, game_with};
+use crate::helpers::{FORM, JSON, TestStore};
+use testkit::games::{game, game_with};
 
 #[tokio::test]
 async fn a_change_answers_200_ok() {

@@ -6,7 +6,8 @@ use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::client::{Request, Response};
-use crate::helpers::{TestStore, game_with};
+use crate::helpers::TestStore;
+use testkit::games::game_with;
 
 /// A store whose game 1 is sent in more than 1 KB, and game 2 in less.
 async fn store() -> TestStore {
@@ -54,7 +55,7 @@ async fn a_long_answer_is_sent_by_brotli() {
 }
 
 #[tokio::test]
-async fn a_browser_gets_one_of_what_it_takes() {
+async fn a_browser_gets_an_encoding_that_it_accepts() {
     let store = store().await;
     let answer = get(&store, "/api/overview/1", "gzip, deflate, br, zstd").await;
     assert!(matches!(answer.header("content-encoding"), Some("br" | "gzip")));
@@ -63,7 +64,7 @@ async fn a_browser_gets_one_of_what_it_takes() {
 }
 
 #[tokio::test]
-async fn nothing_is_compressed_for_who_does_not_take_it() {
+async fn nothing_is_compressed_for_a_client_that_does_not_accept_it() {
     let store = store().await;
     for target in ["/api/overview/1", "/dist/bundle.js"] {
         let plain = store.get(target).await;

@@ -1,7 +1,8 @@
 //! HTTP/1.1 itself: connections that stay open, pipelines, and requests that are none.
 
 use crate::client::Request;
-use crate::helpers::{JSON, TestStore, created, game};
+use crate::helpers::{JSON, TestStore, created};
+use testkit::games::game;
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
@@ -83,7 +84,7 @@ async fn a_request_in_small_pieces_is_a_request() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_gets_a_bare_400() {
+async fn bytes_that_are_not_http_get_a_bare_400() {
     let store = TestStore::start().await;
     for bytes in [
         &b"hello\r\n\r\n"[..],
@@ -120,7 +121,7 @@ async fn a_bodys_length_given_in_two_ways_smuggles_no_request() {
 }
 
 #[tokio::test]
-async fn heads_without_measure_are_refused() {
+async fn oversized_heads_are_refused() {
     let store = TestStore::start().await;
     let many = "x: y\r\n".repeat(1_000);
     let long = format!("x: {}\r\n", "y".repeat(1 << 20));

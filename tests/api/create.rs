@@ -6,7 +6,8 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{JSON, TestStore, created, game, game_with};
+use crate::helpers::{JSON, TestStore, created};
+use testkit::games::{game, game_with};
 
 #[tokio::test]
 async fn a_create_answers_201_with_the_place_of_the_game() {

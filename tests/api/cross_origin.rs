@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::client::Request;
 use crate::failures::Broken;
-use crate::helpers::{JSON, Setup, TestStore, game};
+use crate::helpers::{JSON, Setup, TestStore};
+use testkit::games::game;
 
 #[tokio::test]
 async fn every_answer_allows_every_origin() {
     let mut setup = Setup::default();
-    setup.limits.body = 1_000;
+    setup.limits.max_body = 1_000;
     let store = TestStore::start_with(setup).await;
     let post = |body: String| Request::new("POST", "/api/overview").body(JSON, body);
     let taken = game("A").to_string().replacen('{', "{\"game_id\":5,", 1);

@@ -10,7 +10,8 @@ use storefront::db::storage::{
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
 use crate::client::Request;
-use crate::helpers::{JSON, Setup, TestStore, game};
+use crate::helpers::{JSON, Setup, TestStore};
+use testkit::games::game;
 
 const SECRET: &str = "SELECT password FROM users failed at 10.0.0.7";
 
@@ -91,7 +92,7 @@ fn requests() -> [Request; 5] {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_503_and_may_be_tried_again() {
+async fn an_unavailable_store_is_503_with_retry_after() {
     for kind in [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Conflict] {
         let store = broken(How::Fail(kind)).await;
         for request in requests() {
@@ -153,7 +154,7 @@ async fn a_store_that_fails_is_not_ready() {
 }
 
 #[tokio::test]
-async fn what_needs_no_store_works_without_it() {
+async fn routes_that_need_no_store_work_without_it() {
     let store = broken(How::Fail(ErrorKind::Unavailable)).await;
     for target in ["/", "/1", "/dist/bundle.js", "/api/reviews/1", "/openapi.json", "/metrics"] {
         assert_eq!(store.get(target).await.status, 200, "{target}");

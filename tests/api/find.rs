@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{TestStore, game, game_with};
+use crate::helpers::TestStore;
+use testkit::games::{game, game_with};
 
 /// What no game has as its number, spelled as a path segment.
 const NO_IDS: [&str; 16] = [
@@ -60,7 +61,7 @@ async fn a_release_date_is_the_text_that_was_stored() {
 }
 
 #[tokio::test]
-async fn what_is_no_games_number_is_not_found() {
+async fn an_id_that_is_not_an_int32_is_not_found() {
     let store = TestStore::start().await;
     store.create(&game("Stardew_Valley")).await;
     insta::assert_snapshot!(store.get("/api/overview/99").await.golden());

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::client::Request;
-use crate::helpers::{FORM, TestStore, created, game};
+use crate::helpers::{FORM, TestStore, created};
+use testkit::games::game;
 
 const TEXTS: &str = "game_name=Stardew_Valley&description=Inherit+your+grandfather%27s+farm.\
                      &release_date=2016-02-26T00%3A00%3A00.000Z&developer=ConcernedApe\

@@ -2,26 +2,27 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde_json::Value;
 use storefront::config::serve::Limits;
 use storefront::config::services::Services;
 use storefront::db::storage::{CartAudit, OverviewStore};
 use storefront::db::{self, MigrationPolicy};
 use storefront::server::assets::Assets;
 use storefront::server::listener::{Ending, Server};
+use storefront::server::metrics::ServerMetrics;
 use storefront::server::operations::Readiness;
 use storefront::server::router::{App, router};
-use storefront::telemetry::metrics::Metrics;
-use storefront::upstreams::routes::Upstreams;
+use storefront::telemetry::Registry;
+use storefront::upstreams::Upstreams;
 use storefront::web::body::BodyLimits;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::{Connection, PATIENCE, Request, Response};
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::games::game;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -44,7 +45,7 @@ pub(crate) struct Setup {
 /// A server with its own database, gone when dropped.
 pub(crate) struct TestStore {
     pub(crate) address: SocketAddr,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: ServerMetrics,
     pub(crate) readiness: Readiness,
     pub(crate) database: Arc<OwnDatabase>,
     /// What its cart is kept in.
@@ -71,25 +72,27 @@ impl TestStore {
             Some(shared) => shared,
             None => Arc::new(OwnDatabase::of_this_run().await),
         };
-        let metrics = Arc::new(Metrics::new());
-        let connected = db::connect(&database.settings(), MigrationPolicy::Migrate, &metrics).await;
+        let registry = Registry::default();
+        let metrics = ServerMetrics::register(&registry);
+        let connected =
+            db::connect(&database.settings(), MigrationPolicy::Migrate, &registry).await;
         let mut stores = connected.expect("the store opens");
         stores.overviews = overviews.unwrap_or(stores.overviews);
-        let readiness = Readiness::new();
+        let readiness = Readiness::default();
         let cart_audit = stores.audit.clone();
         let app = router(App {
             stores,
             services,
             upstreams: Upstreams::new(images, reviews).expect("a client for the upstreams"),
             assets: assets.unwrap_or_else(Assets::embedded),
-            metrics: Arc::clone(&metrics),
+            metrics: metrics.clone(),
+            registry,
             readiness: readiness.clone(),
-            body: BodyLimits { bytes: limits.body, time: limits.body_timeout },
-            in_flight: limits.in_flight,
+            body: BodyLimits { bytes: limits.max_body, time: limits.body_timeout },
+            in_flight: limits.max_in_flight,
         });
         let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server =
-            Server::bind(free_port, app, &limits, Arc::clone(&metrics)).expect("a free port");
+        let server = Server::bind(free_port, app, &limits, metrics.clone()).expect("a free port");
         let address = server.address().expect("an address");
         let (stop, now) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let server = tokio::spawn({
@@ -216,27 +219,6 @@ impl Upload {
     }
 }
 
-/// A game as a client sends it.
-pub(crate) fn game(name: &str) -> Value {
-    json!({
-        "game_name": name,
-        "description": "Inherit your grandfather's farm.",
-        "release_date": "2016-02-26T00:00:00.000Z",
-        "developer": "ConcernedApe",
-        "publisher": "Chucklefish",
-        "tags": ["Farming Sim", "RPG"],
-    })
-}
-
-/// The same with some fields put in or replaced.
-pub(crate) fn game_with(fields: Value) -> Value {
-    let mut game = game("Stardew_Valley");
-    for (name, value) in fields.as_object().expect("fields") {
-        game[name] = value.clone();
-    }
-    game
-}
-
 /// The id in the answer to a create.
 #[track_caller]
 pub(crate) fn created(answer: &Response) -> i64 {
@@ -244,13 +226,4 @@ pub(crate) fn created(answer: &Response) -> i64 {
     let location = answer.header("location").expect("a location");
     let id = location.strip_prefix("/api/overview/").expect("the place of a game");
     id.parse().expect("a number")
-}
-
-/// Waits until something becomes true that no answer tells.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition().await {
-        assert!(begun.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -26,7 +26,7 @@ async fn two_servers_do_not_give_the_same_ids() {
 }
 
 #[tokio::test]
-async fn a_sane_id_of_the_client_comes_back() {
+async fn a_valid_request_id_of_the_client_is_repeated() {
     let store = TestStore::start().await;
     let long = "x".repeat(128);
     for id in ["7", "b1946ac9-2492-4d23-a1b3-3c2bd3a4e5f6", "a/b:c=d!", &long] {

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{FORM, JSON, Setup, TestStore, created, eventually, game, game_with};
+use crate::helpers::{FORM, JSON, Setup, TestStore, created};
+use testkit::games::{game, game_with};
+use testkit::wait::eventually;
 
 const SHORT: Duration = Duration::from_millis(200);
 
 async fn with_max_body(bytes: usize) -> TestStore {
     let mut setup = Setup::default();
-    setup.limits.body = bytes;
+    setup.limits.max_body = bytes;
     TestStore::start_with(setup).await
 }
 

@@ -39,9 +39,6 @@ mod shutdown;
 mod slow;
 mod sql;
 mod stock;
-#[path = "../support/mod.rs"]
-#[expect(unreachable_pub, dead_code, reason = "other test programs use the rest")]
-mod support;
 mod tags;
 mod upstream_server;
 mod upstreams;

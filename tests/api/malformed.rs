@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::helpers::{TestStore, game, game_with};
+use crate::helpers::TestStore;
+use testkit::games::{game, game_with};
 
 const TEXTS: [&str; 5] = ["game_name", "description", "release_date", "developer", "publisher"];
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::client::Request;
-use crate::helpers::{TestStore, game};
+use crate::helpers::TestStore;
+use testkit::games::game;
 
 #[tokio::test]
 async fn a_running_server_is_healthy_and_ready() {
@@ -26,7 +27,7 @@ async fn a_server_about_to_stop_is_healthy_but_not_ready() {
 /// Lines of the metric that counts requests, as `method route status number`.
 async fn counts(store: &TestStore) -> BTreeSet<String> {
     let metrics = store.get("/metrics").await;
-    let line = regex::Regex::new(
+    let line = regex_lite::Regex::new(
         r#"(?m)^storefront_http_request_seconds_count\{method="(\w+)",route="([^"]+)",status="(\d+)"\} (\d+)$"#,
     );
     line.expect("an expression")
@@ -58,7 +59,7 @@ async fn metrics_are_in_the_open_metrics_format() {
 }
 
 #[tokio::test]
-async fn acts_of_the_cart_are_counted_by_what_came_of_them() {
+async fn cart_operations_are_counted_by_outcome() {
     let store = TestStore::start().await;
     let (user, item) = (store.user(1).await, store.item(2, 1).await);
     for status in [200, 409] {
@@ -191,7 +192,7 @@ async fn the_document_names_every_reference_it_makes() {
     let store = TestStore::start().await;
     let text = store.get("/openapi.json").await;
     let document = text.json();
-    let reference = regex::Regex::new(r##""\$ref":"#(/[^"]+)""##).unwrap();
+    let reference = regex_lite::Regex::new(r##""\$ref":"#(/[^"]+)""##).unwrap();
     assert!(reference.is_match(text.text()));
     for found in reference.captures_iter(text.text()) {
         assert!(document.pointer(&found[1]).is_some(), "{}", &found[1]);

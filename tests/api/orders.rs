@@ -68,7 +68,7 @@ async fn the_same_item_adds_up_and_is_taken_off_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_price_is_that_of_the_moment_it_was_added() {
+async fn a_price_is_that_at_the_time_of_adding() {
     let shop = Shop::open().await;
     shop.store.done("/stock/batch_init/1/10/3").await;
     let order = shop.store.order(&shop.user, &[("0", 1)]).await;
@@ -124,7 +124,7 @@ async fn a_paid_order_is_not_changed() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn what_does_not_exist_is_named() {
     let shop = Shop::open().await;
     for (method, target, why) in [
         ("GET", "/orders/find/none", "There is no such order: create it first."),
@@ -185,7 +185,7 @@ async fn an_order_never_costs_more_than_an_amount() {
 }
 
 #[tokio::test]
-async fn a_bed_of_orders_has_two_items_each() {
+async fn fixture_orders_have_two_items_each() {
     let shop = Shop::open().await;
     for round in 0..2 {
         shop.store.done("/payment/batch_init/3/100").await;
@@ -208,7 +208,7 @@ async fn a_bed_of_orders_has_two_items_each() {
 }
 
 #[tokio::test]
-async fn a_bed_of_orders_that_cannot_be_is_named() {
+async fn impossible_fixture_orders_are_refused_with_a_reason() {
     let shop = Shop::open().await;
     let none = "`n_items` and `n_users` must be at least 1 where there are orders.";
     let dear = "`item_price` must be so small that two of them are an amount.";

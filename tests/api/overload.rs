@@ -1,18 +1,19 @@
 //! More than the server takes on: refused at once, and told to come back.
 
 use crate::client::Request;
-use crate::helpers::{Setup, TestStore, created, eventually};
+use crate::helpers::{Setup, TestStore, created};
+use testkit::wait::eventually;
 
-async fn with_room(connections: usize, in_flight: usize) -> TestStore {
+async fn with_limits(connections: usize, in_flight: usize) -> TestStore {
     let mut setup = Setup::default();
-    setup.limits.connections = connections;
-    setup.limits.in_flight = in_flight;
+    setup.limits.max_connections = connections;
+    setup.limits.max_in_flight = in_flight;
     TestStore::start_with(setup).await
 }
 
 #[tokio::test]
 async fn more_requests_than_allowed_at_once_are_503() {
-    let store = with_room(100, 2).await;
+    let store = with_limits(100, 2).await;
     let (mut one, mut two) = (store.begin_upload().await, store.begin_upload().await);
     let answer = store.get("/api/overview").await;
     insta::assert_snapshot!(answer.golden());
@@ -20,24 +21,25 @@ async fn more_requests_than_allowed_at_once_are_503() {
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(store.metrics.shed.get(), 1);
     assert_eq!(created(&one.finish().await), 1);
-    assert_eq!(store.get("/api/overview/1").await.status, 200, "there is room again");
+    assert_eq!(store.get("/api/overview/1").await.status, 200, "requests are accepted again");
     assert_eq!(created(&two.finish().await), 2);
     assert_eq!(store.metrics.in_flight.get(), 0);
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_gives_its_place_back() {
-    let store = with_room(100, 1).await;
+async fn a_client_that_disconnects_frees_its_place() {
+    let store = with_limits(100, 1).await;
     let upload = store.begin_upload().await;
     assert_eq!(store.get("/healthz").await.status, 503);
     drop(upload);
-    eventually("there is room again", async || store.get("/healthz").await.status == 200).await;
+    eventually("requests are accepted again", async || store.get("/healthz").await.status == 200)
+        .await;
     assert!(store.page("").await.0.is_empty(), "half a request creates nothing");
 }
 
 #[tokio::test]
 async fn a_refused_request_leaves_its_connection_usable() {
-    let store = with_room(100, 1).await;
+    let store = with_limits(100, 1).await;
     let mut other = store.connect().await;
     let mut upload = store.begin_upload().await;
     let request = Request::new("GET", "/healthz");
@@ -48,7 +50,7 @@ async fn a_refused_request_leaves_its_connection_usable() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_are_503_and_closed() {
-    let store = with_room(2, 100).await;
+    let store = with_limits(2, 100).await;
     let (mut one, two) = (store.connect().await, store.connect().await);
     // The refusal comes without a request, so that bytes of one cannot undo it.
     let refused = String::from_utf8(store.raw("").await).unwrap();
@@ -58,7 +60,7 @@ async fn more_connections_than_allowed_are_503_and_closed() {
     assert_eq!(store.metrics.shed.get(), 1);
     assert_eq!(one.ask(&Request::new("GET", "/healthz")).await.status, 200);
     drop(two);
-    eventually("there is room again", async || {
+    eventually("requests are accepted again", async || {
         store.raw("GET /healthz HTTP/1.0\r\n\r\n").await.ends_with(b"ok")
     })
     .await;

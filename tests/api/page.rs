@@ -1,6 +1,6 @@
 //! The page, its bundle for other pages, and its files.
 
-use regex::Regex;
+use regex_lite::Regex;
 use storefront::server::assets::Assets;
 
 use crate::client::Response;

@@ -44,7 +44,7 @@ async fn more_than_there_is_cannot_be_paid() {
 #[tokio::test]
 async fn credit_is_never_more_than_an_amount() {
     let shop = Shop::open().await;
-    // Seven are left, three were spent, and there is always room for them to come back.
+    // Seven are left, three were spent, and they may always be returned.
     let why = shop.refuses("POST", &format!("/payment/add_funds/{{user}}/{}", MOST - 9), 400).await;
     assert!(why.starts_with("The amount is too large"), "{why}");
     shop.store.done(&shop.target(&format!("/payment/add_funds/{{user}}/{}", MOST - 10))).await;
@@ -87,7 +87,7 @@ async fn another_users_order_is_not_refunded() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn what_does_not_exist_is_named() {
     let shop = Shop::open().await;
     let (user, order) =
         ("There is no user none: create it first.", "There is no such order: create it first.");
@@ -137,7 +137,7 @@ async fn what_is_malformed_is_named() {
 }
 
 #[tokio::test]
-async fn a_bed_of_users_begins_anew_however_often() {
+async fn fixture_users_can_be_reset_any_number_of_times() {
     let shop = Shop::open().await;
     for credit in [5, 9] {
         shop.store.done(&format!("/payment/batch_init/3/{credit}")).await;

@@ -68,7 +68,7 @@ fn any_game_comes_back_as_it_was_sent() {
 }
 
 #[test]
-fn no_body_is_the_servers_fault() {
+fn no_body_causes_a_server_error() {
     let pieces = prop_oneof![
         vec(any::<u8>(), 0..64),
         text().prop_map(|text| format!("{{\"game_name\":\"{text}\"}}").into_bytes()),
@@ -84,7 +84,7 @@ fn no_body_is_the_servers_fault() {
 }
 
 #[test]
-fn no_target_is_the_servers_fault() {
+fn no_target_causes_a_server_error() {
     let target = prop_oneof![
         "/[!-~]{0,40}",
         "/api/overview/[!-~]{0,12}",

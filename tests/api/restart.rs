@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 use storefront::server::listener::Ending;
 
-use crate::helpers::{TestStore, game, game_with};
+use crate::helpers::TestStore;
+use testkit::games::{game, game_with};
 
 async fn restart(store: TestStore) -> TestStore {
     let database = Arc::clone(&store.database);

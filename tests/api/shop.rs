@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Request, Response};
 use crate::helpers::TestStore;
-use crate::support::audit::at_rest;
+use testkit::audit::settled_audit;
 
 /// The largest amount, 2^53 - 1.
 pub(crate) const MOST: u64 = 9_007_199_254_740_991;
@@ -71,7 +71,7 @@ impl TestStore {
 
     /// Every sum follows from the orders.
     pub(crate) async fn agrees(&self) {
-        assert_eq!(at_rest(self.cart_audit.as_ref()).await.differences, []);
+        assert_eq!(settled_audit(self.cart_audit.as_ref()).await.differences, []);
     }
 }
 
@@ -136,6 +136,6 @@ impl Shop {
 
 /// The answer without the ids that the store drew.
 pub(crate) fn without_ids(answer: &Response) -> String {
-    let id = regex::Regex::new("[0-9a-f]{32}").expect("an expression");
+    let id = regex_lite::Regex::new("[0-9a-f]{32}").expect("an expression");
     id.replace_all(&answer.golden(), "[id]").into_owned()
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use storefront::server::listener::Ending;
 
 use crate::client::{Connection, Request};
-use crate::helpers::{Setup, TestStore, created, eventually};
+use crate::helpers::{Setup, TestStore, created};
+use testkit::wait::eventually;
 
 async fn with_shutdown_timeout(timeout: Duration) -> TestStore {
     let mut setup = Setup::default();

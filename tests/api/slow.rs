@@ -8,7 +8,9 @@ use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
 use crate::client::PATIENCE;
-use crate::helpers::{Setup, TestStore, eventually, game};
+use crate::helpers::{Setup, TestStore};
+use testkit::games::game;
+use testkit::wait::eventually;
 
 const SLOW: usize = 1_000;
 const BETWEEN_BYTES: Duration = Duration::from_millis(100);

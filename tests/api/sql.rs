@@ -1,6 +1,7 @@
 //! What only SQL beside the program can arrange. A run on a backend without SQL says `--skip sql::`.
 
-use crate::helpers::{TestStore, game};
+use crate::helpers::TestStore;
+use testkit::games::game;
 
 #[tokio::test]
 async fn null_tags_of_an_older_row_are_an_empty_list() {

@@ -42,7 +42,7 @@ async fn more_than_there_is_cannot_be_subtracted() {
 #[tokio::test]
 async fn stock_is_never_more_than_an_amount() {
     let shop = Shop::open().await;
-    // Ten are left; one is sold, and there is always room for it to come back.
+    // Ten are left; one is sold, and it may always be returned.
     let why = shop.refuses("POST", &format!("/stock/add/{{item}}/{}", MOST - 10), 400).await;
     assert!(why.starts_with("The amount is too large"), "{why}");
     shop.store.done(&shop.target(&format!("/stock/add/{{item}}/{}", MOST - 11))).await;
@@ -54,7 +54,7 @@ async fn stock_is_never_more_than_an_amount() {
 
 /// The store sums up all that was ever added, and that must not break an item.
 #[tokio::test]
-async fn however_much_is_added_in_all_no_answer_is_the_servers_fault() {
+async fn adding_any_amounts_never_causes_a_server_error() {
     let shop = Shop::open().await;
     let item = shop.store.item(0, 1).await;
     let statuses = futures::future::join_all((0..1_100).map(async |_| {
@@ -69,7 +69,7 @@ async fn however_much_is_added_in_all_no_answer_is_the_servers_fault() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn what_does_not_exist_is_named() {
     let shop = Shop::open().await;
     for (method, target) in [
         ("GET", "/stock/find/none"),
@@ -112,7 +112,7 @@ async fn what_is_malformed_is_named() {
 }
 
 #[tokio::test]
-async fn a_bed_of_items_begins_anew_however_often() {
+async fn fixture_items_can_be_reset_any_number_of_times() {
     let shop = Shop::open().await;
     for stock in [5, 9] {
         shop.store.done(&format!("/stock/batch_init/3/{stock}/2")).await;

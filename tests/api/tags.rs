@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::client::Request;
-use crate::helpers::{TestStore, game};
+use crate::helpers::TestStore;
+use testkit::games::game;
 
 async fn tag(store: &TestStore, target: &str) -> String {
     let answer = store.get(target).await;
@@ -28,7 +29,7 @@ const TAGGED: [&str; 11] = [
 ];
 
 #[tokio::test]
-async fn who_has_the_content_already_gets_304_without_a_body() {
+async fn a_client_that_has_the_content_gets_304_without_a_body() {
     let store = TestStore::start().await;
     store.create(&game("Stardew_Valley")).await;
     for target in TAGGED {

@@ -49,8 +49,8 @@ impl UpstreamServer {
     }
 }
 
-/// A URL where nobody listens.
-pub(crate) async fn nobody() -> Url {
+/// A URL of a port where nothing listens.
+pub(crate) async fn closed_port() -> Url {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     url_of(&listener)
 }
@@ -70,7 +70,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, asked: Arc<Mutex<Vec<Strin
     let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
     asked.lock().expect("no panic").push(line);
     let (Manner::Say(bytes) | Manner::SayAndHang(bytes)) = &manner;
-    // Whoever asked may not want to hear all of it.
+    // The client may close before it has read everything.
     let _gone = stream.write_all(bytes).await;
     if matches!(manner, Manner::SayAndHang(_)) {
         std::future::pending::<()>().await;

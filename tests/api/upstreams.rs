@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::client::Response;
 use crate::helpers::{Setup, TestStore};
-use crate::upstream_server::{Manner, UpstreamServer, nobody};
+use crate::upstream_server::{Manner, UpstreamServer, closed_port};
 
 /// The routes that both kinds of upstream answer.
 const ROUTES: [&str; 2] = ["/api/overviewImage/7", "/api/reviews/7"];
@@ -29,7 +29,7 @@ async fn a_placeholder_banner_is_the_url_of_a_picture_we_serve() {
 }
 
 #[tokio::test]
-async fn stand_ins_are_made_from_the_number_alone() {
+async fn placeholders_depend_on_the_id_alone() {
     let (one, other) = (TestStore::start().await, TestStore::start().await);
     for target in ["/api/overviewImage/7/banner.svg", "/api/reviews/7", "/api/reviews/-7"] {
         assert_eq!(one.get(target).await.body, other.get(target).await.body, "{target}");
@@ -43,7 +43,7 @@ async fn stand_ins_are_made_from_the_number_alone() {
 }
 
 #[tokio::test]
-async fn stand_in_reviews_say_whether_and_when() {
+async fn placeholder_reviews_have_a_verdict_and_a_date() {
     let store = TestStore::start().await;
     let iso = Regex::new(r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$").unwrap();
     let answer = store.get("/api/reviews/7").await;
@@ -58,7 +58,7 @@ async fn stand_in_reviews_say_whether_and_when() {
 }
 
 #[tokio::test]
-async fn what_is_no_games_number_has_no_upstream() {
+async fn an_id_that_is_not_an_int32_has_no_upstream() {
     let upstream = UpstreamServer::answering("200 OK", "application/json", b"[]").await;
     for store in [TestStore::start().await, beside(&upstream.url).await] {
         for id in ["abc", "1.5", "2147483648", "%FF", "%00", "..%2fsecret"] {
@@ -152,7 +152,7 @@ async fn an_upstream_that_fails_is_502() {
             is_bad_gateway(&store.get(target).await, &upstream.url);
         }
     }
-    let url = nobody().await;
+    let url = closed_port().await;
     let store = beside(&url).await;
     insta::assert_snapshot!(store.get("/api/reviews/7").await.golden());
     for target in ROUTES {

@@ -2,10 +2,10 @@
 
 use reqwest::Method;
 
-use crate::fleet::Fleet;
-use crate::process::{errors, output, printed, storefront};
-use crate::support::database::OwnDatabase;
-use crate::support::postgres::address;
+use crate::server_group::ServerGroup;
+use testkit::database::OwnDatabase;
+use testkit::postgres::{REPLICA, address};
+use testkit::process::{output, stderr, stdout, storefront};
 
 each_backend! {
     a_store_that_agrees_is_counted
@@ -13,49 +13,47 @@ each_backend! {
     a_store_without_a_schema_is_one_sentence
 }
 
-const REPLICA: &str = "STOREFRONT_TEST_POSTGRES_REPLICA";
-
 /// A program, a user with 10, an item of which 10 at 2 each, and a paid order of 3 of it, at rest.
-async fn shop(backend: &str) -> Fleet {
-    let fleet = Fleet::start(backend, 1).await;
-    fleet.done("/payment/batch_init/1/10").await;
-    fleet.done("/stock/batch_init/1/10/2").await;
-    let order = fleet.done("/orders/create/0").await.text("order_id");
-    fleet.done(&format!("/orders/addItem/{order}/0/3")).await;
-    fleet.done(&format!("/orders/checkout/{order}")).await;
+async fn shop(backend: &str) -> ServerGroup {
+    let group = ServerGroup::start(backend, 1).await;
+    group.done("/payment/batch_init/1/10").await;
+    group.done("/stock/batch_init/1/10/2").await;
+    let order = group.done("/orders/create/0").await.text("order_id");
+    group.done(&format!("/orders/addItem/{order}/0/3")).await;
+    group.done(&format!("/orders/checkout/{order}")).await;
     // On Cassandra an act is tidied up behind its answer.
-    fleet.agrees();
-    fleet
+    group.agrees();
+    group
 }
 
 async fn a_store_that_agrees_is_counted(backend: &str) {
-    let fleet = shop(backend).await;
-    let report = fleet.agrees();
+    let group = shop(backend).await;
+    let report = group.agrees();
     for (name, count) in
         [("users", 1), ("items", 1), ("orders", 1), ("paid_orders", 1), ("reset", 0)]
     {
         assert_eq!(report[name], count, "{name} in {report}");
     }
-    fleet.done("/payment/batch_init/1/10").await;
-    assert_eq!(fleet.agrees()["reset"], 1);
-    let mut command = storefront(fleet.folder());
-    let table = output(command.args(["audit", "--database-url", fleet.database_url()]));
-    let text = printed(&table);
-    assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
+    group.done("/payment/batch_init/1/10").await;
+    assert_eq!(group.agrees()["reset"], 1);
+    let mut command = storefront(group.folder());
+    let table = output(command.args(["audit", "--database-url", group.database_url()]));
+    let text = stdout(&table);
+    assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
     assert!(text.contains("paid orders             1\n"), "{text}");
     assert!(text.ends_with("everything agrees\n"), "{text}");
     assert!(!text.contains(":storefront@"), "no password: {text}");
 }
 
 async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
-    let fleet = shop(backend).await;
+    let group = shop(backend).await;
     for statement in damage(backend) {
-        fleet.damage(statement).await;
+        group.damage(statement).await;
     }
-    let report = fleet.audit();
+    let report = group.audit();
     assert_eq!((&report["agrees"], &report["different"]), (&false.into(), &3.into()), "{report}");
-    let mut command = storefront(fleet.folder());
-    let table = output(command.args(["audit", "--database-url", fleet.database_url()]));
+    let mut command = storefront(group.folder());
+    let table = output(command.args(["audit", "--database-url", group.database_url()]));
     assert_eq!(table.status.code(), Some(1));
     for line in [
         "credit of user 0 is 5, should be 4",
@@ -63,12 +61,12 @@ async fn a_difference_is_named_and_the_exit_code_is_1(backend: &str) {
         "sold of item 0 is 4, should be 3",
         "not everything agrees",
     ] {
-        assert!(printed(&table).contains(line), "{line} in {}", printed(&table));
+        assert!(stdout(&table).contains(line), "{line} in {}", stdout(&table));
     }
-    assert!(errors(&table).contains("storefront: 3 differences"), "{}", errors(&table));
+    assert!(stderr(&table).contains("storefront: 3 differences"), "{}", stderr(&table));
     // Looking has changed nothing, and the program goes on.
-    assert_eq!(fleet.audit(), report);
-    assert!(fleet.ask(Method::GET, "/stock/find/0").await.number("stock") == 7);
+    assert_eq!(group.audit(), report);
+    assert!(group.ask(Method::GET, "/stock/find/0").await.number("stock") == 7);
 }
 
 /// Sets the credit of user 0 to 5, and of item 0 what was sold to 4.
@@ -92,61 +90,61 @@ async fn a_store_without_a_schema_is_one_sentence(backend: &str) {
     let mut command = storefront(database.folder());
     let refused = output(command.args(["audit", "--database-url", database.url()]));
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(printed(&refused), "");
-    let said = errors(&refused);
+    assert_eq!(stdout(&refused), "");
+    let said = stderr(&refused);
     assert_eq!(said.lines().filter(|line| line.starts_with("storefront: ")).count(), 1, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_embedded_database_has_no_copies() {
-    let fleet = shop("embedded").await;
-    let mut command = storefront(fleet.folder());
-    command.args(["audit", "--replicas", "--database-url", fleet.database_url()]);
+async fn an_embedded_database_has_no_replicas() {
+    let group = shop("embedded").await;
+    let mut command = storefront(group.folder());
+    command.args(["audit", "--replicas", "--database-url", group.database_url()]);
     let table = output(&mut command);
-    assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
-    assert!(printed(&table).contains("an embedded database has no copies"), "{}", printed(&table));
+    assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
+    assert!(stdout(&table).contains("an embedded database has no copies"), "{}", stdout(&table));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_copy_has_nothing_to_be_compared_with() {
-    let fleet = shop("cassandra").await;
+async fn a_single_replica_is_reported_as_the_only_one() {
+    let group = shop("cassandra").await;
     for arguments in [["--replicas"].as_slice(), &["--replicas", "--repair"]] {
-        let mut command = storefront(fleet.folder());
-        command.arg("audit").args(arguments).args(["--database-url", fleet.database_url()]);
+        let mut command = storefront(group.folder());
+        command.arg("audit").args(arguments).args(["--database-url", group.database_url()]);
         let table = output(&mut command);
-        assert_eq!(table.status.code(), Some(0), "{}", errors(&table));
-        let text = printed(&table);
+        assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
+        let text = stdout(&table);
         assert!(text.contains("  there is one copy only of everything\n"), "{text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_copies_on_cassandra_are_mended() {
+async fn only_replicas_on_cassandra_are_repaired() {
     for (backend, sentence) in [
         ("embedded", "an embedded database has none: leave it out, or restore a backup"),
         ("postgres", "is to be made anew from its primary"),
     ] {
-        let fleet = shop(backend).await;
-        let mut command = storefront(fleet.folder());
-        command.args(["audit", "--replicas", "--repair", "--database-url", fleet.database_url()]);
+        let group = shop(backend).await;
+        let mut command = storefront(group.folder());
+        command.args(["audit", "--replicas", "--repair", "--database-url", group.database_url()]);
         let refused = output(&mut command);
-        assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
-        assert!(errors(&refused).contains(sentence), "{}", errors(&refused));
+        assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+        assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));
     }
 }
 
 /// The audit of a PostgreSQL database with a replica's URL, as JSON.
-fn with_replica(fleet: &Fleet, replica: Option<&str>) -> std::process::Output {
-    let mut command = storefront(fleet.folder());
+fn with_replica(group: &ServerGroup, replica: Option<&str>) -> std::process::Output {
+    let mut command = storefront(group.folder());
     command.args(["audit", "--replicas", "--format", "json"]);
-    command.args(["--database-url", fleet.database_url()]);
+    command.args(["--database-url", group.database_url()]);
     if let Some(replica) = replica {
         command.args(["--replica-url", replica]);
     }
     output(&mut command)
 }
 
-/// The fleet's own schema, or another's, by the replica.
+/// The group's own schema, or another's, by the replica.
 fn by_replica(url: &str) -> String {
     let (_, schema) = url.split_once('?').expect("a schema of its own");
     format!("{}?{schema}", address(REPLICA))
@@ -154,11 +152,11 @@ fn by_replica(url: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_has_everything_agrees() {
-    let fleet = shop("postgres").await;
-    fleet.done("/payment/batch_init/25000/1").await;
-    let compared = with_replica(&fleet, Some(&by_replica(fleet.database_url())));
-    assert_eq!(compared.status.code(), Some(0), "{}", errors(&compared));
-    let report: serde_json::Value = serde_json::from_str(&printed(&compared)).unwrap();
+    let group = shop("postgres").await;
+    group.done("/payment/batch_init/25000/1").await;
+    let compared = with_replica(&group, Some(&by_replica(group.database_url())));
+    assert_eq!(compared.status.code(), Some(0), "{}", stderr(&compared));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&compared)).unwrap();
     let expected =
         serde_json::json!({"ranges": 6, "rows": 25_002, "unsettled": 0, "different": []});
     assert_eq!(report["replica"], expected);
@@ -167,22 +165,22 @@ async fn a_replica_that_has_everything_agrees() {
 /// A replica cannot be written to; another schema of it stands for one that has gone astray.
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_in_which_a_replica_differs_are_named() {
-    let (fleet, other) = (shop("postgres").await, shop("postgres").await);
-    for fleet in [&fleet, &other] {
-        fleet.done("/payment/batch_init/25000/1").await;
+    let (group, other) = (shop("postgres").await, shop("postgres").await);
+    for group in [&group, &other] {
+        group.done("/payment/batch_init/25000/1").await;
     }
     other.done("/payment/pay/24999/1").await;
-    let compared = with_replica(&fleet, Some(&by_replica(other.database_url())));
-    assert_eq!(compared.status.code(), Some(1), "{}", printed(&compared));
-    let report: serde_json::Value = serde_json::from_str(&printed(&compared)).unwrap();
+    let compared = with_replica(&group, Some(&by_replica(other.database_url())));
+    assert_eq!(compared.status.code(), Some(1), "{}", stdout(&compared));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&compared)).unwrap();
     // The orders' ids differ too.
     let different = ["cart_users with user_id from 18998 to before 5498", "cart_orders"];
     assert_eq!(report["replica"]["different"], serde_json::json!(different));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_is_not_named_is_asked_for() {
+async fn a_replica_check_without_a_replica_url_is_refused() {
     let refused = with_replica(&shop("postgres").await, None);
-    assert_eq!((refused.status.code(), printed(&refused).as_str()), (Some(1), ""));
-    assert!(errors(&refused).contains("--replicas compares the replica of --replica-url"));
+    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+    assert!(stderr(&refused).contains("--replicas compares the replica of --replica-url"));
 }

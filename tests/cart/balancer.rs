@@ -6,13 +6,14 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::ports::Port;
-use crate::process::{PATIENCE, program, signal, wait};
+use testkit::process::{program, signal, wait};
+use testkit::wait::TIMEOUT;
 
 const SERVER: &str = include_str!("../../deploy/nginx/storefront.conf");
 const UPSTREAM: &str = include_str!("../../deploy/nginx/storefront-upstream.conf");
 /// Which programs a request was sent to, in an answer; with commas between them.
 pub const SENT_TO: &str = "test-sent-to";
-/// What the system's own nginx.conf says elsewhere. It runs as whoever runs the tests.
+/// What the system's own nginx.conf says elsewhere. It runs as the user who runs the tests.
 const AROUND: &str = "
 user root; daemon off; pid nginx.pid; worker_processes 2; error_log error.log;
 events { worker_connections 4096; }
@@ -71,7 +72,7 @@ impl Balancer {
         let begun = Instant::now();
         while TcpStream::connect(self.port.address).is_err() {
             let ended = self.child.try_wait().expect("a child can be asked");
-            let late = begun.elapsed() > PATIENCE;
+            let late = begun.elapsed() > TIMEOUT;
             assert!(ended.is_none() && !late, "nginx is not ready: {}", self.log("error.log"));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

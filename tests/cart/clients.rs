@@ -1,4 +1,4 @@
-//! Clients that do anything at random, each with orders of its own, users and items shared.
+//! Clients that send random requests; each has orders of its own, users and items are shared.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,26 +8,28 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use reqwest::{Client as Http, Method};
 
-use crate::books::{Books, Content, Entry, PRICES, Shop, USERS, is_rich};
-use crate::fleet::Fleet;
+use crate::expected_state::{
+    ExpectedOrder, ExpectedState, OrderContent, PRICES, Shop, USERS, is_rich,
+};
 use crate::http::{Answer, client};
+use crate::server_group::ServerGroup;
 
 /// Orders that a client has at one time.
-const BASKETS: usize = 4;
+const ORDERS_AT_ONCE: usize = 4;
 
 /// What clients have in common.
-pub struct Street {
-    pub fleet: Fleet,
+pub struct Shared {
+    pub group: ServerGroup,
     pub shop: Shop,
-    /// Acts that were answered, so far.
+    /// Requests that were answered so far.
     pub answered: AtomicU64,
-    /// Acts that were not.
+    /// Requests whose outcome is unknown so far.
     pub unknown: AtomicU64,
-    /// The end of the day.
-    pub closing: AtomicBool,
+    /// Tells the clients to stop.
+    pub stop: AtomicBool,
 }
 
-/// An act on an order of one's own.
+/// An operation on an order of the client's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     AddItem(usize, u64),
@@ -50,7 +52,7 @@ impl Act {
     }
 
     /// What the order is afterwards if it is done; `None` if it must be refused.
-    fn done_to(self, content: &Content) -> Option<Option<Content>> {
+    fn done_to(self, content: &OrderContent) -> Option<Option<OrderContent>> {
         let mut after = content.clone();
         let is_open = !content.paid;
         match self {
@@ -70,7 +72,7 @@ impl Act {
         Some(Some(after))
     }
 
-    fn request(self, shop: &Shop, basket: &Basket) -> (Method, String) {
+    fn request(self, shop: &Shop, basket: &OwnOrder) -> (Method, String) {
         let (order, user) = (&basket.order, &shop.users[basket.user]);
         match self {
             Self::AddItem(item, quantity) => {
@@ -88,63 +90,73 @@ impl Act {
 }
 
 /// An order whose state its client knows.
-struct Basket {
+struct OwnOrder {
     order: String,
     user: usize,
-    content: Content,
+    content: OrderContent,
 }
 
-/// One client; what it was told is in its books.
+/// One client, and what it expects of the store after the answers that it got.
 pub struct Client {
-    street: Arc<Street>,
+    shared: Arc<Shared>,
     http: Http,
     rng: StdRng,
-    baskets: Vec<Basket>,
-    books: Books,
+    baskets: Vec<OwnOrder>,
+    expected: ExpectedState,
 }
 
 impl Client {
-    pub fn new(street: Arc<Street>, rng: StdRng) -> Self {
-        Self { street, http: client(), rng, baskets: Vec::new(), books: Books::default() }
+    pub fn new(shared: Arc<Shared>, rng: StdRng) -> Self {
+        Self {
+            shared,
+            http: client(),
+            rng,
+            baskets: Vec::new(),
+            expected: ExpectedState::default(),
+        }
     }
 
-    /// Acts until the end of the day; gives its books.
-    pub async fn run(mut self) -> Books {
-        while !self.street.closing.load(Ordering::Relaxed) {
+    /// Sends requests until it is told to stop; gives the state that it expects.
+    pub async fn run(mut self) -> ExpectedState {
+        while !self.shared.stop.load(Ordering::Relaxed) {
             match self.rng.random_range(0..10) {
                 0..2 => self.change_funds().await,
                 2..4 => self.change_stock().await,
-                _ if self.baskets.len() < BASKETS => self.create().await,
+                _ if self.baskets.len() < ORDERS_AT_ONCE => self.create().await,
                 _ => self.shop().await,
             }
         }
-        for Basket { order, user, content } in std::mem::take(&mut self.baskets) {
-            self.books.entries.push(Entry { order, user, possible: vec![Some(content)] });
+        for OwnOrder { order, user, content } in std::mem::take(&mut self.baskets) {
+            self.expected.entries.push(ExpectedOrder {
+                order,
+                user,
+                possible: vec![Some(content)],
+            });
         }
-        self.books
+        self.expected
     }
 
     async fn ask(&self, method: Method, path: &str) -> Answer {
-        let street = &self.street;
-        let answer = street.fleet.ask_in_trouble(&self.http, method, path).await;
+        let shared = &self.shared;
+        let answer = shared.group.ask_under_faults(&self.http, method, path).await;
         if answer == Answer::Unknown {
-            street.unknown.fetch_add(1, Ordering::Relaxed);
-            // Clients that come back at once are more than a test needs.
+            shared.unknown.fetch_add(1, Ordering::Relaxed);
+            // A short pause, so that retries during a fault do not fill the test's time.
             tokio::time::sleep(Duration::from_millis(20)).await;
         } else {
-            street.answered.fetch_add(1, Ordering::Relaxed);
+            shared.answered.fetch_add(1, Ordering::Relaxed);
         }
         answer
     }
 
-    /// An order that was not acknowledged stays empty, if it is there: nobody knows its id.
+    /// An order whose create was not acknowledged stays empty if it exists: its id is unknown.
     async fn create(&mut self) {
         let user = self.rng.random_range(0..USERS);
-        let path = format!("/orders/create/{}", self.street.shop.users[user]);
+        let path = format!("/orders/create/{}", self.shared.shop.users[user]);
         match self.ask(Method::POST, &path).await {
             answer @ Answer::Done(_) => {
-                let (order, content) = (answer.text("order_id"), Content::default());
-                self.baskets.push(Basket { order, user, content });
+                let (order, content) = (answer.text("order_id"), OrderContent::default());
+                self.baskets.push(OwnOrder { order, user, content });
             }
             answer => assert_eq!(answer, Answer::Unknown, "{path}"),
         }
@@ -153,17 +165,17 @@ impl Client {
     async fn change_funds(&mut self) {
         let (user, amount, more) = self.draw_change(USERS);
         let act = if more { "add_funds" } else { "pay" };
-        let path = format!("/payment/{act}/{}/{amount}", self.street.shop.users[user]);
+        let path = format!("/payment/{act}/{}/{amount}", self.shared.shop.users[user]);
         let answer = self.ask(Method::POST, &path).await;
-        enter(&mut self.books.funds[user], amount, more, &answer);
+        enter(&mut self.expected.funds[user], amount, more, &answer);
     }
 
     async fn change_stock(&mut self) {
         let (item, amount, more) = self.draw_change(PRICES.len());
         let act = if more { "add" } else { "subtract" };
-        let path = format!("/stock/{act}/{}/{amount}", self.street.shop.items[item]);
+        let path = format!("/stock/{act}/{}/{amount}", self.shared.shop.items[item]);
         let answer = self.ask(Method::POST, &path).await;
-        enter(&mut self.books.stock[item], amount, more, &answer);
+        enter(&mut self.expected.stock[item], amount, more, &answer);
     }
 
     fn draw_change(&mut self, of: usize) -> (usize, i64, bool) {
@@ -172,14 +184,14 @@ impl Client {
         (number, self.rng.random_range(1..=most), self.rng.random())
     }
 
-    /// An act on one of its orders, whose answer must be right. An order of which the client does
-    /// not know the state it leaves alone, because what was sent may still take effect.
+    /// An operation on one of its orders, whose answer must fit. An order whose state has become
+    /// unknown is not used again, because what was sent may still take effect.
     async fn shop(&mut self) {
         let at = self.rng.random_range(0..self.baskets.len());
         let mut basket = self.baskets.swap_remove(at);
         let act = Act::draw(&mut self.rng);
         let after = act.done_to(&basket.content);
-        let (method, path) = act.request(&self.street.shop, &basket);
+        let (method, path) = act.request(&self.shared.shop, &basket);
         let mut answer = self.ask(method.clone(), &path).await;
         let was_unknown = answer == Answer::Unknown;
         while was_unknown && act == Act::Checkout && answer == Answer::Unknown {
@@ -198,7 +210,7 @@ impl Client {
                 }
                 None => self.retire(basket, vec![None]),
             },
-            // What was sent first may come last, and finds the order paid.
+            // The first request may arrive last, and then finds the order paid.
             (Answer::Done(_), true) => self.retire(basket, vec![after]),
             (Answer::Refused(_), false) => {
                 assert!(act == Act::Checkout && !basket.content.paid, "{}", what());
@@ -211,15 +223,15 @@ impl Client {
         }
     }
 
-    fn retire(&mut self, basket: Basket, mut possible: Vec<Option<Content>>) {
+    fn retire(&mut self, basket: OwnOrder, mut possible: Vec<Option<OrderContent>>) {
         possible.dedup();
-        let Basket { order, user, .. } = basket;
-        self.books.entries.push(Entry { order, user, possible });
+        let OwnOrder { order, user, .. } = basket;
+        self.expected.entries.push(ExpectedOrder { order, user, possible });
     }
 }
 
-/// Enters what became of a change. Only what takes may be refused.
-fn enter(sum: &mut crate::books::Sum, amount: i64, more: bool, answer: &Answer) {
+/// Records the outcome of a change. Only a decrease may be refused.
+fn enter(sum: &mut crate::expected_state::Sum, amount: i64, more: bool, answer: &Answer) {
     let change = if more { amount } else { -amount };
     match answer {
         Answer::Done(_) => sum.known += change,

@@ -1,16 +1,10 @@
 //! A request to one of several programs, and what its client may conclude from the answer.
 
-use std::time::Duration;
-
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
 use crate::balancer::SENT_TO;
-use crate::process::PATIENCE;
-
-/// How long a connection is kept that nobody uses: for less time than the programs do, so that no
-/// request meets its end.
-const IDLE: Duration = Duration::from_secs(3);
+use testkit::wait::TIMEOUT;
 
 /// What a client knows after an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +16,7 @@ pub enum Answer {
     /// No answer, or a 503: it may have been done or not, now or a little later. So is a checkout
     /// that nginx has sent twice: what died first may have left it to the database.
     Unknown,
-    /// It never left: nobody listens there.
+    /// It was not sent: nothing listens there.
     NotSent,
 }
 
@@ -46,7 +40,7 @@ impl Answer {
 
 /// A client of programs whose addresses may change.
 pub fn client() -> Client {
-    Client::builder().timeout(PATIENCE).pool_idle_timeout(IDLE).build().expect("a client")
+    testkit::process::client().timeout(TIMEOUT).build().expect("a client")
 }
 
 /// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.

@@ -28,37 +28,12 @@ macro_rules! each_backend {
 mod acceptance;
 mod audit;
 mod balancer;
-mod books;
+
 mod clients;
-mod fleet;
+mod expected_state;
 mod http;
 mod model;
 mod nemesis;
-#[path = "../faults/own_server.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod own_server;
 mod ports;
-#[path = "../program/process.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod process;
-#[path = "../faults/proxy.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod proxy;
 mod sequences;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod support;
-
-/// How often a proof is repeated.
-fn rounds() -> usize {
-    std::env::var("STOREFRONT_SOAK_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"))
-}
-
-/// What a test draws from, and prints with its name: tests run beside each other.
-fn seed() -> u64 {
-    let seed = std::env::var("STOREFRONT_TEST_SEED")
-        .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-    let thread = std::thread::current();
-    println!("STOREFRONT_TEST_SEED={seed} {}", thread.name().unwrap_or_default());
-    seed
-}
+mod server_group;

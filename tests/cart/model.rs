@@ -31,7 +31,7 @@ pub enum Act {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Basket {
+struct OwnOrder {
     user: usize,
     paid: bool,
     /// Quantity, cost, and the item's age when it was paid.
@@ -39,7 +39,7 @@ struct Basket {
     user_age: u64,
 }
 
-impl Basket {
+impl OwnOrder {
     fn cost(&self) -> u64 {
         self.lines.values().map(|(_, cost, _)| cost).sum()
     }
@@ -61,7 +61,7 @@ struct Credit {
 /// A store in memory. Ages tell what a test bed has begun anew.
 #[derive(Default)]
 pub struct Model {
-    orders: BTreeMap<usize, Basket>,
+    orders: BTreeMap<usize, OwnOrder>,
     items: BTreeMap<usize, Stock>,
     users: BTreeMap<usize, Credit>,
     /// Ids of orders are never used again.
@@ -198,9 +198,9 @@ impl Model {
         against
     }
 
-    /// How many of an item are in paid orders. They may return, so there is always room for them.
+    /// How many of an item are in paid orders. They may be returned, so they count against the limit.
     fn sold(&self, item: usize) -> u64 {
-        let of_item = |basket: &Basket| basket.lines.get(&item).copied();
+        let of_item = |basket: &OwnOrder| basket.lines.get(&item).copied();
         let lines = self.orders.values().filter(|basket| basket.paid).filter_map(of_item);
         lines.filter(|(.., age)| *age == self.items[&item].age).map(|(quantity, ..)| quantity).sum()
     }
@@ -209,8 +209,8 @@ impl Model {
     fn charged(&self, user: usize) -> u64 {
         let age = self.users[&user].age;
         let of_user =
-            |basket: &&Basket| basket.paid && basket.user == user && basket.user_age == age;
-        self.orders.values().filter(of_user).map(Basket::cost).sum()
+            |basket: &&OwnOrder| basket.paid && basket.user == user && basket.user_age == age;
+        self.orders.values().filter(of_user).map(OwnOrder::cost).sum()
     }
 
     /// Does the act, against which nothing speaks.
@@ -246,14 +246,14 @@ impl Model {
         }
     }
 
-    fn basket(&mut self, order: usize) -> &mut Basket {
+    fn basket(&mut self, order: usize) -> &mut OwnOrder {
         self.orders.get_mut(&order).unwrap()
     }
 
     fn put_order(&mut self, order: usize, user: usize, lines: &BTreeMap<usize, u64>) {
         let lines = lines.iter().map(|(item, n)| (*item, (*n, n * PUT_PRICE, 0))).collect();
         self.used.insert(order);
-        self.orders.insert(order, Basket { user, lines, ..Basket::default() });
+        self.orders.insert(order, OwnOrder { user, lines, ..OwnOrder::default() });
     }
 
     fn remove_item(&mut self, order: usize, item: usize) {

@@ -13,76 +13,76 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 
 use crate::balancer::Balancer;
-use crate::books::{Books, Shop};
-use crate::clients::{Client, Street};
-use crate::fleet::Fleet;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::process::PATIENCE;
-use crate::proxy::Mode;
+use crate::clients::{Client, Shared};
+use crate::expected_state::{ExpectedState, Shop};
+use crate::server_group::ServerGroup;
+use testkit::db_server::DbServer;
+use testkit::proxy::Mode;
+use testkit::wait::TIMEOUT;
 
 const PROGRAMS: usize = 3;
 const CLIENTS: usize = 24;
 
 each_backend! {
-    whatever_breaks_every_sum_stays_right
-    whatever_breaks_behind_nginx_every_sum_stays_right
+    every_sum_stays_right_under_faults
+    every_sum_stays_right_under_faults_behind_nginx
 }
 
-async fn whatever_breaks_every_sum_stays_right(backend: &str) {
-    rounds(backend, async || Fleet::behind_a_proxy(backend, PROGRAMS).await, 10).await;
+async fn every_sum_stays_right_under_faults(backend: &str) {
+    rounds(backend, async || ServerGroup::behind_a_proxy(backend, PROGRAMS).await, 5).await;
 }
 
-/// Fewer faults, because after each nginx has to come back to the program that was killed.
-async fn whatever_breaks_behind_nginx_every_sum_stays_right(backend: &str) {
-    let fleet = async || Fleet::behind_a_proxy(backend, PROGRAMS).await.behind_nginx().await;
-    rounds(backend, fleet, 5).await;
+/// Fewer faults, because after each one nginx first has to send requests to the restarted program.
+async fn every_sum_stays_right_under_faults_behind_nginx(backend: &str) {
+    let group = async || ServerGroup::behind_a_proxy(backend, PROGRAMS).await.behind_nginx().await;
+    rounds(backend, group, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whichever_node_of_three_dies_every_sum_stays_right() {
-    let cluster = OwnServer::cluster().await;
-    rounds("cassandra, three nodes", async || Fleet::on_a_cluster(&cluster, PROGRAMS), 3).await;
+async fn every_sum_stays_right_when_a_node_of_three_is_killed() {
+    let cluster = DbServer::cluster().await;
+    rounds("cassandra, three nodes", async || ServerGroup::on_a_cluster(&cluster, PROGRAMS), 2)
+        .await;
 }
 
-/// Rounds until the time of a soak is over; one without it.
-async fn rounds(backend: &str, fleet: impl AsyncFn() -> Fleet, faults: usize) {
-    let minutes = std::env::var("STOREFRONT_SOAK_MINUTES")
-        .map_or(0, |minutes| minutes.parse().expect("a number"));
-    let mut rng = StdRng::seed_from_u64(crate::seed());
+/// One round; `scripts/soak nemesis` repeats it until its time is over, with twice as many faults.
+async fn rounds(backend: &str, group: impl AsyncFn() -> ServerGroup, short: usize) {
+    let minutes = testkit::random::minutes();
+    let faults = if minutes > 0 { 2 * short } else { short };
+    let mut rng = testkit::random::rng();
     let begun = Instant::now();
     loop {
-        round(backend, fleet().await, faults, &mut rng).await;
+        round(backend, group().await, faults, &mut rng).await;
         if begun.elapsed() >= Duration::from_secs(60 * minutes) {
             return;
         }
     }
 }
 
-async fn round(backend: &str, fleet: Fleet, faults: usize, rng: &mut StdRng) {
-    let shop = Shop::open(&fleet).await;
+async fn round(backend: &str, group: ServerGroup, faults: usize, rng: &mut StdRng) {
+    let shop = Shop::open(&group).await;
     let (answered, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
-    let street =
-        Arc::new(Street { fleet, shop, answered, unknown, closing: AtomicBool::new(false) });
+    let shared = Arc::new(Shared { group, shop, answered, unknown, stop: AtomicBool::new(false) });
     let clients = (0..CLIENTS).map(|_| {
         let rng = StdRng::seed_from_u64(rng.random());
-        tokio::spawn(Client::new(Arc::clone(&street), rng).run())
+        tokio::spawn(Client::new(Arc::clone(&shared), rng).run())
     });
-    let day = Day { clients: clients.collect(), street };
+    let run = Run { clients: clients.collect(), shared };
     for _ in 0..faults {
-        day.until(&day.street.answered, rng.random_range(50..400)).await;
-        day.fault(rng).await;
+        run.until(&run.shared.answered, rng.random_range(50..400)).await;
+        run.fault(rng).await;
     }
-    day.until(&day.street.answered, 200).await;
-    day.settle(backend).await;
+    run.until(&run.shared.answered, 200).await;
+    run.settle(backend).await;
 }
 
-/// A day of clients at work.
-struct Day {
-    street: Arc<Street>,
-    clients: Vec<JoinHandle<Books>>,
+/// Clients at work.
+struct Run {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<ExpectedState>>,
 }
 
-impl Day {
+impl Run {
     /// Waits until so many more are counted, however slowly they come.
     async fn until(&self, count: &AtomicU64, more: u64) {
         let (mut counted, mut since) = (count.load(Ordering::Relaxed), Instant::now());
@@ -99,22 +99,22 @@ impl Day {
     /// Goes on waiting, unless a client has failed or nothing has happened for too long.
     async fn pause(&self, since: Instant, pause: Duration) {
         let failed = self.clients.iter().any(JoinHandle::is_finished);
-        let failures = || self.street.fleet.failures();
-        assert!(!failed, "a client was told wrong\n{}", failures());
-        assert!(since.elapsed() < PATIENCE, "what is waited for does not come\n{}", failures());
+        let failures = || self.shared.group.failures();
+        assert!(!failed, "a client got a wrong answer\n{}", failures());
+        assert!(since.elapsed() < TIMEOUT, "nothing happens any more\n{}", failures());
         tokio::time::sleep(pause).await;
     }
 
     /// Kills one or two programs, or a node, or cuts the database off for a while.
     async fn fault(&self, rng: &mut StdRng) {
         let (first, kind) = (rng.random_range(0..PROGRAMS), rng.random_range(0..4));
-        let fleet = &self.street.fleet;
-        match (&fleet.cluster, &fleet.proxy, kind) {
-            (Some(cluster), _, 0..3) => self.lose_a_node(cluster, first, rng).await,
+        let group = &self.shared.group;
+        match (&group.cluster, &group.proxy, kind) {
+            (Some(cluster), _, 0..3) => self.kill_node(cluster, first, rng).await,
             (_, Some(proxy), 0 | 1) => {
                 let refused = rng.random_range(1..12);
                 proxy.set(Mode::Cut);
-                self.until(&self.street.unknown, refused).await;
+                self.until(&self.shared.unknown, refused).await;
                 proxy.restore();
             }
             (_, _, 3) => {
@@ -125,46 +125,46 @@ impl Day {
         }
     }
 
-    /// Kills one node of three, now and then a program as well, and brings the node back.
-    async fn lose_a_node(&self, cluster: &Arc<OwnServer>, program: usize, rng: &mut StdRng) {
+    /// Kills one node of three, sometimes a program as well, and starts the node again.
+    async fn kill_node(&self, cluster: &Arc<DbServer>, program: usize, rng: &mut StdRng) {
         let name = format!("cassandra:{}", rng.random_range(1..4));
         let killed = name.clone();
-        while_others_work(cluster, move |it| it.kill(&killed)).await;
-        self.until(&self.street.answered, rng.random_range(50..400)).await;
+        cluster.kill(&killed).await;
+        self.until(&self.shared.answered, rng.random_range(50..400)).await;
         if rng.random() {
             self.kill(program).await;
         }
-        while_others_work(cluster, move |it| it.start_again(&name)).await;
+        cluster.start_again(&name).await;
     }
 
     async fn kill(&self, number: usize) {
-        let street = Arc::clone(&self.street);
-        let killed = tokio::task::spawn_blocking(move || street.fleet.kill_and_start(number));
+        let shared = Arc::clone(&self.shared);
+        let killed = tokio::task::spawn_blocking(move || shared.group.kill_and_start(number));
         killed.await.expect("another program starts");
-        let Some(balancer) = &self.street.fleet.balancer else { return };
+        let Some(balancer) = &self.shared.group.balancer else { return };
         let (before, begun) = (balancer.answers_of(number), Instant::now());
         while balancer.answers_of(number) == before {
             self.pause(begun, Duration::from_millis(50)).await;
         }
     }
 
-    /// Ends the day and does the accounts.
+    /// Stops the clients and compares what they expect with the store.
     async fn settle(self, backend: &str) {
-        self.street.closing.store(true, Ordering::Relaxed);
-        let mut books = Books::default();
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let mut expected = ExpectedState::default();
         for client in self.clients {
-            books.add(client.await.expect("a client was told only what is true"));
+            expected.add(client.await.expect("a client got only correct answers"));
         }
-        let Street { fleet, shop, answered, .. } =
-            Arc::into_inner(self.street).expect("all clients have gone");
-        let tries = fleet.balancer.as_ref().map(Balancer::second_tries);
-        let fleet = fleet.come_to_rest().await;
-        let report = fleet.agrees();
-        let paid = books.are_right(&fleet, &shop).await;
+        let Shared { group, shop, answered, .. } =
+            Arc::into_inner(self.shared).expect("all clients have gone");
+        let tries = group.balancer.as_ref().map(Balancer::second_tries);
+        let group = group.stop_and_restart_one().await;
+        let report = group.agrees();
+        let paid = expected.verify(&group, &shop).await;
         assert_eq!(report["paid_orders"], paid, "{report}");
-        let (orders, unknown) = (books.entries.len(), books.unknown());
+        let (orders, unknown) = (expected.entries.len(), expected.unknown());
         println!(
-            "{backend}: {} acts answered, {unknown} unknown, {orders} orders, {paid} paid, no difference",
+            "{backend}: {} requests answered, {unknown} unknown, {orders} orders, {paid} paid, no difference",
             answered.into_inner()
         );
         if let Some(tries) = tries {

@@ -6,7 +6,7 @@ use socket2::{Domain, Socket, Type};
 
 /// A free port of the loopback, kept as long as the value.
 ///
-/// It is bound and nobody listens on it. So the kernel gives it to no other program and to no
+/// It is bound and nothing listens on it. So the kernel gives it to no other program and to no
 /// connection, while one that knows of it may listen there, die and listen again: servers bind with
 /// `SO_REUSEADDR`.
 pub struct Port {

@@ -2,23 +2,20 @@
 //!
 //! A sequence that fails is made as short as possible before it is shown.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use storefront::cart::model::{Item, Line, Order};
+use storefront::db::Stores;
 use storefront::db::storage::{ActContext, CartResult};
-use storefront::db::{MigrationPolicy, Stores, connect};
-use storefront::telemetry::metrics::Metrics;
 use tokio::runtime::Handle;
 
 use crate::model::{Act, MAX, Model, PUT_PRICE, n};
-use crate::support::audit::at_rest;
-use crate::support::database::OwnDatabase;
+use testkit::audit::settled_audit;
+use testkit::database::OwnDatabase;
 
 /// Ids of each kind: few, so that acts meet.
 const IDS: usize = 3;
@@ -27,7 +24,7 @@ const SEQUENCES: usize = 40;
 const ACTS: usize = 50;
 
 each_backend! {
-    any_sequence_of_acts_does_what_the_model_does
+    any_sequence_of_operations_does_what_the_model_does
 }
 
 /// Mostly small, sometimes as large as can be.
@@ -57,11 +54,11 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-async fn any_sequence_of_acts_does_what_the_model_does(backend: &str) {
+async fn any_sequence_of_operations_does_what_the_model_does(backend: &str) {
     let database = OwnDatabase::on(backend).await;
-    let stores = [open(&database).await, open(&database).await];
-    let seed: [u8; 32] = StdRng::seed_from_u64(crate::seed()).random();
-    let cases = u32::try_from(SEQUENCES * crate::rounds()).unwrap();
+    let stores = [database.open().await, database.open().await];
+    let seed: [u8; 32] = testkit::random::rng().random();
+    let cases = u32::try_from(SEQUENCES * testkit::random::rounds(1)).unwrap();
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let sequences = AtomicU64::new(0);
@@ -74,12 +71,6 @@ async fn any_sequence_of_acts_does_what_the_model_does(backend: &str) {
         })
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
-}
-
-async fn open(database: &OwnDatabase) -> Stores {
-    let metrics = Arc::new(Metrics::new());
-    let stores = connect(&database.settings(), MigrationPolicy::Migrate, &metrics).await;
-    stores.expect("the store opens")
 }
 
 async fn does_the_same(stores: &[Stores; 2], acts: &[Act], sequence: u64) {
@@ -100,7 +91,7 @@ async fn does_the_same(stores: &[Stores; 2], acts: &[Act], sequence: u64) {
         }
         is_the_same(&stores[(turn + 1) % 2], &model, act).await;
     }
-    assert_eq!(at_rest(stores[0].audit.as_ref()).await.differences, []);
+    assert_eq!(settled_audit(stores[0].audit.as_ref()).await.differences, []);
 }
 
 /// Everything that a store shows is what the model has.

@@ -5,8 +5,8 @@ use storefront::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId
 use storefront::db::Stores;
 use storefront::db::storage::CartRefusal;
 
-use crate::support::audit::at_rest;
 use crate::world::{World, at_once};
+use testkit::audit::settled_audit;
 
 type Cart = Stores;
 
@@ -68,7 +68,7 @@ async fn checkout(cart: &Cart, order: &OrderId) -> Result<(), CartRefusal> {
 
 /// Every sum follows from the orders.
 async fn agrees(cart: &Cart) {
-    let audit = at_rest(cart.audit.as_ref()).await;
+    let audit = settled_audit(cart.audit.as_ref()).await;
     assert_eq!(audit.differences, []);
     assert_eq!(audit.different, 0);
 }
@@ -224,7 +224,7 @@ pub async fn a_cancelled_order_is_open_again(world: World) {
     agrees(&cart).await;
 }
 
-pub async fn stock_and_credit_never_fall_below_nothing(world: World) {
+pub async fn stock_and_credit_are_never_negative(world: World) {
     let cart = cart(&world.stores);
     let (user, item) = (user(&cart, 5).await, item(&cart, 5, 1).await);
     let refused = Err(CartRefusal::OutOfStock(item.clone()));
@@ -258,7 +258,7 @@ pub async fn amounts_never_leave_their_range(world: World) {
     agrees(&cart).await;
 }
 
-pub async fn the_price_is_that_of_the_moment(world: World) {
+pub async fn the_price_is_that_at_the_time_of_adding(world: World) {
     let cart = cart(&world.stores);
     let id = ItemId::numbered(0);
     let put = async |price| {
@@ -296,7 +296,7 @@ async fn bed(cart: &Cart) -> Vec<OrderId> {
     orders.into_iter().map(|order| order.id).collect()
 }
 
-pub async fn a_test_bed_begins_anew_however_often(world: World) {
+pub async fn fixtures_can_be_reset_any_number_of_times(world: World) {
     let cart = cart(&world.stores);
     for round in 0..3 {
         let orders = bed(&cart).await;
@@ -310,7 +310,7 @@ pub async fn a_test_bed_begins_anew_however_often(world: World) {
     }
 }
 
-pub async fn what_was_begun_anew_is_reported_as_reset(world: World) {
+pub async fn reset_fixtures_are_counted_by_the_audit(world: World) {
     let cart = cart(&world.stores);
     let orders = bed(&cart).await;
     checkout(&cart, &orders[0]).await.unwrap();
@@ -393,7 +393,7 @@ async fn cart_of(world: &World) -> Cart {
     cart(&world.another_server().await)
 }
 
-pub async fn one_order_is_charged_once_however_many_check_it_out(world: World) {
+pub async fn one_order_is_charged_once_however_many_checkouts_race(world: World) {
     let (cart, other) = (cart(&world.stores), cart_of(&world).await);
     let (user, item) = (user(&cart, 100).await, item(&cart, 100, 7).await);
     let order = order(&cart, &user, &[(&item, 1)]).await;
@@ -435,7 +435,7 @@ pub async fn an_audit_counts_what_is_there(world: World) {
     let cart = cart(&world.stores);
     let orders = bed(&cart).await;
     checkout(&cart, &orders[2]).await.unwrap();
-    let audit = at_rest(cart.audit.as_ref()).await;
+    let audit = settled_audit(cart.audit.as_ref()).await;
     let counts = (audit.users, audit.items, audit.orders, audit.paid_orders);
     assert_eq!((counts, audit.reset), ((3, 2, 3, 1), 0));
 }
@@ -481,10 +481,10 @@ fn one_piece(number: u64, items: &[ItemId]) -> Order {
     Order { id: OrderId::numbered(number), user: UserId::numbered(user), paid: false, lines }
 }
 
-pub async fn a_thousand_who_want_one_of_a_hundred_pieces_buy_a_hundred(world: World) {
+pub async fn a_thousand_buyers_of_a_hundred_pieces_buy_a_hundred(world: World) {
     acceptance(world, 1).await;
 }
 
-pub async fn a_thousand_who_want_one_of_a_hundred_items_buy_a_hundred(world: World) {
+pub async fn a_thousand_buyers_of_a_hundred_items_buy_a_hundred(world: World) {
     acceptance(world, 100).await;
 }

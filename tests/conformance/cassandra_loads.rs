@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::world::act;
 use storefront::db::MigrationPolicy;
 use storefront::db::storage::{
     Begin, Chunk, Contents, Create, ErrorKind, Load, LoadMode, LoadStore, NewLoad, Remove, Update,
@@ -12,9 +11,8 @@ use storefront::db::storage::{
 use storefront::overview::model::{Changes, GameId, Overview};
 use storefront_seed::Generator;
 
-use crate::cassandra::world;
-use crate::support::cassandra::{Keyspace, open};
-use crate::world::{at_once, game, shared};
+use crate::world::{World, act, at_once, game, shared};
+use testkit::cassandra::{Keyspace, open};
 
 fn generated(id: i64) -> Overview {
     Generator::new(42).game(id as i32).into()
@@ -34,7 +32,7 @@ async fn begin(loads: &dyn LoadStore, rows: u64, mode: LoadMode) -> Load {
 /// The removal is younger than the load's row and would hide it.
 #[tokio::test]
 async fn an_id_that_was_created_and_removed_is_free() {
-    let world = world().await;
+    let world = World::on("cassandra").await;
     let (store, loads) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
     for id in [3, 7] {
         store.create(act(), game(Some(id))).await.unwrap();
@@ -48,8 +46,8 @@ async fn an_id_that_was_created_and_removed_is_free() {
 
 /// The row of a removed game must not come back when its chunk is written again.
 #[tokio::test]
-async fn a_chunk_that_is_written_again_brings_nothing_back() {
-    let world = world().await;
+async fn a_chunk_that_is_written_again_restores_no_removed_game() {
+    let world = World::on("cassandra").await;
     let other = world.another_server().await;
     let (store, loads) = (world.stores.overviews.as_ref(), world.stores.loads.as_ref());
     let load = begin(loads, 10, LoadMode::Fresh).await;
@@ -63,9 +61,9 @@ async fn a_chunk_that_is_written_again_brings_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
+async fn a_load_and_a_create_of_one_id_have_one_winner() {
     const ROWS: i64 = 600;
-    let world = world().await;
+    let world = World::on("cassandra").await;
     let other = world.another_server().await;
     let load = begin(world.stores.loads.as_ref(), ROWS as u64, LoadMode::Fresh).await;
     let (loads, store) = (Arc::clone(&world.stores.loads), shared(&other));
@@ -80,7 +78,7 @@ async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
         .filter_map(|(id, outcome)| (outcome != Create::Taken).then_some(id))
         .collect();
     let written = write.await.unwrap();
-    assert_eq!(written + created.len() as u64, ROWS as u64, "each id is somebody's");
+    assert_eq!(written + created.len() as u64, ROWS as u64, "each id is taken once");
     for id in 1..=ROWS as i32 {
         let found = store.find(GameId(id), None).await.unwrap().unwrap();
         assert_eq!(found == generated(i64::from(id)), !created.contains(&id), "game {id}");
@@ -89,7 +87,7 @@ async fn of_a_load_and_a_create_one_has_the_id_and_knows_it() {
 
 #[tokio::test]
 async fn a_load_that_was_replaced_writes_no_more() {
-    let world = world().await;
+    let world = World::on("cassandra").await;
     let other = world.another_server().await;
     let old = begin(world.stores.loads.as_ref(), 10, LoadMode::Fresh).await;
     let new = begin(other.loads.as_ref(), 4, LoadMode::Reset).await;
@@ -103,7 +101,7 @@ async fn a_load_that_was_replaced_writes_no_more() {
 
 #[tokio::test]
 async fn a_load_over_demo_games_is_the_load_alone() {
-    let world = world().await;
+    let world = World::on("cassandra").await;
     let loads = world.stores.loads.as_ref();
     let mut digests = Vec::new();
     for mode in [LoadMode::Fresh, LoadMode::Reset] {
@@ -126,10 +124,10 @@ async fn a_load_over_demo_games_is_the_load_alone() {
     assert_eq!(digests[0], digests[1]);
 }
 
-/// Whoever was told that a demo game is changed finds it changed, whatever a load does meanwhile.
+/// An acknowledged change of a demo game is kept, whatever a load does meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_over_demo_games_loses_no_change() {
-    let world = world().await;
+    let world = World::on("cassandra").await;
     let (store, loads) = (shared(&world.stores), Arc::clone(&world.stores.loads));
     let mut first = 1;
     for _ in 0..6 {
@@ -157,7 +155,7 @@ async fn a_load_over_demo_games_loses_no_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn demo_games_that_were_put_in_halfway_are_put_in_whole() {
+async fn an_interrupted_install_of_demo_games_is_completed() {
     let keyspace = Keyspace::reserve().await;
     let games = || (1..=200).map(generated).collect::<Vec<_>>();
     let stores = open(keyspace.settings(), MigrationPolicy::Migrate).await.unwrap();

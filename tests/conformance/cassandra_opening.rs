@@ -4,8 +4,8 @@ use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::db::MigrationPolicy;
 use storefront::db::storage::ErrorKind;
 
-use crate::support::cassandra::{Keyspace, open, session};
 use crate::world::at_once;
+use testkit::cassandra::{Keyspace, open, session};
 
 async fn refusal(settings: Settings, policy: MigrationPolicy) -> (ErrorKind, String) {
     let error = open(settings, policy).await.err().expect("it is refused");
@@ -31,7 +31,7 @@ async fn a_host_where_nothing_listens() {
 }
 
 #[tokio::test]
-async fn a_host_that_nobody_knows() {
+async fn an_unknown_host() {
     let settings = Settings {
         hosts: vec!["no-such-host.invalid:9042".to_owned()],
         ..Keyspace::reserve().await.settings()
@@ -42,7 +42,7 @@ async fn a_host_that_nobody_knows() {
 }
 
 #[tokio::test]
-async fn a_missing_keyspace_is_not_made_unasked() {
+async fn a_missing_keyspace_is_not_created_without_migration() {
     let keyspace = Keyspace::reserve().await;
     for _ in 0..2 {
         let (kind, text) = refusal(keyspace.settings(), MigrationPolicy::Require).await;
@@ -80,7 +80,7 @@ async fn an_older_schema_under_require_and_a_newer_one() {
 }
 
 #[tokio::test]
-async fn a_migration_that_died_halfway_is_ended() {
+async fn an_interrupted_migration_is_completed() {
     let keyspace = Keyspace::reserve().await;
     execute(&keyspace, CREATE).await;
     let versions = "CREATE TABLE KS.schema_versions (name text PRIMARY KEY, version int)";

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use storefront::db::storage::{Create, OverviewStore, Remove, Update};
 use storefront::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -82,11 +82,8 @@ async fn step(rng: &mut StdRng, model: &mut Model, store: &dyn OverviewStore) {
 }
 
 /// Two servers take turns; the seed is printed, and `STOREFRONT_TEST_SEED` replays it.
-pub async fn any_sequence_of_acts_does_what_the_model_does(world: World) {
-    let seed = std::env::var("STOREFRONT_TEST_SEED")
-        .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-    println!("STOREFRONT_TEST_SEED={seed}");
-    let rng = &mut StdRng::seed_from_u64(seed);
+pub async fn any_sequence_of_operations_does_what_the_model_does(world: World) {
+    let rng = &mut testkit::random::rng();
     let servers = [world.stores.overviews.clone(), world.another_server().await.overviews];
     let mut model = Model::default();
     for _ in 0..ACTS {

@@ -97,7 +97,7 @@ pub async fn a_taken_id_is_skipped(world: World) {
     assert_eq!(find(store, next).await, Some(stored(game(None), GameId(next))));
 }
 
-pub async fn a_long_run_of_taken_ids_is_leapt_over(world: World) {
+pub async fn a_long_run_of_taken_ids_is_skipped(world: World) {
     let store = world.stores.overviews.as_ref();
     let load = NewLoad { seed: 1, rows: 5_000, mode: LoadMode::Append };
     let Begin::Started(load) = world.stores.loads.begin(load).await.unwrap() else { panic!() };
@@ -263,7 +263,7 @@ pub async fn a_write_is_seen_by_every_server_at_once(world: World) {
     }
 }
 
-pub async fn an_act_whose_future_is_dropped_happens_all_the_same(world: World) {
+pub async fn a_write_whose_future_is_dropped_is_still_done(world: World) {
     let store = shared(&world.stores);
     for id in 1..=20 {
         let mut act = store.create(act(), game(Some(id)));

@@ -1,45 +1,31 @@
-//! A database of a test's own.
+//! A database for one case.
 
-use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storefront::config::database::Database;
-use storefront::config::{SettingsLoader, Sources};
+use storefront::db::Stores;
 use storefront::db::storage::ActContext;
-use storefront::db::{MigrationPolicy, Stores, connect};
 use storefront::overview::model::{GameId, NewOverview, Overview};
-use storefront::telemetry::metrics::Metrics;
+use testkit::database::OwnDatabase;
 
 /// A fresh database, removed with the value.
 pub struct World {
     /// The first server's stores.
     pub stores: Stores,
-    database: Database,
-    _guard: Box<dyn Any + Send + Sync>,
+    database: OwnDatabase,
 }
 
 impl World {
-    /// A world whose database lives as long as `guard`.
-    pub async fn at(url: &str, guard: impl Any + Send + Sync) -> Self {
-        let flags = BTreeMap::from([("database_url", url.to_owned())]);
-        let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
-        let database = Database::read(&mut loader);
-        let database = loader.finish(database).expect("a sound URL");
-        Self { stores: open(&database).await, database, _guard: Box::new(guard) }
+    /// A fresh database on the backend of that name.
+    pub async fn on(backend: &str) -> Self {
+        let database = OwnDatabase::on(backend).await;
+        Self { stores: database.open().await, database }
     }
 
     /// One more server on the same database.
     pub async fn another_server(&self) -> Stores {
-        open(&self.database).await
+        self.database.open().await
     }
-}
-
-async fn open(database: &Database) -> Stores {
-    connect(database, MigrationPolicy::Migrate, &Arc::new(Metrics::new()))
-        .await
-        .expect("the store opens")
 }
 
 /// A game with texts that betray wrong handling: other alphabets, quotes, nothing at all.

@@ -5,22 +5,24 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use reqwest::Method;
 
-use crate::ledger::Writers;
-use crate::process::{Server, game};
-use crate::proxy::Mode;
-use crate::shop::{
-    AT_ONCE, Act, RECOVERY, Shop, answer, every_act, everything_works_again, is_unavailable,
+use crate::acknowledged_writes::Writers;
+use crate::requests::{
+    AT_ONCE, ProxiedServer, RECOVERY, Request, answer, every_request, everything_works_again,
+    is_unavailable,
 };
+use testkit::games::game;
+use testkit::process::Server;
+use testkit::proxy::Mode;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_cut_off_every_request_is_refused_at_once() {
-    let Shop { server, proxy, .. } = &Shop::open().await;
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
-    for _ in 0..2 * crate::rounds() {
+    for _ in 0..2 * testkit::random::rounds(1) {
         proxy.set(Mode::Cut);
         for _ in 0..3 {
-            for act in every_act() {
-                is_unavailable(&answer(server, AT_ONCE, act).await);
+            for request in every_request() {
+                is_unavailable(&answer(server, AT_ONCE, request).await);
             }
             let ready = (Method::GET, "/readyz", None);
             is_unavailable(&answer(server, AT_ONCE, ready).await);
@@ -34,25 +36,25 @@ async fn while_the_database_is_cut_off_every_request_is_refused_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_when_connections_break() {
-    let mut rng = crate::random();
-    let Shop { server, proxy, .. } = &Shop::open().await;
+    let mut rng = testkit::random::rng();
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     let writers = Writers::start(server);
-    for _ in 0..5 * crate::rounds() {
+    for _ in 0..5 * testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(20..200)).await;
         proxy.set(Mode::Cut);
         writers.refused(rng.random_range(8..40)).await;
         proxy.restore();
     }
     writers.acknowledged(50).await;
-    writers.are_right(server).await;
+    writers.verify(server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_moment_without_the_database_is_survived_by_those_who_repeat() {
-    let Shop { server, proxy, .. } = &Shop::open().await;
+async fn clients_that_retry_survive_a_short_outage() {
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
-    for id in 5_000..5_000 + 20 * crate::rounds() {
-        // Nobody asks meanwhile: who comes afterwards meets broken connections.
+    for id in 5_000..5_000 + 20 * testkit::random::rounds(1) {
+        // No request is sent meanwhile, so the next one finds broken connections.
         proxy.set(Mode::Cut);
         proxy.restore();
         let mut mine = game("mine");
@@ -65,16 +67,16 @@ async fn a_moment_without_the_database_is_survived_by_those_who_repeat() {
 }
 
 /// Repeats the request until it is answered; the statuses.
-async fn repeated(server: &Server, act: Act<'_>) -> Vec<u16> {
+async fn repeated(server: &Server, request: Request<'_>) -> Vec<u16> {
     let mut statuses = Vec::new();
     let begun = Instant::now();
     loop {
-        let answer = answer(server, AT_ONCE, act.clone()).await;
+        let answer = answer(server, AT_ONCE, request.clone()).await;
         statuses.push(answer.status().as_u16());
         if answer.status() != 503 {
             return statuses;
         }
-        assert!(begun.elapsed() < RECOVERY, "{act:?}\n{}", server.log());
+        assert!(begun.elapsed() < RECOVERY, "{request:?}\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -6,18 +6,18 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::process::game;
-use crate::proxy::Mode;
-use crate::shop::{PATIENCE, Shop, answer};
+use crate::requests::{ANSWER_TIMEOUT, ProxiedServer, answer};
+use testkit::games::game;
+use testkit::proxy::Mode;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_are_right_however_late() {
-    let Shop { server, proxy, .. } = &Shop::open().await;
+async fn answers_are_correct_with_a_slow_database() {
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     for delay in [20, 150].map(Duration::from_millis) {
         proxy.set(Mode::Delay(delay));
         let creates = (0..40).map(|n| {
             let create = (Method::POST, "/api/overview", Some(game(&format!("game_{n}"))));
-            async move { (n, answer(server, PATIENCE, create).await) }
+            async move { (n, answer(server, ANSWER_TIMEOUT, create).await) }
         });
         for (n, created) in join_all(creates).await {
             assert_eq!(created.status(), 201, "{}", server.log());
@@ -25,7 +25,8 @@ async fn answers_are_right_however_late() {
             assert!(server.get(path).await.contains(&format!("\"game_name\":\"game_{n}\"")));
         }
         let change = Some(json!({"developer": delay.as_millis().to_string()}));
-        let changed = answer(server, PATIENCE, (Method::PUT, "/api/overview/1", change)).await;
+        let changed =
+            answer(server, ANSWER_TIMEOUT, (Method::PUT, "/api/overview/1", change)).await;
         assert_eq!(changed.status(), 200);
         let developer = format!("\"developer\":\"{}\"", delay.as_millis());
         let reads = (0..40).map(|_| server.get("/api/overview/1"));
@@ -34,7 +35,7 @@ async fn answers_are_right_however_late() {
         }
     }
     let removes =
-        (0..8).map(|_| answer(server, PATIENCE, (Method::DELETE, "/api/overview/1", None)));
+        (0..8).map(|_| answer(server, ANSWER_TIMEOUT, (Method::DELETE, "/api/overview/1", None)));
     let removed: Vec<_> = join_all(removes).await.iter().map(|a| a.status().as_u16()).collect();
     assert_eq!(removed.iter().filter(|status| **status == 200).count(), 1, "{removed:?}");
     assert_eq!(server.status("/api/overview/1").await, 404);

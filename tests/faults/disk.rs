@@ -6,22 +6,23 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::process::{Server, game};
-use crate::shop::{PATIENCE, answer, everything_works_again, is_unavailable, serve};
-use crate::small_disk::SmallDisk;
+use crate::requests::{ANSWER_TIMEOUT, answer, everything_works_again, is_unavailable, serve};
+use testkit::games::game;
+use testkit::process::Server;
+use testkit::small_disk::SmallDisk;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_full_disk_of_the_database_nobody_gets_a_false_yes() {
+async fn no_write_is_acknowledged_falsely_when_the_disk_of_postgres_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let database = SmallDisk::of_postgres().await;
     let server = Arc::new(serve(folder.path(), database.url()));
-    let told = all_filled(&server, PATIENCE).await;
+    let told = all_filled(&server, ANSWER_TIMEOUT).await;
     all_there(&server, &told).await;
     assert!(server.log().contains("the disk of PostgreSQL is full"), "{}", server.log());
     assert_eq!(server.get("/readyz").await, "ready");
 
-    // The operator makes room; no restart is needed.
-    database.make_room().await;
+    // The operator enlarges the disk; no restart is needed.
+    database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
 }
@@ -34,12 +35,12 @@ async fn a_full_disk_of_cassandra_loses_no_acknowledged_write() {
     let database = SmallDisk::of_cassandra().await;
     let server = Arc::new(serve(folder.path(), database.url()));
     // A create is several statements, each of which may time out.
-    let told = all_filled(&server, 3 * PATIENCE).await;
+    let told = all_filled(&server, 3 * ANSWER_TIMEOUT).await;
     all_there(&server, &told).await;
     assert_eq!(server.get("/readyz").await, "ready");
 
-    // The operator makes room and starts the node again.
-    database.make_room().await;
+    // The operator enlarges the disk and starts the node again.
+    database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
 }

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-use crate::copies::what_a_node_missed_is_named_and_mended;
-use crate::ledger::Writers;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::process::Server;
-use crate::shop::{PATIENCE, answer, every_act, everything_works_again, is_unavailable, serve};
+use crate::acknowledged_writes::Writers;
+use crate::replica_check::what_a_node_missed_is_reported_and_repaired;
+use crate::requests::{
+    ANSWER_TIMEOUT, answer, every_request, everything_works_again, is_unavailable, serve,
+};
+use testkit::db_server::DbServer;
+use testkit::process::Server;
 
 /// A cluster needs some time to be sure that a node is dead. Until then a page of the catalogue may
 /// wait for that node in vain.
@@ -18,53 +20,54 @@ const NOTICED: Duration = Duration::from_secs(40);
 /// One test, because a cluster takes half a minute to start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_of_three_nodes() {
-    let mut rng = crate::random();
-    let cluster = OwnServer::cluster().await;
-    what_a_node_missed_is_named_and_mended(&cluster, &mut rng).await;
+    let mut rng = testkit::random::rng();
+    let cluster = DbServer::cluster().await;
+    what_a_node_missed_is_reported_and_repaired(&cluster, &mut rng).await;
     one_node_of_three_is_not_missed_and_two_lose_nothing(&cluster, &mut rng).await;
 }
 
 async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
-    cluster: &Arc<OwnServer>,
+    cluster: &Arc<DbServer>,
     rng: &mut impl RngExt,
 ) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{}?replication=3", cluster.value("cassandra"));
     let server = Arc::new(serve(folder.path(), &url));
     let writers = Writers::start(&server);
-    for _ in 0..crate::rounds() {
+    for _ in 0..testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(50..300)).await;
         let [first, second] = two_of_three(rng);
-        // Two of three hold a quorum: whoever asks notices nothing, once the requests that the
+        // Two of three are a quorum: clients notice nothing, once the requests that the
         // node had in hand are over.
         let name = first.clone();
-        while_others_work(cluster, move |it| it.kill(&name)).await;
+        cluster.kill(&name).await;
         writers.undisturbed(50).await;
         the_loss_is_noticed(&server).await;
         everything_works_again(&server).await;
 
         // One does not.
         let name = second.clone();
-        while_others_work(cluster, move |it| it.kill(&name)).await;
+        cluster.kill(&name).await;
         writers.refused(8).await;
-        for act in every_act() {
-            is_unavailable(&answer(&server, PATIENCE, act).await);
+        for request in every_request() {
+            is_unavailable(&answer(&server, ANSWER_TIMEOUT, request).await);
         }
-        while_others_work(cluster, move |it| it.start_again(&second)).await;
+        cluster.start_again(&second).await;
         everything_works_again(&server).await;
         writers.undisturbed(20).await;
-        while_others_work(cluster, move |it| it.start_again(&first)).await;
+        cluster.start_again(&first).await;
     }
     writers.undisturbed(20).await;
-    writers.are_right(&server).await;
+    writers.verify(&server).await;
 }
 
 /// Waits until every kind of request has worked for three seconds.
 async fn the_loss_is_noticed(server: &Server) {
     let (begun, mut in_a_row) = (Instant::now(), 0);
     while in_a_row < 30 {
-        let acts = every_act().into_iter().map(|act| answer(server, PATIENCE, act));
-        let answers = futures::future::join_all(acts).await;
+        let requests =
+            every_request().into_iter().map(|request| answer(server, ANSWER_TIMEOUT, request));
+        let answers = futures::future::join_all(requests).await;
         let all_work = answers.iter().all(|answer| answer.status() != 503);
         in_a_row = if all_work { in_a_row + 1 } else { 0 };
         assert!(begun.elapsed() < NOTICED, "requests go on being refused");

@@ -4,27 +4,29 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-use crate::ledger::Writers;
-use crate::own_server::{OwnServer, while_others_work};
-use crate::shop::{AT_ONCE, answer, every_act, everything_works_again, is_unavailable, serve};
+use crate::acknowledged_writes::Writers;
+use crate::requests::{
+    AT_ONCE, answer, every_request, everything_works_again, is_unavailable, serve,
+};
+use testkit::db_server::DbServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_when_postgres_is_killed() {
-    let mut rng = crate::random();
-    let database = Arc::new(OwnServer::start(&["postgres"]));
+    let mut rng = testkit::random::rng();
+    let database = Arc::new(DbServer::start(&["postgres"]));
     let folder = tempfile::tempdir().unwrap();
     let server = Arc::new(serve(folder.path(), database.value("postgres")));
     let writers = Writers::start(&server);
-    for _ in 0..2 * crate::rounds() {
+    for _ in 0..2 * testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(50..500)).await;
-        while_others_work(&database, |it| it.kill("postgres")).await;
+        database.kill("postgres").await;
         writers.refused(20).await;
-        for act in every_act() {
-            is_unavailable(&answer(&server, AT_ONCE, act).await);
+        for request in every_request() {
+            is_unavailable(&answer(&server, AT_ONCE, request).await);
         }
-        while_others_work(&database, |it| it.start_again("postgres")).await;
+        database.start_again("postgres").await;
         everything_works_again(&server).await;
     }
     writers.acknowledged(50).await;
-    writers.are_right(&server).await;
+    writers.verify(&server).await;
 }

@@ -4,19 +4,21 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::ledger::Writers;
-use crate::proxy::Mode;
-use crate::shop::{PATIENCE, Shop, answer, every_act, everything_works_again, is_unavailable};
+use crate::acknowledged_writes::Writers;
+use crate::requests::{
+    ANSWER_TIMEOUT, ProxiedServer, answer, every_request, everything_works_again, is_unavailable,
+};
+use testkit::proxy::Mode;
 
 /// Nothing is sent for ever in vain, and nothing that comes late does harm.
 async fn every_request_is_given_up(mode: Mode) {
-    let Shop { server, proxy, .. } = &Shop::open().await;
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
-    for _ in 0..crate::rounds() {
+    for _ in 0..testkit::random::rounds(1) {
         proxy.set(mode);
         // The second time new connections are silent from the beginning.
         for _ in 0..2 {
-            let asked = every_act().map(|act| answer(server, PATIENCE, act));
+            let asked = every_request().map(|request| answer(server, ANSWER_TIMEOUT, request));
             join_all(asked).await.iter().for_each(is_unavailable);
             assert_eq!(server.status("/healthz").await, 200);
         }
@@ -28,7 +30,7 @@ async fn every_request_is_given_up(mode: Mode) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_to_a_frozen_database_are_given_up_and_it_works_again_when_it_thaws() {
+async fn requests_to_a_frozen_database_time_out_and_work_again_afterwards() {
     every_request_is_given_up(Mode::Freeze).await;
 }
 
@@ -38,17 +40,17 @@ async fn connections_that_are_silent_for_ever_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_who_wait_for_a_silent_database_wait_no_longer_than_one() {
-    let Shop { server, proxy, .. } = &Shop::open().await;
+async fn many_requests_to_a_silent_database_wait_no_longer_than_one() {
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
     proxy.set(Mode::Freeze);
     let change = json!({"developer": "new"});
     let asked = (0..40).map(|n| {
-        let act = match n % 2 {
+        let request = match n % 2 {
             0 => (Method::PUT, "/api/overview/1", Some(change.clone())),
             _ => (Method::GET, "/api/overview?limit=3", None),
         };
-        answer(server, PATIENCE, act)
+        answer(server, ANSWER_TIMEOUT, request)
     });
     join_all(asked).await.iter().for_each(is_unavailable);
     proxy.restore();
@@ -58,15 +60,15 @@ async fn many_who_wait_for_a_silent_database_wait_no_longer_than_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_by_silence() {
     for mode in [Mode::Freeze, Mode::Swallow] {
-        let Shop { server, proxy, .. } = &Shop::open().await;
+        let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
         let writers = Writers::start(server);
-        for _ in 0..crate::rounds() {
+        for _ in 0..testkit::random::rounds(1) {
             writers.acknowledged(100).await;
             proxy.set(mode);
             writers.refused(8).await;
             proxy.restore();
         }
         writers.acknowledged(100).await;
-        writers.are_right(server).await;
+        writers.verify(server).await;
     }
 }

@@ -1,11 +1,11 @@
-//! ConfigErrors of the operator: all at once, one sentence each, before anything is opened.
+//! Configuration errors: all at once, one sentence each, before anything is opened.
 
 use std::net::TcpListener;
 
 use reqwest::Method;
 use rusqlite::Connection;
 
-use crate::process::{Server, errors, output, printed, storefront};
+use testkit::process::{Server, output, stderr, stdout, storefront};
 
 #[test]
 fn all_mistakes_are_shown_at_once_with_exit_code_64() {
@@ -18,7 +18,7 @@ fn all_mistakes_are_shown_at_once_with_exit_code_64() {
             .env("DATABASE_URL", "mysql://u:secret@h/d"),
     );
     assert_eq!(output.status.code(), Some(64));
-    let text = errors(&output);
+    let text = stderr(&output);
     for part in [
         "--listen: `nowhere` is not ADDRESS:PORT",
         "STOREFRONT_LOG_FORMAT: `xml` is not a format",
@@ -50,7 +50,7 @@ async fn a_program_serves_what_flag_variable_or_file_name() {
         (of_variable, [404, 405, 200, 200]),
         (of_flag, [404, 404, 200, 404]),
     ] {
-        let server = Server::of(&mut command, folder.path());
+        let server = Server::spawn(&mut command, folder.path());
         server.send(Method::POST, "/payment/batch_init/1/5", None).await.unwrap();
         server.send(Method::POST, "/stock/batch_init/1/5/5", None).await.unwrap();
         let mut statuses = Vec::new();
@@ -63,7 +63,7 @@ async fn a_program_serves_what_flag_variable_or_file_name() {
 }
 
 #[test]
-fn a_service_that_is_none_is_a_mistake_that_names_those_that_are() {
+fn an_unknown_service_is_an_error_that_names_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
     for (list, said) in [
         (
@@ -75,21 +75,21 @@ fn a_service_that_is_none_is_a_mistake_that_names_those_that_are() {
     ] {
         let refused = output(storefront(folder.path()).args(["serve", "--services", list]));
         assert_eq!(refused.status.code(), Some(64));
-        assert!(errors(&refused).contains(said), "{}", errors(&refused));
+        assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was opened");
 }
 
 #[test]
-fn a_file_of_settings_that_is_not_there_or_not_toml_is_said() {
+fn a_missing_or_malformed_settings_file_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let missing = output(storefront(folder.path()).args(["--config", "none.toml"]));
     assert_eq!(missing.status.code(), Some(64));
-    assert!(errors(&missing).contains("cannot read none.toml"));
+    assert!(stderr(&missing).contains("cannot read none.toml"));
     std::fs::write(folder.path().join("bad.toml"), "= 1").unwrap();
     let bad = output(storefront(folder.path()).args(["--config", "bad.toml"]));
     assert_eq!(bad.status.code(), Some(64));
-    assert!(errors(&bad).contains("bad.toml is not TOML"));
+    assert!(stderr(&bad).contains("bad.toml is not TOML"));
 }
 
 #[tokio::test]
@@ -99,19 +99,19 @@ async fn every_command_reads_the_same_file() {
     std::fs::write(folder.path().join("s.toml"), settings).unwrap();
     let seeded =
         output(storefront(folder.path()).args(["seed", "--rows", "10", "--config", "s.toml"]));
-    assert!(seeded.status.success(), "{}", errors(&seeded));
+    assert!(seeded.status.success(), "{}", stderr(&seeded));
     let mut command = storefront(folder.path());
-    let server = Server::of(command.args(["serve", "--config", "s.toml"]), folder.path());
+    let server = Server::spawn(command.args(["serve", "--config", "s.toml"]), folder.path());
     assert_eq!(server.status("/api/overview/10").await, 200);
 }
 
 #[tokio::test]
-async fn the_old_variables_still_count() {
+async fn the_legacy_variables_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = storefront(folder.path());
     command.env("DB", "embedded").env("NODE_ENV", "production");
     command.env("PROD_API_URL", "https://api.example").env("DEV_API_URL", "not a url");
-    let server = Server::of(&mut command, folder.path());
+    let server = Server::spawn(&mut command, folder.path());
     let page = server.get("/1").await;
     assert!(page.contains("<meta name=\"storefront-api-url\" content=\"https://api.example\""));
     let bundle = server.get("/1/dist/bundle.js").await;
@@ -122,13 +122,13 @@ async fn the_old_variables_still_count() {
 fn an_old_name_of_a_backend_without_its_server_is_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for (backend, shown) in [
-        // Nobody listens on the usual ports of this address.
+        // Nothing listens on the usual ports of this address.
         ("postgres", "postgres://postgres@127.255.0.9:5432/postgres"),
         ("cassandra", "127.255.0.9:9042"),
     ] {
         let mut command = storefront(folder.path());
         let refused = output(command.env("DB", backend).env("DEV_DB_HOST", "127.255.0.9"));
-        let text = errors(&refused);
+        let text = stderr(&refused);
         assert_eq!(refused.status.code(), Some(1), "{text}");
         let said: Vec<_> = text.lines().filter(|line| line.starts_with("storefront: ")).collect();
         assert!(said.len() == 1 && said[0].contains(shown), "{text}");
@@ -142,7 +142,7 @@ fn a_taken_address_is_one_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     let output = output(storefront(folder.path()).args(["--listen", &address]));
     assert_eq!(output.status.code(), Some(1));
-    assert!(errors(&output).contains(&format!("cannot listen on {address}: choose another")));
+    assert!(stderr(&output).contains(&format!("cannot listen on {address}: choose another")));
 }
 
 #[test]
@@ -150,8 +150,8 @@ fn a_newer_or_older_or_foreign_schema_is_refused_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let url = ["--database-url", "embedded:games.db"];
     let migrated = output(storefront(folder.path()).arg("migrate").args(url));
-    assert!(migrated.status.success(), "{}", errors(&migrated));
-    assert!(printed(&migrated).contains("embedded:games.db is up to date"));
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
+    assert!(stdout(&migrated).contains("embedded:games.db is up to date"));
     let file = folder.path().join("games.db");
     let set = |name: &str, value: i32| {
         Connection::open(&file).unwrap().pragma_update(None, name, value).unwrap();
@@ -167,9 +167,9 @@ fn a_newer_or_older_or_foreign_schema_is_refused_in_one_sentence() {
         set(name, value);
         for command in ["serve", "migrate", "seed"] {
             let refused = output(storefront(folder.path()).arg(command).args(url));
-            assert_eq!(refused.status.code(), Some(1), "{}", errors(&refused));
-            assert!(errors(&refused).contains(sentence), "{}", errors(&refused));
-            let text = errors(&refused);
+            assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+            assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));
+            let text = stderr(&refused);
             let said = text.lines().filter(|line| line.starts_with("storefront: "));
             assert_eq!(said.count(), 1, "{text}");
         }
@@ -177,7 +177,7 @@ fn a_newer_or_older_or_foreign_schema_is_refused_in_one_sentence() {
     }
     std::fs::write(&file, "this is a letter to my grandmother, not a database, see?").unwrap();
     let refused = output(storefront(folder.path()).arg("serve").args(url));
-    assert!(errors(&refused).contains("it is not an SQLite database"), "{}", errors(&refused));
+    assert!(stderr(&refused).contains("it is not an SQLite database"), "{}", stderr(&refused));
 }
 
 #[test]
@@ -186,10 +186,10 @@ fn without_migration_a_missing_schema_is_refused() {
     let serve = ["serve", "--no-migrate", "--database-url", "embedded:games.db"];
     let refused = output(storefront(folder.path()).args(serve));
     assert_eq!(refused.status.code(), Some(1));
-    assert!(errors(&refused).contains("it does not exist"), "{}", errors(&refused));
+    assert!(stderr(&refused).contains("it does not exist"), "{}", stderr(&refused));
     assert!(!folder.path().join("games.db").exists());
     drop(Connection::open(folder.path().join("games.db")).unwrap());
     std::fs::File::create(folder.path().join("games.db")).unwrap();
     let refused = output(storefront(folder.path()).args(serve));
-    assert!(errors(&refused).contains("run `storefront migrate`"), "{}", errors(&refused));
+    assert!(stderr(&refused).contains("run `storefront migrate`"), "{}", stderr(&refused));
 }

@@ -7,7 +7,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 
-use crate::process::{Server, game};
+use testkit::games::game;
+use testkit::process::Server;
+use testkit::random;
 
 const CLIENTS: u64 = 16;
 
@@ -16,20 +18,12 @@ const CLIENTS: u64 = 16;
 #[derive(Default)]
 struct Acknowledged(BTreeMap<String, Vec<Option<String>>>);
 
-/// Rounds of killing; `scripts/soak crash` asks for more.
-fn rounds() -> usize {
-    std::env::var("STOREFRONT_SOAK_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_by_kill_9() {
-    let seed = std::env::var("STOREFRONT_TEST_SEED")
-        .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-    println!("STOREFRONT_TEST_SEED={seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    let mut rng = random::rng();
     let folder = tempfile::tempdir().unwrap();
     let known = Arc::new(Mutex::new(Acknowledged::default()));
-    for round in 0..rounds() {
+    for round in 0..random::rounds(5) {
         let server = Arc::new(Server::start(folder.path()));
         check(&server, &known).await;
         let clients: Vec<_> = (0..CLIENTS)
@@ -43,7 +37,7 @@ async fn no_acknowledged_write_is_lost_by_kill_9() {
         while known.lock().unwrap().0.len() < enough {
             tokio::task::yield_now().await;
         }
-        crate::process::signal(server.id(), "KILL");
+        testkit::process::signal(server.id(), "KILL");
         for client in clients {
             client.await.unwrap();
         }

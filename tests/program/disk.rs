@@ -1,4 +1,4 @@
-//! A full disk and a file that cannot be written: every write gets its error, nobody a false yes,
+//! A full disk and a file that cannot be written: every write gets its error, none is acknowledged falsely,
 //! reads go on, and writes work again when the disk does.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use reqwest::Method;
 
-use crate::process::{Server, game, program, storefront};
+use testkit::games::game;
+use testkit::process::{Server, program, storefront};
 
 /// Runs the server in a mount namespace of its own, where `disk` is a file system of 6 MB that
 /// exists for it alone and goes with it. The test reaches it through the process's root.
@@ -18,13 +19,13 @@ fn on_a_small_disk(folder: &Path) -> Server {
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
     command.args(["sh", "-c", "mount -t tmpfs -o size=6m none disk && exec \"$0\" \"$@\""]);
-    command.arg(env!("CARGO_BIN_EXE_storefront"));
+    command.arg(testkit::process::binary());
     command.args(["serve", "--database-url", "embedded:disk/games.db"]);
-    Server::of(&mut command, folder)
+    Server::spawn(&mut command, folder)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_full_disk_nobody_gets_a_false_yes() {
+async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let server = Arc::new(on_a_small_disk(folder.path()));
@@ -45,7 +46,7 @@ async fn on_a_full_disk_nobody_gets_a_false_yes() {
     assert!(server.log().contains("the disk of the database is full"), "{}", server.log());
     assert_eq!(server.get("/readyz").await, "ready");
 
-    // The operator makes room; no restart is needed.
+    // The operator enlarges the disk; no restart is needed.
     let root = format!("/proc/{}/root", server.id());
     let disk = format!("{root}{}", folder.path().join("disk").display());
     let bigger = Command::new("nsenter")
@@ -80,7 +81,7 @@ async fn on_a_read_only_file_reads_go_on_and_every_write_is_refused() {
     let file = folder.path().join("games.db");
     let mut seed = storefront(folder.path());
     seed.args(["seed", "--rows", "50", "--database-url", "embedded:games.db"]);
-    assert!(crate::process::output(&mut seed).status.success());
+    assert!(testkit::process::output(&mut seed).status.success());
     let server = Arc::new(without_permission(folder.path(), &file));
     let answers: Vec<_> = (0..40)
         .map(|n| {
@@ -104,7 +105,7 @@ async fn on_a_read_only_file_reads_go_on_and_every_write_is_refused() {
     assert!(server.log().contains("cannot be written"), "{}", server.log());
 }
 
-/// Root may write any file, so as root the server runs as nobody.
+/// Root may write any file, so as root the server runs as the user `nobody`.
 fn without_permission(folder: &Path, file: &Path) -> Server {
     let set = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -115,7 +116,7 @@ fn without_permission(folder: &Path, file: &Path) -> Server {
     let mut command = if is_root {
         // The program's own folder may be closed to others.
         let copy = folder.join("storefront");
-        std::fs::copy(env!("CARGO_BIN_EXE_storefront"), &copy).unwrap();
+        std::fs::copy(testkit::process::binary(), &copy).unwrap();
         let mut command = program(Path::new("setpriv"), folder);
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
         command
@@ -123,5 +124,5 @@ fn without_permission(folder: &Path, file: &Path) -> Server {
         storefront(folder)
     };
     command.args(["serve", "--database-url", "embedded:games.db"]);
-    Server::of(&mut command, folder)
+    Server::spawn(&mut command, folder)
 }

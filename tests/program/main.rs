@@ -9,14 +9,11 @@
 mod configuration;
 mod crash;
 mod disk;
-mod first_minute;
-mod older_table;
+mod first_run;
+mod legacy_schema;
 mod opening;
-mod process;
+mod refusals;
 mod replica;
 mod seeding;
 mod shared_database;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod support;
 mod synced;

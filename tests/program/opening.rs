@@ -8,9 +8,9 @@ use std::process::Command;
 
 use reqwest::Url;
 
-use crate::process::{Server, errors, output, storefront, wait};
-use crate::support::postgres::address;
-use crate::support::whole_database::{PASSWORD, WholeDatabase};
+use testkit::postgres::address;
+use testkit::postgres_database::{PASSWORD, PostgresDatabase};
+use testkit::process::{Server, output, stderr, storefront, wait};
 
 /// The certificate of the authority that signed the server's.
 fn authority() -> PathBuf {
@@ -69,7 +69,7 @@ fn a_host_that_does_not_exist_is_named() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_named() {
+fn a_port_where_nothing_listens_is_named() {
     let mut url = somewhere();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     url.set_port(Some(free)).unwrap();
@@ -92,7 +92,7 @@ fn a_wrong_password_is_not_shown() {
 
 #[tokio::test]
 async fn a_database_that_does_not_exist_is_named() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     let mut url = database.url();
     url.set_path("no_such_database");
     refused(&url, &["there is no such database", "createdb", "/no_such_database"]);
@@ -100,8 +100,8 @@ async fn a_database_that_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn a_user_who_may_not_make_tables_is_told() {
-    let database = WholeDatabase::create().await;
-    let other = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
+    let other = PostgresDatabase::create().await;
     let mut url = other.url();
     url.set_path(&database.name);
     refused(&url, &["the user may not do that; grant it, or name its owner"]);
@@ -109,16 +109,30 @@ async fn a_user_who_may_not_make_tables_is_told() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     let url = database.url();
     migrate(&url);
-    database.execute("UPDATE storefront_schema SET version = 99").await;
+    database.execute("INSERT INTO storefront_schema VALUES (99, 0)").await;
     refused(&url, &["version 99 (this program's is ", "newer", "use a newer storefront"]);
 }
 
 #[tokio::test]
+async fn a_schema_that_another_build_made_is_refused() {
+    let database = PostgresDatabase::create().await;
+    let url = database.url();
+    migrate(&url);
+    for (change, step) in [
+        ("UPDATE storefront_schema SET checksum = 0 WHERE version = 3", "step 3"),
+        ("ALTER TABLE storefront_schema DROP COLUMN checksum", "step 1"),
+    ] {
+        database.execute(change).await;
+        refused(&url, &[step, "was made by another build of storefront", "an empty database"]);
+    }
+}
+
+#[tokio::test]
 async fn without_migration_an_empty_database_is_refused_and_stays_empty() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     let said = refused_by(&["serve", "--no-migrate"], &database.url());
     assert!(said.contains("run `storefront migrate`"), "{said}");
     // Fails if the table is there already.
@@ -127,12 +141,12 @@ async fn without_migration_an_empty_database_is_refused_and_stays_empty() {
 
 #[tokio::test]
 async fn without_migration_a_migrated_database_is_served() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     migrate(&database.url());
     let folder = tempfile::tempdir().unwrap();
     let mut command = storefront(folder.path());
     command.args(["serve", "--no-migrate", "--database-url", database.url().as_str()]);
-    let server = Server::of(&mut command, folder.path());
+    let server = Server::spawn(&mut command, folder.path());
     assert_eq!(server.status("/api/overview/1").await, 404);
     assert!(!server.log().contains(PASSWORD));
 }
@@ -141,12 +155,12 @@ fn migrate(url: &Url) {
     let folder = tempfile::tempdir().unwrap();
     let migrated =
         output(storefront(folder.path()).args(["migrate", "--database-url", url.as_str()]));
-    assert!(migrated.status.success(), "{}", errors(&migrated));
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
 }
 
 #[tokio::test]
 async fn a_verified_server_needs_the_right_authority() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     let verified = with_query(&database.url(), &[("sslmode", "verify-full")]);
     let ours = with_query(&verified, &[("sslrootcert", authority().to_str().unwrap())]);
     migrate(&ours);
@@ -159,7 +173,7 @@ async fn a_verified_server_needs_the_right_authority() {
 
 #[tokio::test]
 async fn a_verified_server_must_have_the_hosts_name() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     let mut url = with_query(
         &database.url(),
         &[
@@ -181,26 +195,26 @@ fn another_authority(folder: &Path) -> PathBuf {
     command.args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=another"]);
     command.args(["-keyout", "other.key", "-out", "other.pem"]);
     let made = output(&mut command);
-    assert!(made.status.success(), "{}", errors(&made));
+    assert!(made.status.success(), "{}", stderr(&made));
     folder.join("other.pem")
 }
 
 #[tokio::test]
 async fn the_mode_decides_whether_connections_are_encrypted() {
-    let database = WholeDatabase::create().await;
+    let database = PostgresDatabase::create().await;
     for (mode, encrypted) in [("require", "t"), ("prefer", "t"), ("disable", "f")] {
         let url = with_query(&database.url(), &[("sslmode", mode)]);
         let folder = tempfile::tempdir().unwrap();
         let mut command = storefront(folder.path());
         command.args(["serve", "--database-url", url.as_str()]);
-        let server = Server::of(&mut command, folder.path());
+        let server = Server::spawn(&mut command, folder.path());
         assert_eq!(server.status("/api/overview/1").await, 404);
         assert_eq!(encryption(&database).await, [encrypted], "{mode}");
     }
 }
 
 /// Whether the program's connections to the database are encrypted, each kind once.
-async fn encryption(database: &WholeDatabase) -> Vec<String> {
+async fn encryption(database: &PostgresDatabase) -> Vec<String> {
     let sql = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                WHERE application_name = 'storefront' AND datname = current_database()";
     database.column(sql).await

@@ -1,15 +1,16 @@
-//! A streaming replica beside the database: whoever wrote reads what was written, however far the
+//! A streaming replica beside the database: a client reads its own writes, however far the
 //! replica lags.
 //!
 //! One test, because replay is paused for the whole replica.
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Server, errors, game, output, storefront};
-use crate::support::postgres::{NEWEST, OwnSchema, address, execute};
+use testkit::games::game;
+use testkit::postgres::{NEWEST, OwnSchema, REPLICA, address, execute};
+use testkit::process::{Server, output, stderr, storefront};
+use testkit::wait::TIMEOUT;
 
-const REPLICA: &str = "STOREFRONT_TEST_POSTGRES_REPLICA";
 const REPLICA_ADMIN: &str = "STOREFRONT_TEST_POSTGRES_REPLICA_ADMIN";
 const POSITION: &str = "storefront-position";
 
@@ -41,7 +42,7 @@ impl Drop for Paused {
 
 /// The developer of game 1 as a client sees it who brings this header.
 async fn developer(server: &Server, header: Option<(&str, &str)>) -> Option<String> {
-    let mut request = Client::new().get(format!("{}/api/overview/1", server.base));
+    let mut request = server.client.get(format!("{}/api/overview/1", server.base));
     if let Some((name, value)) = header {
         request = request.header(name, value);
     }
@@ -64,19 +65,19 @@ fn position(answer: &Response) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_wrote_reads_it_however_far_the_replica_lags() {
+async fn a_client_reads_its_own_writes_however_far_the_replica_lags() {
     let schema = OwnSchema::create(NEWEST).await;
     let (folder, replica) = (tempfile::tempdir().unwrap(), schema.url_at(&address(REPLICA)));
     let mut command = storefront(folder.path());
     command.args(["serve", "--database-url", &schema.url(), "--replica-url", &replica]);
-    let server = Server::of(&mut command, folder.path());
+    let server = Server::spawn(&mut command, folder.path());
 
     let created = write(&server, reqwest::Method::POST, "/api/overview", &game("A")).await;
     let seen = position(&created);
     assert_eq!(developer(&server, Some((POSITION, &seen))).await.as_deref(), Some("developer"));
     let begun = std::time::Instant::now();
     while developer(&server, None).await.is_none() {
-        assert!(begun.elapsed() < PATIENCE, "the replica never has the game");
+        assert!(begun.elapsed() < TIMEOUT, "the replica never has the game");
     }
 
     let paused = Paused::begin().await;
@@ -94,7 +95,7 @@ async fn who_wrote_reads_it_however_far_the_replica_lags() {
     paused.end().await;
     let begun = std::time::Instant::now();
     while developer(&server, None).await.as_deref() != Some("new") {
-        assert!(begun.elapsed() < PATIENCE, "the replica never catches up");
+        assert!(begun.elapsed() < TIMEOUT, "the replica never catches up");
     }
     let removed = server.send(reqwest::Method::DELETE, "/api/overview/1", None).await.unwrap();
     let seen = position(&removed);
@@ -102,7 +103,7 @@ async fn who_wrote_reads_it_however_far_the_replica_lags() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_none_is_refused_and_one_that_is_away_is_not_needed() {
+async fn a_server_that_is_not_a_replica_is_refused_and_an_unavailable_replica_is_not_needed() {
     let schema = OwnSchema::create(NEWEST).await;
     let folder = tempfile::tempdir().unwrap();
     let with = |replica: &str| {
@@ -112,9 +113,9 @@ async fn a_replica_that_is_none_is_refused_and_one_that_is_away_is_not_needed() 
     };
     let refused = output(with(&schema.url()).env("STOREFRONT_LISTEN", "127.0.0.1:0"));
     assert_eq!(refused.status.code(), Some(1));
-    assert!(errors(&refused).contains("is not a replica"), "{}", errors(&refused));
+    assert!(stderr(&refused).contains("is not a replica"), "{}", stderr(&refused));
 
-    let server = Server::of(&mut with("postgres://u:p@127.0.0.1:1/d"), folder.path());
+    let server = Server::spawn(&mut with("postgres://u:p@127.0.0.1:1/d"), folder.path());
     let created = write(&server, reqwest::Method::POST, "/api/overview", &game("A")).await;
     let seen = position(&created);
     for header in [None, Some((POSITION, seen.as_str()))] {

@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 
-use crate::process::{Server, errors, output, printed, signal, storefront, wait};
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::process::{Server, output, signal, stderr, stdout, storefront, wait};
+use testkit::random;
 
 /// Makes a test of every case for a backend.
 macro_rules! on {
@@ -24,11 +24,11 @@ macro_rules! on {
 macro_rules! on_each {
     ($($backend:ident)*) => {
         $(on!($backend:
-            a_load_says_what_it_did
+            a_load_reports_its_result
             a_store_with_games_is_refused_unless_told
             demo_games_are_replaced_without_asking
-            killed_at_random_and_resumed_it_ends_as_if_never_killed
-            stopped_by_ctrl_c_it_says_how_to_go_on
+            killed_at_random_and_resumed_it_ends_like_an_uninterrupted_load
+            stopped_by_ctrl_c_it_says_how_to_resume
         );)*
     };
 }
@@ -48,16 +48,16 @@ pub fn seed(database: &OwnDatabase, arguments: &[&str]) -> Command {
 /// The line with the checksum of all games.
 fn checksum(database: &OwnDatabase, arguments: &[&str]) -> String {
     let output = output(seed(database, arguments).arg("--checksum"));
-    assert!(output.status.success(), "{}", errors(&output));
-    let text = printed(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
     text.lines().last().filter(|line| line.starts_with("checksum")).expect(&text).to_owned()
 }
 
-async fn a_load_says_what_it_did(backend: &str) {
+async fn a_load_reports_its_result(backend: &str) {
     let database = OwnDatabase::on(backend).await;
     let output = output(&mut seed(&database, &["--rows", "1000", "--checksum"]));
-    assert!(output.status.success(), "{}", errors(&output));
-    let text = printed(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
     assert!(
         text.contains("1000 games in ") && text.contains(" rows/s; the store takes up "),
         "{text}"
@@ -71,24 +71,24 @@ async fn a_store_with_games_is_refused_unless_told(backend: &str) {
     let first = checksum(&database, &["--rows", "100"]);
     let refused = output(&mut seed(&database, &["--rows", "50"]));
     assert_eq!(refused.status.code(), Some(1));
-    assert!(errors(&refused).contains("--append") && errors(&refused).contains("--reset"));
+    assert!(stderr(&refused).contains("--append") && stderr(&refused).contains("--reset"));
     assert!(checksum(&database, &["--rows", "20", "--append"]).contains("of 120 games"));
     assert_eq!(checksum(&database, &["--rows", "100", "--reset"]), first);
     assert_ne!(checksum(&database, &["--rows", "100", "--reset", "--seed", "2"]), first);
     let nothing = output(&mut seed(&database, &["--resume"]));
-    assert!(errors(&nothing).contains("no interrupted load"), "{}", errors(&nothing));
+    assert!(stderr(&nothing).contains("no interrupted load"), "{}", stderr(&nothing));
 }
 
 async fn demo_games_are_replaced_without_asking(backend: &str) {
     let database = OwnDatabase::on(backend).await;
     let mut command = storefront(database.folder());
     command.args(["--demo", "--database-url", database.url()]);
-    drop(Server::of(&mut command, database.folder()));
+    drop(Server::spawn(&mut command, database.folder()));
     assert!(checksum(&database, &["--rows", "30"]).contains("of 30 games"));
 }
 
 #[tokio::test]
-async fn impossible_wishes_are_usage_mistakes() {
+async fn impossible_arguments_are_usage_errors() {
     let database = OwnDatabase::on("embedded").await;
     for arguments in [
         &["--rows", "0"][..],
@@ -98,29 +98,21 @@ async fn impossible_wishes_are_usage_mistakes() {
         &["--resume", "--reset"],
     ] {
         let output = output(&mut seed(&database, arguments));
-        assert_eq!(output.status.code(), Some(64), "{arguments:?} {}", errors(&output));
+        assert_eq!(output.status.code(), Some(64), "{arguments:?} {}", stderr(&output));
     }
     assert!(!database.folder().join("store.db").exists());
 }
 
-/// How many rows, and how often it is interrupted; `scripts/soak seeding` asks for more.
-fn interruptions() -> usize {
-    std::env::var("STOREFRONT_SOAK_ROUNDS").map_or(4, |rounds| rounds.parse().expect("a number"))
-}
-
-async fn killed_at_random_and_resumed_it_ends_as_if_never_killed(backend: &str) {
+async fn killed_at_random_and_resumed_it_ends_like_an_uninterrupted_load(backend: &str) {
     interrupted_by(backend, "KILL", |status| status.code().is_none()).await;
 }
 
-async fn stopped_by_ctrl_c_it_says_how_to_go_on(backend: &str) {
+async fn stopped_by_ctrl_c_it_says_how_to_resume(backend: &str) {
     interrupted_by(backend, "INT", |status| status.code() == Some(130)).await;
 }
 
 async fn interrupted_by(backend: &str, name: &str, is_expected: fn(ExitStatus) -> bool) {
-    let seed_of_test = std::env::var("STOREFRONT_TEST_SEED")
-        .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-    println!("STOREFRONT_TEST_SEED={seed_of_test}");
-    let mut rng = StdRng::seed_from_u64(seed_of_test);
+    let mut rng = random::rng();
     let whole = OwnDatabase::on(backend).await;
     let rows = ["--rows", "300000"];
     let mut expected = checksum(&whole, &rows);
@@ -128,7 +120,7 @@ async fn interrupted_by(backend: &str, name: &str, is_expected: fn(ExitStatus) -
     let database = OwnDatabase::on(backend).await;
     let (mut arguments, mut interrupted) = (rows.to_vec(), 0);
     let mut last = vec!["--resume", "--checksum"];
-    for _ in 0..interruptions() {
+    for _ in 0..random::rounds(4) {
         let mut child = seed(&database, &arguments)
             .env("STOREFRONT_LOG", "storefront=debug")
             .stdout(Stdio::null())
@@ -146,7 +138,7 @@ async fn interrupted_by(backend: &str, name: &str, is_expected: fn(ExitStatus) -
         let said: Vec<String> = lines.map_while(Result::ok).collect();
         let status = wait(&mut child);
         if status.success() {
-            // It was faster than the signal: there is nothing to resume, but room for one more.
+            // It was faster than the signal: there is nothing to resume, and one more game is appended.
             last = vec!["--append", "--rows", "1", "--checksum"];
             expected = checksum(&whole, &last[..3]);
             break;
@@ -160,11 +152,11 @@ async fn interrupted_by(backend: &str, name: &str, is_expected: fn(ExitStatus) -
         }
         interrupted += 1;
         let refused = output(&mut seed(&database, &rows));
-        assert!(errors(&refused).contains("--resume goes on with it"), "{}", errors(&refused));
+        assert!(stderr(&refused).contains("--resume goes on with it"), "{}", stderr(&refused));
         arguments = vec!["--resume"];
     }
     assert!(interrupted > 0);
     let ended = output(seed(&database, &last).stdin(Stdio::null()));
-    let text = printed(&ended);
-    assert!(text.contains(&expected), "{text} {} is not {expected}", errors(&ended));
+    let text = stdout(&ended);
+    assert!(text.contains(&expected), "{text} {} is not {expected}", stderr(&ended));
 }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Server, errors, game, output, printed, signal, wait};
 use crate::seeding::seed;
-use crate::support::database::OwnDatabase;
+use testkit::database::OwnDatabase;
+use testkit::games::game;
+use testkit::process::{Server, output, signal, stderr, stdout, wait};
+use testkit::wait::TIMEOUT;
 
 /// The place of a game that was created, which must succeed.
 async fn created(server: &Server, game: &Value) -> String {
@@ -66,7 +68,7 @@ async fn different_ids(backend: &str, servers: usize, games: usize) {
     drop(servers);
     let counted = output(&mut seed(&database, &["--append", "--rows", "1", "--checksum"]));
     let expected = format!("of {} games", paths.len() + 1);
-    assert!(printed(&counted).contains(&expected), "{expected}: {}", printed(&counted));
+    assert!(stdout(&counted).contains(&expected), "{expected}: {}", stdout(&counted));
 }
 
 /// Creates games; gives the places of those whose ids were not taken.
@@ -107,12 +109,12 @@ async fn a_load_loses_no_write(backend: &str) {
         paths.push(created(&server, &game("mine")).await);
     }
     let load = load.await.unwrap();
-    // Whoever was first: either the load began in an empty store, or it was refused.
+    // Depending on which was first, either the load began in an empty store, or it was refused.
     if load.status.success() {
-        assert!(printed(&load).contains("60000 games in"), "{}", printed(&load));
+        assert!(stdout(&load).contains("60000 games in"), "{}", stdout(&load));
         assert!(server.get("/api/overview/60000").await.contains("60000"));
     } else {
-        assert!(errors(&load).contains("the store has games already"), "{}", errors(&load));
+        assert!(stderr(&load).contains("the store has games already"), "{}", stderr(&load));
     }
     for path in paths {
         assert!(server.get(&path).await.contains("mine"), "{path}");
@@ -120,7 +122,7 @@ async fn a_load_loses_no_write(backend: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_postgres_load_in_place_of_games_leaves_them_served_until_it_ends() {
+async fn during_a_postgres_reset_load_the_old_games_are_served() {
     let database = OwnDatabase::on("postgres").await;
     let server = Server::on(&database);
     for _ in 0..50 {
@@ -139,7 +141,7 @@ async fn a_postgres_load_in_place_of_games_leaves_them_served_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn games_created_during_a_fresh_postgres_load_are_there_at_once_and_afterwards() {
+async fn games_created_during_a_fresh_postgres_load_are_visible_during_and_after_it() {
     let database = OwnDatabase::on("postgres").await;
     let server = Server::on(&database);
     let mut load = UnderWay::begin(&database, &["--rows", "100000"]);
@@ -187,9 +189,9 @@ impl UnderWay {
 
     fn finish(&mut self) {
         signal(self.child.id(), "CONT");
-        // Whoever does not read what it says makes it wait.
+        // Without a reader the full pipe would block it.
         std::io::copy(&mut self.errors, &mut std::io::sink()).unwrap();
-        assert!(wait(&mut self.child).success(), "within {PATIENCE:?}");
+        assert!(wait(&mut self.child).success(), "within {TIMEOUT:?}");
     }
 }
 

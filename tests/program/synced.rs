@@ -4,10 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use regex::Regex;
+use regex_lite::Regex;
 use reqwest::Method;
 
-use crate::process::{PATIENCE, Server, game, program};
+use testkit::games::game;
+use testkit::process::{Server, program};
+use testkit::wait::TIMEOUT;
 
 const CLIENTS: usize = 8;
 const WRITES: usize = 25;
@@ -55,7 +57,7 @@ async fn no_answer_to_a_write_leaves_before_its_commit_is_synced() {
     let begun = std::time::Instant::now();
     let mut text = String::new();
     while !text.contains(&last) {
-        assert!(begun.elapsed() < PATIENCE, "the trace has no end");
+        assert!(begun.elapsed() < TIMEOUT, "the trace has no end");
         text = std::fs::read_to_string(&trace).unwrap();
     }
     let events = events(&text);
@@ -64,7 +66,7 @@ async fn no_answer_to_a_write_leaves_before_its_commit_is_synced() {
 
 /// Writes the marker into a game; the answer repeats it as the request's id.
 async fn write(server: &Server, method: Method, path: &str, marker: &str) -> Option<String> {
-    let request = reqwest::Client::new().request(method, format!("{}{path}", server.base));
+    let request = server.client.request(method, format!("{}{path}", server.base));
     let request = request.header("x-request-id", marker).header("content-type", "application/json");
     let answer = request.body(game(marker).to_string()).send().await.expect("an answer");
     assert!(answer.status().is_success());
@@ -84,9 +86,9 @@ fn traced(folder: &Path, trace: &Path) -> Server {
     ]);
     command.args(["--string-limit=65536", "--seccomp-bpf", "--output"]).arg(trace);
     command.arg("--trace=pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync");
-    command.arg(env!("CARGO_BIN_EXE_storefront"));
+    command.arg(testkit::process::binary());
     command.args(["serve", "--database-url", "embedded:games.db"]);
-    Server::of(&mut command, folder)
+    Server::spawn(&mut command, folder)
 }
 
 fn events(trace: &str) -> Vec<Event> {
@@ -173,7 +175,7 @@ fn is_commit(event: &Event) -> bool {
 
 /// A check that accepts everything would prove nothing.
 #[test]
-fn an_early_answer_is_noticed() {
+fn the_check_detects_an_early_answer() {
     let answer = || Event::Answer(b"HTTP/1.1 201\r\nx-request-id: marker-1\r\n".to_vec());
     let header = |commit| {
         Event::LogWrite([[0; 4], [0, 0, 0, commit], [0; 4], [0; 4], [0; 4], [0; 4]].concat())

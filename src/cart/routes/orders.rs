@@ -1,4 +1,4 @@
-//! `/orders`: what users want, until it is paid.
+//! `/orders`: orders and their checkout.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::done;
+use super::answers::{MessageBody, done};
 use super::params::{Count, Params};
 use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
@@ -67,12 +67,6 @@ impl From<Order> for OrderBody {
     }
 }
 
-/// What was done.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MessageBody {
-    pub(super) msg: &'static str,
-}
-
 /// Create an order
 ///
 /// An empty one; the user need not exist yet.
@@ -111,15 +105,15 @@ async fn find(
     Ok(Json(order.into()))
 }
 
-/// Put some of an item into an order
+/// Add an item to an order
 ///
-/// At the price of this moment. The same item twice adds up.
+/// At its present price. The quantity is added to what the order has of the item already.
 #[utoipa::path(
     post, path = "/orders/addItem/{order}/{item}/{quantity}", tag = "orders",
     params(("order" = String, Path), ("item" = String, Path), ("quantity" = u64, Path, minimum = 1)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "Something is malformed, or the order would cost too much"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A parameter is malformed, or the order would cost too much"),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order or item"),
         (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is paid"),
     ),
@@ -135,7 +129,7 @@ async fn add_item(
     done(store.add_item(context, order, item, quantity).await, "The item is in the order.")
 }
 
-/// Take one of an item off an order
+/// Remove one piece of an item from an order
 #[utoipa::path(
     delete, path = "/orders/removeItem/{order}/{item}", tag = "orders",
     params(("order" = String, Path), ("item" = String, Path)),
@@ -181,7 +175,7 @@ async fn remove(
     responses(
         (status = 200, body = String, content_type = "text/plain"),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order, item or user"),
-        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is empty, something is sold out, or the credit is too small; nothing has changed"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is empty, an item is sold out, or the credit is too small; nothing has changed"),
         (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
     ),
 )]
@@ -193,9 +187,10 @@ async fn checkout(
     done(store.checkout(context, order).await, "The order is paid.")
 }
 
-/// Make orders `0..n-1` anew
+/// Reset the order fixtures `0..n-1`
 ///
-/// For tests: each of a random user, with two random items at the price given.
+/// For tests: unpaid orders of random users, each of two random items at the given price. They replace
+/// orders of the same ids.
 #[utoipa::path(
     post, path = "/orders/batch_init/{n}/{n_items}/{n_users}/{item_price}", tag = "orders",
     params(("n" = u64, Path), ("n_items" = u64, Path), ("n_users" = u64, Path), ("item_price" = u64, Path)),

@@ -1,4 +1,4 @@
-//! Ids and amounts in paths.
+//! Ids and amounts in paths, parsed before a handler runs.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::web::problem::Problem;
 
-/// The parameters of a path, a tuple also where there is one; what is wrong with one is a 400 that
-/// names it.
+/// The parameters of a path as a tuple, even of one; an invalid one is a 400 that names it and what
+/// it must be.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<T> {
@@ -39,13 +39,13 @@ fn refused(rejection: PathRejection) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
-/// What a parameter is read from, and how to say what it must be.
+/// How a parameter is parsed, and the error if it cannot be.
 struct Parsed<T> {
     parse: fn(&str) -> Option<T>,
     must: &'static str,
 }
 
-/// The mistake is made while axum looks, which is why it can name the parameter.
+/// Parses inside serde, because axum adds the parameter's name to an error only there.
 impl<T> Visitor<'_> for Parsed<T> {
     type Value = T;
 
@@ -58,7 +58,7 @@ impl<T> Visitor<'_> for Parsed<T> {
     }
 }
 
-/// Declares how a type is read from a path.
+/// Declares how a type is parsed from a path.
 macro_rules! in_path {
     ($name:ident, $parse:expr, $must:literal) => {
         impl<'de> Deserialize<'de> for $name {
@@ -75,13 +75,13 @@ in_path!(UserId, Self::parse, "must be 1 to 64 letters, digits, `-` and `_`");
 in_path!(Amount, Self::parse, "must be a whole number from 0 to 9007199254740991");
 in_path!(Count, Self::parse, "must be a whole number from 0 to 10000000");
 
-/// How many a test bed has.
+/// How many fixtures to make.
 #[derive(Clone, Copy)]
 pub(super) struct Count(pub(super) u64);
 
 impl Count {
     fn parse(text: &str) -> Option<Self> {
         let count = Amount::parse(text).map(Amount::get);
-        count.filter(|count| *count <= fixtures::MOST).map(Self)
+        count.filter(|count| *count <= fixtures::MAX_COUNT).map(Self)
     }
 }

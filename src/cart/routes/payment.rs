@@ -10,8 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::done;
-use super::orders::MessageBody;
+use super::answers::{MessageBody, done};
 use super::params::{Count, Params};
 use crate::cart::fixtures;
 use crate::cart::model::{Amount, OrderId, UserId};
@@ -94,7 +93,7 @@ async fn find_user(
     params(("user" = String, Path), ("n" = u64, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "Something is malformed, or the credit would be too large"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A parameter is malformed, or the credit would be too large"),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such user"),
     ),
 )]
@@ -106,7 +105,7 @@ async fn add_funds(
     done(store.add_funds(context, user, n).await, "The credit was added.")
 }
 
-/// Take off a user's credit
+/// Take credit from a user
 #[utoipa::path(
     post, path = "/payment/pay/{user}/{n}", tag = "payment",
     params(("user" = String, Path), ("n" = u64, Path)),
@@ -124,9 +123,9 @@ async fn pay(
     done(store.pay(context, user, n).await, "The credit was paid.")
 }
 
-/// Take back a checkout
+/// Cancel the payment of an order
 ///
-/// Credit and stock return, and the order is open again.
+/// Credit and stock are returned, and the order is open again.
 #[utoipa::path(
     post, path = "/payment/cancel/{user}/{order}", tag = "payment",
     params(("user" = String, Path), ("order" = String, Path)),
@@ -177,7 +176,9 @@ async fn post_status(
     status(store, params).await
 }
 
-/// Make users `0..n-1` anew
+/// Reset the user fixtures `0..n-1`
+///
+/// For tests: they replace users of the same ids.
 #[utoipa::path(
     post, path = "/payment/batch_init/{n}/{credit}", tag = "payment",
     params(("n" = u64, Path), ("credit" = u64, Path)),

@@ -1,4 +1,4 @@
-//! `/stock`: how many there are of each item, and what one costs.
+//! `/stock`: the quantity and the price of items.
 
 use std::sync::Arc;
 
@@ -10,8 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::done;
-use super::orders::MessageBody;
+use super::answers::{MessageBody, done};
 use super::params::{Count, Params};
 use crate::cart::fixtures;
 use crate::cart::model::{Amount, Item, ItemId};
@@ -50,7 +49,7 @@ struct ItemBody {
 
 /// Create an item
 ///
-/// There is none of it in stock yet.
+/// Its stock is 0.
 #[utoipa::path(
     post, path = "/stock/item/create/{price}", tag = "stock",
     params(("price" = u64, Path)),
@@ -93,7 +92,7 @@ async fn find(
     params(("item" = String, Path), ("n" = u64, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "Something is malformed, or there would be too many"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A parameter is malformed, or the stock would be too large"),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such item"),
     ),
 )]
@@ -105,7 +104,7 @@ async fn add(
     done(store.add_stock(context, item, n).await, "The stock was added.")
 }
 
-/// Take off the stock
+/// Take from the stock
 #[utoipa::path(
     post, path = "/stock/subtract/{item}/{n}", tag = "stock",
     params(("item" = String, Path), ("n" = u64, Path)),
@@ -123,7 +122,9 @@ async fn subtract(
     done(store.subtract_stock(context, item, n).await, "The stock was subtracted.")
 }
 
-/// Make items `0..n-1` anew
+/// Reset the item fixtures `0..n-1`
+///
+/// For tests: they replace items of the same ids.
 #[utoipa::path(
     post, path = "/stock/batch_init/{n}/{stock}/{price}", tag = "stock",
     params(("n" = u64, Path), ("stock" = u64, Path), ("price" = u64, Path)),

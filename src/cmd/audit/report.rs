@@ -21,7 +21,7 @@ pub(super) struct Report {
     pub(super) agrees: bool,
     #[serde(flatten)]
     audit: Audit,
-    /// What `--replicas` found; null where there is none.
+    /// What `--replicas` found; null if the backend has no replicas.
     #[serde(skip_serializing_if = "Option::is_none")]
     replica: Option<Option<ReplicaReport>>,
 }
@@ -38,8 +38,8 @@ impl Report {
     }
 
     pub(super) fn different(&self) -> u64 {
-        let copy = self.replica.iter().flatten().map(|copy| copy.different.len() as u64);
-        self.audit.different + copy.sum::<u64>()
+        let replica = self.replica.iter().flatten().map(|report| report.different.len() as u64);
+        self.audit.different + replica.sum::<u64>()
     }
 
     pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The demo shop: games with something in stock of each.
+//! The demo data: games with something in stock of each.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use anyhow::Context;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use storefront_seed::{Generator, Offer};
 
-use super::DEFAULT_SEED;
 use crate::cart::model::{Amount, Item, ItemId};
 use crate::db::Stores;
 use crate::db::storage::{ActContext, Contents, StorageError};
 
+/// The demo games are the first of what `seed` makes without `--seed`.
+pub(super) const DEFAULT_SEED: u64 = 1;
 const GAMES: i32 = 1_000;
-/// Calls to the store at once; the embedded backend commits them together.
-const AT_ONCE: usize = 64;
+/// Calls to the store at once; the embedded backend commits them in batches.
+const CONCURRENCY: usize = 64;
 
-/// Puts the demo games and their stock into a store without games, and nothing into any other. The
-/// stock comes first: where the games are it is too, and whoever was stopped in between does both
-/// again.
+/// Puts the demo games and their stock into a store without games, and nothing into any other.
 pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
     if stores.loads.contents().await? != Contents::Empty {
         return Ok(());
     }
     let generator = Generator::new(DEFAULT_SEED);
-    stock(stores, generator).await.context("cannot stock the demo shop")?;
+    // The stock first: a start that is killed in between leaves a store without games, so that the
+    // next one does both again and no game is left without stock.
+    put_stock(stores, generator).await.context("cannot store the stock of the demo games")?;
     let games = (1..=GAMES).map(|id| generator.game(id).into()).collect();
     if stores.loads.install_demo(games).await.context("cannot store the demo games")? {
         tracing::info!(games = GAMES, "demo games are in the store");
@@ -31,11 +32,11 @@ pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Of each game the item of the same number. Items that are there stay as they are.
-async fn stock(stores: &Stores, generator: Generator) -> Result<(), StorageError> {
+/// Stores for each game the item of the same number. Existing items stay as they are.
+async fn put_stock(stores: &Stores, generator: Generator) -> Result<(), StorageError> {
     let missing: Vec<i32> = stream::iter(1..=GAMES)
         .map(async |id| Ok((id, stores.stock.find_item(&item(id)).await?.is_none())))
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENCY)
         .try_filter_map(async |(id, missing)| Ok(missing.then_some(id)))
         .try_collect()
         .await?;
@@ -45,7 +46,7 @@ async fn stock(stores: &Stores, generator: Generator) -> Result<(), StorageError
     }
     stream::iter(offers)
         .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |(offer, items)| {
+        .try_for_each_concurrent(CONCURRENCY, async |(offer, items)| {
             stores.fixtures.put_items(ActContext::new(), items, amounts(offer)).await
         })
         .await
@@ -62,21 +63,19 @@ fn amounts(offer: Offer) -> Item {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tempfile::TempDir;
 
     use super::*;
     use crate::config::database::{Database, Url};
     use crate::db::{self, MigrationPolicy};
-    use crate::telemetry::metrics::Metrics;
+    use crate::telemetry::Registry;
 
     async fn new_store() -> (TempDir, Stores) {
         let folder = tempfile::tempdir().unwrap();
         let url = Url::Embedded(folder.path().join("games.db"));
         let database = Database { url, named: true };
-        let metrics = Arc::new(Metrics::new());
-        (folder, db::connect(&database, MigrationPolicy::Migrate, &metrics).await.unwrap())
+        let stores = db::connect(&database, MigrationPolicy::Migrate, &Registry::default()).await;
+        (folder, stores.unwrap())
     }
 
     async fn found(stores: &Stores, game_id: i32) -> Option<Item> {
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shop_that_has_sold_is_still_one_of_demo_games() {
+    async fn demo_data_that_has_sold_stock_still_counts_as_demo_data() {
         let (_folder, stores) = new_store().await;
         demo(&stores).await.unwrap();
         let stock = &stores.stock;
@@ -104,11 +103,11 @@ mod tests {
         assert_eq!(stores.loads.contents().await.unwrap(), Contents::Demo);
         let sold = found(&stores, 1).await;
         demo(&stores).await.unwrap();
-        assert_eq!(found(&stores, 1).await, sold, "a second start stocks nothing anew");
+        assert_eq!(found(&stores, 1).await, sold, "a second start changes no stock");
     }
 
     #[tokio::test]
-    async fn whoever_was_stopped_before_the_games_goes_on_and_keeps_what_is_there() {
+    async fn a_start_that_was_killed_before_the_games_is_completed_and_keeps_existing_items() {
         let (_folder, stores) = new_store().await;
         let own = Item { stock: Amount::ONE, price: Amount::MAX };
         stores.fixtures.put_items(ActContext::new(), vec![item(7)], own).await.unwrap();

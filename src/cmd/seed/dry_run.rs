@@ -1,4 +1,4 @@
-//! The generator alone, to see what bounds a load.
+//! The generator alone: whether it or the store bounds a load.
 
 use std::thread;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Generation on all cores beside the writing of chunks.
+//! Generating games on all cores while chunks of them are written.
 
 use std::ops::Range;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::db::storage::{Chunk, Load, LoadStore, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 /// Chunks that wait between the generator and the store.
-const AHEAD: usize = 2;
+const BUFFERED_CHUNKS: usize = 2;
 
 /// How a load ended.
 pub(super) enum Outcome {
@@ -35,8 +35,8 @@ impl<'a> Loader<'a> {
         Self { loads, generator, repeat_batch }
     }
 
-    /// Loads what is pending, unless a signal comes. Ids that others had taken are made up for by
-    /// further ones, until the load has as many rows as it should.
+    /// Loads what is pending, unless a signal comes. Ids that were taken are replaced by further
+    /// ones, until the load has as many rows as it should.
     pub(super) async fn run(
         &self,
         mut load: Load,
@@ -90,7 +90,7 @@ impl<'a> Loader<'a> {
     }
 
     fn chunks(&self, range: Range<i64>, size: usize) -> mpsc::Receiver<Chunk> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
+        let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
         let (generator, repeat) = (self.generator, self.repeat_batch);
         thread::spawn(move || {
             let send = |chunk| sender.blocking_send(chunk).is_ok();

@@ -1,39 +1,36 @@
 //! `storefront seed`: filling the store with generated games.
 //!
-//! In this room: the arguments, what to do with a store that is not empty, and the summary. The
-//! loading itself is in [`load`], its progress in [`progress`], the demo shop in [`mod@demo`].
+//! In this module: the arguments, what to do with a store that is not empty, and the summary. The
+//! loading itself is in [`load`], its progress in [`progress`], the demo data in [`mod@demo`].
 
 mod demo;
 mod dry_run;
 mod load;
 mod progress;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::bail;
 use storefront_seed::Generator;
 
+use self::demo::DEFAULT_SEED;
 pub(super) use self::demo::demo;
 use self::load::{Loader, Outcome};
 use self::progress::Progress;
 use super::exit::Interrupted;
-use super::options::Common;
 use super::signals::Signals;
+use super::start::{Settings, runtime};
 use crate::config::Config;
-use crate::db::storage::{Begin, Contents, Inspection, Load, LoadMode, LoadStore, NewLoad};
+use crate::db::storage::{Begin, Contents, Load, LoadMode, LoadStore, NewLoad};
 use crate::db::{self, MigrationPolicy};
-use crate::server::operations::Readiness;
-use crate::telemetry::logs;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 const DEFAULT_ROWS: u64 = 1_000_000;
-const DEFAULT_SEED: u64 = 1;
 
 /// Fill the store with generated games
 ///
-/// Game N depends on the seed and N alone. Interrupted by Ctrl-C or a crash, `--resume` goes on to
-/// the same result. Demo games are replaced; any other games only by --reset.
+/// Game N depends on the seed and N alone. After Ctrl-C or a crash --resume continues to the same
+/// result. Demo games are replaced; other games only with --reset.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Games to put into the store [default: 1000000]
@@ -42,10 +39,10 @@ pub(super) struct Args {
     /// Seed of the generator [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Put them beside the games that are there
+    /// Keep existing games and add these
     #[arg(long, conflicts_with_all = ["reset", "resume"])]
     append: bool,
-    /// Go on with the load that was interrupted
+    /// Continue the load that was interrupted
     #[arg(long, conflicts_with = "reset")]
     resume: bool,
     /// Remove every game first
@@ -61,25 +58,25 @@ pub(super) struct Args {
     #[arg(long, hide = true, conflicts_with_all = ["dry_run", "resume"])]
     repeat_batch: bool,
     #[command(flatten)]
-    common: Common,
+    settings: Settings<false>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let config = Config::read(args.common.flags())?;
-    logs::start(&config.logs);
+    let config = args.settings.start()?;
     if args.dry_run {
-        dry_run::generate(args.generator(), args.rows.unwrap_or(DEFAULT_ROWS));
+        let generator = Generator::new(args.seed.unwrap_or(DEFAULT_SEED));
+        dry_run::generate(generator, args.rows.unwrap_or(DEFAULT_ROWS));
         return Ok(());
     }
-    super::runtime()?.block_on(seed(args, &config))
+    runtime()?.block_on(seed(args, &config))
 }
 
 async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     let stores =
-        db::connect(&config.database, MigrationPolicy::Migrate, &Arc::new(Metrics::new())).await?;
+        db::connect(&config.database, MigrationPolicy::Migrate, &Registry::default()).await?;
     let loads = stores.loads.as_ref();
     let load = args.open(loads).await?;
-    let signals = Signals::watch(Readiness::new())?;
+    let signals = Signals::watch()?;
     let (begun, before) = (Instant::now(), load.written);
     let progress = Progress::new(load.rows, load.written);
     let loader = Loader::new(loads, Generator::new(load.seed), args.repeat_batch);
@@ -92,8 +89,12 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     progress.finish();
     match outcome {
         Outcome::Complete(load) => {
-            let seconds = begun.elapsed().as_secs_f64();
-            summary(stores.inspection.as_ref(), load.written - before, seconds).await?;
+            let (rows, seconds) = (load.written - before, begun.elapsed().as_secs_f64());
+            println!(
+                "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
+                rows as f64 / seconds,
+                stores.inspection.bytes().await?
+            );
         }
         Outcome::Stopped(load) => {
             bail!(Interrupted(format!(
@@ -114,20 +115,7 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn summary(store: &dyn Inspection, rows: u64, seconds: f64) -> anyhow::Result<()> {
-    println!(
-        "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
-        rows as f64 / seconds,
-        store.bytes().await?
-    );
-    Ok(())
-}
-
 impl Args {
-    fn generator(&self) -> Generator {
-        Generator::new(self.seed.unwrap_or(DEFAULT_SEED))
-    }
-
     /// The load to work on: a new one, or the interrupted one.
     async fn open(&self, loads: &dyn LoadStore) -> anyhow::Result<Load> {
         if self.resume {
@@ -142,8 +130,8 @@ impl Args {
         match loads.begin(NewLoad { seed, rows, mode }).await? {
             Begin::Started(load) => Ok(load),
             Begin::NotEmpty => bail!(
-                "the store has games already: --append puts {rows} more beside them, --reset \
-                 removes them first"
+                "the store has games already: --append keeps them and adds {rows}, --reset removes \
+                 them first"
             ),
             Begin::Interrupted(load) => bail!(
                 "a load of {} games has stopped after {}, or is still running elsewhere: --resume \

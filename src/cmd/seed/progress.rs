@@ -1,4 +1,4 @@
-//! How far a load is: a bar on a terminal, a line every few seconds elsewhere.
+//! The progress of a load: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ struct Lines {
 }
 
 impl Progress {
-    /// Of `rows` games `written` are stored already.
+    /// A load of `rows` games, of which `written` are stored already.
     pub(super) fn new(rows: u64, written: u64) -> Self {
         if !io::stderr().is_terminal() {
             let (begun, from) = (Instant::now(), written);
@@ -30,7 +30,7 @@ impl Progress {
             return Self { bar: ProgressBar::hidden(), lines: Some(Mutex::new(lines)) };
         }
         let bar = ProgressBar::new(rows).with_position(written);
-        // A template that is no template shows the plain bar.
+        // An invalid template shows the default bar.
         if let Ok(style) = ProgressStyle::with_template(BAR) {
             bar.set_style(style);
         }
@@ -38,7 +38,7 @@ impl Progress {
         Self { bar, lines: None }
     }
 
-    /// So many are stored now.
+    /// Sets how many are stored now.
     pub(super) fn stored(&self, written: u64) {
         self.bar.set_position(written);
         if let Some(Ok(mut lines)) = self.lines.as_ref().map(Mutex::lock) {

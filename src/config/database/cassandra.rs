@@ -1,38 +1,40 @@
-//! `cassandra://USER:PASSWORD@HOST1,HOST2:PORT/KEYSPACE?replication=3&consistency=local_quorum`.
+//! Reads `cassandra://USER:PASSWORD@HOST1,HOST2:PORT/KEYSPACE?replication=3&consistency=local_quorum`.
+//! How a session is made of it is in `db/cassandra/connection.rs`.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::{Parts, decoded};
+use super::parts::{Parts, decoded};
 
 const DEFAULT_PORT: u16 = 9042;
-/// What Cassandra allows in a name.
+/// The longest name that Cassandra allows.
 const LONGEST_NAME: usize = 48;
 
 /// A Cassandra or ScyllaDB cluster, and one keyspace of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cassandra {
-    /// `HOST:PORT` of nodes to begin with; the driver finds the others.
+    /// `HOST:PORT` of nodes to connect to first; the driver discovers the others.
     pub hosts: Vec<String>,
     /// The keyspace; created where it does not exist.
     pub keyspace: String,
-    /// Who we are, where the cluster asks for it.
+    /// User and password, for a cluster with authentication.
     pub credentials: Option<Credentials>,
-    /// `replication=N`: copies of each row in each data centre, for a keyspace that is created.
+    /// `replication=N`: replicas of each row in each data centre, used when the keyspace is created.
     /// Default 1.
     pub replication: u8,
-    /// `consistency=`: of every read and write. Default `local_quorum`.
+    /// `consistency=`: of every read and write; `local_one` applies to reads only. Default
+    /// `local_quorum`.
     pub consistency: Consistency,
-    /// `dc=NAME`: the data centre to prefer, in a cluster of several.
+    /// `dc=NAME`: the preferred data centre of a cluster with several; LWTs are decided there.
     pub data_center: Option<String>,
-    /// `speculative=MILLISECONDS`: after how long a read is sent to a second node as well. Off by
-    /// default.
+    /// `speculative=MILLISECONDS`: how long a read waits for the first node before it is sent to a
+    /// second one as well. Off by default.
     pub speculative: Option<Duration>,
-    /// `timeout=MILLISECONDS`: how long a statement may take. Default 5,000.
+    /// `timeout=MILLISECONDS`: the timeout of a statement. Default 5,000.
     pub timeout: Duration,
 }
 
-/// A user and the password; never shown.
+/// A user and a password. The password is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
@@ -41,18 +43,18 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// How many copies must answer.
+/// How many replicas must answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consistency {
-    /// One copy in the own data centre. Not for writes that others must see at once.
+    /// One replica in the preferred data centre. Reads may be stale.
     LocalOne,
-    /// Most of the copies in the own data centre.
+    /// A majority of the replicas in the preferred data centre.
     LocalQuorum,
-    /// Most of all copies.
+    /// A majority of all replicas.
     Quorum,
-    /// Most of the copies in every data centre.
+    /// A majority of the replicas in every data centre.
     EachQuorum,
-    /// All copies.
+    /// All replicas.
     All,
 }
 
@@ -64,7 +66,7 @@ const CONSISTENCIES: [(&str, Consistency); 5] = [
     ("all", Consistency::All),
 ];
 
-/// As it may be shown: without a password.
+/// Without the password, so that it may be shown.
 impl fmt::Display for Cassandra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cassandra://")?;
@@ -81,7 +83,7 @@ impl fmt::Debug for Cassandra {
     }
 }
 
-/// Reads a URL. The mistake never holds any of it, because of the password.
+/// Reads a URL. The error text contains nothing of it, because of the password.
 pub(super) fn parse(url: &str) -> Result<Cassandra, String> {
     let parts = Parts::of(url).ok_or("write cassandra://HOST1,HOST2/KEYSPACE")?;
     let credentials = match (parts.user, parts.password) {
@@ -114,8 +116,8 @@ impl Cassandra {
                 self.replication = value
                     .parse()
                     .ok()
-                    .filter(|copies| *copies > 0)
-                    .ok_or("replication is not a number of copies such as 3")?;
+                    .filter(|replicas| *replicas > 0)
+                    .ok_or("replication is not a number of replicas such as 3")?;
             }
             "consistency" => self.consistency = consistency(value)?,
             "dc" => self.data_center = Some(value.to_owned()),
@@ -147,7 +149,7 @@ fn milliseconds(name: &str, value: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{name} is not a number of milliseconds from 1 to 600000"))
 }
 
-/// The hosts, each with its port: its own, else the last one's, else the usual one.
+/// The hosts, each with its port: its own, else that of the last host, else the default.
 fn hosts(list: &str) -> Result<Vec<String>, String> {
     let bad = || "the hosts are not HOST or HOST:PORT with commas between them".to_owned();
     let split: Vec<(&str, Option<&str>)> = list.split(',').map(host_and_port).collect();
@@ -162,7 +164,7 @@ fn hosts(list: &str) -> Result<Vec<String>, String> {
     split.into_iter().map(with_port).collect()
 }
 
-/// An IPv6 address is written in brackets, so a colon behind the last of them is the port's.
+/// IPv6 addresses are in brackets, so a colon after the last bracket precedes a port.
 fn host_and_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_a_mistake() {
+    fn an_invalid_url_is_refused() {
         for url in [
             "cassandra:k",
             "cassandra://h",

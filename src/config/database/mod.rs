@@ -1,6 +1,7 @@
 //! Which database, from a URL or the name of a backend.
 
 pub mod cassandra;
+mod parts;
 pub mod postgres;
 
 use std::fmt;
@@ -8,18 +9,33 @@ use std::path::PathBuf;
 
 use self::cassandra::Cassandra;
 use self::postgres::Postgres;
-use super::SettingsLoader;
+use crate::config::loader::SettingsLoader;
+use crate::config::setting::{Setting, settings};
 
-const DEFAULT_FILE: &str = "./data/storefront.db";
 const KNOWN: &str = "embedded:PATH, postgres://USER:PASSWORD@HOST/DATABASE or \
                      cassandra://HOST,HOST/KEYSPACE";
 
-/// `--database-url`, `--backend`, `--replica-url` and the older variables.
+settings! {
+    /// The settings that name a database.
+    pub struct Given {
+        /// The database; its scheme picks the backend: embedded:PATH,
+        /// postgres://USER:PASSWORD@HOST/DATABASE or cassandra://HOST,HOST/KEYSPACE
+        database_url: Url = parse_url("URL"), default "embedded:./data/storefront.db",
+            older "DATABASE_URL";
+        /// A backend at its usual local address: embedded, postgres or cassandra. Ignored where a
+        /// URL is given
+        backend: Option<String> = text("NAME"), older "DB";
+        /// A streaming replica of the PostgreSQL database that may answer reads
+        replica_url: Option<Postgres> = postgres::parse("URL");
+    }
+}
+
+/// The database that the settings name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Database {
-    /// `--database-url`, `STOREFRONT_DATABASE_URL`, `DATABASE_URL`; or from `--backend`.
+    /// From `--database-url` or `--backend`.
     pub url: Url,
-    /// Whether the user named it. Only a file that nobody named is filled with demo games.
+    /// Whether a setting named it. Only the default file is filled with demo games.
     pub named: bool,
 }
 
@@ -34,7 +50,7 @@ pub enum Url {
     Cassandra(Cassandra),
 }
 
-/// As it may be shown: without a password.
+/// Without the password.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,44 +64,39 @@ impl fmt::Display for Url {
 impl Database {
     /// Reads the settings.
     pub fn read(loader: &mut SettingsLoader) -> Self {
-        let url = loader.optional("database_url", &["DATABASE_URL"], |text| Ok(text.to_owned()));
-        // A URL is the whole answer, whatever an older `DB` in the environment says.
-        let named = match url {
-            Some(_) => {
-                loader.optional("backend", &[], |_| Ok(()));
-                loader.optional("database_url", &["DATABASE_URL"], parse_url)
-            }
-            None => {
-                let host = older_host(loader);
-                loader.optional("backend", &["DB"], |text| parse_backend(text, host.as_deref()))
-            }
-        };
-        let is_named = named.is_some();
-        let mut url = named.unwrap_or(Url::Embedded(DEFAULT_FILE.into()));
-        if let Some(replica) = loader.optional("replica_url", &[], postgres::parse) {
-            match &mut url {
-                Url::Postgres(primary) => primary.replica = Some(Box::new(replica)),
-                _ => loader.mistake("--replica-url: only a PostgreSQL database has one".to_owned()),
+        let Given { database_url: mut url, backend, replica_url } = Given::read(loader);
+        let has_url = loader.is_given(&Given::database_url);
+        let named = has_url || backend.is_some();
+        // `DB` of the earlier service is often still set where a URL is given.
+        if let Some(name) = backend.filter(|_| !has_url) {
+            match usual_address(&name, url.clone(), loader) {
+                Ok(usual) => url = usual,
+                Err(why) => loader.refuse(&Given::backend, &why),
             }
         }
-        Self { url, named: is_named }
+        match (&mut url, replica_url) {
+            (_, None) => {}
+            (Url::Postgres(primary), Some(replica)) => primary.replica = Some(Box::new(replica)),
+            (_, Some(_)) => {
+                loader.refuse(&Given::replica_url, "only a PostgreSQL database has a replica")
+            }
+        }
+        Self { url, named }
     }
 
-    /// Whether nobody named a database and the default one does not exist yet.
+    /// Whether no setting named a database and the default file does not exist yet.
     #[must_use]
     pub fn is_new_default(&self) -> bool {
         matches!(&self.url, Url::Embedded(path) if !self.named && !path.exists())
     }
 }
 
-/// Where the earlier service found its database server.
-fn older_host(loader: &SettingsLoader) -> Option<String> {
-    let production = loader.variable("NODE_ENV").as_deref() == Some("production");
-    loader.variable(if production { "PROD_DB_HOST" } else { "DEV_DB_HOST" })
+fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
-    // A URL may hold a password: mistakes name its scheme only.
+    // A URL may hold a password, so an error names no part of it.
     let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
     match scheme {
         "embedded" if rest.is_empty() => {
@@ -101,11 +112,12 @@ fn parse_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// A backend at its usual address, on this machine or the host of the older variables.
-fn parse_backend(text: &str, host: Option<&str>) -> Result<Url, String> {
-    let host = host.unwrap_or("127.0.0.1");
-    match text {
-        "embedded" => Ok(Url::Embedded(DEFAULT_FILE.into())),
+/// A backend at its usual address, on this machine or the host of the earlier service's variables.
+fn usual_address(backend: &str, default: Url, loader: &SettingsLoader) -> Result<Url, String> {
+    let older = ["PROD_DB_HOST", "DEV_DB_HOST"].into_iter().find_map(|name| loader.variable(name));
+    let host = older.as_deref().unwrap_or("127.0.0.1");
+    match backend {
+        "embedded" => Ok(default),
         "postgres" => parse_url(&format!("postgres://postgres@{host}/postgres")),
         "cassandra" => parse_url(&format!("cassandra://{host}/storefront")),
         other => Err(format!(
@@ -113,38 +125,6 @@ fn parse_backend(text: &str, host: Option<&str>) -> Result<Url, String> {
              by --database-url"
         )),
     }
-}
-
-/// The parts of `scheme://AUTHORITY/PATH?QUERY`.
-struct Parts<'a> {
-    user: Option<&'a str>,
-    password: Option<&'a str>,
-    hosts: &'a str,
-    path: &'a str,
-    query: Vec<(String, String)>,
-}
-
-impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (_, rest) = url.split_once("://")?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (credentials, hosts) =
-            authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
-        let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
-            Some((user, password)) => (Some(user), Some(password).filter(|p| !p.is_empty())),
-            None => (None, None),
-        };
-        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Some(Self { user, password, hosts, path, query })
-    }
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8()
-        .map(|text| text.into_owned())
-        .map_err(|_| "what is written with % in the URL is not UTF-8".to_owned())
 }
 
 #[cfg(test)]
@@ -167,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_named_is_the_default_file() {
+    fn without_settings_it_is_the_default_file() {
         let database = read(&[]).unwrap();
         assert_eq!(database.url.to_string(), "embedded:./data/storefront.db");
         assert!(!database.named);
@@ -180,14 +160,14 @@ mod tests {
             ("DATABASE_URL", "embedded:b"),
             ("DB", "embedded"),
         ];
-        for (from, path) in ["a", "b", DEFAULT_FILE].into_iter().enumerate() {
+        for (from, path) in ["a", "b", "./data/storefront.db"].into_iter().enumerate() {
             let database = read(&all[from..]).unwrap();
             assert_eq!(database, Database { url: Url::Embedded(path.into()), named: true });
         }
     }
 
     #[test]
-    fn a_url_makes_an_older_choice_of_backend_moot() {
+    fn a_url_overrides_an_older_choice_of_backend() {
         let both = [("DATABASE_URL", "embedded:b"), ("DB", "cassandra")];
         assert_eq!(read(&both).unwrap().url, Url::Embedded("b".into()));
     }
@@ -210,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_never_shows_the_url() {
+    fn an_error_never_shows_the_url() {
         for url in [
             "mysql://u:secret@h/d",
             "postgres://u:secret@h:port/d",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use super::Parts;
+use super::parts::Parts;
 
 /// How long a connection attempt may take, unless the URL says `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,14 +30,14 @@ pub struct Postgres {
 /// How a connection is protected. The mode itself is the driver's `ssl_mode`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tls {
-    /// `sslmode=disable`, `prefer` (the default) or `require`: the server may be anybody.
+    /// `sslmode=disable`, `prefer` (the default) or `require`: the server's identity is not verified.
     Unverified,
     /// `sslmode=verify-full`: the server's certificate is for its host, and signed by an authority
     /// of the file `sslrootcert`, or of the system.
     Verified(Option<PathBuf>),
 }
 
-/// As it may be shown: without a password.
+/// The URL without its password.
 impl fmt::Display for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://")?;
@@ -57,7 +57,7 @@ impl fmt::Display for Postgres {
     }
 }
 
-/// Reads a URL. The mistake never holds any of it, because of the password.
+/// Parses a URL. The error text never contains any part of it, because of the password.
 pub(crate) fn parse(url: &str) -> Result<Postgres, String> {
     let parts = Parts::of(url).ok_or("write postgres://USER:PASSWORD@HOST/DATABASE")?;
     let (ours, others): (Vec<_>, Vec<_>) =
@@ -95,7 +95,7 @@ fn tls(config: &mut Config, mode: Option<&str>, roots: Option<PathBuf>) -> Resul
     Ok(tls)
 }
 
-/// A server that is gone must be noticed within seconds, whatever the system's own patience is.
+/// A server that is gone must be noticed within seconds; the system's own timeouts are minutes.
 fn defaults(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_a_mistake() {
+    fn an_invalid_url_is_refused() {
         for url in [
             "postgres:///d",
             "postgres:u@h/d",

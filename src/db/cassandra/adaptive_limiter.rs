@@ -1,8 +1,9 @@
-//! How many writes of a bulk load are under way: as many as the cluster can bear.
+//! Limits the writes that are in flight by what the cluster can take: additive increase,
+//! multiplicative decrease, as TCP's congestion window.
 //!
-//! The window grows slowly while all goes well and is halved when the cluster says that it is too
-//! much, as TCP does it. What failed is written again, after a while; so a load slows down where it
-//! would fail.
+//! Used for loads, the legacy import and fixtures, whose writes may be repeated: a failed write is
+//! retried after a backoff, so an overloaded cluster slows a load down and does not end it. Not for
+//! clients' writes, which fail at once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,163 +11,154 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::db::common::retry::{Backoff, retry, until};
 use crate::db::storage::{ErrorKind, StorageError};
 
-const SMALLEST: usize = 8;
-const FIRST: usize = 128;
+const MIN_LIMIT: usize = 8;
+const INITIAL_LIMIT: usize = 128;
 /// More never made a load faster.
-pub(super) const LARGEST: usize = 1_024;
-/// How long the first failed write waits; each further one twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long one write is tried before the load gives up, which can be resumed: as long as a node
-/// takes to start anew.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const MAX_LIMIT: usize = 1_024;
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+/// How long one write is retried before the load fails (it can be resumed): a node needs that long
+/// to restart.
+const RETRY_TIME: Duration = Duration::from_secs(90);
 
 pub(super) struct AdaptiveLimiter {
     permits: Semaphore,
-    size: Mutex<Size>,
+    window: Mutex<Window>,
 }
 
-/// The window's size, and how it changes.
+/// The number of permits, and how it changes.
 #[derive(Debug, PartialEq, Eq)]
-struct Size {
+struct Window {
     limit: usize,
-    /// Writes that succeeded since the size last changed.
-    calm: usize,
-    /// Permits still to be taken away, when their owners give them back.
-    debt: usize,
+    /// Writes that succeeded since the limit last changed.
+    successes: usize,
+    /// Permits in use that are over the limit; each is withdrawn when it is given back.
+    excess: usize,
 }
 
 impl AdaptiveLimiter {
     pub(super) fn new() -> Self {
-        // A first failure counts.
-        let size = Size { limit: FIRST, calm: FIRST / 2, debt: 0 };
-        Self { permits: Semaphore::new(FIRST), size: Mutex::new(size) }
+        // As after half a window of successes, so that an early failure halves the limit.
+        let window = Window { limit: INITIAL_LIMIT, successes: INITIAL_LIMIT / 2, excess: 0 };
+        Self { permits: Semaphore::new(INITIAL_LIMIT), window: Mutex::new(window) }
     }
 
-    /// Runs a write that may be repeated until it succeeds.
+    /// Runs an idempotent write until it succeeds, or fails for another reason than load.
     pub(super) async fn run<T, F>(&self, write: impl Fn() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
     {
-        let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
-        loop {
-            let Ok(permit) = self.permits.acquire().await else { return Err(closed()) };
+        let try_once = || async {
+            // Each try takes a permit of its own, because a write in its backoff is no load.
+            let permit = self.permits.acquire().await.map_err(|_| closed())?;
             let result = write().await;
-            self.settle(permit, result.is_ok());
-            match result {
-                Err(error) if passes(&error) && begun.elapsed() < PATIENCE => {
-                    tokio::time::sleep(pause).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
-                result => return result,
-            }
-        }
+            self.release(permit, result.is_ok());
+            result
+        };
+        retry(BACKOFF, until(Instant::now() + RETRY_TIME), try_once).await
     }
 
-    /// Takes a permit back and changes the window as the write went.
-    fn settle(&self, permit: SemaphorePermit<'_>, succeeded: bool) {
-        let mut size = self.size();
+    /// Takes a permit back and adapts the limit.
+    fn release(&self, permit: SemaphorePermit<'_>, succeeded: bool) {
+        let mut window = self.window();
         if succeeded {
-            self.permits.add_permits(size.succeeded());
+            self.permits.add_permits(window.succeeded());
         } else {
-            size.failed();
+            window.failed();
         }
-        if size.debt > 0 {
-            size.debt -= 1;
+        if window.excess > 0 {
+            window.excess -= 1;
             permit.forget();
         }
     }
 
-    fn size(&self) -> MutexGuard<'_, Size> {
-        self.size.lock().unwrap_or_else(PoisonError::into_inner)
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Size {
-    /// How many more may be under way.
+impl Window {
+    /// Counts a success; returns how many permits are to be added.
     fn succeeded(&mut self) -> usize {
-        self.calm += 1;
-        if self.calm < self.limit || self.limit == LARGEST {
+        self.successes += 1;
+        if self.successes < self.limit || self.limit == MAX_LIMIT {
             return 0;
         }
-        self.calm = 0;
-        let more = (self.limit / 8).clamp(1, LARGEST - self.limit);
+        self.successes = 0;
+        let more = (self.limit / 8).clamp(1, MAX_LIMIT - self.limit);
         self.limit += more;
-        let (paid, free) = (more.min(self.debt), more.saturating_sub(self.debt));
-        self.debt -= paid;
-        free
+        // Permits that are still to be withdrawn are kept instead.
+        let kept = more.min(self.excess);
+        self.excess -= kept;
+        more - kept
     }
 
-    /// Writes fail together: those that were under way at one time count as one failure.
+    /// Counts a failure. Writes in flight at one time fail together: the limit is halved once for
+    /// all of them.
     fn failed(&mut self) {
-        if self.calm >= self.limit / 2 {
-            let less = (self.limit / 2).min(self.limit - SMALLEST);
+        if self.successes >= self.limit / 2 {
+            let less = (self.limit / 2).min(self.limit - MIN_LIMIT);
             self.limit -= less;
-            self.debt += less;
+            self.excess += less;
         }
-        self.calm = 0;
+        self.successes = 0;
     }
-}
-
-/// Whether the same write may succeed a moment later.
-fn passes(error: &StorageError) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
 fn closed() -> StorageError {
-    StorageError::new(ErrorKind::Internal, "the window of a load is closed")
+    StorageError::new(ErrorKind::Internal, "the limiter of writes is closed")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn size(limit: usize) -> Size {
-        Size { limit, calm: 0, debt: 0 }
+    fn window(limit: usize) -> Window {
+        Window { limit, successes: 0, excess: 0 }
     }
 
     #[test]
-    fn it_grows_by_an_eighth_after_a_whole_window() {
-        let mut size = size(64);
-        let more: usize = (0..64).map(|_| size.succeeded()).sum();
-        assert_eq!((more, size.limit), (8, 72));
+    fn the_limit_grows_by_an_eighth_after_a_whole_window() {
+        let mut window = window(64);
+        let more: usize = (0..64).map(|_| window.succeeded()).sum();
+        assert_eq!((more, window.limit), (8, 72));
     }
 
     #[test]
-    fn it_never_grows_beyond_the_largest() {
-        let mut size = size(LARGEST - 3);
-        let more: usize = (0..10 * LARGEST).map(|_| size.succeeded()).sum();
-        assert_eq!((more, size.limit), (3, LARGEST));
+    fn the_limit_never_exceeds_the_maximum() {
+        let mut window = window(MAX_LIMIT - 3);
+        let more: usize = (0..10 * MAX_LIMIT).map(|_| window.succeeded()).sum();
+        assert_eq!((more, window.limit), (3, MAX_LIMIT));
     }
 
     #[test]
-    fn it_is_halved_once_for_failures_at_one_time() {
-        let mut size = Size { limit: 200, calm: 150, debt: 0 };
+    fn failures_at_one_time_halve_the_limit_once() {
+        let mut window = Window { limit: 200, successes: 150, excess: 0 };
         for _ in 0..50 {
-            size.failed();
+            window.failed();
         }
-        assert_eq!(size, Size { limit: 100, calm: 0, debt: 100 });
+        assert_eq!(window, Window { limit: 100, successes: 0, excess: 100 });
     }
 
     #[test]
-    fn what_is_to_be_taken_away_is_not_given_out_anew() {
-        let mut size = Size { limit: 80, calm: 79, debt: 4 };
-        assert_eq!(size.succeeded(), 6);
-        assert_eq!((size.limit, size.debt), (90, 0));
+    fn permits_to_be_withdrawn_are_kept_when_the_limit_grows() {
+        let mut window = Window { limit: 80, successes: 79, excess: 4 };
+        assert_eq!(window.succeeded(), 6);
+        assert_eq!((window.limit, window.excess), (90, 0));
     }
 
     #[tokio::test]
-    async fn a_write_is_repeated_until_it_succeeds() {
-        let (window, tried) = (AdaptiveLimiter::new(), Mutex::new(0));
+    async fn a_write_is_retried_until_it_succeeds() {
+        let (limiter, tried) = (AdaptiveLimiter::new(), Mutex::new(0));
         let write = || {
             let mut tried = tried.lock().unwrap();
             *tried += 1;
             let late = StorageError::new(ErrorKind::Timeout, "late");
             std::future::ready(if *tried < 3 { Err(late) } else { Ok(*tried) })
         };
-        assert_eq!(window.run(write).await.unwrap(), 3);
+        assert_eq!(limiter.run(write).await.unwrap(), 3);
     }
 
     #[tokio::test]

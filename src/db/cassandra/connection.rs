@@ -1,4 +1,6 @@
-//! The way to the cluster: the driver's session, and a new one where it cannot recover soon.
+//! The connection to the cluster: the driver's session, how each kind of statement is sent, and a new
+//! session where the driver would recover late. What its errors mean is in [`super::error`]; writes
+//! are not retried here, because only their callers know whether they may be.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,49 +28,51 @@ use scylla::statement::{Consistency, SerialConsistency};
 use tokio::net::TcpStream;
 
 use super::error;
-use crate::config::database::cassandra::{Cassandra, Consistency as Wanted};
+use crate::config::database::cassandra::{Cassandra, Consistency as ConsistencySetting};
 use crate::db::storage::StorageError;
 
-/// Connections to each node. One alone is bound by the task that reads its answers.
+/// Connections to each node. One would be limited by the single task that reads its answers.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
-/// A connection that is silent for the sum of these is dead; a node's power cord makes no RST.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(2);
-/// How often a cluster that is wholly out of reach is tried again. The driver's own intervals grow
-/// to ten seconds.
-const REVIVE_EVERY: Duration = Duration::from_millis(400);
+/// A connection that is silent for the sum of both is closed: a node that loses power sends no RST.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connection is tried while no node can be reached. The driver's own intervals grow to
+/// ten seconds.
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(400);
 
 /// One keyspace of a cluster.
 pub(super) struct Cluster {
     settings: Cassandra,
     session: RwLock<Arc<Session>>,
-    reviving: AtomicBool,
+    reconnecting: AtomicBool,
 }
 
-/// What a statement is for, which decides how it is sent.
+/// What a statement does, which decides its consistency and whether the driver may repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatementKind {
-    /// Reads; may be sent twice, and speculatively.
+    /// A read at the consistency of the settings; may be repeated, also speculatively.
     Read,
-    /// Reads what the last conditional write decided, and every plain one that was acknowledged.
+    /// A linearizable read: sees every acknowledged write, and completes or discards an LWT that is in
+    /// progress on the partition.
     SerialRead,
-    /// Reads, also many partitions, what every acknowledged write has left.
+    /// A read of many partitions at the consistency of writes: sees every acknowledged write.
     Scan,
-    /// Writes under a condition. Its outcome may stay unknown: the driver never repeats it.
+    /// An LWT. After a timeout its outcome is unknown, and a second run could find the first one's
+    /// effect: the driver never repeats it.
     Conditional,
-    /// Writes the same however often it is sent; the caller repeats it.
+    /// A write without a condition, idempotent; the caller repeats it.
     Plain,
 }
 
 impl Cluster {
-    /// Connects; whether the keyspace exists shows later.
+    /// Connects. The keyspace may not exist yet.
     pub(super) async fn connect(settings: &Cassandra) -> Result<Arc<Self>, StorageError> {
         let built = builder(settings).build().await;
         let session = built.map_err(|e| error::connecting(&settings.hosts, &e))?;
         Ok(Arc::new(Self {
             settings: settings.clone(),
             session: RwLock::new(Arc::new(session)),
-            reviving: AtomicBool::new(false),
+            reconnecting: AtomicBool::new(false),
         }))
     }
 
@@ -76,13 +80,13 @@ impl Cluster {
         &self.settings
     }
 
-    /// The session as it is now.
+    /// The present session.
     pub(super) fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The text of a statement; `$` in it stands for the keyspace. (Cassandra warns of prepared
-    /// statements that rest on USE.)
+    /// statements that depend on USE.)
     pub(super) fn text(&self, text: &str) -> String {
         text.replace('$', &format!("\"{}\"", self.settings.keyspace))
     }
@@ -97,9 +101,9 @@ impl Cluster {
         let mut statement = prepared.map_err(error::preparing)?;
         match kind {
             StatementKind::Read => statement.set_use_cached_result_metadata(true),
-            StatementKind::SerialRead => statement.set_consistency(self.serial_read()),
+            StatementKind::SerialRead => statement.set_consistency(self.serial_read_consistency()),
             StatementKind::Scan | StatementKind::Conditional | StatementKind::Plain => {
-                statement.set_consistency(self.committed())
+                statement.set_consistency(self.write_consistency())
             }
         }
         let reads =
@@ -108,7 +112,7 @@ impl Cluster {
         Ok(statement)
     }
 
-    /// Runs a prepared statement whose answer is of one page.
+    /// Runs a prepared statement whose answer has one page.
     pub(super) async fn execute(
         self: &Arc<Self>,
         statement: &PreparedStatement,
@@ -116,10 +120,10 @@ impl Cluster {
     ) -> Result<QueryResult, StorageError> {
         let session = self.session();
         let result = session.execute_unpaged(statement, values).await;
-        result.map_err(|failure| self.failed(failure, statement.get_is_idempotent()))
+        result.map_err(|failure| self.convert_error(failure, statement.get_is_idempotent()))
     }
 
-    /// Runs a prepared read, page after page.
+    /// Runs a prepared read and streams its pages.
     pub(super) async fn rows<T>(
         &self,
         statement: &PreparedStatement,
@@ -132,7 +136,8 @@ impl Cluster {
         pager.map_err(error::first_page)?.rows_stream().map_err(error::shape)
     }
 
-    /// Runs conditional statements on one partition, all or none.
+    /// Runs conditional statements on one partition, all of them or none. Unlogged: a batch log is
+    /// for several partitions.
     pub(super) async fn batch(
         self: &Arc<Self>,
         statements: Vec<PreparedStatement>,
@@ -140,54 +145,54 @@ impl Cluster {
     ) -> Result<QueryResult, StorageError> {
         let statements = statements.into_iter().map(BatchStatement::from).collect();
         let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
-        batch.set_consistency(self.committed());
+        batch.set_consistency(self.write_consistency());
         let result = self.session().batch(&batch, values).await;
-        result.map_err(|failure| self.failed(failure, false))
+        result.map_err(|failure| self.convert_error(failure, false))
     }
 
-    fn failed(self: &Arc<Self>, failure: ExecutionError, reads: bool) -> StorageError {
+    fn convert_error(self: &Arc<Self>, failure: ExecutionError, is_read: bool) -> StorageError {
         if error::is_unreachable(&failure) {
-            self.revive();
+            self.reconnect_if_down();
         }
-        error::storage(failure, reads)
+        error::storage(failure, is_read)
     }
 
-    /// No write is done at fewer copies than most: reads may be told to ask one copy, but what
-    /// loads and clients know of each other rests on this.
-    fn committed(&self) -> Consistency {
+    /// Writes reach a quorum even where reads are set to one replica: claims of ids and loads rely on
+    /// a SERIAL read seeing every acknowledged write.
+    fn write_consistency(&self) -> Consistency {
         match self.settings.consistency {
-            Wanted::LocalOne => Consistency::LocalQuorum,
+            ConsistencySetting::LocalOne => Consistency::LocalQuorum,
             other => consistency(other),
         }
     }
 
-    fn serial_read(&self) -> Consistency {
-        match serial(&self.settings) {
+    fn serial_read_consistency(&self) -> Consistency {
+        match serial_consistency_of(&self.settings) {
             SerialConsistency::Serial => Consistency::Serial,
             SerialConsistency::LocalSerial => Consistency::LocalSerial,
         }
     }
 
-    /// Sees to it that the store answers within a second after the cluster does. The driver's own
-    /// connections may be back first.
-    fn revive(self: &Arc<Self>) {
-        if self.reviving.swap(true, Ordering::AcqRel) {
+    /// Replaces the session as soon as the cluster answers again, unless the driver's own connections
+    /// recover first. One task does so at a time.
+    fn reconnect_if_down(self: &Arc<Self>) {
+        if self.reconnecting.swap(true, Ordering::AcqRel) {
             return;
         }
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
-            // Where one node of several broke off, nothing is to be done.
+            // Where other nodes are connected the driver sends to those.
             if !cluster.is_connected() {
                 cluster.reconnect().await;
             }
-            cluster.reviving.store(false, Ordering::Release);
+            cluster.reconnecting.store(false, Ordering::Release);
         });
     }
 
     async fn reconnect(&self) {
         tracing::warn!(hosts = ?self.settings.hosts, "no node of the cluster can be reached");
-        while !self.is_connected() && !self.renew().await {
-            tokio::time::sleep(REVIVE_EVERY).await;
+        while !self.is_connected() && !self.replace_session().await {
+            tokio::time::sleep(RECONNECT_INTERVAL).await;
         }
         tracing::info!("the cluster can be reached again");
     }
@@ -197,9 +202,9 @@ impl Cluster {
         state.get_nodes_info().iter().any(|node| node.is_connected())
     }
 
-    async fn renew(&self) -> bool {
-        // The driver would log each attempt in ten lines.
-        if !self.is_anybody_there().await {
+    async fn replace_session(&self) -> bool {
+        // Tested before, because the driver logs each failed session in ten lines.
+        if !self.is_any_host_listening().await {
             return false;
         }
         let Ok(session) = builder(&self.settings).build().await else { return false };
@@ -207,9 +212,10 @@ impl Cluster {
         true
     }
 
-    async fn is_anybody_there(&self) -> bool {
+    async fn is_any_host_listening(&self) -> bool {
         for host in &self.settings.hosts {
-            let connected = tokio::time::timeout(REVIVE_EVERY, TcpStream::connect(host)).await;
+            let connected =
+                tokio::time::timeout(RECONNECT_INTERVAL, TcpStream::connect(host)).await;
             if matches!(connected, Ok(Ok(_))) {
                 return true;
             }
@@ -218,7 +224,7 @@ impl Cluster {
     }
 }
 
-/// To that node and no other.
+/// Sends a statement to that node and no other.
 pub(super) fn pin_to_node(node: &Arc<Node>) -> Arc<dyn LoadBalancingPolicy> {
     SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(node)), None)
 }
@@ -229,8 +235,8 @@ fn builder(settings: &Cassandra) -> SessionBuilder {
         .default_execution_profile_handle(profile(settings).into_handle())
         .pool_size(PoolSize::PerHost(CONNECTIONS))
         .connection_timeout(settings.timeout.min(Duration::from_secs(5)))
-        .keepalive_interval(KEEPALIVE_EVERY)
-        .keepalive_timeout(KEEPALIVE_ANSWER)
+        .keepalive_interval(KEEPALIVE_INTERVAL)
+        .keepalive_timeout(KEEPALIVE_TIMEOUT)
         .keyspaces_to_fetch([&settings.keyspace])
         .fetch_full_schema_metadata(false);
     match &settings.credentials {
@@ -250,27 +256,28 @@ fn profile(settings: &Cassandra) -> ExecutionProfile {
     });
     ExecutionProfile::builder()
         .consistency(consistency(settings.consistency))
-        .serial_consistency(Some(serial(settings)))
+        .serial_consistency(Some(serial_consistency_of(settings)))
         .request_timeout(Some(settings.timeout))
         .load_balancing_policy(policy.build())
         .speculative_execution_policy(speculative)
         .build()
 }
 
-/// Who decides about a condition: with one data centre named, the nodes of that one alone.
-const fn serial(settings: &Cassandra) -> SerialConsistency {
+/// Where LWTs are decided: in the named data centre alone, because a round of Paxos across data
+/// centres takes several of their round trips.
+const fn serial_consistency_of(settings: &Cassandra) -> SerialConsistency {
     match settings.data_center {
         Some(_) => SerialConsistency::LocalSerial,
         None => SerialConsistency::Serial,
     }
 }
 
-const fn consistency(wanted: Wanted) -> Consistency {
-    match wanted {
-        Wanted::LocalOne => Consistency::LocalOne,
-        Wanted::LocalQuorum => Consistency::LocalQuorum,
-        Wanted::Quorum => Consistency::Quorum,
-        Wanted::EachQuorum => Consistency::EachQuorum,
-        Wanted::All => Consistency::All,
+const fn consistency(setting: ConsistencySetting) -> Consistency {
+    match setting {
+        ConsistencySetting::LocalOne => Consistency::LocalOne,
+        ConsistencySetting::LocalQuorum => Consistency::LocalQuorum,
+        ConsistencySetting::Quorum => Consistency::Quorum,
+        ConsistencySetting::EachQuorum => Consistency::EachQuorum,
+        ConsistencySetting::All => Consistency::All,
     }
 }

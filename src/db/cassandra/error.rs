@@ -1,4 +1,5 @@
-//! The driver's errors become ours here; they are known by their codes, never by their words.
+//! Converts the driver's errors into [`StorageError`]. They are recognised by their codes, never by
+//! their texts.
 
 use scylla::client::pager::{NextPageError, NextRowError};
 use scylla::errors::{
@@ -11,11 +12,11 @@ use crate::db::storage::{ErrorKind, StorageError};
 /// CAS_WRITE_UNKNOWN of newer protocols.
 const OUTCOME_UNKNOWN: i32 = 0x1700;
 
-/// The error of a statement on an open store. One that may have been carried out although its
-/// answer was lost is a timeout, unless it only reads.
-pub(super) fn storage(error: ExecutionError, reads: bool) -> StorageError {
+/// The error of a statement on an open store. A write whose outcome is unknown is a timeout,
+/// whatever the driver calls it: it may have been applied although its answer was lost.
+pub(super) fn storage(error: ExecutionError, is_read: bool) -> StorageError {
     let (kind, message) = match &error {
-        ExecutionError::LastAttemptError(attempt) => attempted(attempt, reads),
+        ExecutionError::LastAttemptError(attempt) => attempt_error(attempt, is_read),
         ExecutionError::RequestTimeout(_) => {
             (ErrorKind::Timeout, "the cluster did not answer in time")
         }
@@ -29,24 +30,24 @@ const UNREACHABLE: (ErrorKind, &str) =
     (ErrorKind::Unavailable, "no node of the cluster can be reached");
 const BROKEN: (ErrorKind, &str) = (ErrorKind::Unavailable, "the connection to the cluster broke");
 const UNKNOWN: (ErrorKind, &str) =
-    (ErrorKind::Timeout, "the cluster cannot tell whether it was done");
+    (ErrorKind::Timeout, "the cluster cannot tell whether the write was applied");
 const REFUSED: (ErrorKind, &str) = (ErrorKind::Internal, "the cluster refused a statement");
 
-fn attempted(error: &RequestAttemptError, reads: bool) -> (ErrorKind, &'static str) {
+fn attempt_error(error: &RequestAttemptError, is_read: bool) -> (ErrorKind, &'static str) {
     match error {
-        RequestAttemptError::DbError(error, _) => answered(error, reads),
-        RequestAttemptError::BrokenConnectionError(_) if reads => BROKEN,
+        RequestAttemptError::DbError(error, _) => server_error(error, is_read),
+        RequestAttemptError::BrokenConnectionError(_) if is_read => BROKEN,
         RequestAttemptError::BrokenConnectionError(_) => UNKNOWN,
         RequestAttemptError::UnableToAllocStreamId => {
-            (ErrorKind::Unavailable, "too many statements are under way")
+            (ErrorKind::Unavailable, "too many statements are in flight")
         }
         _ => REFUSED,
     }
 }
 
-fn answered(error: &DbError, reads: bool) -> (ErrorKind, &'static str) {
+fn server_error(error: &DbError, is_read: bool) -> (ErrorKind, &'static str) {
     match error {
-        DbError::Unavailable { .. } => (ErrorKind::Unavailable, "too few copies can be reached"),
+        DbError::Unavailable { .. } => (ErrorKind::Unavailable, "too few replicas can be reached"),
         DbError::Overloaded | DbError::RateLimitReached { .. } => {
             (ErrorKind::Unavailable, "the cluster is overloaded")
         }
@@ -54,9 +55,9 @@ fn answered(error: &DbError, reads: bool) -> (ErrorKind, &'static str) {
         DbError::TruncateError => {
             (ErrorKind::Unavailable, "the tables can be emptied only while all nodes are up")
         }
-        DbError::ReadTimeout { .. } => (ErrorKind::Timeout, "too few copies answered in time"),
+        DbError::ReadTimeout { .. } => (ErrorKind::Timeout, "too few replicas answered in time"),
         DbError::ReadFailure { .. } => (ErrorKind::Unavailable, "reading failed on a node"),
-        DbError::ServerError if reads => (ErrorKind::Unavailable, "a node failed"),
+        DbError::ServerError if is_read => (ErrorKind::Unavailable, "a node failed"),
         DbError::WriteTimeout { .. }
         | DbError::WriteFailure { .. }
         | DbError::ServerError
@@ -65,13 +66,13 @@ fn answered(error: &DbError, reads: bool) -> (ErrorKind, &'static str) {
             (ErrorKind::Invalid, "the cluster does not allow this to the user of --database-url")
         }
         DbError::Invalid | DbError::ConfigError => {
-            (ErrorKind::Invalid, "the keyspace is not as this program made it")
+            (ErrorKind::Invalid, "the tables of the keyspace are not those of this program")
         }
         _ => REFUSED,
     }
 }
 
-/// Whether no connection to any node is there to send anything on.
+/// Whether the statement found no working connection.
 pub(super) const fn is_unreachable(error: &ExecutionError) -> bool {
     matches!(
         error,
@@ -85,13 +86,13 @@ pub(super) const fn is_unreachable(error: &ExecutionError) -> bool {
 pub(super) fn preparing(error: PrepareError) -> StorageError {
     let (kind, message) = match &error {
         PrepareError::ConnectionPoolError(_) => UNREACHABLE,
-        PrepareError::AllAttemptsFailed { first_attempt } => attempted(first_attempt, true),
+        PrepareError::AllAttemptsFailed { first_attempt } => attempt_error(first_attempt, true),
         _ => REFUSED,
     };
     StorageError::with_source(kind, message, error)
 }
 
-/// The error of a read of many pages, at its first.
+/// The error of the first page of a paged read.
 pub(super) fn first_page(error: PagerExecutionError) -> StorageError {
     match error {
         PagerExecutionError::NextPageError(error) => page(error),
@@ -99,7 +100,7 @@ pub(super) fn first_page(error: PagerExecutionError) -> StorageError {
     }
 }
 
-/// The error of a read of many pages, at a later one.
+/// The error of a later page of a paged read.
 pub(super) fn next_row(error: NextRowError) -> StorageError {
     match error {
         NextRowError::NextPageError(error) => page(error),
@@ -114,9 +115,13 @@ fn page(error: NextPageError) -> StorageError {
     }
 }
 
-/// An answer that is not of the shape that was asked for: only a defect explains it.
+/// An answer with other columns than the statement has: a defect.
 pub(super) fn shape(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
-    StorageError::with_source(ErrorKind::Internal, "the cluster answered in another shape", error)
+    StorageError::with_source(
+        ErrorKind::Internal,
+        "the cluster answered with unexpected columns",
+        error,
+    )
 }
 
 /// The error of connecting, for the operator.
@@ -134,7 +139,7 @@ pub(super) fn connecting(hosts: &[String], error: &NewSessionError) -> StorageEr
             return StorageError::with_source(ErrorKind::Unavailable, text, other.clone());
         }
     };
-    // The driver's own words say less and take up three lines.
+    // Without the driver's error as source, which says less in three lines.
     StorageError::new(kind, format!("cannot use Cassandra at {}: {reason}", hosts.join(", ")))
 }
 
@@ -152,7 +157,10 @@ fn not_connected(error: &ConnectionError) -> (ErrorKind, &'static str) {
                 ErrorKind::Invalid,
                 "it does not know this user or password; correct them in --database-url",
             ),
-            _ => (ErrorKind::Unavailable, "it broke off; is that port Cassandra's (usually 9042)?"),
+            _ => (
+                ErrorKind::Unavailable,
+                "it closed the connection; is that port Cassandra's (usually 9042)?",
+            ),
         },
         _ => (
             ErrorKind::Unavailable,

@@ -1,5 +1,8 @@
-//! The one row that tells what the whole store is about, changed by LWT only: whatever must change
-//! together is in it.
+//! The row of facts about the whole store: the id counter, the last load and the demo games.
+//!
+//! One row, written by LWT only, because Cassandra has no transaction over several: what must change
+//! together is here. What a load does between its changes of the row is in [`super::loads`]; the
+//! chunks that it has finished are rows of their own.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,75 +14,81 @@ use scylla::value::CqlValue;
 use super::connection::{Cluster, StatementKind};
 use super::error::shape;
 use super::lwt::{applied, refused};
-use crate::db::storage::{ErrorKind, NewLoad, StorageError};
+use super::query_result::optional_row;
+use crate::db::common::id_search::ID_LIMIT;
+use crate::db::common::load_plan::remaining;
+use crate::db::storage::{ErrorKind, Load, NewLoad, StorageError};
 
-/// The end of all ids, itself exclusive.
-pub(super) const IDS: i64 = i32::MAX as i64 + 1;
-/// How often one act tries to change what others change as well.
-const ATTEMPTS: usize = 50;
+/// How often a change is tried that other processes precede. No pause between: a condition fails
+/// only because the change of another process succeeded.
+pub(super) const CONDITIONAL_TRIES: usize = 50;
 
-const READ: &str = "SELECT next, load, state, seed, wanted, spans, demo, demo_sum FROM $.stores \
-                    WHERE name = 'games'";
-const REPLACE: &str = "UPDATE $.stores SET next = ?, load = ?, state = ?, seed = ?, wanted = ?, \
-                       spans = ?, demo = ?, demo_sum = ? \
-                       WHERE name = 'games' IF next = ? AND load = ? AND state = ?";
-const MOVE: &str = "UPDATE $.stores SET next = ? WHERE name = 'games' IF next = ?";
+const READ: &str = "SELECT next_id, load_id, phase, load_seed, load_rows, reserved_ranges, demo, \
+                    demo_sum FROM $.store_metadata WHERE name = 'games'";
+/// Each change of the row moves one of the columns of the condition, except the removal of the demo
+/// games, which is the same whichever process makes it.
+const REPLACE: &str = "UPDATE $.store_metadata SET next_id = ?, load_id = ?, phase = ?, \
+                       load_seed = ?, load_rows = ?, reserved_ranges = ?, demo = ?, demo_sum = ? \
+                       WHERE name = 'games' IF next_id = ? AND load_id = ? AND phase = ?";
+const ADVANCE: &str = "UPDATE $.store_metadata SET next_id = ? WHERE name = 'games' IF next_id = ?";
 
-/// The row's statements.
-pub(super) struct Metadata {
+/// The statements on the row.
+pub(super) struct MetadataTable {
     cluster: Arc<Cluster>,
     read: PreparedStatement,
     replace: PreparedStatement,
     advance: PreparedStatement,
-    /// The counter as it was last seen, which saves a read: a wrong guess is refused and corrected.
-    seen: AtomicI64,
+    /// The counter as it was last read or written, which saves a read: an outdated value fails the
+    /// condition, whose answer has the present one.
+    cached_next: AtomicI64,
 }
 
 /// The row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StoreState {
+pub(super) struct Metadata {
     /// The next id that the counter assigns.
-    pub(super) next: i64,
-    /// Number of the last load, also the timestamp of its rows.
-    pub(super) load: i64,
+    pub(super) next_id: i64,
+    /// Number of the last load, which is also the timestamp of its rows.
+    pub(super) load_id: i64,
     pub(super) phase: Phase,
     pub(super) seed: u64,
-    pub(super) wanted: u64,
+    pub(super) rows: u64,
     /// Ids reserved for the load.
-    pub(super) spans: Vec<Range<i64>>,
-    /// The demo games that are there, or, while a load is open, that are still to be removed.
+    pub(super) reserved: Vec<Range<i64>>,
+    /// The demo games in the store; while a load is open, those that are still to be removed.
     pub(super) demo: Option<Demo>,
 }
 
-/// What the last load is doing.
+/// What happens to the store as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// There is none.
+    /// Nothing.
     Idle,
     /// A load is open.
-    Open,
-    /// A load is about to be opened in a store that is being emptied.
-    Emptying,
-    /// Demo games are being put in.
-    Stocking,
-    /// The demo games are in.
+    Loading,
+    /// The store is being emptied; then a load is opened.
+    Truncating,
+    /// Demo games are being written.
+    InstallingDemo,
+    /// The demo games are complete.
     Demo,
 }
 
 const PHASES: [(Phase, &str); 5] = [
-    (Phase::Idle, "none"),
-    (Phase::Open, "open"),
-    (Phase::Emptying, "emptying"),
-    (Phase::Stocking, "stocking"),
+    (Phase::Idle, "idle"),
+    (Phase::Loading, "loading"),
+    (Phase::Truncating, "truncating"),
+    (Phase::InstallingDemo, "installing_demo"),
     (Phase::Demo, "demo"),
 ];
 
-/// Demo games as they were put in.
+/// Demo games as they were installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Demo {
     pub(super) ids: Range<i64>,
     /// The load number that they were written under.
-    pub(super) load: i64,
+    pub(super) load_id: i64,
+    /// Their [`Digest::sum`](crate::db::storage::Digest::sum).
     pub(super) sum: u128,
 }
 
@@ -94,54 +103,53 @@ type Columns = (
     Option<Vec<u8>>,
 );
 
-impl Metadata {
+impl MetadataTable {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Arc<Self>, StorageError> {
         Ok(Arc::new(Self {
             cluster: Arc::clone(cluster),
             read: cluster.prepare(READ, StatementKind::SerialRead).await?,
             replace: cluster.prepare(REPLACE, StatementKind::Conditional).await?,
-            advance: cluster.prepare(MOVE, StatementKind::Conditional).await?,
-            seen: AtomicI64::new(1),
+            advance: cluster.prepare(ADVANCE, StatementKind::Conditional).await?,
+            cached_next: AtomicI64::new(1),
         }))
     }
 
-    /// The row as the last write has left it.
-    pub(super) async fn read(&self) -> Result<StoreState, StorageError> {
-        let result = self.cluster.execute(&self.read, ()).await?;
-        let rows = result.into_rows_result().map_err(shape)?;
-        StoreState::try_from(rows.first_row::<Columns>().map_err(shape)?)
+    /// The row after every write that was acknowledged (a SERIAL read).
+    pub(super) async fn read(&self) -> Result<Metadata, StorageError> {
+        let row = optional_row::<Columns>(self.cluster.execute(&self.read, ()).await?)?;
+        row.ok_or_else(|| shape("the row of the store's metadata is missing"))?.try_into()
     }
 
-    /// Puts `new` in the place of `old`; `false` if it is not `old` any more.
+    /// Replaces `old` by `new`; `false` if the row is not `old` any more.
     pub(super) async fn replace(
         &self,
-        old: &StoreState,
-        new: &StoreState,
+        old: &Metadata,
+        new: &Metadata,
     ) -> Result<bool, StorageError> {
         let demo = new.demo.as_ref();
         let values = (
-            new.next,
-            new.load,
+            new.next_id,
+            new.load_id,
             new.phase.name(),
             new.seed.cast_signed(),
-            new.wanted.cast_signed(),
-            new.spans.iter().flat_map(|span| [span.start, span.end]).collect::<Vec<_>>(),
-            demo.map(|demo| vec![demo.ids.start, demo.ids.end, demo.load]),
+            new.rows.cast_signed(),
+            new.reserved.iter().flat_map(|range| [range.start, range.end]).collect::<Vec<_>>(),
+            demo.map(|demo| vec![demo.ids.start, demo.ids.end, demo.load_id]),
             demo.map(|demo| demo.sum.to_be_bytes().to_vec()),
-            old.next,
-            old.load,
+            old.next_id,
+            old.load_id,
             old.phase.name(),
         );
         applied(self.cluster.execute(&self.replace, values).await?)
     }
 
-    /// Changes the row as `change` says, again on what others have made of it until it succeeds;
-    /// `None` from it ends this without a change.
+    /// Changes the row by compare-and-set: `change` gets the present row, again after each change by
+    /// another process; where it returns `None` the row stays as it is.
     pub(super) async fn change(
         &self,
-        change: impl Fn(&StoreState) -> Option<StoreState>,
-    ) -> Result<Option<StoreState>, StorageError> {
-        for _ in 0..ATTEMPTS {
+        change: impl Fn(&Metadata) -> Option<Metadata>,
+    ) -> Result<Option<Metadata>, StorageError> {
+        for _ in 0..CONDITIONAL_TRIES {
             let old = self.read().await?;
             let Some(new) = change(&old) else { return Ok(None) };
             if self.replace(&old, &new).await? {
@@ -153,86 +161,98 @@ impl Metadata {
 
     /// Takes up to `count` ids from the counter, none when it is exhausted.
     pub(super) async fn take(&self, count: i64) -> Result<Range<i64>, StorageError> {
-        let mut seen = self.seen.load(Ordering::Relaxed);
-        for _ in 0..ATTEMPTS {
-            if seen >= IDS {
-                // Unless the store has been emptied since.
-                seen = self.read().await?.next;
+        let end = |next_id: i64| (next_id + count).min(ID_LIMIT);
+        let taken = self.advance(self.cached_next.load(Ordering::Relaxed), end).await?;
+        if !taken.is_empty() {
+            return Ok(taken);
+        }
+        // Exhausted, unless another server has reset the store and so the counter.
+        self.advance(self.read().await?.next_id, end).await
+    }
+
+    /// Moves the counter up to `next_id`, never down.
+    pub(super) async fn advance_counter(&self, next_id: i64) -> Result<(), StorageError> {
+        self.advance(self.read().await?.next_id, |_| next_id).await.map(drop)
+    }
+
+    /// Moves the counter by compare-and-set from where it stands, `expected` at first, to `end` of
+    /// that; returns the ids in between, which are then this process's own.
+    async fn advance(
+        &self,
+        mut expected: i64,
+        end: impl Fn(i64) -> i64,
+    ) -> Result<Range<i64>, StorageError> {
+        for _ in 0..CONDITIONAL_TRIES {
+            let ids = expected..end(expected);
+            if ids.is_empty() {
+                return Ok(ids);
             }
-            let taken = seen..(seen + count).min(IDS);
-            match self.advance(seen, taken.end).await? {
-                None => return Ok(taken),
-                Some(next) => seen = next,
+            let result = self.cluster.execute(&self.advance, (ids.end, ids.start)).await?;
+            let found = refused(result)?;
+            expected = match found.as_deref() {
+                None => ids.end,
+                Some([Some(CqlValue::BigInt(next_id))]) => *next_id,
+                Some(_) => return Err(shape("the counter of ids is no number")),
+            };
+            self.cached_next.store(expected, Ordering::Relaxed);
+            if found.is_none() {
+                return Ok(ids);
             }
         }
         Err(contended())
-    }
-
-    /// Moves the counter up to `next`, never down.
-    pub(super) async fn advance_counter(&self, next: i64) -> Result<(), StorageError> {
-        let mut seen = self.read().await?.next;
-        for _ in 0..ATTEMPTS {
-            if seen >= next {
-                return Ok(());
-            }
-            match self.advance(seen, next).await? {
-                None => return Ok(()),
-                Some(found) => seen = found,
-            }
-        }
-        Err(contended())
-    }
-
-    /// Moves the counter if it stands where it should; where it stands if not.
-    async fn advance(&self, from: i64, to: i64) -> Result<Option<i64>, StorageError> {
-        let result = self.cluster.execute(&self.advance, (to, from)).await?;
-        let found = refused(result)?;
-        let next = match found.as_deref() {
-            None => to,
-            Some([Some(CqlValue::BigInt(next))]) => *next,
-            Some(_) => return Err(shape("the counter is not where it should be")),
-        };
-        self.seen.store(next, Ordering::Relaxed);
-        Ok(found.map(|_| next))
     }
 }
 
-impl StoreState {
-    /// The same store with a new load open, whose ids begin at `first`; `None` if there are not
-    /// that many.
-    pub(super) fn opened(&self, load: NewLoad, first: i64) -> Option<Self> {
-        let rows = i64::try_from(load.rows).ok().filter(|rows| *rows <= IDS - first)?;
+impl Metadata {
+    /// The same store with a new load open whose ids begin at `first`; `None` if too few ids are
+    /// left.
+    pub(super) fn loading(&self, load: NewLoad, first: i64) -> Option<Self> {
+        let rows = i64::try_from(load.rows).ok().filter(|rows| *rows <= ID_LIMIT - first)?;
         let ids = first..first + rows;
         Some(Self {
-            next: ids.end,
-            load: self.load + 1,
-            phase: Phase::Open,
+            next_id: ids.end,
+            load_id: self.load_id + 1,
+            phase: Phase::Loading,
             seed: load.seed,
-            wanted: load.rows,
-            spans: vec![ids],
+            rows: load.rows,
+            reserved: vec![ids],
             demo: None,
         })
     }
 
-    pub(super) const fn is_open(&self, load: i64) -> bool {
-        self.load == load && matches!(self.phase, Phase::Open)
+    /// The same with a load that begins at the ids of the demo games, which it replaces. They stay
+    /// noted until they are removed, so that another process completes the removal after a crash.
+    pub(super) fn replacing_demo(&self, load: NewLoad) -> Option<Self> {
+        let demo = self.demo.clone()?;
+        let loading = self.loading(load, demo.ids.start)?;
+        Some(Self { demo: Some(demo), ..loading })
+    }
+
+    pub(super) const fn is_loading(&self, load_id: i64) -> bool {
+        self.load_id == load_id && matches!(self.phase, Phase::Loading)
+    }
+
+    /// The open load, of which these chunks are done.
+    pub(super) fn load(&self, written: u64, done: &[Range<i64>]) -> Load {
+        let pending = remaining(&self.reserved, done);
+        Load { id: self.load_id, seed: self.seed, rows: self.rows, written, pending }
     }
 }
 
-impl TryFrom<Columns> for StoreState {
+impl TryFrom<Columns> for Metadata {
     type Error = StorageError;
 
     fn try_from(columns: Columns) -> Result<Self, StorageError> {
-        let (next, load, phase, seed, wanted, spans, demo, demo_sum) = columns;
+        let (next_id, load_id, phase, seed, rows, reserved, demo, demo_sum) = columns;
         let demo = demo.as_deref().zip(demo_sum.as_deref()).map(demo_of).transpose()?;
-        let spans = spans.unwrap_or_default();
+        let reserved = reserved.unwrap_or_default();
         Ok(Self {
-            next,
-            load,
+            next_id,
+            load_id,
             phase: Phase::named(&phase)?,
             seed: seed.unwrap_or_default().cast_unsigned(),
-            wanted: wanted.unwrap_or_default().cast_unsigned(),
-            spans: spans.as_chunks().0.iter().map(|&[start, end]| start..end).collect(),
+            rows: rows.unwrap_or_default().cast_unsigned(),
+            reserved: reserved.as_chunks().0.iter().map(|&[start, end]| start..end).collect(),
             demo,
         })
     }
@@ -241,24 +261,24 @@ impl TryFrom<Columns> for StoreState {
 fn demo_of((ids, sum): (&[i64], &[u8])) -> Result<Demo, StorageError> {
     let sum = u128::from_be_bytes(sum.try_into().map_err(shape)?);
     match *ids {
-        [start, end, load] => Ok(Demo { ids: start..end, load, sum }),
-        _ => Err(shape("demo is not three numbers")),
+        [start, end, load_id] => Ok(Demo { ids: start..end, load_id, sum }),
+        _ => Err(shape("the demo games are not three numbers")),
     }
 }
 
 impl Phase {
     fn name(self) -> &'static str {
-        PHASES.iter().find(|(phase, _)| *phase == self).map_or("none", |(_, name)| name)
+        PHASES.iter().find(|(phase, _)| *phase == self).map_or("idle", |(_, name)| name)
     }
 
     fn named(name: &str) -> Result<Self, StorageError> {
         let found = PHASES.iter().find(|(_, known)| *known == name);
-        found.map(|(phase, _)| *phase).ok_or_else(|| shape("the state of the store is unknown"))
+        found.map(|(phase, _)| *phase).ok_or_else(|| shape("the phase of the store is unknown"))
     }
 }
 
 pub(super) fn contended() -> StorageError {
-    StorageError::new(ErrorKind::Conflict, "others change the store all the time")
+    StorageError::new(ErrorKind::Conflict, "other processes keep changing the store's metadata")
 }
 
 #[cfg(test)]
@@ -266,13 +286,13 @@ mod tests {
     use super::*;
     use crate::db::storage::LoadMode;
 
-    const EMPTY: StoreState = StoreState {
-        next: 1,
-        load: 0,
+    const EMPTY: Metadata = Metadata {
+        next_id: 1,
+        load_id: 0,
         phase: Phase::Idle,
         seed: 0,
-        wanted: 0,
-        spans: Vec::new(),
+        rows: 0,
+        reserved: Vec::new(),
         demo: None,
     };
 
@@ -281,17 +301,17 @@ mod tests {
     }
 
     #[test]
-    fn a_load_has_its_ids_before_its_first_row() {
-        let opened = EMPTY.opened(load(100), 1).unwrap();
-        assert_eq!((opened.next, opened.load, opened.wanted), (101, 1, 100));
-        assert!(opened.is_open(1) && !opened.is_open(0) && !EMPTY.is_open(0));
+    fn a_load_reserves_its_ids_before_its_first_row() {
+        let loading = EMPTY.loading(load(100), 1).unwrap();
+        assert_eq!((loading.next_id, loading.load_id, loading.rows), (101, 1, 100));
+        assert!(loading.is_loading(1) && !loading.is_loading(0) && !EMPTY.is_loading(0));
     }
 
     #[test]
     fn a_load_needs_as_many_ids_as_rows() {
-        assert!(EMPTY.opened(load(IDS.cast_unsigned() - 1), 1).is_some());
-        for rows in [IDS.cast_unsigned(), u64::MAX] {
-            assert!(EMPTY.opened(load(rows), 1).is_none());
+        assert!(EMPTY.loading(load(ID_LIMIT.cast_unsigned() - 1), 1).is_some());
+        for rows in [ID_LIMIT.cast_unsigned(), u64::MAX] {
+            assert!(EMPTY.loading(load(rows), 1).is_none());
         }
     }
 

@@ -1,38 +1,52 @@
-//! Bringing the keyspace's schema up to date.
+//! Brings the keyspace's schema up to date.
 //!
-//! Cassandra has no transaction over schema changes, and two nodes that create one table at the
-//! same time make two of it. So every step may be run again, all servers send theirs to the same
-//! node, which runs them one after the other, and the version, a row of `schema_versions`, moves by
-//! LWT when all statements of a step are done.
+//! Cassandra has no transaction over schema changes, and two nodes that create one table at the same
+//! time create it twice, under different ids. Therefore every statement may be repeated, all servers
+//! send theirs to the same node, which runs them one after the other, and a step counts as applied
+//! once its checksum is recorded by LWT, after all its statements. What a recorded list of checksums
+//! means is decided in [`crate::db::common::schema_version`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use scylla::response::query_result::QueryResult;
+use scylla::deserialize::row::DeserializeRow;
+use scylla::serialize::row::SerializeRow;
 use scylla::statement::Statement;
 
-use super::connection::{Cluster, pin_to_node};
-use super::error::{shape, storage};
+use super::connection::{Cluster, StatementKind, pin_to_node};
+use super::error::storage;
+use super::query_result::{optional_row, rows};
+use super::retry::by_kind;
 use crate::config::database::cassandra::Cassandra;
 use crate::db::MigrationPolicy;
+use crate::db::common::retry::{Backoff, retry};
+use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [&str; 2] = [
+/// The numbered steps. A step that was released never changes.
+const STEPS: [Step; 2] = [
     include_str!("../../../schema/cassandra/0001_overview.cql"),
     include_str!("../../../schema/cassandra/0002_cart.cql"),
 ];
-const VERSIONS: &str =
-    "CREATE TABLE IF NOT EXISTS $.schema_versions (name text PRIMARY KEY, version int)";
+const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS $.schema_versions \
+                               (name text PRIMARY KEY, checksums frozen<list<bigint>>)";
+const INSERT_VERSION: &str =
+    "INSERT INTO $.schema_versions (name, checksums) VALUES ('schema', []) IF NOT EXISTS";
+const READ_VERSION: &str = "SELECT checksums FROM $.schema_versions WHERE name = 'schema'";
 /// The table of the earlier service, which may be in the same keyspace.
-const OLD_TABLE: &str = "overview";
+const LEGACY_TABLE: &str = "overview";
 /// Nodes have to agree on each change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a step is tried, with a pause between.
-const ATTEMPTS: usize = 30;
-const PAUSE: Duration = Duration::from_millis(100);
+/// A table that another server is creating is listed before it can be used, and nodes report that
+/// as several kinds of error: each is retried for that long.
+const SCHEMA_LAG: Duration = Duration::from_secs(5);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
 /// Migrates or checks, as asked.
-pub(super) async fn run(cluster: &Cluster, policy: MigrationPolicy) -> Result<(), StorageError> {
+pub(super) async fn run(
+    cluster: &Arc<Cluster>,
+    policy: MigrationPolicy,
+) -> Result<(), StorageError> {
     let settings = cluster.settings();
     if !has_keyspace(cluster).await? {
         if policy == MigrationPolicy::Require {
@@ -40,31 +54,30 @@ pub(super) async fn run(cluster: &Cluster, policy: MigrationPolicy) -> Result<()
         }
         change(cluster, &create_keyspace(settings.replication)).await?;
     }
-    let found = supported_version(cluster).await?;
-    if found < STEPS.len() && policy == MigrationPolicy::Require {
-        return Err(refusal(settings, found, "older than this program: run `storefront migrate`"));
-    }
-    if found < STEPS.len() { apply(cluster, found).await } else { Ok(()) }
-}
-
-async fn apply(cluster: &Cluster, found: usize) -> Result<(), StorageError> {
-    change(cluster, VERSIONS).await?;
-    change(
-        cluster,
-        "INSERT INTO $.schema_versions (name, version) VALUES ('schema', 0) IF NOT EXISTS",
-    )
-    .await?;
-    for (step, version) in STEPS.iter().zip(1..).skip(found) {
-        for statement in statements(step) {
-            change(cluster, &statement).await?;
-        }
-        let done = format!(
-            "UPDATE $.schema_versions SET version = {version} WHERE name = 'schema' \
-             IF version < {version}"
-        );
-        change(cluster, &done).await?;
+    // Read again after each step: another server may have applied it, or one of another build.
+    while let Migration::From(step) = plan(settings, &STEPS, &recorded(cluster).await?, policy)? {
+        apply(cluster, step).await?;
     }
     Ok(())
+}
+
+async fn apply(cluster: &Cluster, step: usize) -> Result<(), StorageError> {
+    if step == 0 {
+        change(cluster, CREATE_VERSIONS).await?;
+        change(cluster, INSERT_VERSION).await?;
+    }
+    for statement in statements(STEPS[step]) {
+        change(cluster, &statement).await?;
+    }
+    // Recorded after the statements: a step that was interrupted is applied again as a whole.
+    // Conditional on the steps before: of several servers one records the step.
+    let checksums: Vec<_> = STEPS.into_iter().map(checksum).collect();
+    let (before, after) = (&checksums[..step], &checksums[..=step]);
+    let record = format!(
+        "UPDATE $.schema_versions SET checksums = {after:?} WHERE name = 'schema' \
+         IF checksums = {before:?}"
+    );
+    change(cluster, &record).await
 }
 
 /// The statements of a step, without its comments.
@@ -75,7 +88,7 @@ fn statements(step: &str) -> Vec<String> {
     code.split(';').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
-/// `replication` copies in every data centre that there is.
+/// `replication` replicas in every data centre.
 fn create_keyspace(replication: u8) -> String {
     format!(
         "CREATE KEYSPACE IF NOT EXISTS $ WITH replication = \
@@ -83,9 +96,9 @@ fn create_keyspace(replication: u8) -> String {
     )
 }
 
-/// Runs a statement on the node that all servers choose.
+/// Runs a statement that may be repeated, on the node that all servers choose.
 async fn change(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
-    retry_transient(|| change_once(cluster, text)).await
+    retry(BACKOFF, by_kind(SCHEMA_LAG), || change_once(cluster, text)).await
 }
 
 async fn change_once(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
@@ -100,79 +113,47 @@ async fn change_once(cluster: &Cluster, text: &str) -> Result<(), StorageError> 
     session.query_unpaged(statement, ()).await.map(drop).map_err(|e| storage(e, false))
 }
 
-/// Steps that the keyspace has had, if this program knows all of them.
-async fn supported_version(cluster: &Cluster) -> Result<usize, StorageError> {
+/// The checksums of the steps that the keyspace has had.
+async fn recorded(cluster: &Arc<Cluster>) -> Result<Vec<i64>, StorageError> {
     let settings = cluster.settings();
     let tables = tables(cluster, &settings.keyspace).await?;
     if !tables.iter().any(|name| name == "schema_versions") {
-        if tables.iter().any(|name| name != OLD_TABLE) {
-            return Err(foreign(settings));
-        }
-        return Ok(0);
+        let is_foreign = tables.iter().any(|name| name != LEGACY_TABLE);
+        return if is_foreign { Err(foreign(settings)) } else { Ok(Vec::new()) };
     }
-    let found = version(cluster).await?;
-    if found > STEPS.len() {
-        return Err(refusal(settings, found, "newer than this program: use a newer storefront"));
-    }
-    Ok(found)
-}
-
-/// The row of the version.
-async fn version(cluster: &Cluster) -> Result<usize, StorageError> {
-    let text = "SELECT version FROM $.schema_versions WHERE name = 'schema'";
-    version_of(retry_transient(|| query(cluster, text, ())).await?)
-}
-
-/// Repeats what may fail for a moment: a table that another server is just creating is listed
-/// before it can be used, and the node has several errors for that.
-async fn retry_transient<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
-where
-    F: Future<Output = Result<T, StorageError>>,
-{
-    for _ in 1..ATTEMPTS {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(error) => tracing::debug!(%error, "a step of the schema is repeated"),
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    work().await
-}
-
-fn version_of(result: QueryResult) -> Result<usize, StorageError> {
-    let rows = first_column::<i32>(result)?;
-    Ok(rows.first().map_or(0, |version| usize::try_from(*version).unwrap_or(usize::MAX)))
+    let read = || async {
+        // SERIAL: a record that another server has just made must not be missed.
+        let statement = cluster.prepare(READ_VERSION, StatementKind::SerialRead).await?;
+        optional_row::<(Vec<i64>,)>(cluster.execute(&statement, ()).await?)
+    };
+    let row = retry(BACKOFF, by_kind(SCHEMA_LAG), read).await?;
+    Ok(row.map(|(checksums,)| checksums).unwrap_or_default())
 }
 
 async fn has_keyspace(cluster: &Cluster) -> Result<bool, StorageError> {
     let name = &cluster.settings().keyspace;
     let text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
-    Ok(!first_column::<String>(query(cluster, text, (name,)).await?)?.is_empty())
+    Ok(!query::<(String,)>(cluster, text, (name,)).await?.is_empty())
 }
 
 /// Names of a keyspace's tables.
 pub(super) async fn tables(cluster: &Cluster, name: &str) -> Result<Vec<String>, StorageError> {
     let text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
-    first_column(query(cluster, text, (name,)).await?)
+    let tables = query::<(String,)>(cluster, text, (name,)).await?;
+    Ok(tables.into_iter().map(|(name,)| name).collect())
 }
 
-async fn query(
+async fn query<T>(
     cluster: &Cluster,
     text: &str,
-    values: impl scylla::serialize::row::SerializeRow,
-) -> Result<QueryResult, StorageError> {
-    let mut statement = Statement::new(cluster.text(text));
-    statement.set_is_idempotent(true);
-    cluster.session().query_unpaged(statement, values).await.map_err(|e| storage(e, true))
-}
-
-fn first_column<T>(result: QueryResult) -> Result<Vec<T>, StorageError>
+    values: impl SerializeRow,
+) -> Result<Vec<T>, StorageError>
 where
-    for<'a> (T,): scylla::deserialize::row::DeserializeRow<'a, 'a>,
+    for<'a> T: DeserializeRow<'a, 'a>,
 {
-    let rows = result.into_rows_result().map_err(shape)?;
-    let rows = rows.rows::<(T,)>().map_err(shape)?;
-    rows.map(|row| row.map(|(value,)| value).map_err(shape)).collect()
+    let mut statement = Statement::new(text);
+    statement.set_is_idempotent(true);
+    rows(cluster.session().query_unpaged(statement, values).await.map_err(|e| storage(e, true))?)
 }
 
 fn missing(settings: &Cassandra) -> StorageError {
@@ -189,14 +170,6 @@ fn foreign(settings: &Cassandra) -> StorageError {
     let text = format!(
         "the keyspace {} is another program's; name another by --database-url",
         settings.keyspace
-    );
-    StorageError::new(ErrorKind::Invalid, text)
-}
-
-fn refusal(settings: &Cassandra, found: usize, why: &str) -> StorageError {
-    let text = format!(
-        "the schema of {settings} is version {found} (this program's is {}), {why}",
-        STEPS.len()
     );
     StorageError::new(ErrorKind::Invalid, text)
 }

@@ -1,45 +1,47 @@
 //! The Cassandra backend, for stores that outgrow one machine: Cassandra 5 or ScyllaDB.
 //!
-//! In this room: the session ([`connection`]), migrations, and the storage traits over them
-//! ([`overview`], [`cart`], [`bulk`]). What must change together is one row, [`metadata`]; ids are assigned by
-//! [`ids`] and noted in [`id_claims`] before a game is created under them; [`legacy_import`] carries the
-//! earlier service's games over. Any number of servers may share a keyspace; nothing that another
-//! may change is cached here.
+//! In this module: the session ([`connection`]), migrations ([`migrate`]), and the storage traits
+//! over them: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads about all
+//! games ([`inspection`]) and the comparison of replicas ([`replica_check`]). [`metadata`] has what
+//! must change together; [`legacy_import`] copies the games of the earlier service. Not here:
+//! algorithms that other backends use as well ([`crate::db::common`]).
 //!
-//! Clients write by LWT only. Bulk loads write plainly, with the load's number as timestamp, which
-//! is older than any client's: whatever a client wrote, or removed, stays.
+//! Any number of servers may share a keyspace, so a cached value is used only in conditions of LWTs,
+//! which fail if another server has changed it.
 
+mod act;
 mod adaptive_limiter;
-mod bulk;
 mod cart;
 mod connection;
 mod error;
-mod id_claims;
-mod ids;
+mod inspection;
 mod legacy_import;
+mod loads;
 mod lwt;
 mod metadata;
 mod migrate;
 mod overview;
+mod query_result;
 mod replica_check;
 mod retry;
-mod row;
 mod token_ranges;
 
 use std::sync::Arc;
 
-use self::bulk::CassandraBulk;
+use self::act::act;
 use self::cart::CassandraCart;
 use self::connection::Cluster;
-use self::id_claims::Claims;
+use self::inspection::CassandraInspection;
 pub use self::legacy_import::{ImportReport, import_legacy};
-use self::metadata::Metadata;
+use self::loads::CassandraLoads;
+use self::metadata::MetadataTable;
 use self::overview::CassandraOverviews;
+use self::overview::id_claims::IdClaims;
 use self::replica_check::CassandraReplicaCheck;
-use super::storage::{ActContext, ErrorKind, StorageError};
+use super::storage::StorageError;
 use super::{MigrationPolicy, Stores};
 use crate::config::database::cassandra::Cassandra;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 /// Connects to the cluster; under [`MigrationPolicy::Migrate`] creates the keyspace and its tables.
 ///
@@ -48,15 +50,14 @@ use crate::telemetry::metrics::Metrics;
 pub async fn open(
     settings: &Cassandra,
     policy: MigrationPolicy,
-    metrics: &Metrics,
+    registry: &Registry,
 ) -> Result<Stores, StorageError> {
     let cluster = Cluster::connect(settings).await?;
     migrate::run(&cluster, policy).await?;
-    let metadata = Metadata::open(&cluster).await?;
-    let claims = Claims::open(&cluster).await?;
-    let cart = Arc::new(CassandraCart::open(&cluster, metrics).await?);
+    let metadata = MetadataTable::open(&cluster).await?;
+    let claims = IdClaims::open(&cluster).await?;
+    let cart = Arc::new(CassandraCart::open(&cluster, registry).await?);
     let overviews = CassandraOverviews::open(&cluster, &metadata, &claims).await?;
-    let loads = Arc::new(CassandraBulk::open(&cluster, metadata, claims).await?);
     Ok(Stores {
         backend: "cassandra",
         overviews: Arc::new(overviews),
@@ -65,24 +66,8 @@ pub async fn open(
         payments: cart.clone(),
         fixtures: cart.clone(),
         audit: cart,
-        loads: loads.clone(),
-        inspection: loads,
+        loads: Arc::new(CassandraLoads::open(&cluster, metadata, claims).await?),
+        inspection: Arc::new(CassandraInspection::open(&cluster).await?),
         replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),
     })
-}
-
-/// Runs a write to its end even if its caller is gone. The context, and with it the permit, lives
-/// as long as the write does.
-async fn act<T: Send + 'static>(
-    context: ActContext,
-    work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
-) -> Result<T, StorageError> {
-    let task = async move {
-        let outcome = work.await;
-        drop(context);
-        outcome
-    };
-    tokio::spawn(task).await.map_err(|e| {
-        StorageError::with_source(ErrorKind::Internal, "a database task panicked", e)
-    })?
 }

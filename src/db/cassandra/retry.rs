@@ -1,41 +1,39 @@
-//! Reading again what failed for a moment.
+//! How long reads of whole tables and schema changes are retried. The retry itself is
+//! [`crate::db::common::retry`]; writes of a load are retried by [`super::adaptive_limiter`].
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::db::common::retry::{Backoff, retry};
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// Before the second attempt; doubled before each further one, up to the longest.
-const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(5);
+/// Exponential: a node that is overloaded gets time to recover.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
-/// Repeats work that may be repeated, for as long as what stopped it may pass by itself. Long reads
-/// are done in small parts, each of them retry_transient: one part that fails costs only itself.
+/// Repeats one part of a long read while the error is transient. Long reads are split into small
+/// parts, each retried by itself, so that a failure costs one part and not the whole read.
 pub(super) async fn retry_transient<T, F>(work: impl Fn() -> F) -> Result<T, StorageError>
 where
     F: Future<Output = Result<T, StorageError>>,
 {
-    let (begun, mut pause) = (Instant::now(), PAUSE);
-    loop {
-        match work().await {
-            Err(error) if begun.elapsed() < patience(error.kind()) => {
-                tracing::warn!(%error, "a part of a table is read again");
-            }
-            result => return result,
-        }
-        tokio::time::sleep(pause).await;
-        pause = LONGEST.min(2 * pause);
-    }
+    let log = |error: &StorageError| tracing::warn!(%error, "cannot read a part of a table");
+    retry(BACKOFF, by_kind(Duration::ZERO), || async { work().await.inspect_err(log) }).await
 }
 
-/// A node that is only slow, having been started or being asked too much, gets time; one that is
-/// away may stay away, and somebody waits to be told.
-const fn patience(kind: ErrorKind) -> Duration {
-    match kind {
-        ErrorKind::Timeout | ErrorKind::Conflict => Duration::from_secs(60),
-        ErrorKind::Unavailable => Duration::from_secs(6),
-        ErrorKind::Invalid | ErrorKind::Internal => Duration::ZERO,
+/// The condition of a retry that starts now: how long depends on the kind of the error, and is not
+/// shorter than `least`.
+pub(super) fn by_kind(least: Duration) -> impl Fn(&StorageError) -> bool {
+    let begun = Instant::now();
+    move |error| {
+        let retried_for = match error.kind() {
+            // A node that is starting or overloaded answers within a minute.
+            ErrorKind::Timeout | ErrorKind::Conflict => Duration::from_secs(60),
+            // A node that is down may stay down: the operator is told soon.
+            ErrorKind::Unavailable => Duration::from_secs(6),
+            ErrorKind::Invalid | ErrorKind::Internal => Duration::ZERO,
+        };
+        begun.elapsed() < retried_for.max(least)
     }
 }
 
@@ -57,10 +55,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_passes_is_tried_again_and_what_stays_is_not() {
+    async fn transient_errors_are_retried_and_others_are_not() {
         assert_eq!(tried(0, ErrorKind::Timeout).await, (1, true));
         assert_eq!(tried(1, ErrorKind::Timeout).await, (2, true));
         assert_eq!(tried(1, ErrorKind::Unavailable).await, (2, true));
         assert_eq!(tried(1, ErrorKind::Invalid).await, (1, false));
+    }
+
+    #[test]
+    fn every_kind_is_retried_for_the_least_time() {
+        let error = StorageError::new(ErrorKind::Invalid, "no such table yet");
+        assert!(by_kind(Duration::from_secs(60))(&error));
+        assert!(!by_kind(Duration::ZERO)(&error));
     }
 }

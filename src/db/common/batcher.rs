@@ -171,7 +171,7 @@ pub(in crate::db) fn take_expired<T: Queued>(waiting: &mut Vec<T>) -> impl Itera
 }
 
 /// Answers those whose deadline has passed while they waited: nothing was done for them.
-fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
+pub(in crate::db) fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
     for item in take_expired(batch) {
         let text = "the request waited too long in the queue";
         item.refuse(StorageError::new(ErrorKind::Unavailable, text));

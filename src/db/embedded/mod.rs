@@ -22,10 +22,10 @@ use self::cart::EmbeddedCart;
 use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;
 use self::reader::Readers;
-use self::writer::Writer;
+use self::writer::{Writer, WriterMetrics};
 use super::storage::{ErrorKind, StorageError};
 use super::{MigrationPolicy, Stores};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 /// Opens the file, creating it under [`MigrationPolicy::Migrate`].
 ///
@@ -34,9 +34,9 @@ use crate::telemetry::metrics::Metrics;
 pub async fn open(
     path: PathBuf,
     policy: MigrationPolicy,
-    metrics: &Arc<Metrics>,
+    registry: &Registry,
 ) -> Result<Stores, StorageError> {
-    let metrics = Arc::clone(metrics);
+    let metrics = WriterMetrics::register(registry);
     blocking(move || {
         let connection = connection::open(&path, policy)?;
         migrate::run(&connection, &path, policy)?;
@@ -44,7 +44,7 @@ pub async fn open(
         readers.with(|_| Ok(()))?;
         let connection = connection::tuned(connection)?;
         connection::prime_wal(&connection);
-        let writer = Arc::new(Writer::start(connection, &metrics)?);
+        let writer = Arc::new(Writer::start(connection, metrics)?);
         let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
         let loads = Arc::new(EmbeddedLoads::new(path));
         Ok(Stores {

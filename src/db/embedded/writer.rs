@@ -6,16 +6,17 @@
 //! something that a crash could undo.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rusqlite::Connection;
 use tokio::time::Instant;
 
 use super::error::storage;
 use crate::db::common::batcher::{Batches, Pending, Queue, Queued, answered, queue};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 /// Jobs that may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
@@ -27,23 +28,42 @@ const GROUP: usize = 1_024;
 pub(super) struct Writer {
     queue: Option<Queue<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
-    metrics: Arc<Metrics>,
+    waiting: Gauge,
+}
+
+#[derive(Debug)]
+pub(super) struct WriterMetrics {
+    queue: Gauge,
+    group: Histogram,
+    commit: Histogram,
+}
+
+impl WriterMetrics {
+    pub(super) fn register(registry: &Registry) -> Self {
+        let group = Histogram::new(exponential_buckets(1.0, 2.0, 11));
+        Self {
+            queue: registry.gauge("writer_queue", "Jobs waiting for the writer"),
+            group: registry.register("writer_group", "Jobs in one commit", group),
+            commit: registry.seconds("writer_commit", "Time of a group commit"),
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn start(
         connection: Connection,
-        metrics: &Arc<Metrics>,
+        metrics: WriterMetrics,
     ) -> Result<Self, StorageError> {
         let (queue, batches) = queue(QUEUE);
-        let thread = Thread { connection, batches, metrics: Arc::clone(metrics) };
+        let waiting = metrics.queue.clone();
+        let thread = Thread { connection, batches, metrics };
         let thread = std::thread::Builder::new()
             .name("storefront-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(|e| {
                 StorageError::with_source(ErrorKind::Unavailable, "cannot start a thread", e)
             })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), metrics: Arc::clone(metrics) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), waiting })
     }
 
     /// Fails if the thread has ended, which only a defect explains.
@@ -64,8 +84,8 @@ impl Writer {
     {
         let (pending, answer) = Pending::new(context, Some(statements));
         if let Some(queue) = &self.queue {
-            self.metrics.writer_queue.inc();
-            let waiting = Waiting(Arc::clone(&self.metrics));
+            self.waiting.inc();
+            let waiting = Waiting(self.waiting.clone());
             queue.push(Box::new(PendingJob { pending, done: None, waiting }));
         }
         answered(answer)
@@ -87,11 +107,11 @@ fn stopped() -> StorageError {
 }
 
 /// Counts a job as waiting or running as long as this lives.
-struct Waiting(Arc<Metrics>);
+struct Waiting(Gauge);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.writer_queue.dec();
+        self.0.dec();
     }
 }
 
@@ -142,13 +162,13 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for Pend
 struct Thread {
     connection: Connection,
     batches: Batches<Box<dyn Job>>,
-    metrics: Arc<Metrics>,
+    metrics: WriterMetrics,
 }
 
 impl Thread {
     fn run(mut self) {
         while let Some(group) = self.batches.next_blocking(GROUP) {
-            self.metrics.writer_group.observe(group.len() as f64);
+            self.metrics.group.observe(group.len() as f64);
             self.commit(group);
         }
     }
@@ -156,7 +176,7 @@ impl Thread {
     fn commit(&self, mut group: Vec<Box<dyn Job>>) {
         let begun = Instant::now();
         let outcome = self.transaction(&mut group);
-        self.metrics.writer_commit.observe(begun.elapsed().as_secs_f64());
+        self.metrics.commit.observe(begun.elapsed().as_secs_f64());
         match outcome {
             Ok(failures) => {
                 for (job, failure) in group.into_iter().zip(failures) {

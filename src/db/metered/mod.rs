@@ -1,4 +1,7 @@
 //! A decorator that times every call to the store.
+//!
+//! In this module: the metric and its labels; the traits are implemented in [`overview`] and [`cart`].
+//! Loads and inspections are not timed: they report their own progress.
 
 mod cart;
 mod overview;
@@ -6,20 +9,36 @@ mod overview;
 use std::sync::Arc;
 use std::time::Instant;
 
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+
 use super::Stores;
 use super::storage::{CartResult, ErrorKind, StorageError};
-use crate::telemetry::metrics::{Call, Metrics};
+use crate::telemetry::Registry;
 
-/// The stores with each of their calls timed. Loads report their own progress.
-pub(super) fn stores(stores: Stores, metrics: &Arc<Metrics>) -> Stores {
-    let overviews = overview::MeteredOverviews::new(stores.overviews, metrics);
+/// Seconds that calls to the store took.
+type Calls = Family<Call, Histogram>;
+
+/// Labels of a call to the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    /// The trait's method, such as `overview_find`.
+    call: &'static str,
+    /// `ok`, `refused`, or the kind of the failure.
+    outcome: &'static str,
+}
+
+/// The stores with each of their calls timed.
+pub(super) fn stores(stores: Stores, registry: &Registry) -> Stores {
+    let calls: &Calls = &registry.seconds_by("store_call", "Time of a call to the store");
     Stores {
-        overviews: Arc::new(overviews),
-        orders: Arc::new(Metered::new(stores.orders, metrics)),
-        stock: Arc::new(Metered::new(stores.stock, metrics)),
-        payments: Arc::new(Metered::new(stores.payments, metrics)),
-        fixtures: Arc::new(Metered::new(stores.fixtures, metrics)),
-        audit: Arc::new(Metered::new(stores.audit, metrics)),
+        overviews: Arc::new(overview::MeteredOverviews::new(stores.overviews, calls)),
+        orders: Arc::new(Metered::new(stores.orders, calls)),
+        stock: Arc::new(Metered::new(stores.stock, calls)),
+        payments: Arc::new(Metered::new(stores.payments, calls)),
+        fixtures: Arc::new(Metered::new(stores.fixtures, calls)),
+        audit: Arc::new(Metered::new(stores.audit, calls)),
         ..stores
     }
 }
@@ -27,12 +46,12 @@ pub(super) fn stores(stores: Stores, metrics: &Arc<Metrics>) -> Stores {
 /// A store whose calls are timed.
 struct Metered<S: ?Sized> {
     inner: Arc<S>,
-    metrics: Arc<Metrics>,
+    calls: Calls,
 }
 
 impl<S: ?Sized> Metered<S> {
-    fn new(inner: Arc<S>, metrics: &Arc<Metrics>) -> Self {
-        Self { inner, metrics: Arc::clone(metrics) }
+    fn new(inner: Arc<S>, calls: &Calls) -> Self {
+        Self { inner, calls: calls.clone() }
     }
 
     async fn time<R>(
@@ -62,7 +81,7 @@ impl<S: ?Sized> Metered<S> {
     fn record(&self, call: &'static str, begun: Instant, outcome: &'static str) {
         let labels = Call { call, outcome };
         let seconds = begun.elapsed().as_secs_f64();
-        self.metrics.store_calls.get_or_create(&labels).observe(seconds);
+        self.calls.get_or_create(&labels).observe(seconds);
     }
 }
 

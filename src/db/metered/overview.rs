@@ -6,24 +6,23 @@ use std::time::Instant;
 use async_trait::async_trait;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::{Metered, outcome};
+use super::{Call, Calls, Metered, outcome};
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
 };
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
-use crate::telemetry::metrics::{Call, Metrics};
 
 pub(super) struct MeteredOverviews {
     store: Metered<dyn OverviewStore>,
-    /// The metric of a successful `overview_find`, looked up once: it is most of the traffic.
+    /// The metric of a successful `overview_find`, looked up once because it is most of the traffic.
     found: Histogram,
 }
 
 impl MeteredOverviews {
-    pub(super) fn new(inner: Arc<dyn OverviewStore>, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn new(inner: Arc<dyn OverviewStore>, calls: &Calls) -> Self {
         let call = Call { call: "overview_find", outcome: "ok" };
-        let found = metrics.store_calls.get_or_create_owned(&call);
-        Self { store: Metered::new(inner, metrics), found }
+        let found = calls.get_or_create_owned(&call);
+        Self { store: Metered::new(inner, calls), found }
     }
 }
 

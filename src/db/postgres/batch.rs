@@ -1,264 +1,210 @@
-//! Grouping: a connection that answers many who wait by one query.
+//! Batching: one connection that carries out the requests of many callers by one statement.
 //!
-//! While a query is under way others gather in the queue; then the next takes all of them. Nobody
-//! ever joins a query that was sent before, so a read sees every write that had returned when it
-//! was asked. The connection is one task's own. When it breaks, those who wait are told at once, and
-//! so is everyone who comes before it is mended.
+//! Here: the task that owns the connection, opens it again when it breaks, and runs requests one by
+//! one when the server has refused them together. Not here: the queue, deadlines and answers, which
+//! are in [`crate::db::common::batcher`], and the statements, which each [`Batch`] brings along:
+//! see [`super::overview::find`] for reads and [`super::overview::create`] for writes.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use tokio_postgres::{Client, Error};
 
-use super::connection::{Connector, PATIENCE};
+use super::connection::{Connector, TIMEOUT};
 use super::error::{self, Failure};
-use crate::db::storage::{ActContext, ErrorKind, StorageError};
+use crate::db::common::batcher::{self, Batches, Pending, Queue, Queued, refuse_expired};
+use crate::db::common::retry::Backoff;
+use crate::db::storage::{ErrorKind, StorageError};
 use crate::telemetry::logs::LogRateLimiter;
 
-/// Who may wait; more are refused at once, before memory grows.
+/// Requests that may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
-/// Pause between two attempts to reach the server.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Pauses between attempts to connect. They do not grow: one connection's attempts cost the server
+/// little, and a longer pause would delay the first answer after a restart.
+const RECONNECT: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_millis(250));
 /// Plans are made once, and for a table that will be large.
 const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
 
-/// What is grouped.
+/// The statements of one kind of request.
 #[async_trait]
 pub(super) trait Batch: Send + Sync + 'static {
-    /// One caller's question.
-    type Ask: Send + Sync + 'static;
-    /// One caller's answer.
-    type Answer: Send + 'static;
+    type Request: Send + Sync + 'static;
+    type Response: Send + 'static;
     /// What is prepared on a new connection.
     type Statements: Send + Sync;
-    /// The most in one query: bounds how long the first waits for the last.
-    const MOST: usize;
+    /// The most requests in one batch: bounds how long the first waits for the last.
+    const LIMIT: usize;
 
     async fn prepare(&self, client: &Client) -> Result<Self::Statements, Error>;
 
-    /// Answers all, in their order. If this fails nothing has happened to any of them, unless the
-    /// connection broke.
+    /// Carries the requests out. Each response is put into its place once the database has
+    /// committed what it says; an error is the outcome of the requests without a response, and
+    /// nothing is stored for them unless the connection broke. So what is stored is never run twice.
     async fn run(
         &self,
         client: &Client,
         statements: &Self::Statements,
-        asks: &[Self::Ask],
-    ) -> Result<Vec<Self::Answer>, Error>;
+        requests: &[&Self::Request],
+        responses: &mut [Option<Self::Response>],
+    ) -> Result<(), Error>;
 }
 
-/// The way to the task that has the connection. The task ends when this is dropped and everyone
-/// who asked has been answered.
-pub(super) struct Batcher<B: Batch> {
-    queue: mpsc::Sender<Waiting<B>>,
+type Item<B> = Pending<<B as Batch>::Request, <B as Batch>::Response>;
+
+/// The queue of a [`BatchWorker`], which ends when this is dropped and all requests are answered.
+pub(super) type Batcher<B> = Queue<Item<B>>;
+
+/// Starts the worker of one connection.
+pub(super) fn start<B: Batch>(connector: &Connector, batch: B) -> Batcher<B> {
+    let (queue, batches) = batcher::queue(QUEUE);
+    let log_rate = LogRateLimiter::default();
+    tokio::spawn(BatchWorker { connector: connector.clone(), batch, batches, log_rate }.run());
+    queue
 }
 
-impl<B: Batch> Batcher<B> {
-    pub(super) fn start(connector: &Connector, batch: B) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        let log_rate = LogRateLimiter::default();
-        let keeper = Keeper { connector: connector.clone(), batch, waiting, log_rate };
-        tokio::spawn(keeper.run());
-        Self { queue }
-    }
-
-    /// Waits for the answer. Once this was polled the question is asked, even if it is dropped.
-    pub(super) async fn ask(
-        &self,
-        context: ActContext,
-        ask: B::Ask,
-    ) -> Result<B::Answer, StorageError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { ask, _context: context, answer }).map_err(|_| {
-            StorageError::new(ErrorKind::Unavailable, "too many wait for PostgreSQL")
-        })?;
-        answered.await.unwrap_or_else(|_| {
-            Err(StorageError::new(ErrorKind::Internal, "a query to PostgreSQL panicked"))
-        })
-    }
-}
-
-struct Waiting<B: Batch> {
-    ask: B::Ask,
-    /// Held until the answer is given.
-    _context: ActContext,
-    answer: oneshot::Sender<Result<B::Answer, StorageError>>,
+/// Puts all responses of a batch into their places.
+pub(super) fn fill<T>(responses: &mut [Option<T>], all: impl IntoIterator<Item = T>) {
+    responses.iter_mut().zip(all).for_each(|(response, one)| *response = Some(one));
 }
 
 /// A connection in use.
-struct Open<B: Batch> {
+struct Session<B: Batch> {
     client: Client,
     statements: B::Statements,
     ended: JoinHandle<()>,
 }
 
-struct Keeper<B: Batch> {
+async fn open<B: Batch>(connector: &Connector, batch: &B) -> Result<Session<B>, Failure> {
+    let opening = async {
+        let (client, ended) = connector.connect_for_requests(SETTINGS).await?;
+        let statements = batch.prepare(&client).await?;
+        Ok(Session { client, statements, ended })
+    };
+    timeout(TIMEOUT, opening).await.unwrap_or(Err(Failure::Timeout))
+}
+
+struct BatchWorker<B: Batch> {
     connector: Connector,
     batch: B,
-    waiting: mpsc::Receiver<Waiting<B>>,
+    batches: Batches<Item<B>>,
     log_rate: LogRateLimiter,
 }
 
-/// Nobody can ask any more.
-struct Done;
-
-impl<B: Batch> Keeper<B> {
+impl<B: Batch> BatchWorker<B> {
     async fn run(mut self) {
-        // Those who come before the first connection wait for it.
-        let mut next = self.open().await.ok();
+        // Requests that come before the first connection wait for it instead of being refused.
+        let mut opened = open(&self.connector, &self.batch).await.ok();
         loop {
-            let open = match next.take() {
-                Some(open) => open,
-                None => match self.reopen().await {
-                    Ok(open) => open,
-                    Err(Done) => return,
-                },
-            };
-            if let Err(Done) = self.serve(open).await {
+            if opened.is_none() {
+                opened = self.reopen().await;
+            }
+            let Some(session) = opened.take() else { return };
+            if self.serve(session).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn open(&self) -> Result<Open<B>, Failure> {
-        let (client, ended) = self.connector.connect_for_acts(SETTINGS).await?;
-        let statements = self.batch.prepare(&client).await?;
-        Ok(Open { client, statements, ended })
-    }
-
-    /// Tries until the server is there; tells everyone who asks meanwhile that it is not.
-    async fn reopen(&mut self) -> Result<Open<B>, Done> {
-        let mut failure = StorageError::new(ErrorKind::Unavailable, "PostgreSQL is away");
-        let mut waiting = Vec::new();
+    /// Connects again and refuses all requests meanwhile; `None` when no further one can come.
+    async fn reopen(&mut self) -> Option<Session<B>> {
+        let Self { connector, batch, batches, log_rate } = self;
+        let mut failure = StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable");
+        let mut backoff = RECONNECT;
         loop {
-            let again = Instant::now() + PAUSE;
-            // Apart from `self`, so that the queue can be read meanwhile.
-            let Self { connector, batch, waiting: queue, log_rate } = self;
-            let attempt = async {
-                let (client, ended) = connector.connect_for_acts(SETTINGS).await?;
-                let statements = batch.prepare(&client).await?;
-                Ok::<_, Failure>(Open { client, statements, ended })
-            };
-            match refusing(queue, log_rate, &mut waiting, &failure, timeout(PATIENCE, attempt))
-                .await?
-            {
-                Ok(Ok(open)) => return Ok(open),
-                Ok(Err(error)) => failure = error::storage(error),
-                Err(_) => failure = error::late(),
+            let next_attempt = backoff.next();
+            let log = |refused| log_refused(log_rate, &failure, refused);
+            match batches.refuse_until(&failure, log, open(connector, batch)).await? {
+                Ok(session) => return Some(session),
+                Err(error) => failure = error::storage(error),
             }
-            refusing(queue, log_rate, &mut waiting, &failure, sleep_until(again)).await?;
+            let log = |refused| log_refused(log_rate, &failure, refused);
+            batches.refuse_until(&failure, log, sleep_until(next_attempt)).await?;
         }
     }
 
-    /// Answers until the connection breaks.
-    async fn serve(&mut self, mut open: Open<B>) -> Result<(), Done> {
-        let mut group = Vec::with_capacity(B::MOST);
+    /// Carries batches out until the connection ends; `None` when no further request can come.
+    async fn serve(&mut self, mut session: Session<B>) -> Option<()> {
         loop {
-            tokio::select! {
-                // A query on a broken connection fails; but one that is known to be broken is not
-                // used at all.
+            let batch = tokio::select! {
+                // The connection first: requests sent on one that has ended would all fail.
                 biased;
-                _ = &mut open.ended => return Ok(()),
-                count = self.waiting.recv_many(&mut group, B::MOST) => {
-                    if count == 0 {
-                        return Err(Done);
-                    }
-                }
-            }
-            if !self.answer(&open, &mut group).await {
-                return Ok(());
+                _ = &mut session.ended => return Some(()),
+                batch = self.batches.next(B::LIMIT) => batch?,
+            };
+            if !self.carry_out(&session, batch).await {
+                return Some(());
             }
         }
     }
 
-    /// Whether the connection can still be used.
-    async fn answer(&self, open: &Open<B>, group: &mut Vec<Waiting<B>>) -> bool {
-        let (asks, answers): (Vec<_>, Vec<_>) =
-            group.drain(..).map(|waiting| (waiting.ask, waiting.answer)).unzip();
-        let running = self.batch.run(&open.client, &open.statements, &asks);
-        match timeout(PATIENCE, running).await {
-            Ok(Ok(outcomes)) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // The client may be gone.
-                    drop(answer.send(Ok(outcome)));
-                }
-            }
-            Ok(Err(error)) if is_of_one(&error) && asks.len() > 1 => {
-                self.one_by_one(open, asks, answers).await;
-            }
-            Ok(Err(error)) => refuse(&self.log_rate, answers, &error::storage(error)),
-            Err(_) => {
-                refuse(&self.log_rate, answers, &error::late());
+    /// Answers all requests of a batch; whether the connection can still be used.
+    async fn carry_out(&self, session: &Session<B>, batch: Vec<Item<B>>) -> bool {
+        let mut batches = VecDeque::from([batch]);
+        while let Some(mut batch) = batches.pop_front() {
+            // A deadline may have passed while other requests were run alone.
+            refuse_expired(&mut batch);
+            let Err((failed, failure)) = self.attempt(session, batch).await else { continue };
+            let by_server = matches!(&failure, Failure::Driver(e) if e.code().is_some());
+            if session.client.is_closed() || matches!(failure, Failure::Timeout) {
+                self.refuse(failed.into_iter().chain(batches.into_iter().flatten()), failure);
                 return false;
             }
-        }
-        !open.client.is_closed()
-    }
-
-    /// One of the group fails the query of all; the others shall not suffer.
-    async fn one_by_one(
-        &self,
-        open: &Open<B>,
-        asks: Vec<B::Ask>,
-        answers: Vec<oneshot::Sender<Result<B::Answer, StorageError>>>,
-    ) {
-        for (ask, answer) in asks.into_iter().zip(answers) {
-            let alone = self.batch.run(&open.client, &open.statements, std::slice::from_ref(&ask));
-            let outcome = match timeout(PATIENCE, alone).await {
-                Ok(Ok(mut outcomes)) => outcomes.pop().ok_or_else(unanswered),
-                Ok(Err(error)) => Err(error::storage(error)),
-                Err(_) => Err(error::late()),
-            };
-            drop(answer.send(outcome));
-        }
-    }
-}
-
-/// Whether an error may be due to a single question: the server refused data, class 22 or 23.
-fn is_of_one(error: &Error) -> bool {
-    error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23")))
-}
-
-fn unanswered() -> StorageError {
-    StorageError::new(ErrorKind::Internal, "a query to PostgreSQL gave too few answers")
-}
-
-/// Tells everyone of a failure, and the log a few times a second.
-fn refuse<T>(
-    log_rate: &LogRateLimiter,
-    answers: Vec<oneshot::Sender<Result<T, StorageError>>>,
-    error: &StorageError,
-) {
-    if let Some(suppressed) = log_rate.line() {
-        let cause = std::error::Error::source(error);
-        tracing::warn!(%error, cause, waiting = answers.len(), suppressed, "query failed");
-    }
-    for answer in answers {
-        drop(answer.send(Err(error.shared())));
-    }
-}
-
-/// Waits for `event`; whoever asks meanwhile gets the failure.
-async fn refusing<B: Batch, T>(
-    queue: &mut mpsc::Receiver<Waiting<B>>,
-    log_rate: &LogRateLimiter,
-    group: &mut Vec<Waiting<B>>,
-    failure: &StorageError,
-    event: impl Future<Output = T>,
-) -> Result<T, Done> {
-    let mut event = std::pin::pin!(event);
-    loop {
-        tokio::select! {
-            outcome = &mut event => return Ok(outcome),
-            count = queue.recv_many(group, B::MOST) => {
-                if count == 0 {
-                    return Err(Done);
-                }
-                let answers = group.drain(..).map(|waiting| waiting.answer).collect();
-                refuse(log_rate, answers, failure);
+            // One request may be the cause of the error of all, so each is run alone.
+            if by_server && failed.len() > 1 {
+                batches.extend(failed.into_iter().map(|item| vec![item]));
+            } else {
+                self.refuse(failed, failure);
             }
         }
+        true
+    }
+
+    /// Runs requests together and answers those that have a response; returns the others.
+    async fn attempt(
+        &self,
+        session: &Session<B>,
+        batch: Vec<Item<B>>,
+    ) -> Result<(), (Vec<Item<B>>, Failure)> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let requests: Vec<_> = batch.iter().map(|item| &item.request).collect();
+        let mut responses: Vec<_> = batch.iter().map(|_| None).collect();
+        let running =
+            self.batch.run(&session.client, &session.statements, &requests, &mut responses);
+        let result = timeout(TIMEOUT, running).await;
+        let mut failed = Vec::new();
+        for (item, response) in batch.into_iter().zip(responses) {
+            match response {
+                Some(response) => item.answer(Ok(response)),
+                None => failed.push(item),
+            }
+        }
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err((failed, Failure::Driver(error))),
+            Err(_) => Err((failed, Failure::Timeout)),
+        }
+    }
+
+    fn refuse(&self, items: impl IntoIterator<Item = Item<B>>, failure: Failure) {
+        let error = error::storage(failure);
+        let mut refused = 0;
+        for item in items {
+            item.refuse(error.shared());
+            refused += 1;
+        }
+        log_refused(&self.log_rate, &error, refused);
+    }
+}
+
+/// The driver's own error goes to the log only, at most a few times a second.
+fn log_refused(log_rate: &LogRateLimiter, error: &StorageError, refused: usize) {
+    if let Some(suppressed) = log_rate.line() {
+        let cause = std::error::Error::source(error);
+        tracing::warn!(%error, cause, refused, suppressed, "query failed");
     }
 }

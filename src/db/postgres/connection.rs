@@ -1,4 +1,8 @@
-//! Reaching the server: TLS, single connections, the pool.
+//! Connections: TLS, single ones, and the pool.
+//!
+//! Three kinds: those of a batch worker ([`super::batch`]), those of the pool for single statements
+//! ([`with_client`]), and those without any time limit for loads, migrations and checks
+//! ([`Connector::connect`]). Not here: what an error means, which is in [`super::error`].
 
 use std::fs;
 use std::ops::Deref;
@@ -22,13 +26,13 @@ use super::error::{self, Failure};
 use crate::config::database::postgres::{Postgres, Tls};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
-/// How long an act may take before its caller is told that the outcome is unknown.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Acts that change or list games run on these; most of the traffic has connections of its own.
+/// How long a statement may take before its caller is told that the outcome is unknown.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of a pool. Most of the traffic does not use it: it is batched on its own ones.
 const POOL: usize = 8;
-/// Notices are for those who type SQL.
-const QUIET: &str = "SET client_min_messages = warning";
-/// A statement that nobody waits for any more ends too.
+/// Notices, such as of a table that exists already, would only be sent and thrown away.
+const NO_NOTICES: &str = "SET client_min_messages = warning";
+/// The server ends a statement whose caller has given up, so that it holds no locks any longer.
 const SETTINGS: &str = "SET statement_timeout = '5s'";
 
 /// Knows how to connect to one server.
@@ -36,27 +40,27 @@ const SETTINGS: &str = "SET statement_timeout = '5s'";
 pub(super) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
-    shown: String,
+    redacted: String,
 }
 
 impl Connector {
     pub(super) fn new(postgres: &Postgres) -> Result<Self, StorageError> {
         let tls = MakeRustlsConnect::new(client_config(&postgres.tls)?);
-        Ok(Self { config: postgres.config.clone(), tls, shown: postgres.to_string() })
+        Ok(Self { config: postgres.config.clone(), tls, redacted: postgres.to_string() })
     }
 
-    /// The database as it may be shown.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
+    /// The database's URL without its password.
+    pub(super) fn redacted(&self) -> &str {
+        &self.redacted
     }
 
-    /// One connection, without any limit on the time of a statement.
+    /// One connection without a limit on the time of a statement.
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
         self.connect_and_watch().await.map(|(client, _)| client)
     }
 
-    /// One connection for short acts, and a task that ends when the connection does.
-    pub(super) async fn connect_for_acts(
+    /// One connection for requests, and a task that ends when the connection does.
+    pub(super) async fn connect_for_requests(
         &self,
         settings: &str,
     ) -> Result<(Client, JoinHandle<()>), Failure> {
@@ -67,22 +71,22 @@ impl Connector {
     }
 
     async fn connect_and_watch(&self) -> Result<(Client, JoinHandle<()>), Failure> {
-        timeout(PATIENCE, self.handshake()).await.unwrap_or(Err(Failure::Late))
+        timeout(TIMEOUT, self.handshake()).await.unwrap_or(Err(Failure::Timeout))
     }
 
     async fn handshake(&self) -> Result<(Client, JoinHandle<()>), Failure> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let ended = tokio::spawn(async move {
-            // Whoever uses the client is told of the same error.
+            // The statements in flight fail with the same error, so it is not logged again.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to PostgreSQL ended");
             }
         });
-        client.batch_execute(QUIET).await?;
+        client.batch_execute(NO_NOTICES).await?;
         Ok((client, ended))
     }
 
-    /// Connections for short acts.
+    /// Connections for requests.
     pub(super) fn pool(&self) -> Result<Pool, StorageError> {
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls.clone(), manager_config);
@@ -97,12 +101,12 @@ impl Connector {
     }
 }
 
-/// Runs one act on a connection of the pool, in a task that goes on if nobody waits for it. One
-/// deadline is for all of it, the wait for a connection included.
-pub(super) async fn act<T, F>(
+/// Runs statements on a connection of the pool, in a task that a caller who goes away does not end.
+/// One deadline covers all of it, the wait for a connection included.
+pub(super) async fn with_client<T, F>(
     pool: &Pool,
     context: ActContext,
-    statements: impl FnOnce(Lent) -> F + Send + 'static,
+    statements: impl FnOnce(PooledClient) -> F + Send + 'static,
 ) -> Result<T, StorageError>
 where
     T: Send + 'static,
@@ -110,35 +114,38 @@ where
 {
     let pool = pool.clone();
     let task = async move {
-        let is_late = Arc::new(AtomicBool::new(false));
-        let lent = Arc::clone(&is_late);
+        // Owned by this task, so its permit is held until the statements have ended.
+        let context = context;
+        let timed_out = Arc::new(AtomicBool::new(false));
+        let on_client = Arc::clone(&timed_out);
         let mut running = Box::pin(async move {
             let connection = pool.get().await.map_err(error::pool)?;
-            let connection = Lent { connection: Some(connection), is_late: lent };
-            statements(connection).await.map_err(error::storage)
+            let client = PooledClient { connection: Some(connection), timed_out: on_client };
+            statements(client).await.map_err(error::storage)
         });
-        let deadline = context.deadline().min(Instant::now() + PATIENCE);
+        let deadline = context.deadline().min(Instant::now() + TIMEOUT);
         match timeout_at(deadline, &mut running).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                is_late.store(true, Ordering::Relaxed);
-                Err(error::late())
+                timed_out.store(true, Ordering::Relaxed);
+                Err(error::timeout())
             }
         }
     };
     let ended = tokio::spawn(task).await;
     ended.map_err(|e| {
-        StorageError::with_source(ErrorKind::Internal, "an act on PostgreSQL panicked", e)
+        StorageError::with_source(ErrorKind::Internal, "statements on PostgreSQL panicked", e)
     })?
 }
 
-/// A connection of the pool. One whose act was late is not given back: it may be silent for ever.
-pub(super) struct Lent {
+/// A connection of the pool. After a timeout it is closed instead of given back: its statement may
+/// still run, and the next user would wait for that.
+pub(super) struct PooledClient {
     connection: Option<Object>,
-    is_late: Arc<AtomicBool>,
+    timed_out: Arc<AtomicBool>,
 }
 
-impl Deref for Lent {
+impl Deref for PooledClient {
     type Target = Object;
 
     fn deref(&self) -> &Object {
@@ -146,9 +153,9 @@ impl Deref for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledClient {
     fn drop(&mut self) {
-        if self.is_late.load(Ordering::Relaxed)
+        if self.timed_out.load(Ordering::Relaxed)
             && let Some(connection) = self.connection.take()
         {
             drop(Object::take(connection));
@@ -164,7 +171,7 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, StorageError> {
     Ok(match tls {
         Tls::Unverified => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider)))
             .with_no_client_auth(),
         Tls::Verified(file) => {
             builder.with_root_certificates(roots(file.as_deref())?).with_no_client_auth()
@@ -190,12 +197,12 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, StorageError> {
     if roots.is_empty() { Err(unusable("there is none in it".to_owned())) } else { Ok(roots) }
 }
 
-/// Takes any certificate, as libpq does under `prefer` and `require`: that keeps listeners out, not
-/// impostors.
+/// Accepts any certificate, as libpq does under `prefer` and `require`: that protects against
+/// eavesdropping, not against a server in the middle.
 #[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for AnyServer {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -248,8 +255,8 @@ mod tests {
     use super::*;
     use crate::config::database::postgres::parse;
 
-    /// Lets one client in, and is gone when it asks for anything.
-    async fn lets_in_and_goes(listener: TcpListener) {
+    /// Accepts one client, and closes the connection at its first statement.
+    async fn accept_and_close(listener: TcpListener) {
         let (mut client, _) = listener.accept().await.unwrap();
         let length = client.read_u32().await.unwrap();
         let mut startup = vec![0; length as usize - 4];
@@ -259,13 +266,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_breaks_while_it_is_new_is_no_defect() {
+    async fn a_connection_that_breaks_while_it_is_new_is_unavailable_and_no_defect() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = tokio::spawn(lets_in_and_goes(listener));
+        let server = tokio::spawn(accept_and_close(listener));
         let url = format!("postgres://u@127.0.0.1:{port}/d?sslmode=disable");
         let pool = Connector::new(&parse(&url).unwrap()).unwrap().pool().unwrap();
-        let error = act(&pool, ActContext::new(), |_| async { Ok(()) }).await.unwrap_err();
+        let error = with_client(&pool, ActContext::new(), |_| async { Ok(()) }).await.unwrap_err();
         server.await.unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     }

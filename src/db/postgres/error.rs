@@ -1,4 +1,8 @@
-//! The driver's errors become ours here; the server's are known by their codes, never by words.
+//! The driver's errors become the storage's here. The server's are recognised by their codes, never
+//! by their words, which depend on its language.
+//!
+//! Three mappings: [`storage`] for a statement that failed, [`refusal`] for a row that the database
+//! forbids, and [`open_error`] for the operator who starts the program.
 
 use std::error::Error as _;
 use std::io;
@@ -7,15 +11,15 @@ use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{ErrorKind, StorageError, WriteRefusal};
 
-/// What the driver does not tell: that it never ended.
+/// How a statement failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The driver's own error.
     Driver(Error),
     /// There was no answer in time.
-    Late,
+    Timeout,
 }
 
 impl From<Error> for Failure {
@@ -24,17 +28,17 @@ impl From<Error> for Failure {
     }
 }
 
-/// The error of an act on an open store.
+/// The error of a statement on an open store.
 pub(super) fn storage(failure: impl Into<Failure>) -> StorageError {
     let error = match failure.into() {
         Failure::Driver(error) => error,
-        Failure::Late => return late(),
+        Failure::Timeout => return timeout(),
     };
     let (kind, message) = match error.code() {
         None if error.is_closed() || is_io(&error) => {
             (ErrorKind::Unavailable, "the connection to PostgreSQL broke")
         }
-        None => (ErrorKind::Internal, "PostgreSQL and this program do not understand each other"),
+        None => (ErrorKind::Internal, "an answer of PostgreSQL cannot be decoded"),
         Some(code) => of_code(code),
     };
     StorageError::with_source(kind, message, error)
@@ -48,7 +52,7 @@ fn of_code(code: &SqlState) -> (ErrorKind, &'static str) {
     match code {
         &SqlState::DISK_FULL => (ErrorKind::Unavailable, "the disk of PostgreSQL is full"),
         &SqlState::TOO_MANY_CONNECTIONS => {
-            (ErrorKind::Unavailable, "PostgreSQL has no further connection for us")
+            (ErrorKind::Unavailable, "PostgreSQL accepts no further connection")
         }
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
             (ErrorKind::Unavailable, "PostgreSQL takes no writes: it is read-only or a replica")
@@ -56,19 +60,23 @@ fn of_code(code: &SqlState) -> (ErrorKind, &'static str) {
         &SqlState::QUERY_CANCELED => (ErrorKind::Timeout, "PostgreSQL took too long"),
         &SqlState::T_R_SERIALIZATION_FAILURE
         | &SqlState::T_R_DEADLOCK_DETECTED
-        | &SqlState::LOCK_NOT_AVAILABLE => (ErrorKind::Conflict, "others were in the way"),
+        | &SqlState::LOCK_NOT_AVAILABLE => {
+            (ErrorKind::Conflict, "conflict with other transactions")
+        }
         code => of_class(code.code()),
     }
 }
 
-/// The first two characters tell the class: see appendix A of PostgreSQL's manual.
+/// The first two characters are the class: see appendix A of PostgreSQL's manual.
 fn of_class(code: &str) -> (ErrorKind, &'static str) {
     match code.get(..2) {
         Some("08") => (ErrorKind::Unavailable, "the connection to PostgreSQL broke"),
-        Some("53") => (ErrorKind::Unavailable, "PostgreSQL is short of something"),
+        Some("53") => (ErrorKind::Unavailable, "PostgreSQL is out of resources"),
         Some("57") => (ErrorKind::Unavailable, "PostgreSQL is starting, stopping or was restarted"),
         Some("58") => (ErrorKind::Unavailable, "PostgreSQL cannot read or write its files"),
-        Some("28" | "3D") => (ErrorKind::Unavailable, "PostgreSQL does not let us in any more"),
+        Some("28" | "3D") => {
+            (ErrorKind::Unavailable, "PostgreSQL refuses the user or the database")
+        }
         Some("42" | "3F" | "XX") => {
             (ErrorKind::Invalid, "the tables are not those of this program, or are damaged")
         }
@@ -76,10 +84,32 @@ fn of_class(code: &str) -> (ErrorKind, &'static str) {
     }
 }
 
+/// What the server's refusal of one row means to its writer; `None` if the error is no such refusal.
+pub(super) fn refusal(error: &Error) -> Option<WriteRefusal> {
+    let error = error.as_db_error()?;
+    let named = error.constraint().or(error.column()).or(error.table());
+    refusal_of(error.code(), error.column(), named)
+}
+
+fn refusal_of(code: &SqlState, column: Option<&str>, named: Option<&str>) -> Option<WriteRefusal> {
+    let owned = |name: Option<&str>| name.map(str::to_owned);
+    match *code {
+        // RAISE in a trigger, row security, an index entry that is too long.
+        SqlState::RAISE_EXCEPTION
+        | SqlState::INSUFFICIENT_PRIVILEGE
+        | SqlState::PROGRAM_LIMIT_EXCEEDED => Some(WriteRefusal::Forbidden(owned(named))),
+        _ => match code.code().get(..2)? {
+            "22" => Some(WriteRefusal::Malformed(owned(column))),
+            "23" => Some(WriteRefusal::Forbidden(owned(named))),
+            _ => None,
+        },
+    }
+}
+
 /// The error of waiting for a connection.
 pub(super) fn pool(error: PoolError) -> StorageError {
     match error {
-        // A connection may break while it is new, too.
+        // A new connection may break while its settings are made.
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             storage(error)
         }
@@ -93,18 +123,19 @@ pub(super) fn pool(error: PoolError) -> StorageError {
     }
 }
 
-/// No answer came in time.
-pub(super) fn late() -> StorageError {
+/// The error of a statement without an answer in time.
+pub(super) fn timeout() -> StorageError {
     StorageError::new(ErrorKind::Timeout, "PostgreSQL did not answer in time")
 }
 
-/// The error of opening a database, for the operator: one sentence that says what to do.
-pub(super) fn at(shown: &str, failure: impl Into<Failure>) -> StorageError {
+/// The error of opening a database, for the operator: one sentence that tells what to do. `redacted`
+/// is its URL without the password.
+pub(super) fn open_error(redacted: &str, failure: impl Into<Failure>) -> StorageError {
     let error = match failure.into() {
         Failure::Driver(error) => error,
-        Failure::Late => return unreachable(shown, "it says nothing"),
+        Failure::Timeout => return unreachable(redacted, "no answer in time"),
     };
-    let Some(code) = error.code() else { return unreachable(shown, &deepest(&error)) };
+    let Some(code) = error.code() else { return unreachable(redacted, &deepest(&error)) };
     let (kind, reason) = match code {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             (ErrorKind::Invalid, "the server refuses the user or the password; correct the URL")
@@ -123,24 +154,55 @@ pub(super) fn at(shown: &str, failure: impl Into<Failure>) -> StorageError {
     };
     let said = error.as_db_error().map_or("", |e| e.message());
     let text = match reason {
-        "" => format!("cannot open {shown}: {said}"),
-        reason => format!("cannot open {shown}: {reason} ({said})"),
+        "" => format!("cannot open {redacted}: {said}"),
+        reason => format!("cannot open {redacted}: {reason} ({said})"),
     };
     StorageError::new(kind, text)
 }
 
-fn unreachable(shown: &str, cause: &str) -> StorageError {
+fn unreachable(redacted: &str, cause: &str) -> StorageError {
     let text = format!(
-        "cannot reach {shown}: {cause}; is the server running, and are host, port and sslmode right?"
+        "cannot reach {redacted}: {cause}; is the server running, and are host, port and sslmode right?"
     );
     StorageError::new(ErrorKind::Unavailable, text)
 }
 
-/// The innermost cause says the most ("Connection refused").
+/// The innermost cause, such as "Connection refused": the outer ones add nothing for the operator.
 fn deepest(error: &Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_the_database_forbids_is_refused_by_its_code() {
+        let refused = |code| refusal_of(&SqlState::from_code(code), Some("column"), Some("named"));
+        let malformed = Some(WriteRefusal::Malformed(Some("column".to_owned())));
+        let forbidden = Some(WriteRefusal::Forbidden(Some("named".to_owned())));
+        for (code, expected) in [
+            ("22001", &malformed),
+            ("22021", &malformed),
+            ("23502", &forbidden),
+            ("23503", &forbidden),
+            ("23505", &forbidden),
+            ("23514", &forbidden),
+            ("P0001", &forbidden),
+            ("42501", &forbidden),
+            ("54000", &forbidden),
+            ("42P01", &None),
+            ("40001", &None),
+            ("53100", &None),
+            ("57014", &None),
+        ] {
+            assert_eq!(&refused(code), expected, "{code}");
+        }
+        let unnamed = refusal_of(&SqlState::RAISE_EXCEPTION, None, None);
+        assert_eq!(unnamed, Some(WriteRefusal::Forbidden(None)));
+    }
 }

@@ -1,96 +1,109 @@
 //! Bringing the database's schema up to date.
 //!
-//! The steps that were taken and the version change in one transaction, under an advisory lock: of
-//! two servers that start at once one migrates and the other finds it done.
+//! All steps and their record change in one transaction, under an advisory lock: of two servers that
+//! start at once one migrates and the other finds it done.
+//!
+//! # Versions
+//!
+//! A version is one step, recorded by its checksum as a row of `storefront_schema`. A step is a
+//! numbered file of tables, or a note of the functions: the checksum of all files in
+//! `schema/postgres/functions` as of that version. The transaction that applies any step runs these
+//! files after it, and no other transaction does. So a changed function needs a new note (a unit test
+//! tells which), a server of the older version that starts meanwhile is refused as too old instead of
+//! restoring the older functions, and two builds never take turns in replacing each other's: another
+//! checksum under a version that is applied is refused like a changed table.
+//!
+//! Servers of the older version that run already call the new functions. That is why a changed
+//! signature or a changed answer of a function is a new name, beside the old one.
 
-use tokio_postgres::{Client, GenericClient};
+use tokio_postgres::{Error, GenericClient};
 
 use super::connection::Connector;
 use super::error;
 use super::overview::ALL;
-use crate::db::MigrationPolicy;
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::common::schema_version::{Migration, Step, checksum, plan};
+use crate::db::storage::{MigrationPolicy, StorageError};
 
-/// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [&str; 2] = [
+/// Step N makes version N + 1. A step that was released never changes.
+const STEPS: [Step; 3] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
+    "-- functions 771c5debf835b4b2",
 ];
-/// "storefro" in ASCII, the number of our advisory lock.
+/// Run after the steps, see above.
+const FUNCTIONS: &str = concat!(
+    include_str!("../../../schema/postgres/functions/loads.sql"),
+    include_str!("../../../schema/postgres/functions/cart_orders.sql"),
+    include_str!("../../../schema/postgres/functions/cart_stock.sql"),
+    include_str!("../../../schema/postgres/functions/cart_payment.sql"),
+    include_str!("../../../schema/postgres/functions/cart_checkout.sql"),
+    include_str!("../../../schema/postgres/functions/cart_fixtures.sql"),
+);
+/// "storefro" in ASCII, the number of this program's advisory lock.
 const LOCK: i64 = 0x7374_6f72_6566_726f;
 
-const VERSION_TABLE: &str =
-    "CREATE TABLE IF NOT EXISTS storefront_schema (version integer NOT NULL)";
+const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS storefront_schema \
+                             (version integer PRIMARY KEY, checksum bigint NOT NULL)";
 const HAS_VERSION: &str = "SELECT to_regclass('storefront_schema') IS NOT NULL";
-const VERSION: &str = "SELECT coalesce(max(version), 0) FROM storefront_schema";
+/// The checksums of versions 1 to the last. A version without a row has 0, and so has a row of an
+/// older form of the table, which had no checksums: to_jsonb reads a column that need not exist.
+const RECORDED: &str = "SELECT coalesce((to_jsonb(s) ->> 'checksum')::bigint, 0) \
+     FROM generate_series(1, (SELECT max(version) FROM storefront_schema)) AS n \
+     LEFT JOIN storefront_schema AS s ON s.version = n ORDER BY n";
+const RECORD: &str = "INSERT INTO storefront_schema (version, checksum) VALUES ($1, $2)";
+/// The sequence that assigns ids, as SQL names it: ours, or the one that an older table brought along.
+const SEQUENCE: &str = "SELECT pg_get_serial_sequence('overviews', 'game_id')";
 
-/// Migrates or checks, as asked; the counter's name, as it is written in SQL.
+/// Migrates or checks, as asked; returns the name of the sequence that assigns ids.
 pub(super) async fn run(
     connector: &Connector,
     policy: MigrationPolicy,
 ) -> Result<String, StorageError> {
-    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
+    let failed = |e: Error| error::open_error(connector.redacted(), e);
     let connected = connector.connect().await;
-    let mut client = connected.map_err(|e| error::at(connector.shown(), e))?;
-    let found = supported(connector, version(&client).await.map_err(failed)?)?;
-    if found < STEPS.len() {
-        if policy == MigrationPolicy::Require {
-            let why = "older than this program: run `storefront migrate`";
-            return Err(refusal(connector, found, why));
+    let mut client = connected.map_err(|e| error::open_error(connector.redacted(), e))?;
+    let planned = |recorded: Vec<i64>| plan(&connector.redacted(), &STEPS, &recorded, policy);
+    if planned(recorded(&client).await.map_err(failed)?)? != Migration::UpToDate {
+        let transaction = client.transaction().await.map_err(failed)?;
+        // Held until the commit: a second server waits here and then finds the steps applied.
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
+        // Another program, even a newer one, may have held the lock before.
+        if let Migration::From(step) = planned(recorded(&transaction).await.map_err(failed)?)? {
+            apply(&transaction, step).await.map_err(failed)?;
         }
-        apply(connector, &mut client).await?;
+        transaction.commit().await.map_err(failed)?;
     }
     client.prepare(ALL).await.map_err(failed)?;
-    counter(&client).await.map_err(failed)
+    Ok(client.query_one(SEQUENCE, &[]).await.map_err(failed)?.get(0))
 }
 
-async fn apply(connector: &Connector, client: &mut Client) -> Result<(), StorageError> {
-    let failed = |e: tokio_postgres::Error| error::at(connector.shown(), e);
-    let transaction = client.transaction().await.map_err(failed)?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
-    transaction.batch_execute(VERSION_TABLE).await.map_err(failed)?;
-    // Another program, even a newer one, may have had the lock before.
-    let found = supported(connector, version(&transaction).await.map_err(failed)?)?;
-    for step in STEPS.iter().skip(found) {
-        transaction.batch_execute(step).await.map_err(failed)?;
+async fn apply(transaction: &impl GenericClient, first: usize) -> Result<(), Error> {
+    transaction.batch_execute(VERSION_TABLE).await?;
+    for (version, step) in (1i32..).zip(STEPS).skip(first) {
+        transaction.batch_execute(step).await?;
+        transaction.execute(RECORD, &[&version, &checksum(step)]).await?;
     }
-    let now = STEPS.len() as i32;
-    transaction.execute("DELETE FROM storefront_schema", &[]).await.map_err(failed)?;
-    transaction
-        .execute("INSERT INTO storefront_schema (version) VALUES ($1)", &[&now])
-        .await
-        .map_err(failed)?;
-    transaction.commit().await.map_err(failed)
+    transaction.batch_execute(FUNCTIONS).await
 }
 
-/// Steps that the database has had.
-async fn version(client: &impl GenericClient) -> Result<usize, tokio_postgres::Error> {
+/// The checksums of the steps that the database has had.
+async fn recorded(client: &impl GenericClient) -> Result<Vec<i64>, Error> {
     let has_version: bool = client.query_one(HAS_VERSION, &[]).await?.get(0);
     if !has_version {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let version: i32 = client.query_one(VERSION, &[]).await?.get(0);
-    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+    let rows = client.query(RECORDED, &[]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-fn supported(connector: &Connector, found: usize) -> Result<usize, StorageError> {
-    if found > STEPS.len() {
-        return Err(refusal(connector, found, "newer than this program: use a newer storefront"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_function_is_a_new_version() {
+        let noted = STEPS.iter().rev().find(|step| step.starts_with("-- functions "));
+        let note = format!("-- functions {:016x}", checksum(FUNCTIONS));
+        assert_eq!(noted, Some(&note.as_str()), "append this note to STEPS");
     }
-    Ok(found)
-}
-
-fn refusal(connector: &Connector, found: usize, why: &str) -> StorageError {
-    let text = format!(
-        "the schema of {} is version {found} (this program's is {}), {why}",
-        connector.shown(),
-        STEPS.len()
-    );
-    StorageError::new(ErrorKind::Invalid, text)
-}
-
-/// The sequence that assigns ids: ours, or the one that an older table brought along.
-async fn counter(client: &Client) -> Result<String, tokio_postgres::Error> {
-    let sql = "SELECT pg_get_serial_sequence('overviews', 'game_id')";
-    Ok(client.query_one(sql, &[]).await?.get(0))
 }

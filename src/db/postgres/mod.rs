@@ -1,35 +1,35 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
-//! In this room: reaching the server ([`connection`]), migrations, and the storage traits
-//! ([`overview`], [`cart`], [`bulk`], [`replica`]). Most of the traffic is grouped ([`batch`]): while one query is under
-//! way the next gathers, so that finding and creating games costs a round trip, and creating a sync
-//! to disk, once for many ([`find`], [`create`]).
+//! Here: connections ([`connection`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
+//! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
+//! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
+//! one statement is under way the next requests gather, so that finding games, creating them and
+//! checkouts cost a round trip and a sync to disk for many at once.
+//!
+//! Not here: which backend is used ([`super::connect`]), which reads go to a replica
+//! ([`super::read_routing`]), and algorithms that other backends share ([`super::common`]).
 
-mod audit;
 mod batch;
-mod bulk;
 mod cart;
-mod compare;
 mod connection;
-mod counter;
-mod create;
 mod error;
-mod find;
-mod fixtures;
 mod loads;
 mod migrate;
 mod overview;
 mod replica;
+mod replica_check;
+mod sequence;
+mod text_array;
 
 use std::sync::Arc;
 
-use self::bulk::PostgresBulk;
 use self::cart::PostgresCart;
 use self::connection::Connector;
-use self::counter::Counter;
+use self::loads::PostgresLoads;
 use self::overview::PostgresOverviews;
 use self::replica::PostgresReplica;
 pub(super) use self::replica::cannot_be_repaired;
+use self::sequence::Sequence;
 use super::read_routing::RoutedOverviews;
 use super::storage::{OverviewStore, ReplicaCheck, StorageError};
 use super::{MigrationPolicy, Stores};
@@ -41,7 +41,7 @@ use crate::config::database::postgres::Postgres;
 /// One sentence for the operator: see [`super::connect`].
 pub async fn open(postgres: &Postgres, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     let connector = Connector::new(postgres)?;
-    let counter = Counter::new(migrate::run(&connector, policy).await?);
+    let sequence = Sequence::new(migrate::run(&connector, policy).await?);
     let replica = match &postgres.replica {
         Some(replica) => {
             let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
@@ -51,12 +51,12 @@ pub async fn open(postgres: &Postgres, policy: MigrationPolicy) -> Result<Stores
     };
     let replica_check = replica.clone().map(|replica| replica as Arc<dyn ReplicaCheck>);
     let cart = Arc::new(PostgresCart::new(&connector)?);
-    let primary = Arc::new(PostgresOverviews::new(&connector, counter.clone())?);
+    let primary = Arc::new(PostgresOverviews::new(&connector, sequence.clone())?);
     let overviews: Arc<dyn OverviewStore> = match &replica {
         Some(replica) => Arc::new(RoutedOverviews { primary, replica: replica.clone() }),
         None => primary,
     };
-    let loads = Arc::new(PostgresBulk::new(connector, counter));
+    let loads = Arc::new(PostgresLoads::new(connector, sequence));
     Ok(Stores {
         backend: "postgres",
         overviews,

@@ -1,4 +1,7 @@
-//! A streaming replica: reads go to it when it has replayed what their caller has seen.
+//! A streaming replica: a read goes to it once it has replayed what the caller has seen.
+//!
+//! Here: positions in the write-ahead log, and the reads. Not here: which reads are sent to a replica
+//! ([`crate::db::read_routing`]), and whether it has the same rows ([`super::replica_check`]).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,19 +10,18 @@ use deadpool_postgres::Pool;
 use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, Error, Statement};
 
-use super::batch::{Batch, Batcher};
-use super::compare::compare;
+use super::batch::{self, Batch, Batcher};
 use super::connection::Connector;
 use super::error;
-use super::find::Finder;
-use super::overview::page;
+use super::overview::{Finder, page};
+use super::replica_check::compare;
 use crate::db::storage::{
     ActContext, Cursor, ErrorKind, Page, ReadToken, Replica, ReplicaCheck, ReplicaReport,
     StorageError,
 };
 use crate::overview::model::{GameId, Overview};
 
-/// Behind the commits of all transactions that have ended.
+/// A position past the commits of all transactions that have ended.
 const WRITTEN: &str = "SELECT pg_current_wal_insert_lsn()";
 /// Null on a server that never was a replica.
 const REPLAYED: &str = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')";
@@ -28,7 +30,7 @@ const IS_REPLICA: &str = "SELECT pg_is_in_recovery()";
 pub(super) struct PostgresReplica {
     written: Batcher<Lsn>,
     replayed: Batcher<Lsn>,
-    /// A position that the replica is known to have reached; it never goes back.
+    /// A position that the replica has reached; it never goes back.
     known: AtomicU64,
     find: Finder,
     pool: Pool,
@@ -37,7 +39,7 @@ pub(super) struct PostgresReplica {
 }
 
 impl PostgresReplica {
-    /// A replica that cannot be reached now is used as soon as it can.
+    /// A replica that cannot be reached now is used as soon as it can be.
     pub(super) async fn open(
         primary: &Connector,
         replica: &Connector,
@@ -46,11 +48,11 @@ impl PostgresReplica {
             if error.kind() == ErrorKind::Invalid {
                 return Err(error);
             }
-            tracing::warn!(%error, "reads go to the primary until the replica is there");
+            tracing::warn!(%error, "reads go to the primary until the replica can be reached");
         }
         Ok(Self {
-            written: Batcher::start(primary, Lsn(WRITTEN)),
-            replayed: Batcher::start(replica, Lsn(REPLAYED)),
+            written: batch::start(primary, Lsn(WRITTEN)),
+            replayed: batch::start(replica, Lsn(REPLAYED)),
             known: AtomicU64::new(0),
             find: Finder::start(replica),
             pool: replica.pool()?,
@@ -58,35 +60,35 @@ impl PostgresReplica {
         })
     }
 
-    /// Whether the replica has replayed what its caller has seen.
+    /// Whether the replica has replayed what the caller has seen.
     async fn has(&self, seen: Option<ReadToken>) -> bool {
         let Some(ReadToken(position)) = seen else { return true };
         if self.known.load(Ordering::Relaxed) >= position {
             return true;
         }
-        // The read that follows sees at least what was replayed before it was sent.
-        let Ok(replayed) = self.replayed.ask(ActContext::new(), ()).await else { return false };
+        // Asked before the read, which then sees at least what was replayed by now.
+        let Ok(replayed) = self.replayed.submit(ActContext::new(), ()).await else { return false };
         self.known.fetch_max(replayed, Ordering::Relaxed);
         replayed >= position
     }
 }
 
 async fn check(replica: &Connector) -> Result<(), StorageError> {
-    let failed = |e: Error| error::at(replica.shown(), e);
-    let client = replica.connect().await.map_err(|e| error::at(replica.shown(), e))?;
+    let failed = |e: Error| error::open_error(replica.redacted(), e);
+    let client = replica.connect().await.map_err(|e| error::open_error(replica.redacted(), e))?;
     let is_replica: bool = client.query_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
     if is_replica {
         return Ok(());
     }
     let text =
-        format!("{} is not a replica; give --replica-url one, or leave it out", replica.shown());
+        format!("{} is not a replica; give --replica-url one, or leave it out", replica.redacted());
     Err(StorageError::new(ErrorKind::Invalid, text))
 }
 
 #[async_trait]
 impl Replica for PostgresReplica {
     async fn read_token(&self) -> Result<ReadToken, StorageError> {
-        self.written.ask(ActContext::new(), ()).await.map(ReadToken)
+        self.written.submit(ActContext::new(), ()).await.map(ReadToken)
     }
 
     async fn find(&self, id: GameId, seen: Option<ReadToken>) -> Option<Option<Overview>> {
@@ -105,7 +107,7 @@ impl Replica for PostgresReplica {
 
 #[async_trait]
 impl ReplicaCheck for PostgresReplica {
-    /// Once the replica has got to where the primary is now.
+    /// Compares once the replica has replayed what the primary has now.
     async fn compare(&self) -> Result<ReplicaReport, StorageError> {
         let [primary, replica] = &self.ends;
         compare(primary, replica).await
@@ -116,22 +118,22 @@ impl ReplicaCheck for PostgresReplica {
     }
 }
 
-/// A replica that differs takes no writes; whatever made it so may be in more than was compared.
+/// A replica accepts no writes, and what made it differ may be in more than was compared.
 pub(in crate::db) fn cannot_be_repaired() -> StorageError {
-    let text = "--repair repairs replicas on Cassandra; a PostgreSQL replica that differs is to be made \
-                anew from its primary (pg_basebackup)";
+    let text = "--repair repairs replicas on Cassandra; a PostgreSQL replica that differs must be made \
+                again from its primary (pg_basebackup)";
     StorageError::new(ErrorKind::Invalid, text)
 }
 
-/// A server's position in the log, for everyone who asks at the time.
+/// A server's position in the log, the same for all who ask at the time.
 struct Lsn(&'static str);
 
 #[async_trait]
 impl Batch for Lsn {
-    type Ask = ();
-    type Answer = u64;
+    type Request = ();
+    type Response = u64;
     type Statements = Statement;
-    const MOST: usize = 1_024;
+    const LIMIT: usize = 1_024;
 
     async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
         client.prepare(self.0).await
@@ -141,9 +143,11 @@ impl Batch for Lsn {
         &self,
         client: &Client,
         statement: &Statement,
-        asks: &[()],
-    ) -> Result<Vec<u64>, Error> {
+        _requests: &[&()],
+        responses: &mut [Option<u64>],
+    ) -> Result<(), Error> {
         let lsn: PgLsn = client.query_one(statement, &[]).await?.try_get(0)?;
-        Ok(vec![lsn.into(); asks.len()])
+        responses.fill(Some(lsn.into()));
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct ActContext {
     deadline: Instant,
+    #[expect(dead_code, reason = "held until the write has ended")]
     permit: Option<Permit>,
 }
 

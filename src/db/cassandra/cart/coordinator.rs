@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::account_batcher::AccountBatchers;
 use super::accounts_table::AccountsTable;
 use super::contention::contended;
+use super::metrics::CartMetrics;
 use super::orders_table::{OrderRow, OrdersTable};
 use super::pending_index::PendingIndex;
 use super::recovery::Recovery;
@@ -24,7 +25,6 @@ use crate::cart::model::{OrderId, UserId};
 use crate::db::cassandra::connection::Cluster;
 use crate::db::common::keyed_lock::{KeyGuard, KeyedLock};
 use crate::db::storage::{ActContext, CartRefusal, CartResult, StorageError};
-use crate::telemetry::metrics::Metrics;
 
 /// Paid orders that are captured after their answer; more are captured before it, which slows
 /// clients down to what the cluster can capture.
@@ -46,15 +46,15 @@ pub(super) struct CheckoutCoordinator {
 impl CheckoutCoordinator {
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        metrics: &Metrics,
+        metrics: &CartMetrics,
     ) -> Result<Arc<Self>, StorageError> {
         let runner = Arc::new(SagaRunner {
             orders: OrdersTable::open(cluster).await?,
             batchers: AccountBatchers::new(AccountsTable::open(cluster).await?),
             pending: PendingIndex::open(cluster).await?,
-            unfinished: metrics.cart_unfinished.clone(),
+            unfinished: metrics.unfinished.clone(),
         });
-        let recovered = metrics.cart_recovered.clone();
+        let recovered = metrics.recovered.clone();
         Ok(Arc::new(Self {
             recovery: Arc::new(Recovery { runner: Arc::clone(&runner), recovered }),
             runner,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::audit::Auditor;
 use super::coordinator::CheckoutCoordinator;
+use super::metrics::CartMetrics;
 use super::pending_index::tests::expired_attempt_id;
 use super::runner::AttemptContext;
 use super::saga::balance::AccountOp;
@@ -19,7 +20,7 @@ use crate::db::MigrationPolicy;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::migrate;
 use crate::db::storage::ActContext;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 /// What a user has, and what there is of each item.
@@ -30,7 +31,7 @@ struct World {
     cluster: Arc<Cluster>,
     dying: Arc<CheckoutCoordinator>,
     living: Arc<CheckoutCoordinator>,
-    metrics: Metrics,
+    metrics: CartMetrics,
 }
 
 /// A user, two items, and an order of one of each at a price of 1.
@@ -53,7 +54,7 @@ impl World {
         };
         let cluster = Cluster::connect(&settings).await.unwrap();
         migrate::run(&cluster, MigrationPolicy::Migrate).await.unwrap();
-        let metrics = Metrics::new();
+        let metrics = CartMetrics::register(&Registry::default());
         let dying = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
         let living = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
         Self { cluster, dying, living, metrics }
@@ -118,7 +119,7 @@ impl World {
         let auditor = Auditor::open(&self.cluster).await.unwrap();
         let audit = auditor.audit(&self.living).await.unwrap();
         assert_eq!((audit.different, audit.unfinished), (0, 0), "{:?}", audit.differences);
-        assert_eq!(self.metrics.cart_unfinished.get(), 0);
+        assert_eq!(self.metrics.unfinished.get(), 0);
         let text = self.cluster.text("DROP KEYSPACE $");
         self.cluster.session().query_unpaged(text, ()).await.unwrap();
     }
@@ -175,7 +176,7 @@ async fn a_checkout_that_stops_after_any_step_is_finished() {
     }
     // Begin, one user, two items, and then the commit.
     assert_eq!(paid, [false, false, false, false, false, true, true, true]);
-    while world.metrics.cart_unfinished.get() > 0 {
+    while world.metrics.unfinished.get() > 0 {
         tokio::task::yield_now().await;
     }
     world.end().await;

@@ -19,6 +19,7 @@ mod coordinator;
 #[cfg(test)]
 mod crash_tests;
 mod fixtures;
+mod metrics;
 mod order_edits;
 mod orders_table;
 mod pending_index;
@@ -35,6 +36,7 @@ use self::accounts_table::AccountKey;
 use self::audit::Auditor;
 use self::coordinator::CheckoutCoordinator;
 use self::fixtures::Fixtures;
+use self::metrics::CartMetrics;
 use self::saga::balance::AccountOp;
 use super::act;
 use super::connection::Cluster;
@@ -43,7 +45,7 @@ use crate::db::storage::{
     ActContext, Audit, CartAudit, CartResult, ErrorKind, FixtureStore, OrderStore, PaymentStore,
     StockStore, StorageError,
 };
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Registry;
 
 pub(super) struct CassandraCart {
     coordinator: Arc<CheckoutCoordinator>,
@@ -56,10 +58,11 @@ impl CassandraCart {
     /// Starts recovery too; it ends when this value is dropped.
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
-        metrics: &Metrics,
+        registry: &Registry,
     ) -> Result<Self, StorageError> {
-        let coordinator = CheckoutCoordinator::open(cluster, metrics).await?;
-        let recovery = Arc::clone(&coordinator.recovery).run(metrics.cart_abandoned.clone());
+        let metrics = CartMetrics::register(registry);
+        let coordinator = CheckoutCoordinator::open(cluster, &metrics).await?;
+        let recovery = Arc::clone(&coordinator.recovery).run(metrics.abandoned);
         Ok(Self {
             fixtures: Arc::new(Fixtures::new()),
             auditor: Arc::new(Auditor::open(cluster).await?),

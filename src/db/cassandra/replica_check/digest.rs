@@ -1,10 +1,10 @@
-//! A range of rows as each of its nodes has it.
+//! A range of rows with a digest of each replica, and the comparison of two scans.
 
 use std::fmt;
 
 use super::topology::Part;
 
-/// Number of rows, and a sum of hashes that does not depend on their order.
+/// Number of rows, and a sum of their hashes, which does not depend on their order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) rows: u64,
@@ -24,18 +24,18 @@ pub(super) struct Range {
     pub(super) digests: Vec<Digest>,
 }
 
-/// What two looks at a range tell.
+/// What two scans of a range show.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Equal,
-    /// It stood still between them.
+    /// The replicas differ and did not change between the scans.
     Different,
-    /// Somebody writes to it, and it may become equal.
+    /// The replicas differ and are written to; they may become equal.
     Changing,
 }
 
 impl Range {
-    /// What the fullest copy has.
+    /// Rows of the replica that has most.
     pub(super) fn rows(&self) -> u64 {
         self.digests.iter().map(|digest| digest.rows).max().unwrap_or(0)
     }
@@ -44,7 +44,7 @@ impl Range {
         is_equal(&self.digests)
     }
 
-    /// What it is, after it was seen before.
+    /// Compares this scan with the one before.
     pub(super) fn compare_with(&self, before: &Self) -> Comparison {
         compare_with(&before.digests, &self.digests)
     }
@@ -62,7 +62,7 @@ fn compare_with(before: &[Digest], now: &[Digest]) -> Comparison {
     }
 }
 
-/// As a person finds it.
+/// For the operator: table, tokens and which nodes have how many rows.
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Part { table, after, to, nodes } = &self.part;
@@ -72,7 +72,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// Who has what, what most have first.
+/// The nodes grouped by equal digests, the largest group first.
 fn found(nodes: &[String], digests: &[Digest]) -> String {
     let mut groups: Vec<(Digest, Vec<&str>)> = Vec::new();
     for (node, digest) in nodes.iter().zip(digests) {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_rows_counts_nothing() {
+    fn the_digest_does_not_depend_on_the_order_of_rows() {
         let sum_of = |hashes: [u128; 3]| {
             let mut digest = Digest::default();
             hashes.into_iter().for_each(|hash| digest.add(hash));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_stands_still_can_differ() {
+    fn only_unchanged_replicas_count_as_different() {
         let (one, other, third) = (digest(1, 1), digest(1, 2), digest(2, 3));
         assert_eq!(compare_with(&[one, other], &[other, other]), Comparison::Equal);
         assert_eq!(compare_with(&[one, other], &[one, other]), Comparison::Different);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_most_nodes_have_is_named_first() {
+    fn the_largest_group_of_nodes_is_named_first() {
         let nodes = ["a:1", "b:1", "c:1"].map(str::to_owned);
         let (full, less) = (digest(9, 1), digest(8, 2));
         assert_eq!(

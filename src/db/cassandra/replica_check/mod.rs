@@ -1,8 +1,10 @@
-//! Whether the nodes that hold copies of a row have the same.
+//! Compares the replicas of every table, and repairs those that differ.
 //!
-//! In this room: reading one copy alone ([`mod@scan`]) of what there is ([`topology`]), from a node
-//! that gives its own ([`snitch_check`]); ranges that differ ([`digest`]); reading at consistency ALL, which
-//! makes Cassandra repair_range them. A range is judged only when it stood still between two looks.
+//! In this module: what there is to compare ([`topology`]), whether a node reads its own replica
+//! ([`snitch_check`]), reading replicas and repairing them ([`mod@scan`]), ranges with a digest per
+//! replica ([`digest`]). A range counts as different only if it did not change between two scans,
+//! because a write reaches the replicas one after the other. Not here: whether the data is right,
+//! which is checked by [`super::inspection`] and [`super::cart`].
 
 mod digest;
 mod scan;
@@ -22,14 +24,15 @@ use super::connection::Cluster;
 use super::retry::retry_transient;
 use crate::db::storage::{ReplicaCheck, ReplicaReport, StorageError};
 
-/// Rows after which a range ends; those of one partition stay together.
+/// Rows after which a range ends.
 const RANGE: u64 = 1_000;
-/// How many parts of tables are looked at together, each on all its nodes.
-const AT_ONCE: usize = 4;
-/// How often ranges that differ are looked at again, and what is given to them to settle.
-const TRIES: usize = 5;
+/// Parts that are scanned at once, each on all its nodes.
+const CONCURRENCY: usize = 4;
+/// How often ranges that differ are scanned again, and the pause before, in which writes in progress
+/// reach all replicas.
+const RESCANS: usize = 5;
 const PAUSE: Duration = Duration::from_secs(1);
-const REPORT_EVERY: Duration = Duration::from_secs(5);
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct CassandraReplicaCheck {
     cluster: Arc<Cluster>,
@@ -40,101 +43,100 @@ impl CassandraReplicaCheck {
         Self { cluster: Arc::clone(cluster) }
     }
 
-    /// What differs, and what else the comparison found.
-    async fn find(&self) -> Result<(ReplicaReport, Vec<Range>), StorageError> {
-        let topology = Topology::survey(&self.cluster).await?;
-        let mut compared =
-            ReplicaReport { replicas: Some(topology.copies()), ..ReplicaReport::default() };
-        let mut suspects = Vec::new();
+    /// The report, and the ranges that differ.
+    async fn compare_ranges(&self) -> Result<(ReplicaReport, Vec<Range>), StorageError> {
+        let topology = Topology::discover(&self.cluster).await?;
+        let mut report =
+            ReplicaReport { replicas: Some(topology.replicas()), ..ReplicaReport::default() };
+        let mut differing = Vec::new();
         let parts = topology.parts();
-        let mut progress = Progress::new("comparing copies", parts.len());
-        let looks = stream::iter(parts).map(|part| self.scan_part(part, RANGE));
-        let mut looks = looks.buffer_unordered(AT_ONCE);
-        while let Some(ranges) = looks.try_next().await? {
-            compared.ranges += ranges.len() as u64;
-            compared.rows += ranges.iter().map(Range::rows).sum::<u64>();
-            suspects.extend(ranges.into_iter().filter(|range| !range.is_equal()));
-            progress.one_more();
+        let mut progress = Progress::new("comparing replicas", parts.len());
+        let scans = stream::iter(parts).map(|part| self.scan_part(part, RANGE));
+        let mut scans = scans.buffer_unordered(CONCURRENCY);
+        while let Some(ranges) = scans.try_next().await? {
+            report.ranges += ranges.len() as u64;
+            report.rows += ranges.iter().map(Range::rows).sum::<u64>();
+            differing.extend(ranges.into_iter().filter(|range| !range.is_equal()));
+            progress.increment();
         }
-        let (mut different, unsettled) = self.settle(suspects).await?;
+        let (mut different, unsettled) = self.settle(differing).await?;
         different.sort_by(|one, other| one.part.key().cmp(&other.part.key()));
-        compared.unsettled = unsettled;
-        compared.different = different.iter().map(Range::to_string).collect();
-        Ok((compared, different))
+        report.unsettled = unsettled;
+        report.different = different.iter().map(Range::to_string).collect();
+        Ok((report, different))
     }
 
     async fn scan_part(&self, part: Part, most: u64) -> Result<Vec<Range>, StorageError> {
         retry_transient(|| scan_part(&self.cluster, &part, most)).await
     }
 
-    /// Looks at the same ranges again, in the same order.
-    async fn again(&self, ranges: &[Range]) -> Result<Vec<Range>, StorageError> {
+    /// Scans the same ranges again; they stay in order.
+    async fn rescan(&self, ranges: &[Range]) -> Result<Vec<Range>, StorageError> {
         let parts: Vec<_> = ranges.iter().map(|range| range.part.clone()).collect();
-        let looks = stream::iter(parts).map(|part| self.scan_part(part, u64::MAX));
-        looks.buffered(AT_ONCE).map_ok(stream_of).try_flatten().try_collect().await
+        let scans = stream::iter(parts).map(|part| self.scan_part(part, u64::MAX));
+        let scanned: Vec<_> = scans.buffered(CONCURRENCY).try_collect().await?;
+        Ok(scanned.into_iter().flatten().collect())
     }
 
-    /// Those that differ though nobody writes to them, and how many never stood still.
-    async fn settle(&self, mut suspects: Vec<Range>) -> Result<(Vec<Range>, u64), StorageError> {
+    /// The ranges that differ and did not change between two scans, and the number of those that
+    /// changed in every scan.
+    async fn settle(&self, mut differing: Vec<Range>) -> Result<(Vec<Range>, u64), StorageError> {
         let mut different = Vec::new();
-        for _ in 0..TRIES {
-            if suspects.is_empty() {
+        for _ in 0..RESCANS {
+            if differing.is_empty() {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
-            let now = self.again(&suspects).await?;
+            let now = self.rescan(&differing).await?;
             let mut changing = Vec::new();
-            for (before, now) in suspects.iter().zip(now) {
+            for (before, now) in differing.iter().zip(now) {
                 match now.compare_with(before) {
                     Comparison::Equal => {}
                     Comparison::Different => different.push(now),
                     Comparison::Changing => changing.push(now),
                 }
             }
-            suspects = changing;
+            differing = changing;
         }
-        Ok((different, suspects.len() as u64))
+        Ok((different, differing.len() as u64))
     }
 
-    async fn repair_range(&self, ranges: &[Range]) -> Result<(), StorageError> {
-        let mut progress = Progress::new("mending copies", ranges.len());
+    async fn repair_ranges(&self, ranges: &[Range]) -> Result<(), StorageError> {
+        let mut progress = Progress::new("repairing replicas", ranges.len());
         let parts: Vec<_> = ranges.iter().map(|range| range.part.clone()).collect();
         let repaired = stream::iter(parts).map(|part| async move {
             retry_transient(|| repair_range(&self.cluster, &part)).await
         });
-        let mut repaired = repaired.buffer_unordered(AT_ONCE);
+        let mut repaired = repaired.buffer_unordered(CONCURRENCY);
         while repaired.try_next().await?.is_some() {
-            progress.one_more();
+            progress.increment();
         }
         Ok(())
     }
 }
 
-fn stream_of(ranges: Vec<Range>) -> impl stream::Stream<Item = Result<Range, StorageError>> {
-    stream::iter(ranges.into_iter().map(Ok))
-}
-
 #[async_trait]
 impl ReplicaCheck for CassandraReplicaCheck {
     async fn compare(&self) -> Result<ReplicaReport, StorageError> {
-        Ok(self.find().await?.0)
+        Ok(self.compare_ranges().await?.0)
     }
 
     async fn repair(&self) -> Result<ReplicaReport, StorageError> {
-        let (mut compared, different) = self.find().await?;
-        self.repair_range(&different).await?;
-        let suspects = self.again(&different).await?.into_iter().filter(|range| !range.is_equal());
-        let (left, unsettled) = self.settle(suspects.collect()).await?;
+        let (mut report, different) = self.compare_ranges().await?;
+        self.repair_ranges(&different).await?;
+        let differing =
+            self.rescan(&different).await?.into_iter().filter(|range| !range.is_equal());
+        let (left, unsettled) = self.settle(differing.collect()).await?;
         let is_left = |range: &Range| left.iter().any(|other| other.part.key() == range.part.key());
         let repaired = different.iter().filter(|range| !is_left(range)).map(Range::to_string);
-        compared.repaired = Some(repaired.collect());
-        compared.different = left.iter().map(Range::to_string).collect();
-        compared.unsettled += unsettled;
-        Ok(compared)
+        report.repaired = Some(repaired.collect());
+        report.different = left.iter().map(Range::to_string).collect();
+        report.unsettled += unsettled;
+        Ok(report)
     }
 }
 
-/// A line in the log every few seconds.
+/// Logs the progress every few seconds.
 struct Progress {
     what: &'static str,
     done: usize,
@@ -144,13 +146,13 @@ struct Progress {
 
 impl Progress {
     fn new(what: &'static str, of: usize) -> Self {
-        Self { what, done: 0, of, next: Instant::now() + REPORT_EVERY }
+        Self { what, done: 0, of, next: Instant::now() + LOG_INTERVAL }
     }
 
-    fn one_more(&mut self) {
+    fn increment(&mut self) {
         self.done += 1;
         if Instant::now() >= self.next {
-            self.next = Instant::now() + REPORT_EVERY;
+            self.next = Instant::now() + LOG_INTERVAL;
             tracing::info!(done = self.done, of = self.of, "{}", self.what);
         }
     }

@@ -1,4 +1,4 @@
-//! Reading the copies of a part side by side, and mending them.
+//! Reads the replicas of a part side by side, and repairs a part.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::error::next_row;
 use crate::db::storage::StorageError;
 
-/// A row as it is compared: where it is, and a hash of all values.
+/// A row as it is compared: its token, and a hash of all values.
 struct Row {
     token: i64,
     hash: u128,
@@ -38,7 +38,7 @@ impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for Row {
         }
         for column in row {
             let value = column?.slice;
-            // Null has another length than the empty value.
+            // The length comes first: null has another one than the empty value.
             let length = value.map_or(-1, |value| value.as_slice().len() as i64);
             hash.update(&length.to_le_bytes());
             hash.update(value.map_or(&[], |value| value.as_slice()));
@@ -47,22 +47,22 @@ impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for Row {
     }
 }
 
-/// What one node has, as far as it was read.
-struct Copy {
+/// The replica of one node while it is read.
+struct Replica {
     node: Arc<Node>,
     rows: TypedRowStream<Row>,
     next: Option<Row>,
     digest: Digest,
 }
 
-impl Copy {
+impl Replica {
     async fn open(cluster: &Cluster, part: &Part, node: &Arc<Node>) -> Result<Self, StorageError> {
         let (node, digest) = (Arc::clone(node), Digest::default());
         let rows = cluster.rows(&part.read_on(&node), (part.after, part.to)).await;
         let rows = rows.map_err(|e| on(&node, e))?;
-        let mut copy = Self { node, rows, next: None, digest };
-        copy.advance().await?;
-        Ok(copy)
+        let mut replica = Self { node, rows, next: None, digest };
+        replica.advance().await?;
+        Ok(replica)
     }
 
     async fn advance(&mut self) -> Result<(), StorageError> {
@@ -71,7 +71,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Adds all rows of a token.
+    /// Adds all rows of a token to the digest.
     async fn take(&mut self, token: i64) -> Result<(), StorageError> {
         while let Some(row) = self.next.take_if(|row| row.token == token) {
             self.digest.add(row.hash);
@@ -81,37 +81,41 @@ impl Copy {
     }
 }
 
-/// The rows of a part on each of its nodes, in ranges of at least `most` rows, but for the last.
+/// Digests of a part on each of its nodes, in ranges that end once they have `most` rows. A range ends
+/// between two tokens, so that a partition is never split.
 pub(super) async fn scan_part(
     cluster: &Cluster,
     part: &Part,
     most: u64,
 ) -> Result<Vec<Range>, StorageError> {
-    let copies = part.nodes.iter().map(|node| Copy::open(cluster, part, node));
-    let mut copies = try_join_all(copies).await?;
+    let replicas = part.nodes.iter().map(|node| Replica::open(cluster, part, node));
+    let mut replicas = try_join_all(replicas).await?;
     let (mut ranges, mut after) = (Vec::new(), part.after);
-    while let Some(token) = copies.iter().filter_map(|copy| Some(copy.next.as_ref()?.token)).min() {
-        for copy in &mut copies {
-            copy.take(token).await?;
+    while let Some(token) =
+        replicas.iter().filter_map(|replica| Some(replica.next.as_ref()?.token)).min()
+    {
+        for replica in &mut replicas {
+            replica.take(token).await?;
         }
-        if copies.iter().any(|copy| copy.digest.rows >= most) {
-            ranges.push(cut(part, after, token, &mut copies));
+        if replicas.iter().any(|replica| replica.digest.rows >= most) {
+            ranges.push(cut(part, after, token, &mut replicas));
             after = token;
         }
     }
     if after < part.to {
-        ranges.push(cut(part, after, part.to, &mut copies));
+        ranges.push(cut(part, after, part.to, &mut replicas));
     }
     Ok(ranges)
 }
 
-/// The range that was read; the next begins.
-fn cut(part: &Part, after: i64, to: i64, copies: &mut [Copy]) -> Range {
-    let digests = copies.iter_mut().map(|copy| std::mem::take(&mut copy.digest)).collect();
+/// The range that was read; empties the digests for the next.
+fn cut(part: &Part, after: i64, to: i64, replicas: &mut [Replica]) -> Range {
+    let digests = replicas.iter_mut().map(|replica| std::mem::take(&mut replica.digest)).collect();
     Range { part: Part { after, to, ..part.clone() }, digests }
 }
 
-/// Reads all copies of all rows at once: Cassandra then writes what a copy lacks, before it answers.
+/// Reads a part at consistency ALL: Cassandra compares the replicas and, before it answers, writes
+/// the youngest value of each cell to those that lack it (blocking read repair).
 pub(super) async fn repair_range(cluster: &Cluster, part: &Part) -> Result<(), StorageError> {
     let mut rows = cluster.rows::<Row>(&part.read_on_all(), (part.after, part.to)).await?;
     while rows.try_next().await.map_err(next_row)?.is_some() {}
@@ -119,6 +123,6 @@ pub(super) async fn repair_range(cluster: &Cluster, part: &Part) -> Result<(), S
 }
 
 fn on(node: &Node, error: StorageError) -> StorageError {
-    let text = format!("the copy on {} cannot be read", node.address);
+    let text = format!("the replica on {} cannot be read", node.address);
     StorageError::with_source(error.kind(), text, error)
 }

@@ -1,21 +1,22 @@
-//! Whether a node that is asked for one copy of a row gives its own.
+//! Checks that a node that coordinates a read at consistency ONE reads its own replica: the settings
+//! of its snitch decide that, and without it replicas cannot be told apart.
 
 use std::sync::Arc;
 
 use scylla::cluster::Node;
 use scylla::statement::Statement;
 
-use super::topology::rows;
 use crate::db::cassandra::connection::{Cluster, pin_to_node};
-use crate::db::cassandra::error;
+use crate::db::cassandra::error::storage;
+use crate::db::cassandra::query_result::rows;
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// How a node chooses among the copies of a row.
-const CHOICE: &str = "SELECT name, value FROM system_views.settings \
+/// The settings by which a node chooses among the replicas of a row.
+const SETTINGS: &str = "SELECT name, value FROM system_views.settings \
                       WHERE name IN ('dynamic_snitch', 'endpoint_snitch')";
 
-/// Makes sure that a node that is asked for one copy of a row that it holds reads its own.
-pub(super) async fn reads_its_own_copy(
+/// Succeeds if the node reads its own replica of every row that it has.
+pub(super) async fn require_own_replica_reads(
     cluster: &Cluster,
     node: &Arc<Node>,
 ) -> Result<(), StorageError> {
@@ -24,18 +25,18 @@ pub(super) async fn reads_its_own_copy(
     if !node.is_connected() {
         return refused(
             ErrorKind::Unavailable,
-            "cannot be reached, and copies are compared only while all nodes are up: start it, \
+            "cannot be reached, and replicas are compared only while all nodes are up: start it, \
              then repeat this",
         );
     }
-    let mut statement = Statement::new(CHOICE);
+    let mut statement = Statement::new(SETTINGS);
     statement.set_load_balancing_policy(Some(pin_to_node(node)));
     let result = cluster.session().query_unpaged(statement, ()).await;
-    let settings = match result.map_err(|e| error::storage(e, true)) {
+    let settings = match result.map_err(|e| storage(e, true)) {
         Err(e) if e.kind() == ErrorKind::Invalid => {
             return refused(
                 ErrorKind::Invalid,
-                "does not show this user how it chooses among copies (system_views.settings), \
+                "does not show this user how it chooses among replicas (system_views.settings), \
                  so that they cannot be compared: Cassandra 4 or newer does, to a superuser",
             );
         }
@@ -44,7 +45,7 @@ pub(super) async fn reads_its_own_copy(
     if !reads_itself(&settings) {
         return refused(
             ErrorKind::Invalid,
-            "may answer for another node's copy, so that copies cannot be compared: set \
+            "may answer with another node's replica, so that replicas cannot be compared: set \
              dynamic_snitch: false and another endpoint_snitch than SimpleSnitch in the \
              cassandra.yaml of every node (see docs/operations.md)",
         );
@@ -52,8 +53,8 @@ pub(super) async fn reads_its_own_copy(
     Ok(())
 }
 
-/// Whether its own copy is the first that a node chooses: it sorts itself in front, which all but
-/// one way of sorting do, and does not sort anew by how fast others were.
+/// Whether a node chooses its own replica first: every snitch but `SimpleSnitch` sorts it to the
+/// front, and the dynamic snitch, which sorts by latency, is off.
 fn reads_itself(settings: &[(String, Option<String>)]) -> bool {
     let value = |wanted| {
         let found = settings.iter().find(|(name, _)| name == wanted);
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_chooses_freely_is_known() {
+    fn a_node_that_may_choose_another_replica_is_recognised() {
         let with = |class: &str, dynamic: &str| {
             let settings = [("endpoint_snitch", class), ("dynamic_snitch", dynamic)];
             let owned = |(name, value): (&str, &str)| (name.to_owned(), Some(value.to_owned()));

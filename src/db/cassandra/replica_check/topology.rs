@@ -1,94 +1,92 @@
-//! What there is to compare: tables, parts of the ring, and the nodes that hold a copy of each.
+//! What is to be compared: the tables, and the ranges of tokens with the nodes that replicate each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scylla::cluster::Node;
-use scylla::response::query_result::QueryResult;
 use scylla::routing::Token;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::snitch_check::reads_its_own_copy;
+use super::snitch_check::require_own_replica_reads;
 use crate::db::cassandra::connection::{Cluster, StatementKind, pin_to_node};
-use crate::db::cassandra::error::{self, shape};
+use crate::db::cassandra::error::storage;
+use crate::db::cassandra::query_result::rows;
 use crate::db::cassandra::token_ranges;
 use crate::db::storage::StorageError;
 
 const COLUMNS: &str = "SELECT table_name, column_name, kind, position \
                        FROM system_schema.columns WHERE keyspace_name = ?";
-/// Parts of the ring, at least.
+/// Ranges of tokens, at least.
 const PARTS: i64 = 16;
 const PAGE: i32 = 1_000;
 
-/// All that is to be compared.
+/// The tables and token ranges of the keyspace.
 pub(super) struct Topology {
     tables: Vec<Arc<Table>>,
-    slices: Vec<Slice>,
+    ranges: Vec<TokenRange>,
 }
 
-/// A table, and the statement that reads all columns between two tokens, the token first.
+/// A table, and the statement that reads the token and all columns between two tokens.
 pub(super) struct Table {
     pub(super) name: String,
     read: PreparedStatement,
 }
 
-/// A part of the ring, whose rows the same nodes hold.
+/// A range of tokens whose rows have the same replicas: start exclusive, end inclusive.
 #[derive(Clone)]
-struct Slice {
+struct TokenRange {
     after: i64,
     to: i64,
     nodes: Arc<[Arc<Node>]>,
 }
 
-/// Rows of a table in a part of the token_ranges: beginning exclusive, end inclusive.
+/// The rows of a table in a range of tokens, start exclusive, end inclusive.
 #[derive(Clone)]
 pub(super) struct Part {
     pub(super) table: Arc<Table>,
     pub(super) after: i64,
     pub(super) to: i64,
-    /// Those that hold a copy.
+    /// The nodes that have a replica.
     pub(super) nodes: Arc<[Arc<Node>]>,
 }
 
 impl Topology {
-    /// Looks what there is; refuses where a node is away, or may answer for another.
-    pub(super) async fn survey(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
-        let slices = slices(cluster);
-        let nodes: BTreeMap<_, _> = slices
+    /// Reads tables and ranges; an error where a node is down or may answer with another's replica.
+    pub(super) async fn discover(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
+        let ranges = ranges(cluster);
+        let nodes: BTreeMap<_, _> = ranges
             .iter()
-            .filter(|slice| slice.nodes.len() > 1)
-            .flat_map(|slice| slice.nodes.iter())
+            .filter(|range| range.nodes.len() > 1)
+            .flat_map(|range| range.nodes.iter())
             .map(|node| (node.host_id, node))
             .collect();
         for node in nodes.into_values() {
-            reads_its_own_copy(cluster, node).await?;
+            require_own_replica_reads(cluster, node).await?;
         }
-        Ok(Self { tables: tables(cluster).await?, slices })
+        Ok(Self { tables: tables(cluster).await?, ranges })
     }
 
-    /// Copies of a row, at most.
-    pub(super) fn copies(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.nodes.len()).max().unwrap_or(0) as u64
+    /// Replicas of a row, at most.
+    pub(super) fn replicas(&self) -> u64 {
+        self.ranges.iter().map(|range| range.nodes.len()).max().unwrap_or(0) as u64
     }
 
-    /// All parts of which there are several copies.
+    /// All parts that have several replicas.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let several = self.slices.iter().filter(|slice| slice.nodes.len() > 1);
-        let of_table = |slice: &Slice, table: &Arc<Table>| {
-            let Slice { after, to, nodes } = slice.clone();
+        let several = self.ranges.iter().filter(|range| range.nodes.len() > 1);
+        let of_table = |range: &TokenRange, table: &Arc<Table>| {
+            let TokenRange { after, to, nodes } = range.clone();
             Part { table: Arc::clone(table), after, to, nodes }
         };
-        let tables = |slice| self.tables.iter().map(move |table| of_table(slice, table));
+        let tables = |range| self.tables.iter().map(move |table| of_table(range, table));
         several.flat_map(tables).collect()
     }
 }
 
 impl Part {
-    /// The statement that reads what one node has.
-    ///
-    /// A read at one copy that covers a range is never sent to a second node, and the node that is
-    /// asked reads itself, which [`reads_its_own_copy`] has made sure of.
+    /// The statement that reads the replica of one node: at consistency ONE no second node is asked,
+    /// and the node that coordinates the read reads itself ([`require_own_replica_reads`]).
     pub(super) fn read_on(&self, node: &Arc<Node>) -> PreparedStatement {
         let mut read = self.table.read.clone();
         read.set_consistency(Consistency::LocalOne);
@@ -96,29 +94,29 @@ impl Part {
         read
     }
 
-    /// The statement that reads what all nodes have.
+    /// The statement that reads all replicas.
     pub(super) fn read_on_all(&self) -> PreparedStatement {
         let mut read = self.table.read.clone();
         read.set_consistency(Consistency::All);
         read
     }
 
-    /// Which one it is; parts are listed in this order.
+    /// Identifies the part; reports are sorted by it.
     pub(super) fn key(&self) -> (&str, i64) {
         (&self.table.name, self.after)
     }
 }
 
-fn slices(cluster: &Cluster) -> Vec<Slice> {
+fn ranges(cluster: &Cluster) -> Vec<TokenRange> {
     let (state, keyspace) = (cluster.session().get_cluster_state(), &cluster.settings().keyspace);
     let tokens = state.replica_locator().ring().iter().map(|(token, _)| token.value());
-    let slice = |(after, to)| {
+    let range = |(after, to)| {
         let holders = state.get_token_endpoints(keyspace, "", Token::new(to));
         let mut nodes: Vec<_> = holders.into_iter().map(|(node, _)| node).collect();
         nodes.sort_unstable_by_key(|node| (node.address.ip(), node.address.port()));
-        Slice { after, to, nodes: nodes.into() }
+        TokenRange { after, to, nodes: nodes.into() }
     };
-    token_ranges::parts_cut_at(tokens, PARTS).into_iter().map(slice).collect()
+    token_ranges::parts_cut_at(tokens, PARTS).into_iter().map(range).collect()
 }
 
 /// All tables of the keyspace.
@@ -127,9 +125,9 @@ async fn tables(cluster: &Arc<Cluster>) -> Result<Vec<Arc<Table>>, StorageError>
     let result = cluster.session().query_unpaged(COLUMNS, values).await;
     let mut columns = BTreeMap::<String, Vec<(i32, String)>>::new();
     for (table, column, kind, position) in
-        rows::<(String, String, String, i32)>(result.map_err(|e| error::storage(e, true))?)?
+        rows::<(String, String, String, i32)>(result.map_err(|e| storage(e, true))?)?
     {
-        // Those of the partition key are known by their place in it.
+        // Columns of the partition key have their position in it, the others -1.
         let place = if kind == "partition_key" { position } else { -1 };
         columns.entry(table).or_default().push((place, format!("\"{column}\"")));
     }
@@ -149,15 +147,6 @@ fn text(table: &str, columns: &[(i32, String)]) -> String {
     let token = format!("token({})", listed(key.collect()));
     let all = listed(columns.iter().map(|(_, name)| name.as_str()).collect());
     format!("SELECT {token}, {all} FROM $.\"{table}\" WHERE {token} > ? AND {token} <= ?")
-}
-
-/// The rows of an answer.
-pub(super) fn rows<T>(result: QueryResult) -> Result<Vec<T>, StorageError>
-where
-    for<'a> T: scylla::deserialize::row::DeserializeRow<'a, 'a>,
-{
-    let rows = result.into_rows_result().map_err(shape)?;
-    rows.rows::<T>().map_err(shape)?.map(|row| row.map_err(shape)).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,81 @@
+//! A row of the table `overviews`: its columns, the statements that several modules use, and its
+//! conversion from and to a game.
+
+use scylla::DeserializeRow;
+use scylla::response::query_result::QueryResult;
+
+use crate::db::cassandra::query_result::{optional_row, rows};
+use crate::db::storage::StorageError;
+use crate::overview::model::{GameId, Overview};
+
+/// The columns of [`Row`], in its order.
+macro_rules! columns {
+    () => {
+        "game_id, game_name, description, release_date, developer, publisher, tags"
+    };
+}
+pub(in crate::db::cassandra) use columns;
+
+pub(in crate::db::cassandra) const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews WHERE game_id = ?");
+pub(in crate::db::cassandra) const FIRST: &str =
+    concat!("SELECT ", columns!(), " FROM $.overviews LIMIT ?");
+/// Leaves an existing game as it is.
+pub(in crate::db::cassandra) const INSERT: &str = concat!(
+    "INSERT INTO $.overviews (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+);
+
+/// One row. A column is null only where another program has written.
+#[derive(DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
+pub(in crate::db::cassandra) struct Row {
+    game_id: i32,
+    #[scylla(default_when_null)]
+    game_name: String,
+    #[scylla(default_when_null)]
+    description: String,
+    #[scylla(default_when_null)]
+    release_date: String,
+    #[scylla(default_when_null)]
+    developer: String,
+    #[scylla(default_when_null)]
+    publisher: String,
+    #[scylla(default_when_null)]
+    tags: Vec<String>,
+}
+
+impl From<Row> for Overview {
+    fn from(row: Row) -> Self {
+        let Row { game_id, game_name, description, release_date, developer, publisher, tags } = row;
+        let game_id = GameId(game_id);
+        Self { game_id, game_name, description, release_date, developer, publisher, tags }
+    }
+}
+
+/// The values of all columns, in the order of [`Row`].
+pub(in crate::db::cassandra) type Values<'a> =
+    (i32, &'a str, &'a str, &'a str, &'a str, &'a str, &'a Vec<String>);
+
+pub(in crate::db::cassandra) fn values(game: &Overview) -> Values<'_> {
+    (
+        game.game_id.0,
+        &game.game_name,
+        &game.description,
+        &game.release_date,
+        &game.developer,
+        &game.publisher,
+        &game.tags,
+    )
+}
+
+/// The game of an answer that has at most one row.
+pub(in crate::db::cassandra) fn one(result: QueryResult) -> Result<Option<Overview>, StorageError> {
+    Ok(optional_row::<Row>(result)?.map(Overview::from))
+}
+
+/// The games of an answer.
+pub(in crate::db::cassandra) fn all(result: QueryResult) -> Result<Vec<Overview>, StorageError> {
+    Ok(rows::<Row>(result)?.into_iter().map(Overview::from).collect())
+}

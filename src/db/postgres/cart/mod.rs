@@ -1,0 +1,318 @@
+//! Orders, stock and payment in PostgreSQL.
+//!
+//! Each write is one call of a function of the schema, one transaction and one round trip; the rules,
+//! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: the calls, and what
+//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. [`fixtures`]
+//! and [`audit`] have statements of their own.
+
+mod audit;
+mod checkout;
+mod fixtures;
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row};
+
+use self::audit::audit;
+use self::checkout::Checkout;
+use super::batch::{self, Batcher};
+use super::connection::{Connector, with_client};
+use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
+use crate::db::storage::{
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
+    PaymentStore, StockStore, StorageError,
+};
+
+const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)";
+const ORDER: &str =
+    "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1";
+const ADD_ITEM: &str = "SELECT cart_add_item($1, $2, $3)";
+const REMOVE_ITEM: &str = "SELECT cart_remove_item($1, $2)";
+const REMOVE_ORDER: &str = "SELECT cart_remove_order($1)";
+const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2";
+const CANCEL: &str = "SELECT cart_cancel($1, $2)";
+const CREATE_ITEM: &str =
+    "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)";
+const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = $1";
+const CREATE_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)";
+const CREDIT: &str = "SELECT credit FROM cart_users WHERE user_id = $1";
+
+const ADD_STOCK: &str = "SELECT cart_add_stock($1, $2)";
+const SUBTRACT_STOCK: &str = "SELECT cart_subtract_stock($1, $2)";
+const ADD_FUNDS: &str = "SELECT cart_add_funds($1, $2)";
+const PAY: &str = "SELECT cart_pay($1, $2)";
+
+pub(super) struct PostgresCart {
+    checkout: Batcher<Checkout>,
+    pool: Pool,
+    connector: Connector,
+}
+
+impl PostgresCart {
+    pub(super) fn new(connector: &Connector) -> Result<Self, StorageError> {
+        Ok(Self {
+            checkout: batch::start(connector, Checkout),
+            pool: connector.pool()?,
+            connector: connector.clone(),
+        })
+    }
+
+    /// Runs a statement that returns no row.
+    async fn execute(
+        &self,
+        context: ActContext,
+        sql: &'static str,
+        values: Values,
+    ) -> Result<(), StorageError> {
+        with_client(&self.pool, context, move |client| async move {
+            let statement = client.prepare_cached(sql).await?;
+            client.execute(&statement, &borrowed(&values)).await.map(drop)
+        })
+        .await
+    }
+
+    /// Runs a statement that returns at most one row.
+    async fn query<T: Send + 'static>(
+        &self,
+        context: ActContext,
+        sql: &'static str,
+        values: Values,
+        read: fn(&Row) -> Result<T, Error>,
+    ) -> Result<Option<T>, StorageError> {
+        with_client(&self.pool, context, move |client| async move {
+            let statement = client.prepare_cached(sql).await?;
+            let row = client.query_opt(&statement, &borrowed(&values)).await?;
+            row.as_ref().map(read).transpose()
+        })
+        .await
+    }
+
+    /// Calls a function that returns why it refused, if it did.
+    async fn call(&self, context: ActContext, sql: &'static str, values: Values) -> CartResult {
+        let refused =
+            self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
+        outcome(refused.flatten().as_deref())
+    }
+}
+
+type Values = Vec<Box<dyn ToSql + Sync + Send>>;
+
+fn text(id: &str) -> Box<dyn ToSql + Sync + Send> {
+    Box::new(id.to_owned())
+}
+
+fn number(amount: Amount) -> Box<dyn ToSql + Sync + Send> {
+    Box::new(amount.signed())
+}
+
+fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+}
+
+/// What the answer of a function means: NULL is success.
+fn outcome(refused: Option<&str>) -> CartResult {
+    let Some(refused) = refused else { return Ok(Ok(())) };
+    let (word, id) = refused.split_once(' ').unwrap_or((refused, ""));
+    let refused = match (word, ItemId::parse(id), UserId::parse(id)) {
+        ("no-order", ..) => CartRefusal::NoOrder,
+        ("paid", ..) => CartRefusal::Paid,
+        ("not-paid", ..) => CartRefusal::NotPaid,
+        ("wrong-user", ..) => CartRefusal::WrongUser,
+        ("not-in-order", ..) => CartRefusal::NotInOrder,
+        ("empty", ..) => CartRefusal::Empty,
+        ("not-enough-credit", ..) => CartRefusal::NotEnoughCredit,
+        ("amount-overflow", ..) => CartRefusal::AmountOverflow,
+        ("no-item", Some(item), _) => CartRefusal::NoItem(item),
+        ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
+        ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
+        _ => {
+            let text = format!("a function of the schema returned `{refused}`");
+            return Err(StorageError::new(ErrorKind::Invalid, text));
+        }
+    };
+    Ok(Err(refused))
+}
+
+#[async_trait]
+impl OrderStore for PostgresCart {
+    async fn create_order(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        user: UserId,
+    ) -> Result<(), StorageError> {
+        self.execute(context, CREATE_ORDER, vec![text(order.as_str()), text(user.as_str())]).await
+    }
+
+    async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
+        let found =
+            self.query(ActContext::new(), ORDER, vec![text(id.as_str())], order_row).await?;
+        found.map(|found| found.order(id.clone())).transpose()
+    }
+
+    async fn add_item(
+        &self,
+        context: ActContext,
+        order: OrderId,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        let ids = (text(order.as_str()), text(item.as_str()));
+        self.call(context, ADD_ITEM, vec![ids.0, ids.1, number(quantity)]).await
+    }
+
+    async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
+        self.call(context, REMOVE_ITEM, vec![text(order.as_str()), text(item.as_str())]).await
+    }
+
+    async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.call(context, REMOVE_ORDER, vec![text(order.as_str())]).await
+    }
+
+    async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
+        outcome(self.checkout.submit(context, order).await?.as_deref())
+    }
+}
+
+#[async_trait]
+impl StockStore for PostgresCart {
+    async fn create_item(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        price: Amount,
+    ) -> Result<(), StorageError> {
+        self.execute(context, CREATE_ITEM, vec![text(item.as_str()), number(price)]).await
+    }
+
+    async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
+        let found = |row: &Row| Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?));
+        match self.query(ActContext::new(), ITEM, vec![text(item.as_str())], found).await? {
+            Some((stock, price)) => Ok(Some(Item { stock: amount(stock)?, price: amount(price)? })),
+            None => Ok(None),
+        }
+    }
+
+    async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
+        self.call(context, ADD_STOCK, vec![text(item.as_str()), number(quantity)]).await
+    }
+
+    async fn subtract_stock(
+        &self,
+        context: ActContext,
+        item: ItemId,
+        quantity: Amount,
+    ) -> CartResult {
+        self.call(context, SUBTRACT_STOCK, vec![text(item.as_str()), number(quantity)]).await
+    }
+}
+
+#[async_trait]
+impl PaymentStore for PostgresCart {
+    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
+        self.execute(context, CREATE_USER, vec![text(user.as_str())]).await
+    }
+
+    async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
+        let found = |row: &Row| row.try_get::<_, i64>(0);
+        let credit =
+            self.query(ActContext::new(), CREDIT, vec![text(user.as_str())], found).await?;
+        credit.map(amount).transpose()
+    }
+
+    async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.call(context, ADD_FUNDS, vec![text(user.as_str()), number(amount)]).await
+    }
+
+    async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
+        self.call(context, PAY, vec![text(user.as_str()), number(amount)]).await
+    }
+
+    async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
+        self.call(context, CANCEL, vec![text(user.as_str()), text(order.as_str())]).await
+    }
+
+    async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
+        let values = vec![text(order.as_str()), text(user.as_str())];
+        self.query(ActContext::new(), IS_PAID, values, |row| row.try_get(0)).await
+    }
+}
+
+#[async_trait]
+impl FixtureStore for PostgresCart {
+    async fn put_orders(
+        &self,
+        context: ActContext,
+        orders: Vec<Order>,
+    ) -> Result<(), StorageError> {
+        fixtures::put_orders(&self.pool, context, orders).await
+    }
+
+    async fn put_items(
+        &self,
+        context: ActContext,
+        items: Vec<ItemId>,
+        item: Item,
+    ) -> Result<(), StorageError> {
+        fixtures::put_items(&self.pool, context, items, item).await
+    }
+
+    async fn put_users(
+        &self,
+        context: ActContext,
+        users: Vec<UserId>,
+        credit: Amount,
+    ) -> Result<(), StorageError> {
+        fixtures::put_users(&self.pool, context, users, credit).await
+    }
+}
+
+#[async_trait]
+impl CartAudit for PostgresCart {
+    async fn audit(&self) -> Result<Audit, StorageError> {
+        audit(&self.connector).await
+    }
+}
+
+/// An order's row as the driver decodes it.
+struct OrderRow {
+    user: String,
+    paid: bool,
+    items: Vec<String>,
+    quantities: Vec<i64>,
+    costs: Vec<i64>,
+}
+
+fn order_row(row: &Row) -> Result<OrderRow, Error> {
+    Ok(OrderRow {
+        user: row.try_get(0)?,
+        paid: row.try_get(1)?,
+        items: row.try_get(2)?,
+        quantities: row.try_get(3)?,
+        costs: row.try_get(4)?,
+    })
+}
+
+impl OrderRow {
+    fn order(self, id: OrderId) -> Result<Order, StorageError> {
+        let user = UserId::parse(&self.user).ok_or_else(damaged)?;
+        let mut lines = Vec::with_capacity(self.items.len());
+        for ((item, quantity), cost) in self.items.iter().zip(self.quantities).zip(self.costs) {
+            let item = ItemId::parse(item).ok_or_else(damaged)?;
+            lines.push(Line { item, quantity: amount(quantity)?, cost: amount(cost)? });
+        }
+        Ok(Order { id, user, paid: self.paid, lines })
+    }
+}
+
+fn amount(value: i64) -> Result<Amount, StorageError> {
+    Amount::stored(value).ok_or_else(damaged)
+}
+
+fn damaged() -> StorageError {
+    StorageError::new(
+        ErrorKind::Invalid,
+        "a row of the cart has a value that this program never writes",
+    )
+}

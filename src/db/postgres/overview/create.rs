@@ -1,0 +1,177 @@
+//! Creating games, many by one statement: a commit costs a sync to disk, however many it holds.
+
+use async_trait::async_trait;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, Statement};
+
+use super::refusal::refusal;
+use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
+use crate::db::postgres::batch::Batch;
+use crate::db::postgres::sequence::Sequence;
+use crate::db::postgres::text_array::text_array;
+use crate::db::storage::Create;
+use crate::overview::model::{Changes, GameId, NewOverview};
+
+const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
+
+/// Creates.
+pub(super) struct CreateGames {
+    pub(super) sequence: Sequence,
+}
+
+pub(super) struct Statements {
+    create: Statement,
+    exists: Statement,
+}
+
+/// Stores those of the given games whose ids are free and returns their numbers and ids. Ids that an
+/// open load has reserved for a table of its own count as taken. Rows are inserted in ascending
+/// order of their ids, because an INSERT waits for another transaction's row of the same id, and two
+/// servers that insert the same ids in different orders would deadlock.
+fn create_sql(sequence: &Sequence) -> String {
+    format!(
+        "WITH given AS MATERIALIZED ( \
+             SELECT coalesce(id, {next}::integer) AS game_id, given.* \
+             FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::text[], \
+                         $6::text[], $7::text[]) WITH ORDINALITY \
+                  AS given (id, game_name, description, release_date, developer, publisher, \
+                            tags, number) \
+         ), firsts AS MATERIALIZED ( \
+             SELECT DISTINCT ON (game_id) * FROM given ORDER BY game_id, number \
+         ), stored AS ( \
+             INSERT INTO overviews (game_id, game_name, description, release_date, developer, \
+                                    publisher, tags) \
+             SELECT game_id, game_name, description, release_date, developer, publisher, \
+                    tags::text[] \
+             FROM firsts WHERE NOT EXISTS ( \
+                 SELECT FROM storefront_loads l JOIN storefront_load_ranges r ON r.load = l.id \
+                 WHERE NOT l.finished AND l.target <> 'append' \
+                 AND firsts.game_id >= r.first_id AND firsts.game_id < r.end_id) \
+             ORDER BY game_id ON CONFLICT (game_id) DO NOTHING RETURNING game_id \
+         ) SELECT number, game_id FROM firsts JOIN stored USING (game_id)",
+        next = sequence.next_value()
+    )
+}
+
+#[async_trait]
+impl Batch for CreateGames {
+    type Request = NewOverview;
+    type Response = Create;
+    type Statements = Statements;
+    const LIMIT: usize = 256;
+
+    async fn prepare(&self, client: &Client) -> Result<Statements, Error> {
+        let create = client.prepare(&create_sql(&self.sequence)).await?;
+        Ok(Statements { create, exists: client.prepare(EXISTS).await? })
+    }
+
+    async fn run(
+        &self,
+        client: &Client,
+        statements: &Statements,
+        requests: &[&NewOverview],
+        responses: &mut [Option<Create>],
+    ) -> Result<(), Error> {
+        let mut left: Vec<usize> = (0..requests.len()).collect();
+        let mut tries = 0;
+        loop {
+            match store(client, &statements.create, requests, &left).await {
+                Ok(stored) => {
+                    for (n, id) in stored {
+                        responses[n] = Some(Create::Created(id));
+                    }
+                }
+                // The error is this request's own: no other was in the statement.
+                Err(error) if left.len() == 1 => {
+                    let refused = refused(client, error, requests[left[0]]).await?;
+                    responses[left[0]] = Some(refused);
+                }
+                Err(error) => return Err(error),
+            }
+            // An id that was asked for is tried once, an assigned one until one is free.
+            left.retain(|n| {
+                if requests[*n].game_id.is_some() {
+                    responses[*n].get_or_insert(Create::Taken);
+                }
+                responses[*n].is_none()
+            });
+            if left.is_empty() {
+                return Ok(());
+            }
+            tries += left.len();
+            if tries >= TRIES_BEFORE_SEARCH as usize {
+                self.pass_taken_ids(client, &statements.exists).await?;
+                tries = 0;
+            }
+        }
+    }
+}
+
+/// Tries to store the requests of the given numbers; returns the numbers and ids of those stored.
+async fn store(
+    client: &Client,
+    statement: &Statement,
+    requests: &[&NewOverview],
+    numbers: &[usize],
+) -> Result<Vec<(usize, GameId)>, Error> {
+    let games: Vec<&NewOverview> = numbers.iter().map(|n| requests[*n]).collect();
+    let texts =
+        |of: fn(&NewOverview) -> &str| -> Vec<&str> { games.iter().map(|game| of(game)).collect() };
+    let ids: Vec<Option<i32>> = games.iter().map(|game| game.game_id.map(|id| id.0)).collect();
+    let tags: Vec<String> = games.iter().map(|game| text_array(&game.tags)).collect();
+    let rows = client
+        .query(
+            statement,
+            &[
+                &ids,
+                &texts(|game| &game.game_name),
+                &texts(|game| &game.description),
+                &texts(|game| &game.release_date),
+                &texts(|game| &game.developer),
+                &texts(|game| &game.publisher),
+                &tags,
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let number: i64 = row.try_get(0)?;
+            let number = usize::try_from(number - 1).unwrap_or_default();
+            Ok((numbers[number], GameId(row.try_get(1)?)))
+        })
+        .collect()
+}
+
+/// The outcome that the error of a single create stands for.
+async fn refused(client: &Client, error: Error, game: &NewOverview) -> Result<Create, Error> {
+    if error.code() == Some(&SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED) {
+        return Ok(Create::Exhausted);
+    }
+    let NewOverview { game_name, description, release_date, developer, publisher, tags, .. } = game;
+    let [game_name, description, release_date, developer, publisher] =
+        [game_name, description, release_date, developer, publisher].map(|text| Some(text.clone()));
+    let tags = Some(tags.clone());
+    let values = Changes { game_name, description, release_date, developer, publisher, tags };
+    refusal(client, error, &values).await.map(Create::Refused)
+}
+
+impl CreateGames {
+    /// Moves the sequence past the run of taken ids that it is in: clients may have created millions
+    /// of games under ids of their own. In a transaction, so that the sequence's lock is held from
+    /// its reading to its change, and no id that another server takes meanwhile is assigned twice.
+    async fn pass_taken_ids(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
+        client.batch_execute("BEGIN").await?;
+        let passed = self.search(client, exists).await;
+        client.batch_execute(if passed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+        passed
+    }
+
+    async fn search(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
+        let last = self.sequence.lock(client).await? - 1;
+        let mut search = IdSearch::after(i32::try_from(last).unwrap_or(i32::MAX));
+        while let Some(id) = search.probe() {
+            search.record(id, client.query_one(exists, &[&id]).await?.try_get(0)?);
+        }
+        self.sequence.advance_to(client, search.next_free_id()).await
+    }
+}

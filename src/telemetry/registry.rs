@@ -1,0 +1,82 @@
+//! The registry of metrics. It knows none of them: each module makes and registers its own.
+
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry as Prometheus, Unit};
+
+/// The metrics of one server or command; clones share it.
+///
+/// Their memory is fixed by the number of routes and calls, as no label holds what a client sent.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Mutex<Prometheus>>);
+
+impl Registry {
+    /// Adds a metric, to be shown as `storefront_NAME`, and gives it back. Names must be distinct.
+    pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
+        self.lock().register(name, help, metric.clone());
+        metric
+    }
+
+    /// Adds a gauge.
+    pub fn gauge(&self, name: &str, help: &str) -> Gauge {
+        self.register(name, help, Gauge::default())
+    }
+
+    /// Adds a counter, shown as `storefront_NAME_total`.
+    pub fn counter(&self, name: &str, help: &str) -> Counter {
+        self.register(name, help, Counter::default())
+    }
+
+    /// Adds a histogram of seconds, shown as `storefront_NAME_seconds`.
+    pub fn seconds(&self, name: &str, help: &str) -> Histogram {
+        let metric = seconds();
+        self.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
+    }
+
+    /// Adds a histogram of seconds for each set of labels.
+    pub fn seconds_by<L>(&self, name: &str, help: &str) -> Family<L, Histogram>
+    where
+        L: Clone + Eq + Hash,
+        Family<L, Histogram>: Metric,
+    {
+        let metric = Family::new_with_constructor(seconds as fn() -> Histogram);
+        self.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.lock()) {
+            Ok(()) => text,
+            Err(fmt) => unreachable!("writing to a string cannot fail: {fmt}"),
+        }
+    }
+
+    /// Only registration and rendering lock; counting does not.
+    fn lock(&self) -> MutexGuard<'_, Prometheus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Prometheus::with_prefix("storefront"))))
+    }
+}
+
+/// From 50 microseconds, a fast point read, to 10 seconds, a timeout.
+fn seconds() -> Histogram {
+    Histogram::new([
+        0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+        0.5, 1.0, 2.5, 5.0, 10.0,
+    ])
+}

@@ -1,0 +1,135 @@
+//! A TCP proxy before a database, which fails on purpose.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What the proxy does with bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Forwards them.
+    Pass,
+    /// Resets every connection, old and new.
+    Cut,
+    /// Forwards them so much later.
+    Delay(Duration),
+    /// Keeps connections open and forwards nothing. Afterwards older connections continue, and what
+    /// was sent meanwhile is forwarded; connections that were opened meanwhile are reset.
+    Freeze,
+    /// Keeps connections open and drops what is sent. Older connections stay silent for ever;
+    /// connections that were opened meanwhile are reset afterwards.
+    Swallow,
+}
+
+/// Listens on a free port; ends with the value.
+pub struct Proxy {
+    /// Where the program connects in place of the database.
+    pub address: SocketAddr,
+    state: watch::Sender<State>,
+    listening: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    mode: Mode,
+    /// How often it was cut. A connection that is older than the last cut is reset, however short
+    /// the cut was.
+    cuts: u64,
+    /// How often it began to swallow. A connection that is older forwards nothing any more.
+    swallows: u64,
+}
+
+impl Proxy {
+    /// A proxy that forwards everything to the server.
+    pub async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (state, watched) = watch::channel(State { mode: Mode::Pass, cuts: 0, swallows: 0 });
+        let listening = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(serve(client, server, watched.clone()));
+            }
+        });
+        Self { address, state, listening }
+    }
+
+    /// Changes the mode, for connections that are open too.
+    pub fn set(&self, mode: Mode) {
+        self.state.send_modify(|state| {
+            state.mode = mode;
+            state.cuts += u64::from(mode == Mode::Cut);
+            state.swallows += u64::from(mode == Mode::Swallow);
+        });
+    }
+
+    /// Ends a fault.
+    pub fn restore(&self) {
+        self.set(Mode::Pass);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Receiver<State>) {
+    let start = *state.borrow();
+    if matches!(start.mode, Mode::Cut | Mode::Freeze | Mode::Swallow) {
+        // Nothing is read, so what is sent stays in the socket. An error is the end of the proxy.
+        drop(state.wait_for(|now| now.mode == Mode::Cut || now.mode != start.mode).await);
+        return reset(&client);
+    }
+    let Ok(mut server) = TcpStream::connect(server).await else { return reset(&client) };
+    let was_cut = {
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        tokio::select! {
+            _ = forward(from_client, to_server, state.clone()) => false,
+            _ = forward(from_server, to_client, state.clone()) => false,
+            _ = state.wait_for(|now| now.cuts > start.cuts) => true,
+        }
+    };
+    if was_cut {
+        reset(&client);
+        reset(&server);
+    }
+}
+
+/// Forwards one direction until its end.
+async fn forward(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut state: watch::Receiver<State>,
+) -> io::Result<()> {
+    let swallows = state.borrow().swallows;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        let now = *state.borrow();
+        match now.mode {
+            Mode::Delay(by) => tokio::time::sleep(by).await,
+            Mode::Freeze => drop(state.wait_for(|now| now.mode != Mode::Freeze).await),
+            Mode::Pass | Mode::Cut | Mode::Swallow => {}
+        }
+        if now.swallows == swallows {
+            to.write_all(&buffer[..length]).await?;
+        }
+    }
+}
+
+/// Makes the other side get a reset, not an orderly end, when the stream is dropped.
+fn reset(stream: &TcpStream) {
+    // It may be broken already.
+    drop(socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)));
+}
