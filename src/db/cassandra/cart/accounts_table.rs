@@ -7,9 +7,7 @@
 use std::sync::Arc;
 
 use scylla::DeserializeRow;
-use scylla::serialize::SerializationError;
-use scylla::serialize::row::{RowSerializationContext, SerializeRow};
-use scylla::serialize::writers::RowWriter;
+use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
@@ -156,17 +154,33 @@ impl AccountsTable {
         key: &AccountKey,
         change: &AccountChange,
     ) -> Result<bool, StorageError> {
-        let balance = Values::balance(key, change);
+        let (kind, id, b) = (key.kind(), key.id(), &change.balance);
+        let balance = (
+            b.version,
+            b.available,
+            b.reserved,
+            b.captured,
+            b.added,
+            b.removed,
+            b.written_off,
+            b.epoch,
+            b.price,
+            change.created_by,
+            kind,
+            id,
+            change.if_version,
+        );
         if change.records.is_empty() {
             return applied(self.cluster.execute(&self.balance, balance).await?);
         }
         // One batch: the balance never changes without the record that tells of it.
         let mut statements = vec![self.balance.clone()];
-        let mut values = vec![balance];
-        for row @ (.., after) in &change.records {
+        let mut values: Vec<Box<dyn SerializeRow + Send + Sync + '_>> = vec![Box::new(balance)];
+        for (op_id, before, after) in &change.records {
             let ends = after.state != OpState::Reserved;
             statements.push(if ends { &self.end } else { &self.reserve }.clone());
-            values.push(Values::record(key, row));
+            let if_state = before.map(OpState::name);
+            values.push(Box::new((after.state.name(), after.amount, kind, id, op_id, if_state)));
         }
         applied(self.cluster.batch(statements, values).await?)
     }
@@ -236,62 +250,6 @@ impl OpState {
 fn state_of(name: &str) -> Result<OpState, StorageError> {
     let found = STATES.iter().find(|(_, known)| *known == name);
     found.map(|(state, _)| *state).ok_or_else(|| shape("the state of an operation is unknown"))
-}
-
-type BalanceValues<'a> =
-    (i64, i64, i64, i64, i64, i64, i64, i64, i64, Uuid, &'static str, &'a str, Option<i64>);
-type RecordValues<'a> = (&'static str, i64, &'static str, &'a str, Uuid, Option<&'static str>);
-
-/// The values of one statement of a batch.
-enum Values<'a> {
-    Balance(BalanceValues<'a>),
-    Record(RecordValues<'a>),
-}
-
-impl<'a> Values<'a> {
-    fn balance(key: &'a AccountKey, change: &AccountChange) -> Self {
-        let b = &change.balance;
-        Self::Balance((
-            b.version,
-            b.available,
-            b.reserved,
-            b.captured,
-            b.added,
-            b.removed,
-            b.written_off,
-            b.epoch,
-            b.price,
-            change.created_by,
-            key.kind(),
-            key.id(),
-            change.if_version,
-        ))
-    }
-
-    fn record(
-        key: &'a AccountKey,
-        (op_id, before, after): &(Uuid, Option<OpState>, OpRecord),
-    ) -> Self {
-        let before = before.map(OpState::name);
-        Self::Record((after.state.name(), after.amount, key.kind(), key.id(), *op_id, before))
-    }
-}
-
-impl SerializeRow for Values<'_> {
-    fn serialize(
-        &self,
-        context: &RowSerializationContext<'_>,
-        writer: &mut RowWriter<'_>,
-    ) -> Result<(), SerializationError> {
-        match self {
-            Self::Balance(values) => values.serialize(context, writer),
-            Self::Record(values) => values.serialize(context, writer),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        false
-    }
 }
 
 #[cfg(test)]

@@ -195,25 +195,16 @@ impl TryFrom<Columns> for OrderRow {
     type Error = StorageError;
 
     fn try_from(columns: Columns) -> Result<Self, StorageError> {
-        let Columns {
-            items,
-            quantities,
-            costs,
-            state,
-            attempt_id,
-            epochs,
-            version,
-            past_versions,
-            ..
-        } = columns;
-        let amount = |value| Amount::stored(value).ok_or_else(damaged);
-        let mut lines = Vec::with_capacity(items.len());
-        for ((item, quantity), cost) in items.iter().zip(quantities).zip(costs) {
+        let mut lines = Vec::with_capacity(columns.items.len());
+        for ((item, quantity), cost) in
+            columns.items.iter().zip(columns.quantities).zip(columns.costs)
+        {
             let item = ItemId::parse(item).ok_or_else(damaged)?;
             lines.push(Line { item, quantity: amount(quantity)?, cost: amount(cost)? });
         }
         let user = UserId::parse(&columns.user_id).ok_or_else(damaged)?;
-        let state = state_of(&state, attempt_id, epochs)?;
+        let state = state_of(&columns.state, columns.attempt_id, columns.epochs)?;
+        let (version, past_versions) = (columns.version, columns.past_versions);
         Ok(Self { user, lines, state, version, past_versions })
     }
 }
@@ -247,10 +238,8 @@ pub(super) fn amount(value: i64) -> Result<Amount, StorageError> {
 }
 
 pub(super) fn damaged() -> StorageError {
-    StorageError::new(
-        ErrorKind::Invalid,
-        "a row of the cart has a value that this program never writes",
-    )
+    let text = "a row of the cart has a value that this program never writes";
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 #[cfg(test)]

@@ -90,22 +90,23 @@ pub(in crate::db) fn plan<'a>(
             return None;
         }
         already_ended &= record.is_some_and(|record| record.state != OpState::Reserved);
-        let moved = outcome(decide(now.balance, record, request.op), |balance, record| {
-            now.balance = Some(balance);
-            match request.op {
-                AccountOp::Create { .. } => now.created_by = request.op_id,
-                _ => {
-                    now.records.insert(request.op_id, record);
-                    changed.push(request.op_id);
+        match decide(now.balance, record, request.op) {
+            Decision::Change(balance, record) => {
+                now.balance = Some(balance);
+                match request.op {
+                    AccountOp::Create { .. } => now.created_by = request.op_id,
+                    _ => {
+                        now.records.insert(request.op_id, record);
+                        changed.push(request.op_id);
+                    }
                 }
             }
-        });
-        moved.map(|moved| match moved {
-            OpOutcome::Done { .. } => {
-                OpOutcome::Done { epoch: now.balance.map_or(0, |balance| balance.epoch) }
-            }
-            other => other,
-        })
+            Decision::Done => {}
+            Decision::Wait => return None,
+            Decision::Refused(reason) => return Some(OpOutcome::Refused(reason)),
+            Decision::Fenced => return Some(OpOutcome::Fenced),
+        }
+        Some(OpOutcome::Done { epoch: now.balance.map_or(0, |balance| balance.epoch) })
     });
     let outcomes: Vec<_> = outcomes.collect();
     changed.sort_unstable();
@@ -124,20 +125,6 @@ pub(in crate::db) fn plan<'a>(
         records,
     });
     Plan { change, outcomes, needs_serial, already_ended }
-}
-
-/// How an operation ends; `None`: it waits.
-fn outcome(decision: Decision, change: impl FnOnce(Balance, OpRecord)) -> Option<OpOutcome> {
-    match decision {
-        Decision::Change(balance, record) => {
-            change(balance, record);
-            Some(OpOutcome::Done { epoch: balance.epoch })
-        }
-        Decision::Done => Some(OpOutcome::Done { epoch: 0 }),
-        Decision::Wait => None,
-        Decision::Refused(reason) => Some(OpOutcome::Refused(reason)),
-        Decision::Fenced => Some(OpOutcome::Fenced),
-    }
 }
 
 impl Account {
