@@ -4,7 +4,7 @@
 #   docker run --init -p 80:8080 -v storefront:/var/lib/storefront/data storefront:0.1.0
 
 # Both images are of the same Debian, so that the program finds the C library that it was built for.
-# The slim one has the C compiler and nothing more: aws-lc-sys contains its assembly and bindings for Linux on x86-64
+# The slim one has the C compiler and nothing more: ring contains its assembly for Linux on x86-64
 # and arm64, so neither CMake nor Perl nor Clang is needed.
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
