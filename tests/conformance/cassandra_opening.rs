@@ -72,8 +72,9 @@ async fn an_older_schema_under_require_and_a_newer_one() {
         (2, MigrationPolicy::Migrate, "its step 1 was made by another build of storefront"),
     ] {
         let checksums = vec![0_i64; version];
-        let set =
-            format!("UPDATE KS.schema_versions SET checksums = {checksums:?} WHERE name = 'schema'");
+        let set = format!(
+            "UPDATE KS.schema_versions SET checksums = {checksums:?} WHERE name = 'schema'"
+        );
         execute(&keyspace, &format!("{set} IF EXISTS")).await;
         let (kind, text) = refusal(keyspace.settings(), schema).await;
         assert_eq!(kind, ErrorKind::Invalid);
