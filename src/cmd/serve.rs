@@ -15,7 +15,7 @@ use crate::config::serve::Serve;
 use crate::config::services::Services;
 use crate::db::{self, MigrationPolicy, Stores};
 use crate::server::assets::Assets;
-use crate::server::listener::{Ending, Server};
+use crate::server::listener::{Server, ShutdownOutcome};
 use crate::server::metrics::ServerMetrics;
 use crate::server::operations::Readiness;
 use crate::server::router::{App, router};
@@ -66,8 +66,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     announce(server.address()?, serve.services)?;
     let stop = stop_after(signals.clone(), readiness, serve.drain_delay);
     match server.run(stop, signals.nth(2)).await {
-        Ending::Drained => tracing::info!("stopped, every request was answered"),
-        Ending::Cut(connections) => tracing::warn!(connections, "stopped, connections were cut"),
+        ShutdownOutcome::Drained => tracing::info!("stopped, every request was answered"),
+        ShutdownOutcome::Cut(connections) => {
+            tracing::warn!(connections, "stopped, connections were cut")
+        }
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ struct Connections {
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum ShutdownOutcome {
     /// Every request was answered.
     Drained,
     /// The time was over, or a second signal came; this many connections were cut.
@@ -107,7 +107,7 @@ impl Server {
         self,
         stop: impl Future<Output = ()>,
         now: impl Future<Output = ()>,
-    ) -> Ending {
+    ) -> ShutdownOutcome {
         let graceful = GracefulShutdown::new();
         tokio::select! {
             () = stop => {}
@@ -118,7 +118,7 @@ impl Server {
         let open = graceful.count();
         tracing::info!(connections = open, "draining");
         tokio::select! {
-            () = graceful.shutdown() => Ending::Drained,
+            () = graceful.shutdown() => ShutdownOutcome::Drained,
             () = tokio::time::sleep(self.shutdown_timeout) => self.connections.cut(),
             () = now => self.connections.cut(),
         }
@@ -169,9 +169,9 @@ impl Connections {
         SockRef::from(stream).set_tcp_user_timeout(Some(self.user_timeout))
     }
 
-    fn cut(&self) -> Ending {
+    fn cut(&self) -> ShutdownOutcome {
         self.cut.cancel();
-        Ending::Cut(usize::try_from(self.metrics.connections.get()).unwrap_or_default())
+        ShutdownOutcome::Cut(usize::try_from(self.metrics.connections.get()).unwrap_or_default())
     }
 }
 

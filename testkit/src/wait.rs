@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The pause between two looks at a condition.
-const PAUSE: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Waits until the condition is true.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
@@ -21,6 +21,6 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
             return found;
         }
         assert!(start.elapsed() < TIMEOUT, "not within {TIMEOUT:?}: {what}");
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// No answer by then is a failure; far above any limit of the server that tests set.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request as it is written.
 #[derive(Debug, Clone)]
@@ -214,7 +214,7 @@ impl Connection {
     /// Reads something; false at the end, however the server made it.
     async fn read(&mut self) -> bool {
         let read = self.stream.read_buf(&mut self.buffer);
-        let read = tokio::time::timeout(PATIENCE, read).await.expect("the server says nothing");
+        let read = tokio::time::timeout(TIMEOUT, read).await.expect("the server says nothing");
         matches!(read, Ok(1..))
     }
 }

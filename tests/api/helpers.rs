@@ -10,7 +10,7 @@ use storefront::config::services::Services;
 use storefront::db::storage::{CartAudit, OverviewStore};
 use storefront::db::{self, MigrationPolicy};
 use storefront::server::assets::Assets;
-use storefront::server::listener::{Ending, Server};
+use storefront::server::listener::{Server, ShutdownOutcome};
 use storefront::server::metrics::ServerMetrics;
 use storefront::server::operations::Readiness;
 use storefront::server::router::{App, router};
@@ -20,7 +20,7 @@ use storefront::web::body::BodyLimits;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::client::{Connection, PATIENCE, Request, Response};
+use crate::client::{Connection, Request, Response, TIMEOUT};
 use testkit::database::OwnDatabase;
 use testkit::games::game;
 
@@ -52,7 +52,7 @@ pub(crate) struct TestStore {
     pub(crate) cart_audit: Arc<dyn CartAudit>,
     stop: Arc<Notify>,
     now: Arc<Notify>,
-    server: JoinHandle<Ending>,
+    server: JoinHandle<ShutdownOutcome>,
 }
 
 impl TestStore {
@@ -200,8 +200,8 @@ impl TestStore {
     }
 
     /// How the server ended.
-    pub(crate) async fn ended(self) -> Ending {
-        let ended = tokio::time::timeout(PATIENCE, self.server).await;
+    pub(crate) async fn ended(self) -> ShutdownOutcome {
+        let ended = tokio::time::timeout(TIMEOUT, self.server).await;
         ended.expect("the server ends").expect("without a panic")
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use storefront::server::listener::Ending;
+use storefront::server::listener::ShutdownOutcome;
 
 use crate::helpers::TestStore;
 use testkit::games::{game, game_with};
@@ -11,7 +11,7 @@ use testkit::games::{game, game_with};
 async fn restart(store: TestStore) -> TestStore {
     let database = Arc::clone(&store.database);
     store.stop();
-    assert_eq!(store.ended().await, Ending::Drained);
+    assert_eq!(store.ended().await, ShutdownOutcome::Drained);
     TestStore::start_on(&database).await
 }
 

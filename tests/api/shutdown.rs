@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use storefront::server::listener::Ending;
+use storefront::server::listener::ShutdownOutcome;
 
 use crate::client::{Connection, Request};
 use crate::helpers::{Setup, TestStore, created};
@@ -29,7 +29,7 @@ async fn an_idle_server_stops_at_once() {
     assert_eq!(idle.ask(&Request::new("GET", "/healthz")).await.status, 200);
     store.stop();
     assert!(idle.rest().await.is_empty(), "an idle connection is closed");
-    assert_eq!(store.ended().await, Ending::Drained);
+    assert_eq!(store.ended().await, ShutdownOutcome::Drained);
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_request_under_way_is_finished_and_new_connections_are_refused() {
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(upload.connection.rest().await.is_empty());
     let database = Arc::clone(&store.database);
-    assert_eq!(store.ended().await, Ending::Drained);
+    assert_eq!(store.ended().await, ShutdownOutcome::Drained);
     let again = TestStore::start_on(&database).await;
     assert_eq!(again.find(1).await.unwrap()["game_name"], "Slow", "the answer was true");
 }
@@ -55,7 +55,7 @@ async fn the_deadline_ends_the_wait_for_a_request() {
     let _upload = store.begin_upload().await;
     let begun = Instant::now();
     store.stop();
-    assert_eq!(store.ended().await, Ending::Cut(1));
+    assert_eq!(store.ended().await, ShutdownOutcome::Cut(1));
     assert!(begun.elapsed() >= timeout, "{:?}", begun.elapsed());
 }
 
@@ -66,7 +66,7 @@ async fn a_second_signal_ends_the_wait_at_once() {
     store.stop();
     refuses_connections(&store).await;
     store.stop_now();
-    assert_eq!(store.ended().await, Ending::Cut(2));
+    assert_eq!(store.ended().await, ShutdownOutcome::Cut(2));
 }
 
 #[tokio::test]
@@ -78,5 +78,5 @@ async fn a_connection_gets_no_further_request_answered() {
     assert_eq!(upload.finish().await.status, 201);
     let _refused = upload.connection.send(&Request::new("GET", "/healthz").bytes()).await;
     assert!(upload.connection.rest().await.is_empty());
-    assert_eq!(store.ended().await, Ending::Drained);
+    assert_eq!(store.ended().await, ShutdownOutcome::Drained);
 }

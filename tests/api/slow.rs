@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
-use crate::client::PATIENCE;
+use crate::client::TIMEOUT;
 use crate::helpers::{Setup, TestStore};
 use testkit::games::game;
 use testkit::wait::eventually;
@@ -60,7 +60,7 @@ async fn a_thousand_slow_clients_do_not_delay_another_and_are_cut() {
     }
     assert!(store.metrics.connections.get() >= SLOW as i64, "they were there all the time");
 
-    for answer in timeout(PATIENCE, join_all(slow)).await.expect("all are cut") {
+    for answer in timeout(TIMEOUT, join_all(slow)).await.expect("all are cut") {
         let answer = answer.expect("no panic");
         assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408 "), "{answer:?}");
     }

@@ -102,7 +102,7 @@ async fn an_embedded_database_has_no_replicas() {
     command.args(["audit", "--replicas", "--database-url", group.database_url()]);
     let table = output(&mut command);
     assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
-    assert!(stdout(&table).contains("an embedded database has no copies"), "{}", stdout(&table));
+    assert!(stdout(&table).contains("an embedded database has no replicas"), "{}", stdout(&table));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +114,7 @@ async fn a_single_replica_is_reported_as_the_only_one() {
         let table = output(&mut command);
         assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
         let text = stdout(&table);
-        assert!(text.contains("  there is one copy only of everything\n"), "{text}");
+        assert!(text.contains("  there is a single replica of everything\n"), "{text}");
     }
 }
 
@@ -122,7 +122,7 @@ async fn a_single_replica_is_reported_as_the_only_one() {
 async fn only_replicas_on_cassandra_are_repaired() {
     for (backend, sentence) in [
         ("embedded", "an embedded database has none: leave it out, or restore a backup"),
-        ("postgres", "is to be made anew from its primary"),
+        ("postgres", "must be made again from its primary"),
     ] {
         let group = shop(backend).await;
         let mut command = storefront(group.folder());

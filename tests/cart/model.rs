@@ -58,7 +58,7 @@ struct Credit {
     age: u64,
 }
 
-/// A store in memory. Ages tell what a test bed has begun anew.
+/// A store in memory. Ages tell what a set of fixtures has begun anew.
 #[derive(Default)]
 pub struct Model {
     orders: BTreeMap<usize, OwnOrder>,

@@ -1,4 +1,4 @@
-//! The Cassandra backend, for stores that outgrow one machine: Cassandra 5 or ScyllaDB.
+//! The Cassandra backend, for stores that outgrow one machine: Cassandra 5.0.
 //!
 //! In this module: the session ([`connection`]), migrations ([`migrate`]), and the storage traits
 //! over them: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads about all

@@ -1,4 +1,4 @@
-//! Exponential backoff with full jitter, and retries with it.
+//! Exponential backoff with jitter, and retries with it.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rustix::io::Errno;
 
-use super::error::at;
+use super::error::open_error;
 use crate::db::MigrationPolicy;
 use crate::db::storage::{ErrorKind, StorageError};
 
@@ -46,14 +46,14 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StorageError> 
     connection
         .pragma_update(None, "query_only", true)
         .and_then(|()| connection.pragma_update(None, "cache_size", READ_CACHE))
-        .map_err(at("open", path))?;
+        .map_err(open_error("open", path))?;
     Ok(connection)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(at("open", path))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(at("open", path))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(open_error("open", path))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(open_error("open", path))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

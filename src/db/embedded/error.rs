@@ -40,7 +40,7 @@ pub(super) fn internal(error: Error) -> StorageError {
 }
 
 /// The error of opening the file, for the operator.
-pub(super) fn at(act: &'static str, path: &Path) -> impl Fn(Error) -> StorageError {
+pub(super) fn open_error(action: &'static str, path: &Path) -> impl Fn(Error) -> StorageError {
     move |error| {
         let reason = match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => "it is not an SQLite database".to_owned(),
@@ -50,7 +50,7 @@ pub(super) fn at(act: &'static str, path: &Path) -> impl Fn(Error) -> StorageErr
             }
             _ => error.to_string(),
         };
-        let text = format!("cannot {act} the database {}: {reason}", path.display());
+        let text = format!("cannot {action} the database {}: {reason}", path.display());
         // The text holds what the driver said.
         StorageError::new(storage_kind(&error), text)
     }

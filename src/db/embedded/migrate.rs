@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::at;
+use super::error::open_error;
 use crate::db::MigrationPolicy;
 use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, StorageError};
@@ -39,7 +39,7 @@ pub(super) fn run(
 fn ensure_wal(connection: &Connection, path: &Path) -> Result<(), StorageError> {
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-        .map_err(at("open", path))?;
+        .map_err(open_error("open", path))?;
     if mode == "wal" {
         return Ok(());
     }
@@ -52,7 +52,7 @@ fn apply(
     path: &Path,
     policy: MigrationPolicy,
 ) -> Result<(), StorageError> {
-    let failed = at("migrate", path);
+    let failed = open_error("migrate", path);
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
             .map_err(&failed)?;
@@ -81,7 +81,7 @@ fn planned(
 fn recorded(connection: &Connection, path: &Path) -> Result<Vec<i64>, StorageError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let exists = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, bool>(0));
-    let failed = at("open", path);
+    let failed = open_error("open", path);
     let any_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema)";
     let application_id = pragma("application_id").map_err(&failed)?;
     if exists(any_table).map_err(&failed)? && application_id != APPLICATION_ID {

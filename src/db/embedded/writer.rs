@@ -85,8 +85,8 @@ impl Writer {
         let (pending, answer) = Pending::new(context, Some(statements));
         if let Some(queue) = &self.queue {
             self.waiting.inc();
-            let waiting = Waiting(self.waiting.clone());
-            queue.push(Box::new(PendingJob { pending, done: None, waiting }));
+            let guard = QueuedJobGuard(self.waiting.clone());
+            queue.push(Box::new(PendingJob { pending, done: None, guard }));
         }
         answered(answer)
     }
@@ -107,9 +107,9 @@ fn stopped() -> StorageError {
 }
 
 /// Counts a job as waiting or running as long as this lives.
-struct Waiting(Gauge);
+struct QueuedJobGuard(Gauge);
 
-impl Drop for Waiting {
+impl Drop for QueuedJobGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -137,7 +137,7 @@ struct PendingJob<T, F> {
     pending: Pending<Option<F>, T>,
     done: Option<T>,
     #[expect(dead_code, reason = "held for its drop")]
-    waiting: Waiting,
+    guard: QueuedJobGuard,
 }
 
 impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for PendingJob<T, F> {

@@ -1,9 +1,10 @@
 //! The promises about orders, stock and payment.
 //!
 //! However many clients and servers write at once, and wherever they crash, at any moment
-//! `stock = added - subtracted - sold` of every item and `credit = funded - paid - charged` of every
-//! user, where `sold` are the quantities in paid orders and `charged` is the cost of that user's
-//! paid orders. The store keeps these sums beside stock and credit and changes them in the same
+//! `stock = added - subtracted - sold - written_off` of every item and
+//! `credit = funded - paid - charged - written_off` of every user, where `sold` are the quantities in
+//! paid orders, `charged` is the cost of that user's paid orders, and `written_off` is what paid orders
+//! had taken that fixtures replaced. The store keeps these sums beside stock and credit and changes them in the same
 //! atomic step, so that [`CartAudit::audit`](super::CartAudit::audit) needs the store alone.
 //!
 //! Every write is durable when its method returns. A refusal was true at some moment between call

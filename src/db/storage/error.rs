@@ -8,9 +8,9 @@ use std::error::Error;
 pub enum ErrorKind {
     /// The store cannot be reached, is full, read-only or overloaded: try again later.
     Unavailable,
-    /// No answer in time: the act may have happened or not.
+    /// No answer in time: the write may have happened or not.
     Timeout,
-    /// Others were in the way and retries did not end it: nothing happened, try again.
+    /// Concurrent changes, and retries did not succeed: nothing happened, try again.
     Conflict,
     /// The store refuses what the program asks of it: a wrong schema, a broken file.
     Invalid,

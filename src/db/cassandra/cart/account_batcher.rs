@@ -1,7 +1,7 @@
 //! Operations on accounts, batched: one worker for each account that this process has operations for.
 //!
 //! The operations that wait for one account become one conditional batch, so many checkouts of one
-//! item cost one LWT instead of one each, against each other. A worker starts from what it expects
+//! item cost one LWT instead of one each, which would contend. A worker starts from what it expects
 //! (the balance that this process wrote last, no record of a new operation), then reads, then reads
 //! SERIAL; a refusal needs a SERIAL read. What becomes of each operation is planned in
 //! `saga::account_batch`, the statements are in `accounts_table`. A worker ends when nothing waits.

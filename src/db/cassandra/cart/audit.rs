@@ -91,8 +91,8 @@ impl Auditor {
         while let Some(row) = balances.try_next().await? {
             let Some(balance) = row.balance() else { continue };
             let key = row.key()?;
-            let (balance, settled) = self.settled(coordinator, &key, balance, &captured).await?;
-            captured.compare(&key, balance, settled, &mut audit);
+            let (balance, uncaptured) = self.settled(coordinator, &key, balance, &captured).await?;
+            captured.compare(&key, balance, uncaptured, &mut audit);
         }
         Ok(audit)
     }
@@ -179,7 +179,7 @@ impl CapturedByOrders {
     }
 
     /// Compares an account with its other sums, and with the orders.
-    fn compare(&self, key: &AccountKey, balance: Balance, unsettled: i64, audit: &mut Audit) {
+    fn compare(&self, key: &AccountKey, balance: Balance, uncaptured: i64, audit: &mut Audit) {
         let sums = self.sums.get(key);
         let expected = sums.and_then(|sums| sums.get(&balance.epoch)).map_or(0, |sum| sum.0);
         let former = sums.into_iter().flatten().filter(|(epoch, _)| **epoch != balance.epoch);
@@ -194,7 +194,7 @@ impl CapturedByOrders {
         let rest = [balance.removed, balance.captured, balance.written_off, balance.reserved]
             .map(i128::from);
         let available = i128::from(balance.added) - rest.iter().sum::<i128>();
-        let captured = i128::from(balance.captured) + i128::from(unsettled);
+        let captured = i128::from(balance.captured) + i128::from(uncaptured);
         for (name, found, expected) in
             [(names.0, balance.available.into(), available), (names.1, captured, expected)]
         {

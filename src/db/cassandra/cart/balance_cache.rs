@@ -10,9 +10,9 @@ use super::accounts_table::AccountKey;
 use super::saga::balance::Balance;
 
 /// Balances that are kept; then all are dropped, which costs a read each.
-const MOST: usize = 100_000;
+const CAPACITY: usize = 100_000;
 /// How long an account that another server changes too is read first.
-const CONTENDED: Duration = Duration::from_secs(20);
+const CONTENTION_PERIOD: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
 pub(super) struct BalanceCache(Mutex<HashMap<AccountKey, CachedBalance>>);
@@ -34,10 +34,10 @@ impl BalanceCache {
     pub(super) fn put(&self, key: &AccountKey, balance: Balance) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match cache.get_mut(key) {
-            Some(CachedBalance::Contended(since)) if since.elapsed() < CONTENDED => {}
+            Some(CachedBalance::Contended(since)) if since.elapsed() < CONTENTION_PERIOD => {}
             Some(guess) => *guess = CachedBalance::Balance(balance),
             None => {
-                if cache.len() >= MOST {
+                if cache.len() >= CAPACITY {
                     cache.clear();
                 }
                 cache.insert(key.clone(), CachedBalance::Balance(balance));

@@ -8,18 +8,18 @@ use tokio::time::Instant;
 use crate::db::common::retry::Backoff;
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
-/// How long an operation, or one step of an attempt after its commit point, is tried. Shorter than a
-/// lease, so that an owner gives up before recovery takes its attempt over.
-pub(super) const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+/// How long an operation, or one step that cannot be given up (capture, reversal, compensation), is
+/// tried, however long its client would wait. Shorter than a lease, so that an owner gives up before recovery takes its attempt over.
+pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pauses between tries: the first about one LWT long, with jitter, so that writers which met in one
 /// Paxos round do not meet in the next.
 pub(super) const BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(4), Duration::from_millis(250));
 
-/// The context of a write, its deadline capped by [`ATTEMPT_LIMIT`].
+/// The context of a write, its deadline capped by [`OPERATION_TIMEOUT`].
 pub(super) fn capped(context: ActContext) -> ActContext {
     let remaining = context.deadline().saturating_duration_since(Instant::now());
-    context.with_timeout(remaining.min(ATTEMPT_LIMIT))
+    context.with_timeout(remaining.min(OPERATION_TIMEOUT))
 }
 
 /// The deadline passed because of other writes to the same order or account.

@@ -24,7 +24,7 @@ use super::saga::saga_state::{SagaOutcome, SagaState};
 use crate::cart::model::{OrderId, UserId};
 use crate::db::cassandra::connection::Cluster;
 use crate::db::common::keyed_lock::{KeyGuard, KeyedLock};
-use crate::db::storage::{ActContext, CartRefusal, CartResult, StorageError};
+use crate::db::storage::{ActContext, CartRefusal, CartResult, ErrorKind, StorageError};
 
 /// Paid orders that are captured after their answer; more are captured before it, which slows
 /// clients down to what the cluster can capture.
@@ -194,7 +194,13 @@ impl CheckoutCoordinator {
     ) -> Result<(SemaphorePermit<'_>, ActContext), StorageError> {
         let allowed = context.deadline().saturating_duration_since(Instant::now());
         let permit = timeout(ADMISSION_TIMEOUT, self.permits.acquire()).await;
-        let permit = permit.map_err(|_| contended())?.map_err(|_| contended())?;
+        let too_many = || {
+            StorageError::new(
+                ErrorKind::Unavailable,
+                "too many checkouts and cancels are in progress",
+            )
+        };
+        let permit = permit.map_err(|_| too_many())?.map_err(|_| too_many())?;
         Ok((permit, context.with_timeout(allowed)))
     }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::accounts_table::AccountKey;
-use super::contention::{ATTEMPT_LIMIT, contended};
+use super::contention::{OPERATION_TIMEOUT, contended};
 use super::coordinator::CheckoutCoordinator;
 use super::orders_table::OrderRow;
 use super::saga::account_batch::AccountRequest;
@@ -103,7 +103,7 @@ impl Fixtures {
             return Ok(());
         }
         self.last_was_new.store(false, Ordering::Relaxed);
-        let context = context.clone().with_timeout(ATTEMPT_LIMIT);
+        let context = context.clone().with_timeout(OPERATION_TIMEOUT);
         let found = self.replace(coordinator, &context, &order.id, &new).await?;
         self.last_was_new.store(!found, Ordering::Relaxed);
         Ok(())

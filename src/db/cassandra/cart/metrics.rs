@@ -7,7 +7,7 @@ use crate::telemetry::Registry;
 
 #[derive(Debug)]
 pub(super) struct CartMetrics {
-    /// Attempts that this server has under way, settling included.
+    /// Attempts that this server has under way, capturing included.
     pub(super) unfinished: Gauge,
     /// Attempts of any server that the last pass of recovery could not complete.
     pub(super) abandoned: Gauge,

@@ -3,12 +3,15 @@
 //!
 //! To follow one checkout, read [`coordinator`] (permit, lock, one attempt), [`saga::saga_state`]
 //! (which step comes next), [`runner`] (carrying steps out), [`account_batcher`] (operations on one
-//! account as one batch) and [`accounts_table`] (its statements). The decisions are all in [`saga`],
-//! pure, and model-checked there.
+//! account as one batch) and [`orders_table`] (the write of `paid` is the commit point). The decisions
+//! are all in [`saga`], pure; those about one order and one account are model-checked there.
 //!
-//! Beside them: [`orders_table`] and [`pending_index`] (the other tables), [`recovery`] (attempts of
-//! servers that stopped), [`order_edits`], [`fixtures`], [`audit`]. Here: the storage traits, each
-//! method handing over to one of these.
+//! Why a checkout waits on a sold-out item: [`saga::balance`] (`Decision::Wait`); how:
+//! [`account_batcher`]; how long: [`contention`].
+//!
+//! Beside them: [`accounts_table`] and [`pending_index`] (the other tables), [`balance_cache`],
+//! [`recovery`] (attempts of servers that stopped), [`order_edits`], [`fixtures`], [`audit`],
+//! [`metrics`]. Here: the storage traits, each method handing over to one of these.
 
 mod account_batcher;
 mod accounts_table;

@@ -22,7 +22,7 @@ use crate::db::storage::StorageError;
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 /// How far the clocks of servers may differ before recovery interrupts owners, which costs an
 /// attempt but no consistency.
-const MARGIN: Duration = Duration::from_secs(3);
+const CLOCK_MARGIN: Duration = Duration::from_secs(3);
 /// The length of a slot.
 const SLOT: Duration = Duration::from_secs(5);
 /// Partitions of a slot.
@@ -144,7 +144,7 @@ pub(super) fn lease_expired(attempt_id: Uuid) -> bool {
 }
 
 fn lease_expired_at(started_at: i64) -> bool {
-    now() > started_at + millis(LEASE + MARGIN)
+    now() > started_at + millis(LEASE + CLOCK_MARGIN)
 }
 
 fn slot_of(attempt_id: Uuid) -> i64 {
@@ -177,7 +177,7 @@ pub(super) mod tests {
 
     /// An attempt whose lease has expired.
     pub(crate) fn expired_attempt_id() -> Uuid {
-        let started_at = SystemTime::now() - 2 * (LEASE + MARGIN + SLOT);
+        let started_at = SystemTime::now() - 2 * (LEASE + CLOCK_MARGIN + SLOT);
         let started_at = started_at.duration_since(UNIX_EPOCH).unwrap();
         Uuid::new_v7(Timestamp::from_unix(
             NoContext,

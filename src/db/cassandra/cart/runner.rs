@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::account_batcher::AccountBatchers;
 use super::accounts_table::AccountKey;
-use super::contention::{ATTEMPT_LIMIT, BACKOFF, contended};
+use super::contention::{BACKOFF, OPERATION_TIMEOUT, contended};
 use super::orders_table::{OrderRow, OrdersTable};
 use super::pending_index::{PendingIndex, new_attempt_id, owner_lease_expired};
 use super::saga::account_batch::AccountRequest;
@@ -40,7 +40,7 @@ pub(super) struct AttemptContext {
     /// The order as this attempt last read or wrote it; `None`: to be read.
     row: Option<OrderRow>,
     participants: Vec<AccountKey>,
-    /// Its deadline is that of the commit; later steps have [`ATTEMPT_LIMIT`] each.
+    /// Its deadline is that of the commit; later steps have [`OPERATION_TIMEOUT`] each.
     pub(super) context: ActContext,
     /// Whether the attempt owns the order, or may: the answer to its write was lost.
     may_own_order: bool,
@@ -105,11 +105,11 @@ impl SagaRunner {
         attempt: &mut AttemptContext,
         saga: &mut SagaState,
     ) -> Result<Option<SagaOutcome>, StorageError> {
-        let context = if saga.is_before_commit() {
+        let context = if saga.may_give_up() {
             attempt.context.clone()
         } else {
-            // After the commit point an attempt cannot give up, so the client's deadline is not its own.
-            ActContext::new().with_timeout(ATTEMPT_LIMIT)
+            // Capture, reversal and compensation cannot be given up: the client's deadline is not theirs.
+            ActContext::new().with_timeout(OPERATION_TIMEOUT)
         };
         match saga.step() {
             SagaStep::End(outcome) => return Ok(Some(outcome)),
@@ -211,9 +211,9 @@ impl SagaRunner {
         for (&(participant, _), answer) in ops.iter().zip(answers) {
             match answer {
                 Ok(outcome) => saga.on_op(participant, outcome),
-                // Before the commit point everything is compensated; after it the attempt stays in
-                // the pending index, and recovery goes on.
-                Err(error) if saga.is_before_commit() => {
+                // Before the commit point everything is compensated; otherwise the attempt stays in the
+                // pending index, and recovery goes on.
+                Err(error) if saga.may_give_up() => {
                     attempt.failure = Some(error);
                     saga.on_op(participant, OpOutcome::TimedOut);
                 }

@@ -31,7 +31,7 @@ const CONCURRENCY: usize = 4;
 /// How often ranges that differ are scanned again, and the pause before, in which writes in progress
 /// reach all replicas.
 const RESCANS: usize = 5;
-const PAUSE: Duration = Duration::from_secs(1);
+const RESCAN_DELAY: Duration = Duration::from_secs(1);
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct CassandraReplicaCheck {
@@ -86,7 +86,7 @@ impl CassandraReplicaCheck {
             if differing.is_empty() {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RESCAN_DELAY).await;
             let now = self.rescan(&differing).await?;
             let mut changing = Vec::new();
             for (before, now) in differing.iter().zip(now) {

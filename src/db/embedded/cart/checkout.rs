@@ -36,7 +36,7 @@ pub(super) fn checkout(c: &Connection, order: &OrderId) -> ActResult {
     if lines.is_empty() {
         return Ok(Err(CartRefusal::Empty));
     }
-    let Some((credit, user_epoch)) = look(c, USER, user.as_str())? else {
+    let Some((credit, user_epoch)) = amount_and_epoch(c, USER, user.as_str())? else {
         return Ok(Err(CartRefusal::NoUser(user)));
     };
     let cost = total(&lines);
@@ -61,7 +61,7 @@ pub(super) fn checkout(c: &Connection, order: &OrderId) -> ActResult {
 fn in_stock(c: &Connection, lines: &[Line]) -> ActResult<Vec<i64>> {
     let mut epochs = Vec::with_capacity(lines.len());
     for line in lines {
-        match look(c, STOCK, line.item.as_str())? {
+        match amount_and_epoch(c, STOCK, line.item.as_str())? {
             None => return Ok(Err(CartRefusal::NoItem(line.item.clone()))),
             Some((stock, _)) if stock < line.quantity => {
                 return Ok(Err(CartRefusal::OutOfStock(line.item.clone())));
@@ -90,7 +90,11 @@ pub(super) fn cancel(c: &Connection, user: &UserId, order: &OrderId) -> ActResul
 }
 
 /// An amount and an epoch.
-fn look(c: &Connection, sql: &str, id: &str) -> rusqlite::Result<Option<(Amount, i64)>> {
+fn amount_and_epoch(
+    c: &Connection,
+    sql: &str,
+    id: &str,
+) -> rusqlite::Result<Option<(Amount, i64)>> {
     let found = |row: &rusqlite::Row<'_>| Ok((amount(row, 0)?, row.get(1)?));
     c.prepare_cached(sql)?.query_row([id], found).optional()
 }

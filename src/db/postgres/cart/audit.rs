@@ -12,22 +12,22 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM cart_users), (SELECT count(*)
 /// Users whose sums differ from those of the paid orders of their present epoch, or who have sums of
 /// orders that were replaced.
 const USERS: &str = "SELECT * FROM ( \
-         SELECT u.user_id, u.credit, u.funded - u.paid - u.charged - u.written_off AS free, u.charged, \
+         SELECT u.user_id, u.credit, u.funded - u.paid - u.charged - u.written_off AS available, u.charged, \
                 coalesce(o.cost, 0)::bigint AS cost, u.written_off \
          FROM cart_users u LEFT JOIN ( \
              SELECT user_id, user_epoch, sum((SELECT sum(c) FROM unnest(costs) c)) AS cost \
              FROM cart_orders WHERE paid GROUP BY user_id, user_epoch \
          ) o ON o.user_id = u.user_id AND o.user_epoch = u.epoch \
-     ) sums WHERE credit <> free OR charged <> cost OR written_off <> 0 ORDER BY user_id";
+     ) sums WHERE credit <> available OR charged <> cost OR written_off <> 0 ORDER BY user_id";
 const ITEMS: &str = "SELECT * FROM ( \
-         SELECT i.item_id, i.stock, i.added - i.subtracted - i.sold - i.written_off AS free, i.sold, \
+         SELECT i.item_id, i.stock, i.added - i.subtracted - i.sold - i.written_off AS available, i.sold, \
                 coalesce(l.quantity, 0)::bigint AS quantity, i.written_off \
          FROM cart_items i LEFT JOIN ( \
              SELECT item, epoch, sum(quantity) AS quantity \
              FROM cart_orders, unnest(items, quantities, item_epochs) AS l (item, quantity, epoch) \
              WHERE paid GROUP BY item, epoch \
          ) l ON l.item = i.item_id AND l.epoch = i.epoch \
-     ) sums WHERE stock <> free OR sold <> quantity OR written_off <> 0 ORDER BY item_id";
+     ) sums WHERE stock <> available OR sold <> quantity OR written_off <> 0 ORDER BY item_id";
 /// Parts of paid orders whose user or item fixtures have reset since.
 const RESET: &str = "SELECT (SELECT count(*) FROM cart_orders o JOIN cart_users u USING (user_id) \
              WHERE o.paid AND o.user_epoch <> u.epoch) \
@@ -74,11 +74,11 @@ async fn recompute(t: &Transaction<'_>) -> Result<Audit, Error> {
 /// Compares each of two columns with the column after it.
 fn compare(
     row: &Row,
-    [free, taken]: [&str; 2],
+    [available, captured]: [&str; 2],
     whose: &str,
     audit: &mut Audit,
 ) -> Result<(), Error> {
-    for (name, column) in [(free, 1), (taken, 3)] {
+    for (name, column) in [(available, 1), (captured, 3)] {
         let (found, expected): (i64, i64) = (row.try_get(column)?, row.try_get(column + 1)?);
         if found != expected {
             let what = format!("{name} of {whose} {}", row.try_get::<_, &str>(0)?);

@@ -14,7 +14,7 @@ use crate::overview::model::{Changes, GameId, NewOverview};
 
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
 
-/// Creates.
+/// Creates games in batches; the sequence assigns their ids.
 pub(super) struct CreateGames {
     pub(super) sequence: Sequence,
 }

@@ -8,7 +8,7 @@
 
 use crate::cart::model::Amount;
 
-const MOST: i64 = Amount::MAX.signed();
+const MAX_AMOUNT: i64 = Amount::MAX.signed();
 
 /// The sums of a user (credits) or of an item (pieces). At any moment
 /// `available + reserved + captured + written_off + removed = added`.
@@ -197,7 +197,7 @@ impl Balance {
         let Some(added) = self.added.checked_add(n) else {
             return Decision::Refused(RefusalReason::Overflow);
         };
-        if self.available + self.reserved + self.captured + n > MOST {
+        if self.available + self.reserved + self.captured + n > MAX_AMOUNT {
             return Decision::Refused(RefusalReason::Overflow);
         }
         change(Self { available: self.available + n, added, ..self }, OpState::Done, n)
@@ -337,11 +337,11 @@ mod tests {
     #[test]
     fn a_refund_of_everything_is_still_an_amount() {
         assert_eq!(
-            decide(Some(BALANCE), None, AccountOp::Add(MOST - 9)),
+            decide(Some(BALANCE), None, AccountOp::Add(MAX_AMOUNT - 9)),
             Decision::Refused(RefusalReason::Overflow)
         );
         assert!(matches!(
-            decide(Some(BALANCE), None, AccountOp::Add(MOST - 10)),
+            decide(Some(BALANCE), None, AccountOp::Add(MAX_AMOUNT - 10)),
             Decision::Change(..)
         ));
     }

@@ -2,8 +2,8 @@
 //!
 //! In this module: what one operation makes of a balance ([`balance`]) and many of them in one batch
 //! ([`account_batch`]), what a transition makes of an order ([`order_state`]), and which step of an
-//! attempt comes next ([`saga_state`]). `model_check` runs these very functions through every order
-//! in which the steps of several servers can meet.
+//! attempt comes next ([`saga_state`]). `model_check` runs balance, order and saga
+//! through every order in which the steps of several servers can meet; batches have unit tests.
 //!
 //! Not here: the statements (`accounts_table`, `orders_table`) and the code that carries the steps
 //! out (`runner`).

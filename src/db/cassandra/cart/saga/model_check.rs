@@ -23,20 +23,20 @@ enum Write {
         if_version: u8,
         state: OrderState,
     },
-    Part {
-        ledger: usize,
+    Account {
+        account: usize,
         if_version: i64,
         op_id: Uuid,
-        if_row: Option<OpRecord>,
+        if_record: Option<OpRecord>,
         balance: Balance,
-        row: OpRecord,
+        record: OpRecord,
     },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Ledger {
+struct Account {
     balance: Balance,
-    rows: Vec<(Uuid, OpRecord)>,
+    records: Vec<(Uuid, OpRecord)>,
 }
 
 /// A server that runs an attempt: its owner, or a recoverer.
@@ -52,11 +52,11 @@ struct Actor {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct World {
     orders: Vec<(u8, OrderState)>,
-    ledgers: Vec<Ledger>,
+    accounts: Vec<Account>,
     owners: Vec<Option<Actor>>,
-    endings: Vec<Option<SagaOutcome>>,
+    outcomes: Vec<Option<SagaOutcome>>,
     recoverers: Vec<Option<Actor>>,
-    /// PendingIndex that recovery looks for.
+    /// Whether the pending index has each attempt.
     index: Vec<bool>,
     late: Vec<Write>,
     losses: u8,
@@ -86,7 +86,7 @@ enum Action {
 struct Job {
     order: usize,
     /// Undoes the order instead of checking it out.
-    undo: Option<Reversal>,
+    reversal: Option<Reversal>,
 }
 
 struct Scenario {
@@ -103,9 +103,9 @@ fn attempt_id(job: usize) -> Uuid {
     Uuid::from_u128(job as u128 + 1)
 }
 
-impl Ledger {
-    fn row(&self, op_id: Uuid) -> Option<OpRecord> {
-        self.rows.iter().find(|(of, _)| *of == op_id).map(|(_, row)| *row)
+impl Account {
+    fn record(&self, op_id: Uuid) -> Option<OpRecord> {
+        self.records.iter().find(|(of, _)| *of == op_id).map(|(_, record)| *record)
     }
 }
 
@@ -120,14 +120,15 @@ impl World {
                 }
                 applies
             }
-            Write::Part { ledger, if_version, op_id, if_row, balance, row } => {
-                let found = &mut self.ledgers[*ledger];
-                let applies = found.balance.version == *if_version && found.row(*op_id) == *if_row;
+            Write::Account { account, if_version, op_id, if_record, balance, record } => {
+                let found = &mut self.accounts[*account];
+                let applies =
+                    found.balance.version == *if_version && found.record(*op_id) == *if_record;
                 if applies {
                     found.balance = *balance;
-                    found.rows.retain(|(of, _)| of != op_id);
-                    found.rows.push((*op_id, *row));
-                    found.rows.sort_by_key(|(of, _)| *of);
+                    found.records.retain(|(of, _)| of != op_id);
+                    found.records.push((*op_id, *record));
+                    found.records.sort_by_key(|(of, _)| *of);
                 }
                 applies
             }
@@ -136,11 +137,11 @@ impl World {
 
     /// Drops late writes whose version is gone: they can never apply.
     fn forget(&mut self) {
-        let (orders, ledgers) = (&self.orders, &self.ledgers);
+        let (orders, accounts) = (&self.orders, &self.accounts);
         self.late.retain(|write| match write {
             Write::Order { order, if_version, .. } => orders[*order].0 == *if_version,
-            Write::Part { ledger, if_version, .. } => {
-                ledgers[*ledger].balance.version == *if_version
+            Write::Account { account, if_version, .. } => {
+                accounts[*account].balance.version == *if_version
             }
         });
     }
@@ -164,9 +165,9 @@ impl Scenario {
     }
 
     fn start(&self, world: &World, job: usize) -> Option<Actor> {
-        let Job { order, undo } = self.jobs[job];
+        let Job { order, reversal } = self.jobs[job];
         let amounts = vec![1; self.orders[order].len()];
-        let saga = match (undo, &world.orders[order]) {
+        let saga = match (reversal, &world.orders[order]) {
             (None, (_, OrderState::Open)) => SagaState::checkout(attempt_id(job), amounts),
             (Some(reversal), (_, OrderState::Paid { attempt_id: of, epochs })) => {
                 SagaState::reversal(attempt_id(job), (*of, epochs.clone()), reversal, amounts)
@@ -218,22 +219,22 @@ impl Scenario {
         op: AccountOp,
     ) -> Option<()> {
         let number = self.orders[self.jobs[actor.job].order][participant];
-        let ledger = &world.ledgers[number];
+        let account = &world.accounts[number];
         let saga = actor.saga.as_mut()?;
-        match decide(Some(ledger.balance), ledger.row(op_id), op) {
-            Decision::Change(balance, row) => {
-                let write = Write::Part {
-                    ledger: number,
-                    if_version: ledger.balance.version,
+        match decide(Some(account.balance), account.record(op_id), op) {
+            Decision::Change(balance, record) => {
+                let write = Write::Account {
+                    account: number,
+                    if_version: account.balance.version,
                     op_id,
-                    if_row: ledger.row(op_id),
+                    if_record: account.record(op_id),
                     balance,
-                    row,
+                    record,
                 };
                 actor.sent = Some((write, Some(participant)));
             }
             Decision::Done => {
-                saga.on_op(participant, OpOutcome::Done { epoch: ledger.balance.epoch })
+                saga.on_op(participant, OpOutcome::Done { epoch: account.balance.epoch })
             }
             Decision::Wait => return None,
             Decision::Refused(RefusalReason::Missing | RefusalReason::Overflow) => {
@@ -260,7 +261,7 @@ impl Scenario {
             world.index[actor.job] = false;
         }
         if let Who::Owner(n) = who {
-            world.endings[n] = Some(outcome);
+            world.outcomes[n] = Some(outcome);
         }
     }
 
@@ -270,7 +271,7 @@ impl Scenario {
         let applied = world.apply(&write);
         let saga = actor.saga.as_mut()?;
         match (participant, &write) {
-            (Some(participant), Write::Part { balance, .. }) if applied => {
+            (Some(participant), Write::Account { balance, .. }) if applied => {
                 saga.on_op(participant, OpOutcome::Done { epoch: balance.epoch });
             }
             (None, _) if applied => saga.on_transition(true),
@@ -320,19 +321,19 @@ impl Scenario {
         world
     }
 
-    fn paid(&self, world: &World, ledger: usize) -> i64 {
-        let wants = |order: &usize| self.orders[*order].contains(&ledger);
+    fn paid(&self, world: &World, account: usize) -> i64 {
+        let wants = |order: &usize| self.orders[*order].contains(&account);
         let is_paid = |order: &usize| matches!(world.orders[*order].1, OrderState::Paid { .. });
         (0..self.orders.len()).filter(wants).filter(is_paid).count() as i64
     }
 }
 
 fn sums_hold(_: &Scenario, world: &World) -> bool {
-    world.ledgers.iter().all(|ledger| {
+    world.accounts.iter().all(|account| {
         let Balance { available, reserved, captured, added, removed, written_off, .. } =
-            ledger.balance;
-        let open = ledger.rows.iter().filter(|(_, row)| row.state == OpState::Reserved);
-        let recorded: i64 = open.map(|(_, row)| row.amount).sum();
+            account.balance;
+        let open = account.records.iter().filter(|(_, record)| record.state == OpState::Reserved);
+        let recorded: i64 = open.map(|(_, record)| record.amount).sum();
         available >= 0
             && captured >= 0
             && reserved == recorded
@@ -346,28 +347,28 @@ fn recovery_ends_consistently(scenario: &Scenario, world: &World) -> bool {
     let end = scenario.recovered(world);
     let mut states = end.orders.iter().map(|(_, state)| state);
     states.all(|state| matches!(state, OrderState::Open | OrderState::Paid { .. }))
-        && end.ledgers.iter().enumerate().all(|(number, ledger)| {
-            ledger.balance.reserved == 0 && ledger.balance.captured == scenario.paid(&end, number)
+        && end.accounts.iter().enumerate().all(|(number, account)| {
+            account.balance.reserved == 0 && account.balance.captured == scenario.paid(&end, number)
         })
         && no_undersell(scenario, world, &end)
 }
 
 fn no_undersell(scenario: &Scenario, world: &World, end: &World) -> bool {
-    scenario.jobs.iter().zip(&world.endings).all(|(job, outcome)| match outcome {
+    scenario.jobs.iter().zip(&world.outcomes).all(|(job, outcome)| match outcome {
         Some(SagaOutcome::Refused(participant, _)) => {
-            end.ledgers[scenario.orders[job.order][*participant]].balance.available == 0
+            end.accounts[scenario.orders[job.order][*participant]].balance.available == 0
         }
         _ => true,
     })
 }
 
 fn answers_hold(scenario: &Scenario, world: &World) -> bool {
-    let undone = world.endings.iter().zip(&scenario.jobs).any(|(_, job)| job.undo.is_some());
-    scenario.jobs.iter().zip(&world.endings).enumerate().all(|(n, (job, outcome))| {
+    let undone = world.outcomes.iter().zip(&scenario.jobs).any(|(_, job)| job.reversal.is_some());
+    scenario.jobs.iter().zip(&world.outcomes).enumerate().all(|(n, (job, outcome))| {
         let paid = matches!(&world.orders[job.order].1,
             OrderState::Paid { attempt_id: of, .. } if *of == attempt_id(n));
         match outcome {
-            Some(SagaOutcome::Completed) if job.undo.is_none() => paid || undone,
+            Some(SagaOutcome::Completed) if job.reversal.is_none() => paid || undone,
             Some(SagaOutcome::Completed | SagaOutcome::Refused(..) | SagaOutcome::TimedOut) => {
                 !paid
             }
@@ -381,20 +382,20 @@ impl Model for Scenario {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let ledger = |available: &i64| Ledger {
+        let account = |available: &i64| Account {
             balance: Balance {
                 version: 1,
                 available: *available,
                 added: *available,
                 ..Balance::default()
             },
-            rows: Vec::new(),
+            records: Vec::new(),
         };
         vec![World {
             orders: vec![(0, OrderState::Open); self.orders.len()],
-            ledgers: self.available.iter().map(ledger).collect(),
+            accounts: self.available.iter().map(account).collect(),
             owners: vec![None; self.jobs.len()],
-            endings: vec![None; self.jobs.len()],
+            outcomes: vec![None; self.jobs.len()],
             recoverers: vec![None; self.recoverers],
             index: vec![false; self.jobs.len()],
             late: Vec::new(),
@@ -405,7 +406,7 @@ impl Model for Scenario {
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         for job in 0..self.jobs.len() {
             let never = world.owners[job].is_none()
-                && world.endings[job].is_none()
+                && world.outcomes[job].is_none()
                 && !world.index[job]
                 && world.orders[self.jobs[job].order].1.attempt_id() != Some(attempt_id(job));
             if never {
@@ -462,7 +463,7 @@ impl Model for Scenario {
             Property::always("recovery reaches a consistent end", recovery_ends_consistently),
             Property::always("answers hold", answers_hold),
             Property::sometimes("an order is paid", |_, world: &World| {
-                world.endings.contains(&Some(SagaOutcome::Completed))
+                world.outcomes.contains(&Some(SagaOutcome::Completed))
             }),
         ]
     }
@@ -502,7 +503,7 @@ fn check(name: &str, scenario: Scenario) {
     checker.assert_properties();
 }
 
-const CHECKOUT: fn(usize) -> Job = |order| Job { order, undo: None };
+const CHECKOUT: fn(usize) -> Job = |order| Job { order, reversal: None };
 
 /// The last piece of an item, ordered by two users, each of whom can pay.
 #[test]
@@ -556,11 +557,11 @@ fn one_checkout_with_two_recoverers() {
 #[test]
 fn a_checkout_and_its_reversal() {
     for (reversal, recoverers) in [(Reversal::Cancel, 2), (Reversal::WriteOff, 1)] {
-        let undo = Job { order: 0, undo: Some(reversal) };
+        let reversal = Job { order: 0, reversal: Some(reversal) };
         check(
             "a checkout and its reversal",
             Scenario {
-                jobs: vec![CHECKOUT(0), undo],
+                jobs: vec![CHECKOUT(0), reversal],
                 orders: vec![vec![0, 1]],
                 available: vec![1, 1],
                 recoverers,

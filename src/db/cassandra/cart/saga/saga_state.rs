@@ -172,7 +172,7 @@ impl SagaState {
     }
 
     /// Whether it has not reached its commit point, so that its owner may still give up.
-    pub(in crate::db) const fn is_before_commit(&self) -> bool {
+    pub(in crate::db) const fn may_give_up(&self) -> bool {
         matches!(self.stage, Stage::Begin | Stage::Reserve | Stage::Commit)
     }
 
@@ -234,7 +234,7 @@ impl SagaState {
     }
 
     /// Another server has aborted the attempt. It releases what it finds reserved, but may have
-    /// visited a participant before the reservation arrived there, so the owner releases as well.
+    /// reached a participant before the reservation arrived there, so the owner releases as well.
     fn lose_ownership(&mut self) {
         self.outcome = SagaOutcome::NotOwner;
         (self.stage, self.remaining) = (Stage::Release, (0..self.epochs.len()).collect());
