@@ -143,7 +143,10 @@ where
             let response = preflight(request.headers());
             return Box::pin(async move { Ok(context.finish(&layer, response)) });
         }
-        request.extensions_mut().insert(permit.clone());
+        // Reads end with their answer: only a write may outlive it and needs the permit.
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            request.extensions_mut().insert(permit.clone());
+        }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let _permit = permit;

@@ -1,4 +1,4 @@
-//! The promises about reading from a copy that lags behind.
+//! The promises about reading from a replica that lags behind.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,20 +8,20 @@ use async_trait::async_trait;
 use super::{Cursor, Page, StorageError};
 use crate::overview::model::{GameId, Overview};
 
-/// A copy of the store that answers reads and may lag behind.
+/// A replica of the store that answers reads and may lag behind.
 ///
-/// Whoever wrote is given a [`ReadToken`]; whoever brings one is never shown an older state. Where
-/// the outer `Option` of an answer is `None` the copy has not got that far, or cannot be asked: the
-/// store itself is to be asked.
+/// The answer to a write carries a [`ReadToken`]; a read with a token is never answered from an
+/// older state. Where the outer `Option` of an answer is `None` the replica has not replayed that
+/// far, or cannot be reached: the primary answers then.
 #[async_trait]
 pub trait Replica: Send + Sync {
     /// A position behind every write that has returned.
     async fn read_token(&self) -> Result<ReadToken, StorageError>;
 
-    /// As [`OverviewStore::find`](super::OverviewStore::find), from the copy.
+    /// As [`OverviewStore::find`](super::OverviewStore::find), from the replica.
     async fn find(&self, id: GameId, seen: Option<ReadToken>) -> Option<Option<Overview>>;
 
-    /// As [`OverviewStore::page`](super::OverviewStore::page), from the copy.
+    /// As [`OverviewStore::page`](super::OverviewStore::page), from the replica.
     async fn page(
         &self,
         after: Option<Cursor>,
@@ -36,7 +36,7 @@ pub trait Replica: Send + Sync {
 pub struct ReadToken(pub u64);
 
 impl ReadToken {
-    /// Behind everything: no copy has it.
+    /// Behind everything: no replica has replayed it.
     pub const LAST: Self = Self(u64::MAX);
 }
 
