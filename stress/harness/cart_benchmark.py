@@ -154,7 +154,7 @@ def measure(database: Database, server: Server, sizes: Sizes, warm_seconds: floa
     settled.append(checkout_load.seconds_until_settled(server))
     second_init = fixtures.create()
     return CartResult(database, sizes, first_init, two_items, hot_item, simulations, second_init,
-                      settled, recipe=database.recipe | warmed | {"bed": sizes.fixtures})
+                      settled, recipe=database.recipe | warmed | {"fixtures": sizes.fixtures})
 
 
 def _warm(fixtures: Fixtures, seconds: float) -> dict[str, object]:

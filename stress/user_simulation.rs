@@ -131,7 +131,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("shoppers: {error:#}");
+            eprintln!("user_simulation: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -291,7 +291,7 @@ impl Simulation {
         });
         let all_begun = tally.begun == args.users;
         tally.answered.add_to(json!({
-            "client": "shoppers", "users": args.users, "pause": args.pause, "seconds": seconds,
+            "client": "user_simulation", "users": args.users, "pause": args.pause, "seconds": seconds,
             "seed": args.seed, "achieved": tally.ok as f64 / seconds.max(1e-6),
             "sent": tally.sent, "ok": tally.ok, "dropped": 0, "refused": tally.refused,
             "errors": tally.errors, "reconnects": server.reconnects(),
