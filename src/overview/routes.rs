@@ -116,8 +116,8 @@ async fn find(
 
 /// List games
 ///
-/// Ascending by id, on Cassandra in token order. A walk over all pages has each game once, however
-/// many are created meanwhile.
+/// Ascending by id, on Cassandra in token order. All pages together have each game once, however many
+/// are created meanwhile.
 #[utoipa::path(
     get, path = "/api/overview", tag = "overview", params(PageQuery),
     responses(

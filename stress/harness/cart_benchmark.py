@@ -127,7 +127,7 @@ class CartResult:
                 "batch_init": {"first": asdict(self.first_init),
                                "after_traffic": asdict(self.second_init)},
                 "contestants": comparison.data([*self.two_items, *self.hot_item]),
-                "visits": [asdict(one) for one in self.simulations],
+                "simulations": [asdict(one) for one in self.simulations],
                 "settled_seconds": self.settled,
                 "audit": asdict(self.audit) if self.audit else None,
                 "goals": [asdict(goal) | {"met": goal.met} for goal in self.goals()]}

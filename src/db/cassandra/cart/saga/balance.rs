@@ -313,8 +313,8 @@ mod tests {
             );
             assert_eq!(decide(None, None, op(1)), Decision::Refused(RefusalReason::Missing));
         }
-        let anew = AccountOp::Create { available: 1, price: 1 };
-        assert_eq!(decide(Some(BALANCE), None, anew), Decision::Wait);
+        let reset = AccountOp::Create { available: 1, price: 1 };
+        assert_eq!(decide(Some(BALANCE), None, reset), Decision::Wait);
     }
 
     #[test]
