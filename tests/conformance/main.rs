@@ -67,7 +67,7 @@ macro_rules! conformance_of {
                     ids_are_reserved_before_the_first_row
                     taken_ids_are_replaced_by_further_ones
                     a_chunk_counts_once
-                    a_reset_begins_anew
+                    a_reset_empties_the_store_and_resets_its_counter
                     more_rows_than_ids_are_refused
                     the_digest_does_not_depend_on_the_order
                 }
