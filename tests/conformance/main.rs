@@ -53,6 +53,7 @@ macro_rules! conformance_of {
                     servers_on_one_database_assign_different_ids
                     a_write_is_seen_by_every_server_at_once
                     a_write_whose_future_is_dropped_is_still_done
+                    a_store_without_a_replica_gives_no_read_token
                 }
                 loads {
                     a_load_fills_an_empty_store
