@@ -1,6 +1,6 @@
 //! Checkouts by the storage trait alone, without HTTP, on any backend. Part of the load harness:
 //!
-//!     cargo run --release --example cart -- --url embedded:bench.db --bed 1000 --rows 100000
+//!     cargo run --release --example cart -- --url embedded:bench.db --fixtures 1000 --rows 100000
 //!
 //! Checks out orders by number, each once, with a number of checkouts in flight, and then waits
 //! until all of them are settled. With one item all checkouts contend for it.
@@ -36,7 +36,7 @@ struct Args {
     url: String,
     /// Create fixtures first: so many items, and as many users and orders as `--rows` says.
     #[arg(long, value_name = "ITEMS")]
-    bed: Option<u64>,
+    fixtures: Option<u64>,
     /// Audit the store at the end.
     #[arg(long)]
     audit: bool,
@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let registry = Registry::default();
     let stores = connect(&database(&args.url)?, MigrationPolicy::Migrate, &registry).await?;
-    if let Some(items) = args.bed {
+    if let Some(items) = args.fixtures {
         create_fixtures(&stores.fixtures, u64::from(args.load.rows.cast_unsigned()), items).await?;
     }
     // The first order of the fixtures is 0.

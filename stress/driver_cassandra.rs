@@ -39,8 +39,8 @@ struct Args {
     /// cassandra://127.0.0.1:PORT/KEYSPACE
     #[arg(long)]
     url: String,
-    #[arg(long, value_enum, default_value_t = Act::Select)]
-    act: Act,
+    #[arg(long, value_enum, default_value_t = StatementKind::Select)]
+    statement: StatementKind,
     /// Connections to the database, each with its share of the operations.
     #[arg(long, value_name = "C", default_value = "1")]
     connections: NonZeroUsize,
@@ -49,7 +49,7 @@ struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Act {
+enum StatementKind {
     Select,
     Insert,
 }
@@ -66,15 +66,15 @@ async fn main() -> anyhow::Result<()> {
         .build()
         .await
         .context("cannot connect")?;
-    let report = match args.act {
-        Act::Select => {
+    let report = match args.statement {
+        StatementKind::Select => {
             session.use_keyspace(keyspace, true).await?;
             let mut statement = session.prepare(FIND).await?;
             statement.set_use_cached_result_metadata(true);
             statement.set_is_idempotent(true);
             args.load.run(Find { session, statement }).await?
         }
-        Act::Insert => {
+        StatementKind::Insert => {
             session.query_unpaged(SCRATCH, ()).await?;
             session.query_unpaged(TABLE, ()).await?;
             let statement = session.prepare(INSERT).await?;

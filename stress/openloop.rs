@@ -13,7 +13,6 @@ mod latencies;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,17 +93,9 @@ impl FromStr for Ids {
     }
 }
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("openloop: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> anyhow::Result<()> {
+    println!("{}", run(&Args::parse())?);
+    Ok(())
 }
 
 fn run(args: &Args) -> anyhow::Result<serde_json::Value> {

@@ -120,14 +120,14 @@ impl Fields {
     /// `value`, if nothing was wrong and no field is left over.
     fn finish<T>(mut self, value: T) -> Result<T, String> {
         for name in std::mem::take(&mut self.map).keys().take(MAX_UNKNOWN) {
-            self.wrong(format!("`{}` is not a field of an overview", shown(name)));
+            self.wrong(format!("`{}` is not a field of an overview", excerpt(name)));
         }
         if self.errors.is_empty() { Ok(value) } else { Err(self.errors.join("; ")) }
     }
 }
 
 /// A name that the client sent, escaped and cut so that an answer may contain it.
-fn shown(name: &str) -> String {
+fn excerpt(name: &str) -> String {
     let start: String = name.chars().take(40).collect();
     let dots = if start.len() < name.len() { "..." } else { "" };
     format!("{}{dots}", start.escape_default())
@@ -165,7 +165,7 @@ fn form(bytes: &[u8]) -> Result<Map<String, Value>, String> {
         if let Some(index) = tag_index(&name) {
             tags.push((index.unwrap_or(tags.len()), value.into_owned()));
         } else if map.insert(name.to_string(), value.into_owned().into()).is_some() {
-            return Err(format!("`{}` is given twice", shown(&name)));
+            return Err(format!("`{}` is given twice", excerpt(&name)));
         }
     }
     if !tags.is_empty() {

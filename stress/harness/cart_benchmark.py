@@ -127,7 +127,7 @@ class CartResult:
                 "batch_init": {"first": asdict(self.first_init),
                                "after_traffic": asdict(self.second_init)},
                 "contestants": comparison.data([*self.two_items, *self.hot_item]),
-                "visits": [asdict(one) for one in self.simulations],
+                "simulations": [asdict(one) for one in self.simulations],
                 "settled_seconds": self.settled,
                 "audit": asdict(self.audit) if self.audit else None,
                 "goals": [asdict(goal) | {"met": goal.met} for goal in self.goals()]}
@@ -154,7 +154,7 @@ def measure(database: Database, server: Server, sizes: Sizes, warm_seconds: floa
     settled.append(checkout_load.seconds_until_settled(server))
     second_init = fixtures.create()
     return CartResult(database, sizes, first_init, two_items, hot_item, simulations, second_init,
-                      settled, recipe=database.recipe | warmed | {"bed": sizes.fixtures})
+                      settled, recipe=database.recipe | warmed | {"fixtures": sizes.fixtures})
 
 
 def _warm(fixtures: Fixtures, seconds: float) -> dict[str, object]:

@@ -53,7 +53,7 @@ class CheckoutLoad:
         sample = self.checkouts(first, last, seconds)
         if sample.last_id >= last:
             raise Failure(f"{self.fixtures.size:,} orders were used up within {seconds:g} s: use "
-                          "a larger --bed")
+                          "a larger --fixtures")
         self.fixtures.next = sample.last_id + 1
         self.rate = max(self.rate, sample.achieved)
         return sample

@@ -1,4 +1,4 @@
-"""Many checkouts at once of too few things (stress/rush.rs): whether answers and store agree."""
+"""Many checkouts at once of too few things (stress/contention.rs): do answers and store agree?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ THINGS, USERS, ORDERS = 100, 1_000, 1_000
 # Over how many different items the things are spread.
 SPREADS = (1, THINGS)
 _SECONDS = 300.0
-HEAD = ("DBMS", "programs", "round", "items", "seed", "rush, s", "succeeded", "refused",
+HEAD = ("DBMS", "programs", "round", "items", "seed", "run, s", "succeeded", "refused",
         "other answers", "1: stock, answers", "2: credit, answers", "3: stock, paid orders",
         "4: credit, paid orders", "paid in the store", "right")
 
@@ -61,10 +61,10 @@ def run(servers: Sequence[Server], url: str, items: int, seed: int, paid_before:
         ) -> ContentionRun:
     """One run against programs that share a store, and the audit of that store."""
     bases = [word for server in servers for word in ("--base", server.base)]
-    output = process.run("rush", [
-        programs.example("rush"), *bases, "--items", str(items), "--things", str(THINGS),
+    output = process.run("contention", [
+        programs.example("contention"), *bases, "--items", str(items), "--things", str(THINGS),
         "--users", str(USERS), "--orders", str(ORDERS), "--seed", str(seed)], _SECONDS + SLACK)
-    return evaluate(clients.report_of("rush", output), audits.of(url), paid_before)
+    return evaluate(clients.report_of("contention", output), audits.of(url), paid_before)
 
 
 def evaluate(report: dict[str, Any], audit: Audit, paid_before: int) -> ContentionRun:

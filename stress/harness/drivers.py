@@ -29,7 +29,7 @@ class Inserts:
     def run(self, seconds: float, in_flight: int) -> Sample:
         """Inserts with so many in flight."""
         sample = _run("driver_cassandra", self.url, 1, seconds, in_flight, self.seed,
-                      CASSANDRA_CONNECTIONS, "--act", "insert", "--first", str(self.next))
+                      CASSANDRA_CONNECTIONS, "--statement", "insert", "--first", str(self.next))
         self.next += sample.sent
         return sample
 

@@ -1,4 +1,4 @@
-"""Simulated users, many at once: stress/shoppers.rs."""
+"""Simulated users, many at once: stress/user_simulation.rs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -69,8 +69,8 @@ def simulate(server: Server, users: int, pause: float, seconds: float, items: in
     """Runs users for so long. With orders, the first and the last, they only check those out."""
     shares = Shares(server)
     chosen = ["--orders", f"{orders[0]}..{orders[1]}"] if orders else []
-    output = run("shoppers", [
-        programs.example("shoppers"), "--base", server.base, "--users", str(users),
+    output = run("user_simulation", [
+        programs.example("user_simulation"), "--base", server.base, "--users", str(users),
         "--pause", str(pause), "--seconds", str(seconds), "--items", str(items),
         "--seed", str(seed), *chosen], seconds + SLACK)
     return parse(output, shares.seen())
@@ -78,6 +78,6 @@ def simulate(server: Server, users: int, pause: float, seconds: float, items: in
 
 def parse(output: str, shares: dict[str, float]) -> Simulation:
     """What the client prints."""
-    report = clients.report_of("shoppers", output)
-    return Simulation(report["users"], report["pause"], clients.parse("shoppers", output),
+    report = clients.report_of("user_simulation", output)
+    return Simulation(report["users"], report["pause"], clients.parse("user_simulation", output),
                  report["refused"], report["acts"], report["first_wave_seconds"], shares)

@@ -1,2 +1,2 @@
 """Tests of the harness: `cd stress && python3 -m unittest`. They need some release binaries: `cargo
-build --release --example openloop --example shoppers --example rush`."""
+build --release --example openloop --example user_simulation --example contention`."""

@@ -104,7 +104,7 @@ class Loads(unittest.TestCase):
 
 def simulation(pause: float = 5.0, **more: object) -> user_simulation.Simulation:
     act = {"answered": 90, "mean_ms": 1, "p50_ms": 1, "p95_ms": 2, "p99_ms": 3, "max_ms": 4}
-    report = {"client": "shoppers", "users": 100, "pause": pause, "refused": {"409": 10},
+    report = {"client": "user_simulation", "users": 100, "pause": pause, "refused": {"409": 10},
               "first_wave_seconds": 0.5, "acts": {"create": act, "find": act},
               **vars(sample(200)), **more}
     return user_simulation.parse(json.dumps(report), SHARES)
@@ -124,7 +124,7 @@ class Simulations(unittest.TestCase):
         self.assertIn("100 / throughput is 0.500 s", simulation(0.0).waiting())
 
 
-RUSH = {"seed": 1, "seconds": 0.4, "stock_each": 100, "stock": [0],
+OUTCOME = {"seed": 1, "seconds": 0.4, "stock_each": 100, "stock": [0],
         "orders": [[user, 0, 200 if user < 100 else 409] for user in range(1_000)],
         "credit": [0] * 100 + [1] * 900}
 AGREES = Audit(100, 0, 0)
@@ -132,19 +132,20 @@ AGREES = Audit(100, 0, 0)
 
 class Contention(unittest.TestCase):
     def test_a_run_is_right_if_answers_store_and_orders_agree(self) -> None:
-        found = contention.evaluate(RUSH, AGREES, 0)
+        found = contention.evaluate(OUTCOME, AGREES, 0)
         self.assertTrue(found.right)
         self.assertEqual((found.succeeded, found.refused, found.others), (100, 900, 0))
         self.assertEqual(len(found.line("x", 3, 1)), len(contention.HEAD))
 
     def test_each_inconsistency_has_its_column(self) -> None:
         cases = {
-            "stock_in_answers": (RUSH | {"stock": [2]}, AGREES, 2),
-            "credit_in_answers": (RUSH | {"credit": [1] * 1_000}, AGREES, 100),
-            "stock_in_store": (RUSH, Audit(100, 3, 0), 3),
-            "credit_in_store": (RUSH, Audit(100, 0, 4), 4),
-            "others": (RUSH | {"orders": RUSH["orders"][:-1] + [[999, 0, "broken"]]}, AGREES, 1),
-            "paid": (RUSH, Audit(99, 0, 0), 99),
+            "stock_in_answers": (OUTCOME | {"stock": [2]}, AGREES, 2),
+            "credit_in_answers": (OUTCOME | {"credit": [1] * 1_000}, AGREES, 100),
+            "stock_in_store": (OUTCOME, Audit(100, 3, 0), 3),
+            "credit_in_store": (OUTCOME, Audit(100, 0, 4), 4),
+            "others": (OUTCOME | {"orders": OUTCOME["orders"][:-1] + [[999, 0, "broken"]]},
+                       AGREES, 1),
+            "paid": (OUTCOME, Audit(99, 0, 0), 99),
         }
         for name, (report, audit, count) in cases.items():
             with self.subTest(name):
@@ -154,7 +155,7 @@ class Contention(unittest.TestCase):
 
     def test_selling_too_little_is_wrong_too(self) -> None:
         orders = [[user, 0, 200 if user < 99 else 409] for user in range(1_000)]
-        report = RUSH | {"orders": orders, "stock": [1], "credit": [0] * 99 + [1] * 901}
+        report = OUTCOME | {"orders": orders, "stock": [1], "credit": [0] * 99 + [1] * 901}
         self.assertFalse(contention.evaluate(report, Audit(99, 0, 0), 0).right)
 
     def test_an_audit_counts_items_and_users_separately(self) -> None:

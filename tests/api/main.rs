@@ -9,7 +9,7 @@
 //! [`ascending`] and [`sql`], which a run on such a backend leaves out by name (`--skip sql::`).
 //!
 //! Answers that clients depend on to the byte are kept under `snapshots/`. A difference is a
-//! failure. Run with `INSTA_UPDATE=always` to write them anew, then read what changed.
+//! failure. Run with `INSTA_UPDATE=always` to write them again, then read what changed.
 
 mod ascending;
 mod catalogue;

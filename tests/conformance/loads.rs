@@ -211,7 +211,7 @@ pub async fn a_chunk_counts_once(world: World) {
     assert_eq!((found.written, found.pending), (10, one(11..21)));
 }
 
-pub async fn a_reset_begins_anew(world: World) {
+pub async fn a_reset_empties_the_store_and_resets_its_counter(world: World) {
     let loads = world.stores.loads.as_ref();
     for _ in 0..3 {
         create(&world.stores, None).await;

@@ -53,6 +53,7 @@ macro_rules! conformance_of {
                     servers_on_one_database_assign_different_ids
                     a_write_is_seen_by_every_server_at_once
                     a_write_whose_future_is_dropped_is_still_done
+                    a_store_without_a_replica_gives_no_read_token
                 }
                 loads {
                     a_load_fills_an_empty_store
@@ -67,7 +68,7 @@ macro_rules! conformance_of {
                     ids_are_reserved_before_the_first_row
                     taken_ids_are_replaced_by_further_ones
                     a_chunk_counts_once
-                    a_reset_begins_anew
+                    a_reset_empties_the_store_and_resets_its_counter
                     more_rows_than_ids_are_refused
                     the_digest_does_not_depend_on_the_order
                 }

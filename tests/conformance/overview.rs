@@ -281,3 +281,10 @@ pub async fn a_write_whose_future_is_dropped_is_still_done(world: World) {
     .await
     .expect("every act that was begun happens");
 }
+
+pub async fn a_store_without_a_replica_gives_no_read_token(world: World) {
+    let store = &world.stores.overviews;
+    create(store.as_ref(), None).await;
+    assert!(!store.has_replica());
+    assert_eq!(store.read_token().await, None);
+}

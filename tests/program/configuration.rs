@@ -57,7 +57,7 @@ async fn a_program_serves_what_flag_variable_or_file_name() {
         for path in ["/1", "/orders/create/u", "/stock/find/0", "/payment/find_user/0"] {
             statuses.push(server.status(path).await);
         }
-        // The beds of a service that is not served stay as an earlier program left them.
+        // The fixtures of a service that is not served stay as an earlier program left them.
         assert_eq!(statuses, expected);
     }
 }

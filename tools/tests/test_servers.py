@@ -77,7 +77,7 @@ process.guarded(main)
 """
 
 
-class Ending(unittest.TestCase):
+class Interruption(unittest.TestCase):
     def test_an_interrupt_leaves_nothing_running_and_says_so(self) -> None:
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)):
             with self.subTest(number.name):

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::storage::{CartRefusal, StorageError};
+use crate::db::storage::{CartRefusal, CartResult};
 use crate::web::problem::Problem;
 
 /// What happened.
@@ -29,10 +29,7 @@ impl From<CartRefusal> for Problem {
 }
 
 /// The sentence that answers a write, unless it failed or was refused.
-pub(super) fn done(
-    outcome: Result<Result<(), CartRefusal>, StorageError>,
-    sentence: &'static str,
-) -> Result<Response, Problem> {
+pub(super) fn done(outcome: CartResult, sentence: &'static str) -> Result<Response, Problem> {
     outcome??;
     Ok(sentence.into_response())
 }

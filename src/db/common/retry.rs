@@ -1,4 +1,4 @@
-//! Exponential backoff with jitter, and retries with it.
+//! Exponential backoff with equal jitter, and retries with it.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// Pauses between tries. Each is drawn from the upper half of a span that doubles up to a limit:
-/// jitter keeps several writers that failed together from meeting again.
+/// Pauses between tries. Each is drawn from the upper half of a span that doubles up to a limit
+/// (equal jitter): several writers that failed together do not meet again, and none retries at once.
 #[derive(Debug, Clone)]
 pub(in crate::db) struct Backoff {
     span: Duration,

@@ -213,7 +213,7 @@ fn install_demo(t: &Transaction<'_>, games: &[Overview]) -> rusqlite::Result<boo
     Ok(rows > 0)
 }
 
-/// Empties the store; its counter begins anew, because nothing that had an id is left.
+/// Empties the store and resets its counter, because nothing that had an id is left.
 fn empty(t: &Transaction<'_>) -> rusqlite::Result<()> {
     t.execute_batch(
         "DELETE FROM overviews; DELETE FROM loads; DELETE FROM marks; \

@@ -59,8 +59,8 @@ async fn compare_table(
     for _ in 0..TRIES {
         let before = primary.digests(table, &bounds).await?;
         wait(primary, replica).await?;
-        let copy = replica.digests(table, &bounds).await?;
-        ranges = Ranges::of(&before, &copy, &primary.digests(table, &bounds).await?);
+        let found = replica.digests(table, &bounds).await?;
+        ranges = Ranges::of(&before, &found, &primary.digests(table, &bounds).await?);
         if ranges.unsettled.is_empty() {
             break;
         }
@@ -84,14 +84,14 @@ struct Ranges {
 }
 
 impl Ranges {
-    fn of(before: &Digests, copy: &Digests, after: &Digests) -> Self {
-        let rows = copy.values().map(|(rows, _)| rows.cast_unsigned()).sum();
+    fn of(before: &Digests, replica: &Digests, after: &Digests) -> Self {
+        let rows = replica.values().map(|(rows, _)| rows.cast_unsigned()).sum();
         let mut ranges = Self { rows, ..Self::default() };
-        let mut numbers: Vec<_> = before.keys().chain(copy.keys()).copied().collect();
+        let mut numbers: Vec<_> = before.keys().chain(replica.keys()).copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {
-            let [was, found, is] = [before, copy, after].map(|digests| digests.get(&number));
+            let [was, found, is] = [before, replica, after].map(|digests| digests.get(&number));
             if was != is && found != was && found != is {
                 ranges.unsettled.push(number);
             } else if found != was && found != is {
@@ -190,8 +190,8 @@ mod tests {
     fn only_a_range_that_did_not_change_can_differ() {
         let before = digests(&[(0, "a"), (1, "b"), (2, "c"), (3, "d")]);
         let after = digests(&[(0, "a"), (1, "b2"), (2, "c2"), (3, "d")]);
-        let copy = digests(&[(0, "x"), (1, "b2"), (2, "c1"), (4, "e")]);
-        let found = Ranges::of(&before, &copy, &after);
+        let replica = digests(&[(0, "x"), (1, "b2"), (2, "c1"), (4, "e")]);
+        let found = Ranges::of(&before, &replica, &after);
         let (different, unsettled) = (vec![0, 3, 4], vec![2]);
         assert_eq!(found, Ranges { rows: 4, different, unsettled });
     }

@@ -109,7 +109,7 @@ pub trait FixtureStore: Send + Sync {
     async fn put_orders(&self, context: ActContext, orders: Vec<Order>)
     -> Result<(), StorageError>;
 
-    /// Stores items in place of any of the same ids, their sums begun anew.
+    /// Stores items in place of any of the same ids, their sums reset.
     async fn put_items(
         &self,
         context: ActContext,
@@ -117,7 +117,7 @@ pub trait FixtureStore: Send + Sync {
         item: Item,
     ) -> Result<(), StorageError>;
 
-    /// Stores users in place of any of the same ids, their sums begun anew.
+    /// Stores users in place of any of the same ids, their sums reset.
     async fn put_users(
         &self,
         context: ActContext,

@@ -1,22 +1,22 @@
-//! The promises about whether the copies of a store are the same.
+//! The promises about whether the replicas of a store's data are the same.
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use super::StorageError;
 
-/// The copies that a store is kept in.
+/// The replicas of a store's data.
 #[async_trait]
 pub trait ReplicaCheck: Send + Sync {
-    /// Compares every row of all copies and changes nothing. Servers may write meanwhile: what keeps
+    /// Compares every row of all replicas and changes nothing. Servers may write meanwhile: what keeps
     /// changing is counted apart and not judged.
     async fn compare(&self) -> Result<ReplicaReport, StorageError>;
 
     /// The same; then ranges that differ are made equal, of each value the youngest write wins, and
     /// compared again. Repeating it after a failure goes on.
     ///
-    /// [`ErrorKind::Invalid`](super::ErrorKind::Invalid), a sentence for the operator, where the copies cannot
-    /// be repaired from here.
+    /// [`ErrorKind::Invalid`](super::ErrorKind::Invalid), a sentence for the operator, where the replicas
+    /// cannot be repaired from here.
     async fn repair(&self) -> Result<ReplicaReport, StorageError>;
 }
 
@@ -25,13 +25,13 @@ pub trait ReplicaCheck: Send + Sync {
 pub struct ReplicaReport {
     /// Ranges of rows that were looked at.
     pub ranges: u64,
-    /// Rows that the copy has; of several copies, what the fullest has of each range.
+    /// Rows that the replica has; of several replicas, what the fullest has of each range.
     pub rows: u64,
     /// Ranges that changed whenever they were looked at.
     pub unsettled: u64,
     /// Ranges that differ, at the end, each as a person finds it.
     pub different: Vec<String>,
-    /// How many copies there are of each row, at most; `None` of a store and its replica.
+    /// How many replicas there are of each row, at most; `None` of a primary and its replica.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u64>,
     /// Ranges that differed and do not any more; `None` unless they were to be repaired.

@@ -164,7 +164,7 @@ impl SagaRunner {
                 }
                 outcome if serial => {
                     attempt.row = Some(row);
-                    return Ok(outcome == TransitionOutcome::Done);
+                    return Ok(outcome == TransitionOutcome::AlreadyDone);
                 }
                 // The known row may be stale: only a SERIAL read proves that another owns the order.
                 _ => {}

@@ -28,8 +28,8 @@ const READ: &str = "SELECT first_id, end_id FROM $.id_claims WHERE bucket = ?";
 pub(in crate::db::cassandra) enum ClaimTtl {
     /// For ids that the counter may still reach.
     Forever,
-    /// For ids that the counter has assigned, which no later load reserves. Only a reset, which
-    /// starts the counter anew, can reserve them between a create's id and its game.
+    /// For ids that the counter has assigned, which no later load reserves. Only a reset of the store,
+    /// and so of the counter, can reserve them between a create's id and its game.
     OneHour,
 }
 

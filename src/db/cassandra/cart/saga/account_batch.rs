@@ -101,7 +101,7 @@ pub(in crate::db) fn plan<'a>(
                     }
                 }
             }
-            Decision::Done => {}
+            Decision::NoOp => {}
             Decision::Wait => return None,
             Decision::Refused(reason) => return Some(OpOutcome::Refused(reason)),
             Decision::Fenced => return Some(OpOutcome::Fenced),

@@ -91,7 +91,7 @@ pub(in crate::db) enum Decision {
     /// Write these in place of what was read, if it has not changed since.
     Change(Balance, OpRecord),
     /// It was done before, or there is nothing to do.
-    Done,
+    NoOp,
     /// What is missing is reserved and may be released: read again later.
     Wait,
     Refused(RefusalReason),
@@ -133,12 +133,12 @@ pub(in crate::db) fn decide(
     match (op, record.map(|record| record.state)) {
         (AccountOp::Reserve(_), Some(OpState::Done | OpState::Released)) => Decision::Fenced,
         (AccountOp::Capture | AccountOp::Release, _) => {
-            balance.map_or(Decision::Done, |balance| balance.end(record, op))
+            balance.map_or(Decision::NoOp, |balance| balance.end(record, op))
         }
-        (_, Some(_)) => Decision::Done,
+        (_, Some(_)) => Decision::NoOp,
         (AccountOp::Create { available, price }, None) => begin(balance, available, price),
         (AccountOp::Refund { .. } | AccountOp::WriteOff { .. }, None) if balance.is_none() => {
-            Decision::Done
+            Decision::NoOp
         }
         (_, None) => {
             balance.map_or(Decision::Refused(RefusalReason::Missing), |balance| balance.first(op))
@@ -188,7 +188,7 @@ impl Balance {
                 epoch,
                 Self { written_off: self.written_off + amount, ..self },
             ),
-            AccountOp::Create { .. } | AccountOp::Capture | AccountOp::Release => Decision::Done,
+            AccountOp::Create { .. } | AccountOp::Capture | AccountOp::Release => Decision::NoOp,
         }
     }
 
@@ -216,7 +216,7 @@ impl Balance {
 
     fn uncapture(self, amount: i64, epoch: i64, after: Self) -> Decision {
         if self.epoch != epoch {
-            return Decision::Done;
+            return Decision::NoOp;
         }
         change(Self { captured: self.captured - amount, ..after }, OpState::Done, amount)
     }
@@ -237,7 +237,7 @@ impl Balance {
                 change(after, OpState::Released, n)
             }
             (AccountOp::Release, None) if record.is_none() => change(self, OpState::Released, 0),
-            _ => Decision::Done,
+            _ => Decision::NoOp,
         }
     }
 }
@@ -313,8 +313,8 @@ mod tests {
             );
             assert_eq!(decide(None, None, op(1)), Decision::Refused(RefusalReason::Missing));
         }
-        let anew = AccountOp::Create { available: 1, price: 1 };
-        assert_eq!(decide(Some(BALANCE), None, anew), Decision::Wait);
+        let reset = AccountOp::Create { available: 1, price: 1 };
+        assert_eq!(decide(Some(BALANCE), None, reset), Decision::Wait);
     }
 
     #[test]
@@ -324,14 +324,14 @@ mod tests {
                 decide(Some(BALANCE), record(state), AccountOp::Reserve(1)),
                 Decision::Fenced
             );
-            assert_eq!(decide(Some(BALANCE), record(state), AccountOp::Capture), Decision::Done);
+            assert_eq!(decide(Some(BALANCE), record(state), AccountOp::Capture), Decision::NoOp);
         }
     }
 
     #[test]
     fn a_former_epoch_is_not_refunded() {
         let op = AccountOp::Refund { amount: 2, epoch: 0 };
-        assert_eq!(decide(Some(BALANCE), None, op), Decision::Done);
+        assert_eq!(decide(Some(BALANCE), None, op), Decision::NoOp);
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl Scenario {
                         let write = Write::Order { order, if_version: *version, state };
                         actor.sent = Some((write, None));
                     }
-                    TransitionOutcome::Done => saga.on_transition(true),
+                    TransitionOutcome::AlreadyDone => saga.on_transition(true),
                     TransitionOutcome::NotOwner => saga.on_transition(false),
                 }
             }
@@ -233,7 +233,7 @@ impl Scenario {
                 };
                 actor.sent = Some((write, Some(participant)));
             }
-            Decision::Done => {
+            Decision::NoOp => {
                 saga.on_op(participant, OpOutcome::Done { epoch: account.balance.epoch })
             }
             Decision::Wait => return None,

@@ -53,7 +53,7 @@ pub(in crate::db) enum TransitionOutcome {
     /// Write this in place of what was read, if it has not changed since.
     Change(OrderState),
     /// It was done before.
-    Done,
+    AlreadyDone,
     /// The attempt does not own the order, not yet or not any more.
     NotOwner,
 }
@@ -94,9 +94,9 @@ pub(in crate::db) fn transition_of(
         | (OrderTransition::Reverse { .. }, OrderState::Reversing { .. })
             if ours =>
         {
-            TransitionOutcome::Done
+            TransitionOutcome::AlreadyDone
         }
-        (OrderTransition::Reopen, _) => TransitionOutcome::Done,
+        (OrderTransition::Reopen, _) => TransitionOutcome::AlreadyDone,
         _ => TransitionOutcome::NotOwner,
     }
 }
@@ -151,7 +151,7 @@ mod tests {
         }
         assert_eq!(
             transition_of(&pending, other, &OrderTransition::Reopen),
-            TransitionOutcome::Done
+            TransitionOutcome::AlreadyDone
         );
     }
 
@@ -164,12 +164,12 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(transition_of(&pending, attempt_id, &begin), TransitionOutcome::Done);
+        assert_eq!(transition_of(&pending, attempt_id, &begin), TransitionOutcome::AlreadyDone);
         let commit = OrderTransition::Commit { epochs: vec![0, 1] };
         let TransitionOutcome::Change(paid) = transition_of(&pending, attempt_id, &commit) else {
             panic!()
         };
-        assert_eq!(transition_of(&paid, attempt_id, &commit), TransitionOutcome::Done);
+        assert_eq!(transition_of(&paid, attempt_id, &commit), TransitionOutcome::AlreadyDone);
         assert_eq!(
             transition_of(&paid, attempt_id, &OrderTransition::Abort),
             TransitionOutcome::NotOwner

@@ -10,7 +10,6 @@ mod latencies;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -124,17 +123,9 @@ impl Operation {
     }
 }
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("shoppers: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> anyhow::Result<()> {
+    println!("{}", run(&Args::parse())?);
+    Ok(())
 }
 
 fn run(args: &Args) -> anyhow::Result<Value> {
@@ -291,7 +282,7 @@ impl Simulation {
         });
         let all_begun = tally.begun == args.users;
         tally.answered.add_to(json!({
-            "client": "shoppers", "users": args.users, "pause": args.pause, "seconds": seconds,
+            "client": "user_simulation", "users": args.users, "pause": args.pause, "seconds": seconds,
             "seed": args.seed, "achieved": tally.ok as f64 / seconds.max(1e-6),
             "sent": tally.sent, "ok": tally.ok, "dropped": 0, "refused": tally.refused,
             "errors": tally.errors, "reconnects": server.reconnects(),

@@ -63,16 +63,16 @@ async fn main() -> anyhow::Result<()> {
     ensure!((1..=10_000).contains(&args.orders) && args.users > 0, "--orders: from 1 to 10000");
     rlimit::increase_nofile_limit(u64::from(args.orders) + 256)?;
     let servers = args.base.iter().map(|base| Server::at(base)).collect::<anyhow::Result<_>>()?;
-    println!("{}", Rush { args, servers }.run().await?);
+    println!("{}", Contention { args, servers }.run().await?);
     Ok(())
 }
 
-struct Rush {
+struct Contention {
     args: Args,
     servers: Vec<Arc<Server>>,
 }
 
-impl Rush {
+impl Contention {
     async fn run(self) -> anyhow::Result<Value> {
         let (users, items, each) =
             (self.args.users, self.args.items, self.args.things / self.args.items);
@@ -87,7 +87,7 @@ impl Rush {
         let orders: Vec<_> =
             orders.map(|(wanted, answer)| json!([wanted.user, wanted.item, answer])).collect();
         Ok(json!({
-            "client": "rush", "seed": self.args.seed, "seconds": seconds, "stock_each": each,
+            "client": "contention", "seed": self.args.seed, "seconds": seconds, "stock_each": each,
             "orders": orders, "stock": stock, "credit": credit,
             "reconnects": self.servers.iter().map(|server| server.reconnects()).sum::<u64>(),
         }))
