@@ -60,6 +60,10 @@ impl OverviewStore for RoutedOverviews {
         self.primary.remove(context, id).await
     }
 
+    fn has_replica(&self) -> bool {
+        true
+    }
+
     async fn read_token(&self) -> Option<ReadToken> {
         // The write has happened. If its place in the history is unknown, its client must not read
         // from the replica at all.

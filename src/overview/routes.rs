@@ -109,8 +109,8 @@ async fn find(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let game =
-        store.find(id, read_token::from_request(&headers)).await?.ok_or(Refusal::NotFound)?;
+    let token = read_token::from_request(store.as_ref(), &headers);
+    let game = store.find(id, token).await?.ok_or(Refusal::NotFound)?;
     Ok(etag::json(&headers, &[game])?)
 }
 
@@ -135,7 +135,8 @@ async fn list(
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let page = store.page(after, limit, read_token::from_request(&headers)).await?;
+    let token = read_token::from_request(store.as_ref(), &headers);
+    let page = store.page(after, limit, token).await?;
     let body = PageBody { overviews: page.games, next: page.next.map(encode) };
     etag::json(&headers, &body)
 }

@@ -5,6 +5,7 @@
 //! cost that was measured.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -66,15 +67,17 @@ impl RequestLayer {
         }))
     }
 
-    /// A permit to answer one more request, or `None` at the concurrency limit.
-    fn acquire(&self) -> Option<Permit> {
+    /// One more request in flight, or `None` at the concurrency limit.
+    fn acquire(&self) -> Option<InFlight> {
         // Made before the test, so that its drop takes the count back at the limit. Relaxed, because
         // the counter orders no other memory.
-        let permit = Permit::new(Arc::new(InFlight(Arc::clone(&self.0))));
+        let in_flight = InFlight(Arc::clone(&self.0));
         self.0.metrics.in_flight.inc();
-        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(permit)
+        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(in_flight)
     }
+}
 
+impl Shared {
     /// The client's own id if it is safe to log, so that its log and ours can be joined.
     fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
         if let Some(given) = headers.get(REQUEST_ID)
@@ -83,9 +86,9 @@ impl RequestLayer {
         {
             return given.clone();
         }
-        let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut id = [b'-'; 33];
-        id[..16].copy_from_slice(&self.0.id_prefix);
+        id[..16].copy_from_slice(&self.id_prefix);
         id[17..].copy_from_slice(&hex(number));
         HeaderValue::from_bytes(&id).unwrap_or(ANY)
     }
@@ -98,6 +101,32 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.in_flight.dec();
+    }
+}
+
+/// Keeps a request counted as in flight until its answer is made. A write may outlive its answer, so
+/// the count is shared with its context; a read needs no allocation for that.
+enum Holder {
+    Read(InFlight),
+    Write(Arc<InFlight>),
+}
+
+impl Holder {
+    /// The context of a write finds its share, the permit, in the extensions of the request.
+    fn new(in_flight: InFlight, request: &mut Request) -> Self {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Self::Read(in_flight);
+        }
+        let in_flight = Arc::new(in_flight);
+        request.extensions_mut().insert(Permit::new(in_flight.clone()));
+        Self::Write(in_flight)
+    }
+
+    fn layer(&self) -> &Shared {
+        match self {
+            Self::Read(in_flight) => &in_flight.0,
+            Self::Write(in_flight) => &in_flight.0,
+        }
     }
 }
 
@@ -130,36 +159,32 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let context = RequestContext::of(&self.layer, &request);
-        let layer = self.layer.clone();
+        let layer = &*self.layer.0;
+        let context = RequestContext::of(layer, &request);
         // First, so that a request beyond the limit costs no work of a route.
-        let Some(permit) = layer.acquire() else {
-            layer.0.metrics.shed.inc();
+        let Some(in_flight) = self.layer.acquire() else {
+            layer.metrics.shed.inc();
             let overloaded =
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.");
-            return Box::pin(async move { Ok(context.finish(&layer, overloaded.into_response())) });
+            return Box::pin(ready(Ok(context.finish(layer, overloaded.into_response()))));
         };
         if is_preflight(&request) {
-            let response = preflight(request.headers());
-            return Box::pin(async move { Ok(context.finish(&layer, response)) });
+            return Box::pin(ready(Ok(context.finish(layer, preflight(request.headers())))));
         }
-        // Reads end with their answer: only a write may outlive it and needs the permit.
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            request.extensions_mut().insert(permit.clone());
-        }
+        let holder = Holder::new(in_flight, &mut request);
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let _permit = permit;
+            let layer = holder.layer();
             // The panic hook has logged the panic and its location.
             let response = match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(Ok(response)) => response,
                 Err(_) => {
-                    layer.0.metrics.panics.inc();
+                    layer.metrics.panics.inc();
                     Problem::defect("a handler panicked").into_response()
                 }
             };
             let response = compress(context.encodings.as_ref(), response).await;
-            Ok(context.finish(&layer, response))
+            Ok(context.finish(layer, response))
         })
     }
 }
@@ -174,11 +199,11 @@ struct RequestContext {
 }
 
 impl RequestContext {
-    fn of(layer: &RequestLayer, request: &Request) -> Self {
+    fn of(layer: &Shared, request: &Request) -> Self {
         let route = request
             .extensions()
             .get::<MatchedPath>()
-            .map_or_else(|| Arc::clone(&layer.0.no_route), |path| Arc::from(path.as_str()));
+            .map_or_else(|| Arc::clone(&layer.no_route), |path| Arc::from(path.as_str()));
         Self {
             begun: Instant::now(),
             method: request.method().clone(),
@@ -189,19 +214,19 @@ impl RequestContext {
     }
 
     /// The answer with its headers, logged and counted.
-    fn finish(self, layer: &RequestLayer, mut response: Response) -> Response {
+    fn finish(self, layer: &Shared, mut response: Response) -> Response {
         let (status, elapsed) = (response.status().as_u16(), self.begun.elapsed());
         self.log(layer, elapsed, &mut response);
         let Self { method, route, id, .. } = self;
         common_headers(response.headers_mut(), id);
         let labels = RequestLabels { method: method_label(&method), route: Route(route), status };
-        layer.0.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        layer.metrics.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
         response
     }
 
     /// One line for a failure of the server, and at debug one for every other request. Failures are
     /// limited to a few lines a second, because those of a full disk come in masses.
-    fn log(&self, layer: &RequestLayer, elapsed: Duration, response: &mut Response) {
+    fn log(&self, layer: &Shared, elapsed: Duration, response: &mut Response) {
         let (status, duration_ms) = (response.status().as_u16(), elapsed.as_secs_f64() * 1e3);
         let Self { method, route, .. } = self;
         let id = self.id.to_str().unwrap_or_default();
@@ -209,7 +234,7 @@ impl RequestContext {
             tracing::debug!(id, %method, route = &**route, status, duration_ms, "request answered");
             return;
         };
-        if let Some(suppressed) = layer.0.log_rate.line() {
+        if let Some(suppressed) = layer.log_rate.line() {
             tracing::error!(id, %method, route = &**route, status, duration_ms, cause, suppressed, "request failed");
         }
     }

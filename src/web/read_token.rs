@@ -12,10 +12,16 @@ use crate::db::storage::{OverviewStore, ReadToken};
 
 const HEADER: HeaderName = HeaderName::from_static("storefront-position");
 
-/// The latest token of the request. One that cannot be parsed counts as the latest of all, so that
-/// the read goes to the primary rather than back in time.
+/// The latest token of the request, if replicas may answer the store's reads. Elsewhere no read
+/// needs one, and none is looked for.
 #[must_use]
-pub fn from_request(request: &HeaderMap) -> Option<ReadToken> {
+pub fn from_request(store: &dyn OverviewStore, request: &HeaderMap) -> Option<ReadToken> {
+    if store.has_replica() { latest(request) } else { None }
+}
+
+/// One that cannot be parsed counts as the latest of all, so that the read goes to the primary rather
+/// than back in time.
+fn latest(request: &HeaderMap) -> Option<ReadToken> {
     let header = request.get_all(&HEADER).iter().map(HeaderValue::to_str);
     let cookies = request.get_all(COOKIE).iter().flat_map(|cookies| {
         let pairs = cookies.to_str().unwrap_or_default().split(';');
@@ -56,7 +62,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        from_request(&headers.collect())
+        latest(&headers.collect())
     }
 
     #[test]

@@ -68,6 +68,10 @@ impl OverviewStore for MeteredOverviews {
         self.store.time("overview_remove", self.store.inner.remove(context, id)).await
     }
 
+    fn has_replica(&self) -> bool {
+        self.store.inner.has_replica()
+    }
+
     async fn read_token(&self) -> Option<ReadToken> {
         self.store.inner.read_token().await
     }

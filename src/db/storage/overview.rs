@@ -49,6 +49,11 @@ pub trait OverviewStore: Send + Sync {
     /// Removes the game. The second of two is [`Remove::Missing`].
     async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError>;
 
+    /// Whether reads may come from a replica, so that they need the token of their client.
+    fn has_replica(&self) -> bool {
+        false
+    }
+
     /// A token for the client of a write that has returned; `None` where no read comes from a
     /// replica, so that none is needed.
     async fn read_token(&self) -> Option<ReadToken> {
