@@ -59,7 +59,7 @@ impl LogWriter {
             std::thread::sleep(RETRY);
         }
         // Late or never: the lines are lost, but the program ends.
-        drop(is_done.recv_timeout(deadline.saturating_duration_since(Instant::now())));
+        let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     impl Write for Stuck {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            drop(self.go_on.recv());
+            let _ = self.go_on.recv();
             if self.failures > 0 {
                 self.failures -= 1;
                 return Err(io::ErrorKind::StorageFull.into());

@@ -174,11 +174,12 @@ mod tests {
     #[test]
     fn what_is_down_is_named_until_it_runs_again() {
         let supervisor = Supervisor::default();
-        let all = [supervisor.down("one"), supervisor.down("other"), supervisor.down("one")];
+        let (one, other, same) =
+            (supervisor.down("one"), supervisor.down("other"), supervisor.down("one"));
         assert_eq!(supervisor.tasks_down().as_deref(), Some("one, other"));
-        let [first, ..] = all;
+        drop((one, other));
         assert_eq!(supervisor.tasks_down().as_deref(), Some("one"));
-        drop(first);
+        drop(same);
         assert_eq!(supervisor.tasks_down(), None);
     }
 

@@ -14,8 +14,6 @@ use crate::db::storage::{ErrorKind, StorageError};
 
 /// Longer than any group commit or chunk of a load of another process holds the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the writer waits for the write lock before it looks at its jobs' deadlines again.
-const WRITER_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 /// For the file's owner alone; SQLite gives the log and its index the mode of the file.
 const FILE_MODE: u32 = 0o600;
 /// Pages in the write-ahead log before a checkpoint, which stalls one commit.
@@ -69,7 +67,6 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
 /// The settings of the writer's connection. With FULL every commit is synced to disk.
 pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> {
     set(&connection, &[("synchronous", "FULL")], CHECKPOINT_PAGES)?;
-    connection.busy_timeout(WRITER_BUSY_TIMEOUT).map_err(super::error::internal)?;
     Ok(connection)
 }
 

@@ -66,6 +66,7 @@ impl EmbeddedLoads {
         blocking(move || {
             let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
+                identity.check()?;
                 let opened = connection::open(&path, MigrationPolicy::Require)?;
                 *slot = Some(connection::tuned_for_loads(opened)?);
             }

@@ -39,10 +39,12 @@ impl Readers {
     }
 
     fn open(&self) -> Result<RefCell<Connection>, StorageError> {
-        let connection = connection::open_for_reading(&self.path).map(RefCell::new)?;
-        // The path may lead to another file by now, and a thread must not read from that one.
+        // The path may lead to another file by now. A thread must not read from that one, and SQLite
+        // must not open it either: it would take a log that is left beside it for its own.
         self.identity.check()?;
-        Ok(connection)
+        let connection = connection::open_for_reading(&self.path)?;
+        self.identity.check()?;
+        Ok(RefCell::new(connection))
     }
 
     /// Fails if the file is not where it was opened.

@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rusqlite::Connection;
 use tokio::time::Instant;
 
-use super::error::storage;
+use super::error::{internal, storage};
 use super::identity::FileIdentity;
 use super::job::{Job, PendingJob, QueuedJobGuard, stopped};
 use crate::db::common::batcher::{Batches, Pending, Queue, answered, queue, refuse_expired};
@@ -22,6 +23,8 @@ use crate::telemetry::{Registry, Supervisor};
 
 /// Jobs that may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
+/// How long the write lock is waited for before the deadlines of the jobs are looked at again.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 /// Jobs in one transaction; bounds how long the first of them waits for the last.
 const GROUP: usize = 1_024;
 
@@ -58,6 +61,7 @@ impl Writer {
         metrics: WriterMetrics,
         supervisor: Supervisor,
     ) -> Result<Self, StorageError> {
+        connection.busy_timeout(LOCK_WAIT).map_err(internal)?;
         let (queue, batches) = queue(QUEUE);
         let waiting = metrics.queue.clone();
         let mut thread = Thread { connection, identity, batches, metrics };
@@ -126,6 +130,11 @@ impl Thread {
     /// deadline passes are answered, those in the queue as well: a caller must not wait longer than
     /// it said because others wait in front of it. `None` when no job of the group is left.
     fn begin(&mut self, mut group: Vec<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
+        // That the file is gone has been logged.
+        if let Err(error) = self.identity.known() {
+            refuse(group, &error);
+            return None;
+        }
         loop {
             match self.try_begin() {
                 Ok(()) => return Some(group),
@@ -149,7 +158,6 @@ impl Thread {
     }
 
     fn try_begin(&self) -> Result<(), StorageError> {
-        self.identity.known()?;
         // A panic may have left a transaction open.
         if !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
@@ -218,6 +226,10 @@ impl Thread {
 /// Answers all jobs of a group with the error that undid it.
 fn fail(group: Vec<Box<dyn Job>>, error: &StorageError) {
     log_failure(error, group.len());
+    refuse(group, error);
+}
+
+fn refuse(group: Vec<Box<dyn Job>>, error: &StorageError) {
     for job in group {
         job.answer(Some(error.shared()));
     }
@@ -230,8 +242,6 @@ fn log_failure(error: &StorageError, jobs: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::db::MigrationPolicy;
     use crate::db::embedded::{connection, migrate};
