@@ -17,6 +17,9 @@
 //! A domain module never names a backend and a backend never names axum; `scripts/check` tests
 //! that.
 
+// These macros panic where the stream's reader is gone.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
+
 pub mod cart;
 pub mod cmd;
 pub mod config;

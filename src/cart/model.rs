@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 
 /// In characters.
 pub const MAX_ID_LENGTH: usize = 64;
+/// Lines of an order, because every edit and checkout handles all of them in one step.
+pub const MAX_LINES: usize = 1_000;
 
 /// Declares an opaque id: 1 to 64 letters, digits, `-` and `_`.
 macro_rules! id {

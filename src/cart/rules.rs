@@ -3,12 +3,13 @@
 //! PostgreSQL decides in functions of its schema (docs/decisions/0024); the conformance suite holds
 //! both to the same cases.
 
-use super::model::{Amount, ItemId, Line};
+use super::model::{Amount, ItemId, Line, MAX_LINES};
 use crate::db::storage::CartRefusal;
 
 /// The lines with more of an item, at its present price; lines stay ascending by item.
 ///
 /// # Errors
+/// [`CartRefusal::TooManyLines`] if that would be more than [`MAX_LINES`];
 /// [`CartRefusal::AmountOverflow`] if a quantity, a cost or the total would leave the range of an
 /// [`Amount`].
 pub fn with_item(
@@ -18,10 +19,14 @@ pub fn with_item(
     price: Amount,
 ) -> Result<Vec<Line>, CartRefusal> {
     let mut lines = lines.to_vec();
-    let at = lines.binary_search_by(|line| line.item.cmp(item)).unwrap_or_else(|at| {
-        lines.insert(at, Line::of(item.clone()));
-        at
-    });
+    let at = match lines.binary_search_by(|line| line.item.cmp(item)) {
+        Ok(at) => at,
+        Err(_) if lines.len() >= MAX_LINES => return Err(CartRefusal::TooManyLines),
+        Err(at) => {
+            lines.insert(at, Line::of(item.clone()));
+            at
+        }
+    };
     lines[at] = lines[at].clone().with(quantity, price).ok_or(CartRefusal::AmountOverflow)?;
     let total = lines.iter().try_fold(Amount::ZERO, |sum, line| sum.plus(line.cost));
     total.map(|_| lines).ok_or(CartRefusal::AmountOverflow)

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigErrors;
+use crate::telemetry::logs;
 
 const USAGE: u8 = 64;
 const INTERRUPTED: u8 = 130;
@@ -13,17 +14,23 @@ const INTERRUPTED: u8 = 130;
 #[error("{0}")]
 pub struct Interrupted(pub String);
 
-/// Prints what went wrong, if anything did, on standard error.
+/// Prints what went wrong, if anything did, on standard error, and waits a moment for the last lines
+/// of the log.
 #[must_use]
 pub fn of(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let code = result.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+    logs::flush();
+    code
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
     if let Some(ConfigErrors(all)) = error.downcast_ref() {
         for error in all {
-            eprintln!("storefront: {error}");
+            logs::print(&format!("storefront: {error}"));
         }
         return ExitCode::from(USAGE);
     }
-    eprintln!("storefront: {}", one_sentence(&error));
+    logs::print(&format!("storefront: {}", one_sentence(error)));
     if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
 }
 

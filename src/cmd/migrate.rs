@@ -1,5 +1,7 @@
 //! `storefront migrate`: the schema, and nothing else.
 
+use std::io::{self, Write};
+
 use super::start::{Settings, runtime};
 use crate::db::{self, MigrationPolicy};
 use crate::telemetry::Registry;
@@ -21,10 +23,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.start()?;
     runtime()?.block_on(async {
         db::connect(&config.database, MigrationPolicy::Migrate, &Registry::default()).await?;
-        println!("the schema of {} is up to date", config.database.url);
+        let mut out = io::stdout();
+        writeln!(out, "the schema of {} is up to date", config.database.url)?;
         if let Some(old_keyspace) = &args.from_node_schema {
             let imported = db::import_legacy(&config.database, old_keyspace).await?;
-            println!("{} games of the earlier service were imported", imported.games);
+            writeln!(out, "{} games of the earlier service were imported", imported.games)?;
         }
         Ok(())
     })

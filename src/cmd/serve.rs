@@ -19,7 +19,7 @@ use crate::server::listener::{Server, ShutdownOutcome};
 use crate::server::metrics::ServerMetrics;
 use crate::server::operations::Readiness;
 use crate::server::router::{App, router};
-use crate::telemetry::Registry;
+use crate::telemetry::{Registry, logs};
 use crate::upstreams::Upstreams;
 use crate::web::body::BodyLimits;
 
@@ -46,6 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let Config { serve, database, limits, .. } = config;
     let registry = Registry::default();
+    logs::register(&registry);
     let stores = open(&serve, &database, &registry).await?;
     let (readiness, metrics) = (Readiness::default(), ServerMetrics::register(&registry));
     let app = router(App {
@@ -63,7 +64,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::bind(serve.listen, app, &limits, metrics).with_context(|| {
         format!("cannot listen on {}: choose another address by --listen", serve.listen)
     })?;
-    announce(server.address()?, serve.services)?;
+    let address = server.address()?;
+    if let Err(error) = announce(address, serve.services) {
+        tracing::warn!(%error, %address, "serving, but the line that says so could not be printed");
+    }
     let stop = stop_after(signals.clone(), readiness, serve.drain_delay);
     match server.run(stop, signals.nth(2)).await {
         ShutdownOutcome::Drained => tracing::info!("stopped, every request was answered"),
@@ -125,7 +129,7 @@ fn raise_open_files() {
 
 /// Prints the line that scripts wait for, with a page to open. An address of all interfaces is shown
 /// as the loopback one, which a browser can open.
-fn announce(address: SocketAddr, services: Services) -> anyhow::Result<()> {
+fn announce(address: SocketAddr, services: Services) -> std::io::Result<()> {
     let host = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -135,5 +139,5 @@ fn announce(address: SocketAddr, services: Services) -> anyhow::Result<()> {
     let open = SocketAddr::new(host, address.port());
     let page = if services.overview { "1" } else { "docs" };
     writeln!(out, "storefront is ready: open http://{open}/{page}")?;
-    Ok(out.flush()?)
+    out.flush()
 }

@@ -1,9 +1,12 @@
 //! The start of every command: the settings' flags, made from their declarations, the log and the
 //! runtime.
 
+use std::path::Path;
+
+use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::config::{Config, ConfigErrors, Flags, Setting};
+use crate::config::{Config, Flags, Setting};
 use crate::telemetry::logs;
 
 /// The flags of the settings of every command, and if `SERVER` those of the server's settings.
@@ -14,9 +17,15 @@ pub(super) struct Settings<const SERVER: bool>(Flags);
 
 impl<const SERVER: bool> Settings<SERVER> {
     /// Reads all settings from their sources, and starts the log.
-    pub(super) fn start(&self) -> Result<Config, ConfigErrors> {
+    pub(super) fn start(&self) -> anyhow::Result<Config> {
         let config = Config::read(self.0.clone())?;
-        logs::start(&config.logs);
+        logs::start(&config.logs).context("cannot start the log")?;
+        // The earlier service read its settings from there.
+        if Path::new(".env").exists() {
+            tracing::warn!(
+                "./.env is not read: set its variables in the environment, or use --config"
+            );
+        }
         Ok(config)
     }
 

@@ -99,20 +99,27 @@ impl SettingsLoader {
         self.find(setting).is_some()
     }
 
+    /// Whether the value comes from a variable of the earlier service.
+    #[must_use]
+    pub fn is_older(&self, setting: &Setting) -> bool {
+        self.find(setting).is_some_and(|(_, source)| setting.older.contains(&source.as_str()))
+    }
+
     /// Remembers what is wrong with the value of a setting.
     pub fn refuse(&mut self, setting: &Setting, why: &str) {
         let source = self.find(setting).map_or_else(|| setting.flag(), |(_, source)| source);
         self.errors.push(format!("{source}: {why}"));
     }
 
-    /// An environment variable; an empty one counts as unset. Those of the earlier service that
-    /// begin with `PROD_` count where `NODE_ENV` is `production`, those with `DEV_` elsewhere.
+    /// An environment variable without white space at its ends; an empty one counts as unset. Those
+    /// of the earlier service that begin with `PROD_` count where `NODE_ENV` is `production`, those
+    /// with `DEV_` elsewhere.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
-        let node_env = self.sources.environment.get("NODE_ENV").map(String::as_str);
-        let other = if node_env == Some("production") { "DEV_" } else { "PROD_" };
-        let value = self.sources.environment.get(name).filter(|value| !value.is_empty());
-        value.filter(|_| !name.starts_with(other)).cloned()
+        let value = |name| self.sources.environment.get(name).map(|value| value.trim());
+        let other = if value("NODE_ENV") == Some("production") { "DEV_" } else { "PROD_" };
+        let found = value(name).filter(|value| !value.is_empty() && !name.starts_with(other));
+        found.map(str::to_owned)
     }
 
     /// `value`, if nothing was wrong with it or anything else, and the file had no unknown keys.
@@ -126,15 +133,16 @@ impl SettingsLoader {
         if self.errors.is_empty() { Ok(value) } else { Err(ConfigErrors(self.errors)) }
     }
 
-    /// The value of the strongest source, and that source's name.
+    /// The value of the strongest source, and that source's name. White space at the ends is cut: it
+    /// comes from files and templates, and nobody means it.
     fn find(&self, setting: &Setting) -> Option<(String, String)> {
         if let Some(value) = self.sources.flags.get(setting.key) {
-            return Some((value.clone(), setting.flag()));
+            return Some((value.trim().to_owned(), setting.flag()));
         }
         let mut variables = setting.variables().into_iter();
         let set = variables.find_map(|name| Some((self.variable(&name)?, name)));
         set.or_else(|| {
-            let value = self.sources.file.get(setting.key)?.clone();
+            let value = self.sources.file.get(setting.key)?.trim().to_owned();
             Some((value, format!("`{}` in the configuration file", setting.key)))
         })
     }
@@ -199,6 +207,25 @@ mod tests {
                 _ => drop(sources.file.remove("listen")),
             }
         }
+    }
+
+    #[test]
+    fn white_space_at_the_ends_is_cut_whatever_the_source() {
+        for (flags, environment, file) in [
+            (map(&[("listen", " value\n")]), map(&[]), map(&[])),
+            (map(&[]), map(&[("STOREFRONT_LISTEN", "value\r\n")]), map(&[])),
+            (map(&[]), map(&[("STOREFRONT_LISTEN", " "), ("OLD", "\tvalue")]), map(&[])),
+            (map(&[]), map(&[("OLD", "\n")]), map(&[("listen", "\nvalue ")])),
+        ] {
+            let mut loader = SettingsLoader::of(Sources { flags, environment, file });
+            assert_eq!(loader.required(&setting("listen"), text), "value");
+        }
+        let environment = map(&[("NODE_ENV", "production\r"), ("PROD_X", " a b "), ("DEV_X", "c")]);
+        let loader = SettingsLoader::of(Sources { environment, ..Sources::default() });
+        assert_eq!(
+            (loader.variable("PROD_X").as_deref(), loader.variable("DEV_X")),
+            (Some("a b"), None)
+        );
     }
 
     #[test]

@@ -28,9 +28,9 @@ settings! {
         images_url: Option<Url> = url("URL");
         /// The service that has the reviews; without one they are made from the game's number
         reviews_url: Option<Url> = url("URL");
-        /// Where the page finds the API, if not at its own origin. PROD_API_URL counts if NODE_ENV
-        /// is production, else DEV_API_URL
-        api_url: Option<Url> = url("URL"), older "PROD_API_URL" "DEV_API_URL";
+        /// Where the page finds the API, if not at its own origin; HOST:PORT means http. PROD_API_URL
+        /// counts if NODE_ENV is production, else DEV_API_URL
+        api_url: Option<Url> = url_or_host("URL"), older "PROD_API_URL" "DEV_API_URL";
         /// Serve the page from this folder, read at start, instead of the one in the program
         assets: Option<PathBuf> = folder("DIR");
         /// Seconds after a signal in which /readyz says 503 and requests are still answered, so that
@@ -45,7 +45,7 @@ settings! {
     pub struct Limits {
         /// Open connections; further connections get 503
         max_connections: usize = positive("N"), default "10000";
-        /// Requests answered at once; further requests get 503
+        /// Reads answered at once, and as many writes besides; further requests get 503
         max_in_flight: usize = positive("N"), default "2048";
         /// Bytes of a request's body; more is 413
         max_body: usize = positive("BYTES"), default "1048576";
@@ -86,8 +86,14 @@ fn folder(text: &str) -> Result<PathBuf, String> {
 fn url(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        _ => Err(format!("`{text}` is not a URL such as http://images.example:3001")),
+        // It may hold a password, so an error names no part of it.
+        _ => Err("not a URL such as http://images.example:3001".to_owned()),
     }
+}
+
+/// The earlier service was given a host and put the scheme in front itself.
+fn url_or_host(text: &str) -> Result<Url, String> {
+    if text.contains("://") { url(text) } else { url(&format!("http://{text}")) }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -118,4 +124,33 @@ fn delay(text: &str) -> Result<Duration, String> {
         .filter(|seconds| *seconds <= MAX_SECONDS)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| format!("`{text}` is not a number of seconds from 0 to {MAX_SECONDS}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_the_api_may_lack_its_scheme() {
+        for (text, expected) in [
+            ("localhost:80", "http://localhost/"),
+            ("store.example", "http://store.example/"),
+            ("127.0.0.1:3000/shop", "http://127.0.0.1:3000/shop"),
+            ("https://store.example", "https://store.example/"),
+        ] {
+            assert_eq!(url_or_host(text).unwrap().as_str(), expected);
+        }
+        for text in ["", "not a host", "ftp://store.example", "://store.example", "host:port"] {
+            assert!(url_or_host(text).is_err(), "{text}");
+        }
+        assert!(url("localhost:80").is_err());
+    }
+
+    #[test]
+    fn an_error_shows_no_part_of_a_url() {
+        for text in ["htp://u:secret@h", "http://u:secret@h:port", "u:secret@h"] {
+            let error = url(text).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
 }

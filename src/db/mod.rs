@@ -63,7 +63,7 @@ pub async fn connect(
 ) -> Result<Stores, StorageError> {
     let stores = match &database.url {
         Url::Embedded(path) => embedded::open(path.clone(), policy, registry).await?,
-        Url::Postgres(postgres) => postgres::open(postgres, policy).await?,
+        Url::Postgres(postgres) => postgres::open(postgres, policy, registry).await?,
         Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, registry).await?,
     };
     Ok(metered::stores(stores, registry))

@@ -62,7 +62,7 @@ async fn healthz() -> Response {
 
 /// Check that requests can be answered
 ///
-/// Reads from the store. 503 also while the server shuts down.
+/// Reads from the store. 503 also while the server shuts down, and while a task of it is down.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses(
         (status = 200, body = String, content_type = "text/plain", description = "`ready`"),
@@ -70,11 +70,15 @@ async fn healthz() -> Response {
     ))]
 async fn readyz(
     State(store): State<Arc<dyn OverviewStore>>,
+    State(registry): State<Registry>,
     State(readiness): State<Readiness>,
 ) -> Result<Response, Problem> {
-    let not_ready = |detail| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let not_ready = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
     if readiness.off.load(Ordering::Relaxed) {
         return Err(not_ready("The server is shutting down."));
+    }
+    if let Some(tasks) = registry.supervisor().tasks_down() {
+        return Err(not_ready(&format!("Restarting after a panic: {tasks}.")));
     }
     match tokio::time::timeout(PING_TIMEOUT, store.ping()).await {
         Ok(answer) => answer.map(|()| text(StatusCode::OK, "ready")).map_err(Problem::from),

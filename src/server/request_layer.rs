@@ -45,7 +45,10 @@ pub(super) struct RequestLayer(Arc<Shared>);
 
 struct Shared {
     metrics: ServerMetrics,
-    in_flight: AtomicUsize,
+    /// Reads and writes have a limit each: writes that wait for a lock of the database must not keep
+    /// reads and health checks out.
+    reads: AtomicUsize,
+    writes: AtomicUsize,
     limit: usize,
     /// Random for each start of the server; the rest of an id is a running number.
     id_prefix: [u8; 16],
@@ -58,7 +61,8 @@ impl RequestLayer {
     pub(super) fn new(metrics: ServerMetrics, limit: usize) -> Self {
         Self(Arc::new(Shared {
             metrics,
-            in_flight: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
             limit,
             id_prefix: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
             requests: AtomicU64::new(0),
@@ -67,13 +71,13 @@ impl RequestLayer {
         }))
     }
 
-    /// One more request in flight, or `None` at the concurrency limit.
-    fn acquire(&self) -> Option<InFlight> {
+    /// One more request in flight, or `None` at the concurrency limit of its kind.
+    fn acquire(&self, method: &Method) -> Option<InFlight> {
         // Made before the test, so that its drop takes the count back at the limit. Relaxed, because
         // the counter orders no other memory.
-        let in_flight = InFlight(Arc::clone(&self.0));
+        let in_flight = InFlight { shared: Arc::clone(&self.0), is_read: is_read(method) };
         self.0.metrics.in_flight.inc();
-        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(in_flight)
+        (in_flight.counter().fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(in_flight)
     }
 }
 
@@ -95,13 +99,27 @@ impl Shared {
 }
 
 /// One request that is counted as in flight, until its answer is made and its write has ended.
-struct InFlight(Arc<Shared>);
+struct InFlight {
+    shared: Arc<Shared>,
+    is_read: bool,
+}
+
+impl InFlight {
+    fn counter(&self) -> &AtomicUsize {
+        if self.is_read { &self.shared.reads } else { &self.shared.writes }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.in_flight.dec();
+        self.counter().fetch_sub(1, Ordering::Relaxed);
+        self.shared.metrics.in_flight.dec();
     }
+}
+
+/// Whether a request changes nothing: a preflight does neither.
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Keeps a request counted as in flight until its answer is made. A write may outlive its answer, so
@@ -114,7 +132,7 @@ enum Holder {
 impl Holder {
     /// The context of a write finds its share, the permit, in the extensions of the request.
     fn new(in_flight: InFlight, request: &mut Request) -> Self {
-        if matches!(*request.method(), Method::GET | Method::HEAD) {
+        if in_flight.is_read {
             return Self::Read(in_flight);
         }
         let in_flight = Arc::new(in_flight);
@@ -124,8 +142,8 @@ impl Holder {
 
     fn layer(&self) -> &Shared {
         match self {
-            Self::Read(in_flight) => &in_flight.0,
-            Self::Write(in_flight) => &in_flight.0,
+            Self::Read(in_flight) => &in_flight.shared,
+            Self::Write(in_flight) => &in_flight.shared,
         }
     }
 }
@@ -162,7 +180,7 @@ where
         let layer = &*self.layer.0;
         let context = RequestContext::of(layer, &request);
         // First, so that a request beyond the limit costs no work of a route.
-        let Some(in_flight) = self.layer.acquire() else {
+        let Some(in_flight) = self.layer.acquire(request.method()) else {
             layer.metrics.shed.inc();
             let overloaded =
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is overloaded.");

@@ -43,7 +43,7 @@ pub struct App {
     pub readiness: Readiness,
     /// Limits of request bodies.
     pub body: BodyLimits,
-    /// Requests answered at once; further requests get 503.
+    /// Reads answered at once, and as many writes besides; further requests get 503.
     pub in_flight: usize,
 }
 

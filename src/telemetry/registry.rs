@@ -1,4 +1,5 @@
-//! The registry of metrics. It knows none of them: each module makes and registers its own.
+//! The registry of metrics. It knows none of them but the supervisor's: each module makes and
+//! registers its own.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,13 +11,24 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry as Prometheus, Unit};
 
-/// The metrics of one server or command; clones share it.
+use super::supervisor::Supervisor;
+
+/// The metrics of one server or command, and the supervisor of its tasks; clones share it.
 ///
 /// Their memory is fixed by the number of routes and calls, as no label holds what a client sent.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Mutex<Prometheus>>);
+pub struct Registry {
+    metrics: Arc<Mutex<Prometheus>>,
+    supervisor: Supervisor,
+}
 
 impl Registry {
+    /// The supervisor of the server's or command's long-lived tasks.
+    #[must_use]
+    pub fn supervisor(&self) -> Supervisor {
+        self.supervisor.clone()
+    }
+
     /// Adds a metric, to be shown as `storefront_NAME`, and gives it back. Names must be distinct.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
         self.lock().register(name, help, metric.clone());
@@ -63,13 +75,17 @@ impl Registry {
 
     /// Only registration and rendering lock; counting does not.
     fn lock(&self) -> MutexGuard<'_, Prometheus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Prometheus::with_prefix("storefront"))))
+        let metrics = Arc::new(Mutex::new(Prometheus::with_prefix("storefront")));
+        let registry = Self { metrics, supervisor: Supervisor::default() };
+        let restarts = registry.supervisor.restarts();
+        registry.register("task_restarts", "Tasks and threads restarted after a panic", restarts);
+        registry
     }
 }
 

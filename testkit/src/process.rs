@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, ClientBuilder, Method, Response};
 
 use crate::database::OwnDatabase;
-use crate::wait::TIMEOUT;
+use crate::wait::{TIMEOUT, eventually};
 
 /// The program under test. Cargo puts the test programs into the folder `deps` beside it, and builds
 /// it whenever it builds them.
@@ -78,7 +78,16 @@ impl Server {
     pub fn spawn(command: &mut Command, folder: &Path) -> Self {
         let log = folder.join(format!("log-{}", rand::random::<u32>()));
         let file = std::fs::File::create(&log).expect("a file for its log");
-        command.env("STOREFRONT_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(file);
+        Self::spawn_with_log(command, log, file)
+    }
+
+    /// The same with its standard error elsewhere than in a file; then [`Server::log`] is empty.
+    pub fn spawn_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
+        Self::spawn_with_log(command, PathBuf::new(), stderr)
+    }
+
+    fn spawn_with_log(command: &mut Command, log: PathBuf, stderr: impl Into<Stdio>) -> Self {
+        command.env("STOREFRONT_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(stderr);
         let mut child =
             command.spawn().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is a pipe"));
@@ -93,9 +102,30 @@ impl Server {
         Self { child, stdout, log, base, client: client().build().expect("a client") }
     }
 
-    /// What it has logged so far.
+    /// What it has logged so far. A line may come a moment after the answer that it is about: to
+    /// expect one use [`Server::has_logged`].
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has logged that text.
+    pub async fn has_logged(&self, text: &str) {
+        eventually(text, async || self.log().contains(text)).await;
+    }
+
+    /// A sample of its metrics.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let metrics = self.get("/metrics").await;
+        let sample = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        sample.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name}: {metrics}"))
+    }
+
+    /// Bytes of memory that it has in use.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = size.and_then(|size| size.trim().strip_suffix(" kB"));
+        1024 * kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number")
     }
 
     /// The id of the process.

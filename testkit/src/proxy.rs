@@ -1,9 +1,10 @@
 //! A TCP proxy before a database, which fails on purpose.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use reqwest::Url;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,6 +58,20 @@ impl Proxy {
             }
         });
         Self { address, state, listening }
+    }
+
+    /// A proxy before the database server of a URL, and the URL that goes by it. The driver of Cassandra
+    /// takes the port that it was told for that of every node, and a node's address from the node: with
+    /// one node on this machine, whatever is sent goes by the proxy.
+    pub async fn before(url: &str) -> (String, Self) {
+        let mut by_proxy: Url = url.parse().expect("a URL");
+        let usual = if by_proxy.scheme() == "cassandra" { 9042 } else { 5432 };
+        let real = (by_proxy.host_str().expect("a host"), by_proxy.port().unwrap_or(usual));
+        let real = real.to_socket_addrs().expect("a host that is known").next();
+        let proxy = Self::to(real.expect("an address")).await;
+        by_proxy.set_ip_host(proxy.address.ip()).expect("a URL with a host");
+        by_proxy.set_port(Some(proxy.address.port())).expect("a URL with a host");
+        (by_proxy.to_string(), proxy)
     }
 
     /// Changes the mode, for connections that are open too.

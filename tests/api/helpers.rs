@@ -47,6 +47,7 @@ pub(crate) struct TestStore {
     pub(crate) address: SocketAddr,
     pub(crate) metrics: ServerMetrics,
     pub(crate) readiness: Readiness,
+    pub(crate) registry: Registry,
     pub(crate) database: Arc<OwnDatabase>,
     /// What its cart is kept in.
     pub(crate) cart_audit: Arc<dyn CartAudit>,
@@ -86,7 +87,7 @@ impl TestStore {
             upstreams: Upstreams::new(images, reviews).expect("a client for the upstreams"),
             assets: assets.unwrap_or_else(Assets::embedded),
             metrics: metrics.clone(),
-            registry,
+            registry: registry.clone(),
             readiness: readiness.clone(),
             body: BodyLimits { bytes: limits.max_body, time: limits.body_timeout },
             in_flight: limits.max_in_flight,
@@ -99,7 +100,7 @@ impl TestStore {
             let (stop, now) = (Arc::clone(&stop), Arc::clone(&now));
             async move { server.run(stop.notified(), now.notified()).await }
         });
-        Self { address, metrics, readiness, database, cart_audit, stop, now, server }
+        Self { address, metrics, readiness, registry, database, cart_audit, stop, now, server }
     }
 
     pub(crate) async fn connect(&self) -> Connection {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::client::Request;
 use crate::helpers::TestStore;
 use testkit::games::game;
+use testkit::wait::{eventually, until};
 
 #[tokio::test]
 async fn a_running_server_is_healthy_and_ready() {
@@ -22,6 +23,26 @@ async fn a_server_about_to_stop_is_healthy_but_not_ready() {
     assert!(answer.header("retry-after").is_some());
     store.get("/healthz").await.is_text(200, "ok");
     assert_eq!(store.create(&game("A")).await, 1, "who comes nevertheless is served");
+}
+
+#[tokio::test]
+async fn while_a_task_is_down_the_server_is_not_ready_and_says_which() {
+    let store = TestStore::start().await;
+    let defect = async || panic!("on purpose");
+    let task = tokio::spawn(store.registry.supervisor().supervise("some task", defect));
+    // The pauses between its restarts grow: soon it is down most of the time.
+    let answer = until("it is not ready", async || {
+        let answer = store.get("/readyz").await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    answer.problem(503);
+    assert!(answer.text().contains("some task"), "{}", answer.text());
+    store.get("/healthz").await.is_text(200, "ok");
+    task.abort();
+    eventually("it is ready", async || store.get("/readyz").await.status == 200).await;
+    let metrics = store.get("/metrics").await;
+    assert!(!metrics.text().contains("storefront_task_restarts_total 0"), "{}", metrics.text());
 }
 
 /// Lines of the metric that counts requests, as `method route status number`.

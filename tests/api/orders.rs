@@ -1,6 +1,8 @@
 //! `/orders`.
 
 use serde_json::json;
+use storefront::cart::model::{Amount, ItemId, Line, Order, OrderId, UserId};
+use storefront::db::storage::ActContext;
 
 use crate::client::Request;
 use crate::shop::{MOST, Shop, without_ids};
@@ -65,6 +67,21 @@ async fn the_same_item_adds_up_and_is_taken_off_one_by_one() {
     assert_eq!(shop.store.ordered(&shop.open).await["items"], json!([]));
     let why = shop.refuses("DELETE", "/orders/removeItem/{open}/{item}", 409).await;
     assert_eq!(why, "The item is not in the order: add it first.");
+}
+
+#[tokio::test]
+async fn an_item_beyond_the_limit_of_an_order_is_refused_by_its_name() {
+    let shop = Shop::open().await;
+    let line =
+        |number| Line { item: ItemId::numbered(number), quantity: Amount::ONE, cost: Amount::ONE };
+    let mut lines: Vec<_> = (0..1_000).map(line).collect();
+    lines.sort_by(|a, b| a.item.cmp(&b.item));
+    let (id, user) = (OrderId::new(), UserId::new());
+    let full = Order { id: id.clone(), user, paid: false, lines };
+    let stores = shop.store.database.open().await;
+    stores.fixtures.put_orders(ActContext::new(), vec![full]).await.unwrap();
+    let why = shop.refuses("POST", &format!("/orders/addItem/{id}/{{item}}/1"), 400).await;
+    assert_eq!(why, "The order has 1000 different items, which is the limit: use another order.");
 }
 
 #[tokio::test]

@@ -1,12 +1,11 @@
 //! Several server processes on one store.
 
-use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method};
 use serde_json::Value;
 
 use crate::balancer::Balancer;
@@ -219,20 +218,13 @@ fn start(database: &OwnDatabase, url: &str, port: &Port) -> Server {
     Server::spawn(&mut command, database.folder())
 }
 
-/// The URL by a proxy; a file has none. The driver of Cassandra takes the port that it was told for
-/// that of every node, and a node's address from the node: with one node on this machine, whatever
-/// is sent goes by the proxy.
+/// The URL by a proxy; a file has none.
 async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
     if url.starts_with("embedded:") {
         return (url.to_owned(), None);
     }
-    let mut by_proxy: Url = url.parse().unwrap();
-    let usual = if by_proxy.scheme() == "cassandra" { 9042 } else { 5432 };
-    let real = (by_proxy.host_str().unwrap(), by_proxy.port().unwrap_or(usual));
-    let proxy = Proxy::to(real.to_socket_addrs().unwrap().next().unwrap()).await;
-    by_proxy.set_ip_host(proxy.address.ip()).unwrap();
-    by_proxy.set_port(Some(proxy.address.port())).unwrap();
-    (by_proxy.to_string(), Some(proxy))
+    let (by_proxy, proxy) = Proxy::before(url).await;
+    (by_proxy, Some(proxy))
 }
 
 /// Waits until no database session works on the schema; a file has no server.

@@ -148,6 +148,27 @@ pub async fn one_is_taken_off_at_a_time(world: World) {
     );
 }
 
+pub async fn an_order_has_a_thousand_lines_at_most(world: World) {
+    let cart = cart(&world.stores);
+    let (id, user) = (OrderId::new(), user(&cart, 0).await);
+    let line = |number| Line { item: ItemId::numbered(number), quantity: n(1), cost: n(1) };
+    let mut lines: Vec<_> = (0..999).map(line).collect();
+    lines.sort_by(|a, b| a.item.cmp(&b.item));
+    let full = Order { id: id.clone(), user, paid: false, lines };
+    cart.fixtures.put_orders(act(), vec![full]).await.unwrap();
+    let (last, beyond) = (item(&cart, 0, 1).await, item(&cart, 0, 1).await);
+    let add = async |item: &ItemId| {
+        cart.orders.add_item(act(), id.clone(), item.clone(), n(1)).await.unwrap()
+    };
+    assert_eq!(add(&last).await, Ok(()));
+    assert_eq!(add(&beyond).await, Err(CartRefusal::TooManyLines));
+    assert_eq!(add(&last).await, Ok(()), "more of an item that is in it is no further line");
+    assert_eq!(found(&cart, &id).await.lines.len(), 1_000);
+    cart.orders.remove_item(act(), id.clone(), ItemId::numbered(7)).await.unwrap().unwrap();
+    assert_eq!(add(&beyond).await, Ok(()));
+    assert_eq!(add(&ItemId::numbered(7)).await, Err(CartRefusal::NoItem(ItemId::numbered(7))));
+}
+
 pub async fn a_checkout_takes_everything_once(world: World) {
     let cart = cart(&world.stores);
     let user = user(&cart, 100).await;

@@ -85,6 +85,7 @@ macro_rules! conformance_of {
                     stock_and_credit_are_never_negative
                     amounts_never_leave_their_range
                     the_price_is_that_at_the_time_of_adding
+                    an_order_has_a_thousand_lines_at_most
                     fixtures_can_be_reset_any_number_of_times
                     reset_fixtures_are_counted_by_the_audit
                     no_more_is_sold_than_there_is

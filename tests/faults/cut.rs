@@ -31,7 +31,7 @@ async fn while_the_database_is_cut_off_every_request_is_refused_at_once() {
         proxy.restore();
         everything_works_again(server).await;
     }
-    assert!(server.log().contains("the connection to PostgreSQL broke"), "{}", server.log());
+    server.has_logged("the connection to PostgreSQL broke").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ async fn no_write_is_acknowledged_falsely_when_the_disk_of_postgres_is_full() {
     let server = Arc::new(serve(folder.path(), database.url()));
     let told = all_filled(&server, ANSWER_TIMEOUT).await;
     all_there(&server, &told).await;
-    assert!(server.log().contains("the disk of PostgreSQL is full"), "{}", server.log());
+    server.has_logged("the disk of PostgreSQL is full").await;
     assert_eq!(server.get("/readyz").await, "ready");
 
     // The operator enlarges the disk; no restart is needed.

@@ -26,7 +26,7 @@ async fn a_database_that_becomes_read_only_refuses_writes_and_answers_reads() {
         database.disconnect_all().await;
         everything_works_again(&server).await;
     }
+    server.has_logged("PostgreSQL takes no writes: it is read-only or a replica").await;
     let log = server.log();
-    assert!(log.contains("PostgreSQL takes no writes: it is read-only or a replica"), "{log}");
     assert!(!log.contains(PASSWORD), "{log}");
 }

@@ -1,5 +1,6 @@
 //! The program with a database that may fail, and what its users do.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,11 @@ pub struct ProxiedServer {
 impl ProxiedServer {
     /// A program whose empty PostgreSQL database is behind a proxy.
     pub async fn open() -> Self {
+        Self::started(serve).await
+    }
+
+    /// The same with the program started in a way of one's own: in that folder, on that database.
+    pub async fn started(start: impl FnOnce(&Path, &str) -> Server) -> Self {
         let schema = OwnSchema::create(NEWEST).await;
         let mut server: reqwest::Url = address(NEWEST).parse().unwrap();
         let real = server.socket_addrs(|| Some(5432)).unwrap();
@@ -37,7 +43,7 @@ impl ProxiedServer {
         server.set_ip_host(proxy.address.ip()).unwrap();
         server.set_port(Some(proxy.address.port())).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let server = Arc::new(serve(folder.path(), &schema.url_at(server.as_str())));
+        let server = Arc::new(start(folder.path(), &schema.url_at(server.as_str())));
         Self { server, proxy, _folder: folder, _schema: schema }
     }
 }

@@ -105,6 +105,86 @@ async fn every_command_reads_the_same_file() {
     assert_eq!(server.status("/api/overview/10").await, 200);
 }
 
+#[test]
+fn an_unknown_log_level_is_a_mistake_that_names_the_known_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    for level in ["warning", "verbose", "info\r,storefront=debug", "info,storefront=loud"] {
+        let refused = output(storefront(folder.path()).env("STOREFRONT_LOG", level));
+        assert_eq!(refused.status.code(), Some(64), "{level}");
+        let text = stderr(&refused);
+        assert!(text.contains("use error, warn, info, debug, trace, off"), "{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was opened");
+}
+
+#[tokio::test]
+async fn white_space_at_the_ends_of_values_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s.toml"), "log = \"\"\"\ninfo\n\"\"\"\n").unwrap();
+    let seed = ["seed", "--rows", "5", "--database-url", "embedded:games.db"];
+    assert!(output(storefront(folder.path()).args(seed)).status.success());
+    // As of a file that ends in a newline.
+    let mut command = storefront(folder.path());
+    command.args(["serve", "--config", " s.toml"]).env("DATABASE_URL", "embedded:games.db\n");
+    let server = Server::spawn(&mut command, folder.path());
+    assert_eq!(server.status("/api/overview/5").await, 200);
+    assert!(!folder.path().join("games.db\n").exists());
+    server.has_logged("store is open").await;
+}
+
+#[test]
+fn no_part_of_a_malformed_url_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [
+        "postgres://shop:Pre@Secret@127.0.0.1:1/d",
+        "postgres://shop:1/Secret@127.0.0.1:1/d",
+        "postgres://shop:1?Secret@127.0.0.1:1/d",
+        "postgres:/shop:Secret@127.0.0.1/d",
+        "cassandra://shop:1/Secret@127.0.0.1:1/k",
+    ] {
+        let refused = output(storefront(folder.path()).env("DATABASE_URL", url));
+        let text = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(64), "{url}: {text}");
+        assert!(
+            text.starts_with("storefront: DATABASE_URL: ") && !text.contains("ecret"),
+            "{text}"
+        );
+    }
+    for setting in ["IMAGES_URL", "REVIEWS_URL", "API_URL"] {
+        let name = format!("STOREFRONT_{setting}");
+        let refused = output(storefront(folder.path()).env(&name, "http://u:Secret@h:port/"));
+        let text = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(64), "{text}");
+        assert!(text.contains(&name) && !text.contains("Secret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_earlier_services_variables_is_not_read_and_a_line_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server.has_logged("store is open").await;
+    assert!(!server.log().contains(".env"));
+    drop(server);
+    std::fs::write(folder.path().join(".env"), "DB=cassandra\n").unwrap();
+    let server = Server::start(folder.path());
+    server.has_logged("store is open").await;
+    assert_eq!(server.log().matches("./.env is not read").count(), 1, "{}", server.log());
+}
+
+#[tokio::test]
+async fn the_url_of_the_api_may_lack_its_scheme_as_it_might_in_the_earlier_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = storefront(folder.path());
+    command.env("NODE_ENV", "production").env("PROD_API_URL", "localhost:8080");
+    let server = Server::spawn(&mut command, folder.path());
+    let page = server.get("/1").await;
+    assert!(
+        page.contains("name=\"storefront-api-url\" content=\"http://localhost:8080\""),
+        "{page}"
+    );
+}
+
 #[tokio::test]
 async fn the_legacy_variables_are_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,7 +203,7 @@ fn an_old_name_of_a_backend_without_its_server_is_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for (backend, shown) in [
         // Nothing listens on the usual ports of this address.
-        ("postgres", "postgres://postgres@127.255.0.9:5432/postgres"),
+        ("postgres", "postgres://postgres@127.255.0.9:5432/overviews"),
         ("cassandra", "127.255.0.9:9042"),
     ] {
         let mut command = storefront(folder.path());

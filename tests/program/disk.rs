@@ -43,7 +43,7 @@ async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     for path in &acknowledged {
         assert_eq!(server.status(path).await, 200, "{path} was acknowledged");
     }
-    assert!(server.log().contains("the disk of the database is full"), "{}", server.log());
+    server.has_logged("the disk of the database is full").await;
     assert_eq!(server.get("/readyz").await, "ready");
 
     // The operator enlarges the disk; no restart is needed.
@@ -102,7 +102,7 @@ async fn on_a_read_only_file_reads_go_on_and_every_write_is_refused() {
     }
     assert!(!server.get("/api/overview/7").await.contains("refused"));
     assert_eq!(server.status("/api/overview/51").await, 404);
-    assert!(server.log().contains("cannot be written"), "{}", server.log());
+    server.has_logged("cannot be written").await;
 }
 
 /// Root may write any file, so as root the server runs as the user `nobody`.

@@ -12,8 +12,7 @@ async fn without_settings_demo_games_are_served_from_a_new_file() {
     assert_eq!(server.status("/api/overview/1001").await, 404);
     assert!(server.get("/1").await.contains("<html"));
     assert_eq!(server.get("/readyz").await, "ready");
-    let log = server.log();
-    assert!(log.contains("limit of open files"), "{log}");
+    server.has_logged("limit of open files").await;
 
     server.signal("TERM");
     assert!(server.end().0.success());

@@ -148,6 +148,7 @@ async fn without_migration_a_migrated_database_is_served() {
     command.args(["serve", "--no-migrate", "--database-url", database.url().as_str()]);
     let server = Server::spawn(&mut command, folder.path());
     assert_eq!(server.status("/api/overview/1").await, 404);
+    server.has_logged("store is open").await;
     assert!(!server.log().contains(PASSWORD));
 }
 

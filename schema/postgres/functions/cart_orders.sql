@@ -27,6 +27,8 @@ BEGIN
     SELECT price INTO unit_price FROM cart_items WHERE item_id = p_item_id;
     IF NOT FOUND THEN RETURN 'no-item ' || p_item_id; END IF;
     line := array_position(o.items, p_item_id);
+    -- MAX_LINES of src/cart/model.rs.
+    IF line IS NULL AND cardinality(o.items) >= 1000 THEN RETURN 'too-many-lines'; END IF;
     IF coalesce(o.quantities[line], 0) + p_quantity > cart_max_amount()
        OR (SELECT coalesce(sum(c), 0) FROM unnest(o.costs) c) + unit_price * p_quantity
           > cart_max_amount() THEN

@@ -21,7 +21,7 @@ impl From<CartRefusal> for Problem {
             CartRefusal::NoOrder | CartRefusal::NoItem(_) | CartRefusal::NoUser(_) => {
                 StatusCode::NOT_FOUND
             }
-            CartRefusal::AmountOverflow => StatusCode::BAD_REQUEST,
+            CartRefusal::AmountOverflow | CartRefusal::TooManyLines => StatusCode::BAD_REQUEST,
             _ => StatusCode::CONFLICT,
         };
         Self::new(status, refused.to_string())

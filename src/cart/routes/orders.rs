@@ -113,7 +113,7 @@ async fn find(
     params(("order" = String, Path), ("item" = String, Path), ("quantity" = u64, Path, minimum = 1)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A parameter is malformed, or the order would cost too much"),
+        (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A parameter is malformed, or the order would cost too much or have more than 1,000 different items"),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order or item"),
         (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is paid"),
     ),

@@ -8,6 +8,7 @@ mod dry_run;
 mod load;
 mod progress;
 
+use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::bail;
@@ -65,8 +66,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.settings.start()?;
     if args.dry_run {
         let generator = Generator::new(args.seed.unwrap_or(DEFAULT_SEED));
-        dry_run::generate(generator, args.rows.unwrap_or(DEFAULT_ROWS));
-        return Ok(());
+        return Ok(dry_run::generate(generator, args.rows.unwrap_or(DEFAULT_ROWS))?);
     }
     runtime()?.block_on(seed(args, &config))
 }
@@ -90,11 +90,12 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
     match outcome {
         Outcome::Complete(load) => {
             let (rows, seconds) = (load.written - before, begun.elapsed().as_secs_f64());
-            println!(
+            writeln!(
+                io::stdout(),
                 "{rows} games in {seconds:.1} s, {:.0} rows/s; the store takes up {} bytes",
                 rows as f64 / seconds,
                 stores.inspection.bytes().await?
-            );
+            )?;
         }
         Outcome::Stopped(load) => {
             bail!(Interrupted(format!(
@@ -110,7 +111,7 @@ async fn seed(args: &Args, config: &Config) -> anyhow::Result<()> {
                 bail!(Interrupted("stopped; every game is stored, the checksum is not made".to_owned()))
             }
         };
-        println!("checksum {digest} of {} games", digest.rows);
+        writeln!(io::stdout(), "checksum {digest} of {} games", digest.rows)?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::telemetry::logs;
+
 const LINE_EVERY: Duration = Duration::from_secs(5);
 const BAR: &str = "{bar:30} {percent:>3} % {human_pos}/{human_len} games, {per_sec}, {eta} left";
 
@@ -59,10 +61,10 @@ impl Lines {
         }
         self.next = now + LINE_EVERY;
         let rate = (written - self.from) as f64 / (now - self.begun).as_secs_f64();
-        eprintln!(
+        logs::print(&format!(
             "{written} of {} games, {rate:.0} rows/s, {:.0} s left",
             self.rows,
             self.rows.saturating_sub(written) as f64 / rate.max(1.0)
-        );
+        ));
     }
 }

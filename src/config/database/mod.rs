@@ -116,9 +116,11 @@ fn parse_url(text: &str) -> Result<Url, String> {
 fn usual_address(backend: &str, default: Url, loader: &SettingsLoader) -> Result<Url, String> {
     let older = ["PROD_DB_HOST", "DEV_DB_HOST"].into_iter().find_map(|name| loader.variable(name));
     let host = older.as_deref().unwrap_or("127.0.0.1");
+    // Deployments that still set `DB` have the earlier service's database.
+    let database = if loader.is_older(&Given::backend) { "overviews" } else { "postgres" };
     match backend {
         "embedded" => Ok(default),
-        "postgres" => parse_url(&format!("postgres://postgres@{host}/postgres")),
+        "postgres" => parse_url(&format!("postgres://postgres@{host}/{database}")),
         "cassandra" => parse_url(&format!("cassandra://{host}/storefront")),
         other => Err(format!(
             "`{other}` is not a backend; use embedded, postgres or cassandra, or name a database \
@@ -175,10 +177,14 @@ mod tests {
     #[test]
     fn a_backend_alone_is_at_its_usual_address() {
         for (environment, shown) in [
-            (&[("DB", "postgres")][..], "postgres://postgres@127.0.0.1:5432/postgres"),
+            (&[("DB", "postgres")][..], "postgres://postgres@127.0.0.1:5432/overviews"),
             (
                 &[("DB", "postgres"), ("NODE_ENV", "production"), ("PROD_DB_HOST", "db1")],
-                "postgres://postgres@db1:5432/postgres",
+                "postgres://postgres@db1:5432/overviews",
+            ),
+            (
+                &[("STOREFRONT_BACKEND", "postgres"), ("DB", "cassandra")],
+                "postgres://postgres@127.0.0.1:5432/postgres",
             ),
             (
                 &[("STOREFRONT_BACKEND", "cassandra"), ("DEV_DB_HOST", "c1")],
@@ -197,6 +203,11 @@ mod tests {
             "postgres://u:secret@h/d?sslmode=maybe",
             "cassandra://u:secret@h/keyspace-with-dashes",
             "cassandra://u:secret@h/k?consistency=most",
+            "postgres://u:Pre@secret@h/d",
+            "postgres://u:12/secret@h/d",
+            "postgres://u:12?secret@h/d",
+            "cassandra://u:12/secret@h/k",
+            "cassandra://u:12?secret@h/k",
             "secret",
         ] {
             let error = read(&[("DATABASE_URL", url)]).unwrap_err().to_string();

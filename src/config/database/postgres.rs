@@ -14,6 +14,7 @@ use super::parts::Parts;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long sent bytes may stay unacknowledged before a connection counts as broken.
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
+const ESCAPE: &str = "write an `@` of the user or the password as %40, a `/` as %2F";
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL database.
@@ -60,9 +61,14 @@ impl fmt::Display for Postgres {
 /// Parses a URL. The error text never contains any part of it, because of the password.
 pub(crate) fn parse(url: &str) -> Result<Postgres, String> {
     let parts = Parts::of(url).ok_or("write postgres://USER:PASSWORD@HOST/DATABASE")?;
+    // The driver ends the password at the first `@` or `/`: what follows would be shown as the host
+    // or the database.
+    let (without, _) = url.split_once('?').unwrap_or((url, ""));
+    if without.matches('@').count() > usize::from(parts.user.is_some()) {
+        return Err(ESCAPE.to_owned());
+    }
     let (ours, others): (Vec<_>, Vec<_>) =
         parts.query.iter().partition(|(key, _)| matches!(key.as_str(), "sslmode" | "sslrootcert"));
-    let (without, _) = url.split_once('?').unwrap_or((url, ""));
     let others = form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
     let mut config = Config::from_str(&format!("{without}?{others}"))
         .map_err(|_| "not a PostgreSQL URL; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;

@@ -179,13 +179,12 @@ impl Cluster {
         if self.reconnecting.swap(true, Ordering::AcqRel) {
             return;
         }
-        let cluster = Arc::clone(self);
+        let task = ReconnectTask(Arc::clone(self));
         tokio::spawn(async move {
             // Where other nodes are connected the driver sends to those.
-            if !cluster.is_connected() {
-                cluster.reconnect().await;
+            if !task.0.is_connected() {
+                task.0.reconnect().await;
             }
-            cluster.reconnecting.store(false, Ordering::Release);
         });
     }
 
@@ -221,6 +220,16 @@ impl Cluster {
             }
         }
         false
+    }
+}
+
+/// Marks the cluster as reconnecting as long as it lives: a task that ends in any way gives way to
+/// the next one.
+struct ReconnectTask(Arc<Cluster>);
+
+impl Drop for ReconnectTask {
+    fn drop(&mut self) {
+        self.0.reconnecting.store(false, Ordering::Release);
     }
 }
 

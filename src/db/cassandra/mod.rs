@@ -57,7 +57,7 @@ pub async fn open(
     let metadata = MetadataTable::open(&cluster).await?;
     let claims = IdClaims::open(&cluster).await?;
     let cart = Arc::new(CassandraCart::open(&cluster, registry).await?);
-    let overviews = CassandraOverviews::open(&cluster, &metadata, &claims).await?;
+    let overviews = CassandraOverviews::open(&cluster, &metadata, &claims, registry).await?;
     Ok(Stores {
         backend: "cassandra",
         overviews: Arc::new(overviews),

@@ -68,12 +68,15 @@ pub(in crate::db) struct Queue<T> {
 #[derive(Debug)]
 pub(in crate::db) struct Batches<T> {
     receiver: mpsc::Receiver<T>,
+    /// Taken out of the queue to look at their deadlines; they are the next. As many as the queue's
+    /// capacity at most.
+    looked_at: Vec<T>,
 }
 
 /// A queue of at most `capacity` requests: more are refused at once, before memory grows.
 pub(in crate::db) fn queue<T: Queued>(capacity: usize) -> (Queue<T>, Batches<T>) {
     let (sender, receiver) = mpsc::channel(capacity);
-    (Queue { sender }, Batches { receiver })
+    (Queue { sender }, Batches { receiver, looked_at: Vec::new() })
 }
 
 impl<T: Queued> Queue<T> {
@@ -111,30 +114,44 @@ pub(in crate::db) async fn answered<A>(answer: Answer<A>) -> Result<A, StorageEr
 impl<T: Queued> Batches<T> {
     /// Waits for requests and takes up to `most` of them; `None` when there will be none any more.
     pub(in crate::db) async fn next(&mut self, most: usize) -> Option<Vec<T>> {
-        let mut batch = Vec::new();
+        let mut batch = self.take_looked_at(most);
         loop {
-            if self.receiver.recv_many(&mut batch, most).await == 0 {
-                return None;
-            }
             refuse_expired(&mut batch);
             if !batch.is_empty() {
                 return Some(batch);
+            }
+            if self.receiver.recv_many(&mut batch, most).await == 0 {
+                return None;
             }
         }
     }
 
     /// The same for a thread.
     pub(in crate::db) fn next_blocking(&mut self, most: usize) -> Option<Vec<T>> {
-        let mut batch = Vec::new();
+        let mut batch = self.take_looked_at(most);
         loop {
-            if self.receiver.blocking_recv_many(&mut batch, most) == 0 {
-                return None;
-            }
             refuse_expired(&mut batch);
             if !batch.is_empty() {
                 return Some(batch);
             }
+            if self.receiver.blocking_recv_many(&mut batch, most) == 0 {
+                return None;
+            }
         }
+    }
+
+    /// Answers those that wait and whose deadline has passed, while the worker cannot take a batch.
+    pub(in crate::db) fn refuse_waiting(&mut self) {
+        while self.looked_at.len() < self.receiver.max_capacity()
+            && let Ok(item) = self.receiver.try_recv()
+        {
+            self.looked_at.push(item);
+        }
+        refuse_expired(&mut self.looked_at);
+    }
+
+    fn take_looked_at(&mut self, most: usize) -> Vec<T> {
+        self.looked_at.drain(..most.min(self.looked_at.len())).collect()
     }
 
     /// Refuses everything that waits and everything that comes, until `event` ends; `None` when

@@ -1,6 +1,7 @@
 //! Opening the file.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::db::storage::{ErrorKind, StorageError};
 
 /// Longer than any group commit or chunk of a load of another process holds the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the file's owner alone; SQLite gives the log and its index the mode of the file.
+const FILE_MODE: u32 = 0o600;
 /// Pages in the write-ahead log before a checkpoint, which stalls one commit.
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// Bytes that the log file may keep on disk after a checkpoint.
@@ -32,6 +35,9 @@ pub(super) fn open(path: &Path, policy: MigrationPolicy) -> Result<Connection, S
         create_folder(path)?;
     }
     refuse_network(path)?;
+    if policy == MigrationPolicy::Migrate {
+        create_file(path);
+    }
     let create = match policy {
         MigrationPolicy::Migrate => OpenFlags::SQLITE_OPEN_CREATE,
         MigrationPolicy::Require => OpenFlags::empty(),
@@ -91,6 +97,13 @@ fn set(
         .pragma_update(None, "wal_autocheckpoint", checkpoint_pages)
         .and_then(|()| connection.pragma_update(None, "journal_size_limit", KEPT_LOG_BYTES))
         .map_err(super::error::internal)
+}
+
+/// Makes an empty file, which is an empty database, unless there is one.
+fn create_file(path: &Path) {
+    let created = fs::OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
+    // What stands in the way SQLite finds too, and says it in its own words.
+    drop(created);
 }
 
 fn create_folder(path: &Path) -> Result<(), StorageError> {

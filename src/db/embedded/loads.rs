@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::error::storage;
+use super::identity::FileIdentity;
 use super::overview::{ALL, INSERT, json, overview};
 use super::{blocking, connection};
 use crate::db::MigrationPolicy;
@@ -28,13 +29,14 @@ const LOAD_PARAMS: LoadParams = LoadParams { chunk: 20_000, in_flight: 1 };
 
 pub(super) struct EmbeddedLoads {
     path: PathBuf,
+    identity: Arc<FileIdentity>,
     /// Opened by the first load; a server needs it only to install demo games.
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
 impl EmbeddedLoads {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, connection: Arc::default() }
+    pub(super) fn new(path: PathBuf, identity: Arc<FileIdentity>) -> Self {
+        Self { path, identity, connection: Arc::default() }
     }
 
     /// Runs one IMMEDIATE transaction, synced to disk when this ends.
@@ -60,9 +62,11 @@ impl EmbeddedLoads {
         statements: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (path, shared) = (self.path.clone(), Arc::clone(&self.connection));
+        let identity = Arc::clone(&self.identity);
         blocking(move || {
             let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
+                identity.check()?;
                 let opened = connection::open(&path, MigrationPolicy::Require)?;
                 *slot = Some(connection::tuned_for_loads(opened)?);
             }
@@ -72,6 +76,8 @@ impl EmbeddedLoads {
             let transaction = begun.map_err(storage)?;
             let outcome = statements(&transaction).map_err(storage)?;
             transaction.commit().map_err(storage)?;
+            // After the commit: a file that was replaced before it has not got the rows.
+            identity.check()?;
             Ok(outcome)
         })
         .await

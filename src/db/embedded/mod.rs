@@ -1,7 +1,8 @@
 //! The embedded backend: SQLite in one file, the default.
 //!
-//! In this module: the one writer thread with its group commit ([`writer`]), the read connections,
-//! one for each runtime thread ([`reader`]), migrations ([`migrate`]), and the storage traits over
+//! In this module: the one writer thread with its group commit ([`writer`]) and its jobs ([`job`]),
+//! the read connections, one for each runtime thread ([`reader`]), migrations ([`migrate`]), whether
+//! the file is still the one that was opened ([`identity`]), and the storage traits over
 //! them ([`overview`], [`cart`], [`loads`]). Several
 //! processes on one machine may share the file, so nothing that another process may change is cached.
 //! Not here: the algorithms that other backends need too ([`super::common`]).
@@ -9,6 +10,8 @@
 mod cart;
 mod connection;
 mod error;
+mod identity;
+mod job;
 mod loads;
 mod migrate;
 mod overview;
@@ -19,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::cart::EmbeddedCart;
+use self::identity::FileIdentity;
 use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;
 use self::reader::Readers;
@@ -37,16 +41,19 @@ pub async fn open(
     registry: &Registry,
 ) -> Result<Stores, StorageError> {
     let metrics = WriterMetrics::register(registry);
+    let supervisor = registry.supervisor();
     blocking(move || {
         let connection = connection::open(&path, policy)?;
         migrate::run(&connection, &path, policy)?;
-        let readers = Arc::new(Readers::new(path.clone()));
-        readers.with(|_| Ok(()))?;
         let connection = connection::tuned(connection)?;
         connection::prime_wal(&connection);
-        let writer = Arc::new(Writer::start(connection, metrics)?);
+        let identity = Arc::new(FileIdentity::of(&path)?);
+        let readers = Arc::new(Readers::new(path.clone(), Arc::clone(&identity)));
+        readers.with(|_| Ok(()))?;
+        let writer = Writer::start(connection, Arc::clone(&identity), metrics, supervisor)?;
+        let writer = Arc::new(writer);
         let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
-        let loads = Arc::new(EmbeddedLoads::new(path));
+        let loads = Arc::new(EmbeddedLoads::new(path, identity));
         Ok(Stores {
             backend: "embedded",
             overviews: Arc::new(EmbeddedOverviews::new(Arc::clone(&writer), Arc::clone(&readers))),

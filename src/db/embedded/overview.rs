@@ -89,6 +89,7 @@ impl OverviewStore for EmbeddedOverviews {
 
     async fn ping(&self) -> Result<(), StorageError> {
         self.writer.check()?;
+        self.readers.check()?;
         self.readers.with(|c| c.prepare_cached(EXISTS)?.query_row([1], |_| Ok(())))
     }
 }

@@ -5,21 +5,26 @@
 //! each job, and every answer, refusals too, is sent after the COMMIT. So no answer tells of
 //! something that a crash could undo.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rusqlite::Connection;
 use tokio::time::Instant;
 
-use super::error::storage;
-use crate::db::common::batcher::{Batches, Pending, Queue, Queued, answered, queue};
+use super::error::{internal, storage};
+use super::identity::FileIdentity;
+use super::job::{Job, PendingJob, QueuedJobGuard, stopped};
+use crate::db::common::batcher::{Batches, Pending, Queue, answered, queue, refuse_expired};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
-use crate::telemetry::Registry;
+use crate::telemetry::{Registry, Supervisor};
 
 /// Jobs that may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 8_192;
+/// How long the write lock is waited for before the deadlines of the jobs are looked at again.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 /// Jobs in one transaction; bounds how long the first of them waits for the last.
 const GROUP: usize = 1_024;
 
@@ -52,14 +57,17 @@ impl WriterMetrics {
 impl Writer {
     pub(super) fn start(
         connection: Connection,
+        identity: Arc<FileIdentity>,
         metrics: WriterMetrics,
+        supervisor: Supervisor,
     ) -> Result<Self, StorageError> {
+        connection.busy_timeout(LOCK_WAIT).map_err(internal)?;
         let (queue, batches) = queue(QUEUE);
         let waiting = metrics.queue.clone();
-        let thread = Thread { connection, batches, metrics };
+        let mut thread = Thread { connection, identity, batches, metrics };
         let thread = std::thread::Builder::new()
             .name("storefront-writer".to_owned())
-            .spawn(move || thread.run())
+            .spawn(move || supervisor.supervise_blocking("writer", || thread.run()))
             .map_err(|e| {
                 StorageError::with_source(ErrorKind::Unavailable, "cannot start a thread", e)
             })?;
@@ -84,8 +92,7 @@ impl Writer {
     {
         let (pending, answer) = Pending::new(context, Some(statements));
         if let Some(queue) = &self.queue {
-            self.waiting.inc();
-            let guard = QueuedJobGuard(self.waiting.clone());
+            let guard = QueuedJobGuard::new(&self.waiting);
             queue.push(Box::new(PendingJob { pending, done: None, guard }));
         }
         answered(answer)
@@ -102,80 +109,66 @@ impl Drop for Writer {
     }
 }
 
-fn stopped() -> StorageError {
-    StorageError::new(ErrorKind::Unavailable, "the writer has stopped")
-}
-
-/// Counts a job as waiting or running as long as this lives.
-struct QueuedJobGuard(Gauge);
-
-impl Drop for QueuedJobGuard {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// One job of a group, whatever its outcome's type.
-trait Job: Send {
-    fn deadline(&self) -> Instant;
-    fn run(&mut self, connection: &Connection) -> Result<(), StorageError>;
-    /// Gives the outcome of [`Self::run`], or the failure that undid it.
-    fn answer(self: Box<Self>, failure: Option<StorageError>);
-}
-
-impl Queued for Box<dyn Job> {
-    fn deadline(&self) -> Instant {
-        (**self).deadline()
-    }
-
-    fn refuse(self, error: StorageError) {
-        self.answer(Some(error));
-    }
-}
-
-struct PendingJob<T, F> {
-    pending: Pending<Option<F>, T>,
-    done: Option<T>,
-    #[expect(dead_code, reason = "held for its drop")]
-    guard: QueuedJobGuard,
-}
-
-impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for PendingJob<T, F> {
-    fn deadline(&self) -> Instant {
-        self.pending.deadline()
-    }
-
-    fn run(&mut self, connection: &Connection) -> Result<(), StorageError> {
-        let statements = self.pending.request.take().ok_or_else(stopped)?;
-        let result = catch_unwind(AssertUnwindSafe(|| statements(connection)));
-        let panicked = |_| StorageError::new(ErrorKind::Internal, "a job of the writer panicked");
-        self.done = Some(result.map_err(panicked)?.map_err(storage)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, failure: Option<StorageError>) {
-        let Self { pending, done, .. } = *self;
-        pending.answer(failure.map_or_else(|| done.ok_or_else(stopped), Err));
-    }
-}
-
 struct Thread {
     connection: Connection,
+    identity: Arc<FileIdentity>,
     batches: Batches<Box<dyn Job>>,
     metrics: WriterMetrics,
 }
 
 impl Thread {
-    fn run(mut self) {
+    /// Runs groups until there will be no further job; called again after a panic.
+    fn run(&mut self) {
         while let Some(group) = self.batches.next_blocking(GROUP) {
-            self.metrics.group.observe(group.len() as f64);
-            self.commit(group);
+            if let Some(group) = self.begin(group) {
+                self.commit(group);
+            }
         }
+    }
+
+    /// Opens the transaction of a group. While another process has the write lock, jobs whose
+    /// deadline passes are answered, those in the queue as well: a caller must not wait longer than
+    /// it said because others wait in front of it. `None` when no job of the group is left.
+    fn begin(&mut self, mut group: Vec<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
+        // That the file is gone has been logged.
+        if let Err(error) = self.identity.known() {
+            refuse(group, &error);
+            return None;
+        }
+        loop {
+            match self.try_begin() {
+                Ok(()) => return Some(group),
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    let jobs = group.len();
+                    refuse_expired(&mut group);
+                    self.batches.refuse_waiting();
+                    if group.len() < jobs {
+                        log_failure(&error, jobs - group.len());
+                    }
+                    if group.is_empty() {
+                        return None;
+                    }
+                }
+                Err(error) => {
+                    fail(group, &error);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn try_begin(&self) -> Result<(), StorageError> {
+        // A panic may have left a transaction open.
+        if !self.connection.is_autocommit() {
+            self.execute("ROLLBACK")?;
+        }
+        self.execute("BEGIN IMMEDIATE")
     }
 
     fn commit(&self, mut group: Vec<Box<dyn Job>>) {
         let begun = Instant::now();
         let outcome = self.transaction(&mut group);
+        self.metrics.group.observe(group.len() as f64);
         self.metrics.commit.observe(begun.elapsed().as_secs_f64());
         match outcome {
             Ok(failures) => {
@@ -183,12 +176,7 @@ impl Thread {
                     job.answer(failure);
                 }
             }
-            Err(error) => {
-                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), jobs = group.len(), "group commit failed");
-                for job in group {
-                    job.answer(Some(error.shared()));
-                }
-            }
+            Err(error) => fail(group, &error),
         }
     }
 
@@ -198,13 +186,13 @@ impl Thread {
         &self,
         group: &mut [Box<dyn Job>],
     ) -> Result<Vec<Option<StorageError>>, StorageError> {
-        self.execute("BEGIN IMMEDIATE")?;
         let outcome = self.statements(group);
         let committed = outcome.and_then(|failures| self.execute("COMMIT").map(|()| failures));
         if committed.is_err() && !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
         }
-        committed
+        // Between the commit and its answers: a file that was replaced before has not got the rows.
+        committed.and_then(|failures| self.identity.check().map(|()| failures))
     }
 
     fn statements(
@@ -232,5 +220,83 @@ impl Thread {
     fn execute(&self, sql: &str) -> Result<(), StorageError> {
         let mut statement = self.connection.prepare_cached(sql).map_err(storage)?;
         statement.execute(()).map(drop).map_err(storage)
+    }
+}
+
+/// Answers all jobs of a group with the error that undid it.
+fn fail(group: Vec<Box<dyn Job>>, error: &StorageError) {
+    log_failure(error, group.len());
+    refuse(group, error);
+}
+
+fn refuse(group: Vec<Box<dyn Job>>, error: &StorageError) {
+    for job in group {
+        job.answer(Some(error.shared()));
+    }
+}
+
+fn log_failure(error: &StorageError, jobs: usize) {
+    let cause = std::error::Error::source(error);
+    tracing::error!(%error, ?cause, jobs, "group commit failed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::MigrationPolicy;
+    use crate::db::embedded::{connection, migrate};
+
+    /// A writer of a new file, and another connection to it.
+    fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
+        let path = folder.path().join("games.db");
+        let connection = connection::open(&path, MigrationPolicy::Migrate).unwrap();
+        migrate::run(&connection, &path, MigrationPolicy::Migrate).unwrap();
+        let connection = connection::tuned(connection).unwrap();
+        connection::prime_wal(&connection);
+        let identity = Arc::new(FileIdentity::of(&path).unwrap());
+        let registry = Registry::default();
+        let metrics = WriterMetrics::register(&registry);
+        let writer = Writer::start(connection, identity, metrics, registry.supervisor()).unwrap();
+        (writer, Connection::open(path).unwrap())
+    }
+
+    fn within(milliseconds: u64) -> ActContext {
+        ActContext::new().with_timeout(Duration::from_millis(milliseconds))
+    }
+
+    #[tokio::test]
+    async fn while_another_process_has_the_lock_every_job_is_answered_at_its_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, other) = writer(&folder);
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        // The first ones are the group that waits for the lock, later ones wait in the queue; those
+        // with a long deadline must not keep the others there.
+        let patient = writer.submit(within(600_000), |_| Ok("done"));
+        let hasty: Vec<_> =
+            (0..GROUP + 10).map(|_| writer.submit(within(200), |_| Ok(()))).collect();
+        for outcome in futures::future::join_all(hasty).await {
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(patient.await.unwrap(), "done");
+    }
+
+    #[tokio::test]
+    async fn no_commit_to_a_file_that_is_gone_is_a_success() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("games.db");
+        for suffix in ["", "-wal", "-shm"] {
+            let (writer, _other) = writer(&folder);
+            writer.submit(ActContext::new(), |_| Ok(())).await.unwrap();
+            std::fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+            for _ in 0..2 {
+                let error = writer.submit(ActContext::new(), |_| Ok(())).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{suffix}");
+            }
+            drop(writer);
+            for suffix in ["", "-wal", "-shm"] {
+                drop(std::fs::remove_file(format!("{}{suffix}", path.display())));
+            }
+        }
     }
 }

@@ -61,7 +61,10 @@ pub(super) type Batcher<B> = Queue<Item<B>>;
 pub(super) fn start<B: Batch>(connector: &Connector, batch: B) -> Batcher<B> {
     let (queue, batches) = batcher::queue(QUEUE);
     let log_rate = LogRateLimiter::default();
-    tokio::spawn(BatchWorker { connector: connector.clone(), batch, batches, log_rate }.run());
+    let mut worker = BatchWorker { connector: connector.clone(), batch, batches, log_rate };
+    let supervisor = connector.supervisor();
+    let work = async move || worker.run().await;
+    tokio::spawn(supervisor.supervise("batches for PostgreSQL", work));
     queue
 }
 
@@ -94,7 +97,7 @@ struct BatchWorker<B: Batch> {
 }
 
 impl<B: Batch> BatchWorker<B> {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         // Requests that come before the first connection wait for it instead of being refused.
         let mut opened = open(&self.connector, &self.batch).await.ok();
         loop {

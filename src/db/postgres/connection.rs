@@ -25,6 +25,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::error::{self, Failure};
 use crate::config::database::postgres::{Postgres, Tls};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
+use crate::telemetry::Supervisor;
 
 /// How long a statement may take before its caller is told that the outcome is unknown.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,12 +42,19 @@ pub(super) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
     redacted: String,
+    supervisor: Supervisor,
 }
 
 impl Connector {
-    pub(super) fn new(postgres: &Postgres) -> Result<Self, StorageError> {
+    pub(super) fn new(postgres: &Postgres, supervisor: Supervisor) -> Result<Self, StorageError> {
         let tls = MakeRustlsConnect::new(client_config(&postgres.tls)?);
-        Ok(Self { config: postgres.config.clone(), tls, redacted: postgres.to_string() })
+        let (config, redacted) = (postgres.config.clone(), postgres.to_string());
+        Ok(Self { config, tls, redacted, supervisor })
+    }
+
+    /// The supervisor of the tasks that own connections.
+    pub(super) fn supervisor(&self) -> Supervisor {
+        self.supervisor.clone()
     }
 
     /// The database's URL without its password.
@@ -271,7 +279,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = tokio::spawn(accept_and_close(listener));
         let url = format!("postgres://u@127.0.0.1:{port}/d?sslmode=disable");
-        let pool = Connector::new(&parse(&url).unwrap()).unwrap().pool().unwrap();
+        let pool =
+            Connector::new(&parse(&url).unwrap(), Supervisor::default()).unwrap().pool().unwrap();
         let error = with_client(&pool, ActContext::new(), |_| async { Ok(()) }).await.unwrap_err();
         server.await.unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");

@@ -28,7 +28,7 @@ use crate::db::storage::{MigrationPolicy, StorageError};
 const STEPS: [Step; 3] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
-    "-- functions 771c5debf835b4b2",
+    "-- functions 67140b380b212d4d",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(

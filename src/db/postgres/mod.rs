@@ -34,17 +34,23 @@ use super::read_routing::RoutedOverviews;
 use super::storage::{OverviewStore, ReplicaCheck, StorageError};
 use super::{MigrationPolicy, Stores};
 use crate::config::database::postgres::Postgres;
+use crate::telemetry::Registry;
 
 /// Opens the database.
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
-pub async fn open(postgres: &Postgres, policy: MigrationPolicy) -> Result<Stores, StorageError> {
-    let connector = Connector::new(postgres)?;
+pub async fn open(
+    postgres: &Postgres,
+    policy: MigrationPolicy,
+    registry: &Registry,
+) -> Result<Stores, StorageError> {
+    let connector = Connector::new(postgres, registry.supervisor())?;
     let sequence = Sequence::new(migrate::run(&connector, policy).await?);
     let replica = match &postgres.replica {
         Some(replica) => {
-            let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
+            let replica = Connector::new(replica, registry.supervisor())?;
+            let replica = PostgresReplica::open(&connector, &replica).await?;
             Some(Arc::new(replica))
         }
         None => None,

@@ -15,7 +15,7 @@
 use async_trait::async_trait;
 
 use super::{ActContext, StorageError};
-use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
+use crate::cart::model::{Amount, Item, ItemId, MAX_LINES, Order, OrderId, UserId};
 
 /// Orders and their checkout.
 #[async_trait]
@@ -156,6 +156,9 @@ pub enum CartRefusal {
     /// There is nothing in the order.
     #[error("The order is empty: add an item first.")]
     Empty,
+    /// The order has [`MAX_LINES`] lines.
+    #[error("The order has {max} different items, which is the limit: use another order.", max = MAX_LINES)]
+    TooManyLines,
     /// There is too little of an item.
     #[error("There is not enough of item {0} in stock: take less, or add stock.")]
     OutOfStock(ItemId),

@@ -65,7 +65,9 @@ impl CassandraCart {
     ) -> Result<Self, StorageError> {
         let metrics = CartMetrics::register(registry);
         let coordinator = CheckoutCoordinator::open(cluster, &metrics).await?;
-        let recovery = Arc::clone(&coordinator.recovery).run(metrics.abandoned);
+        let (recovery, abandoned) = (Arc::clone(&coordinator.recovery), metrics.abandoned);
+        let passes = async move || Arc::clone(&recovery).run(abandoned.clone()).await;
+        let recovery = registry.supervisor().supervise("recovery of checkouts", passes);
         Ok(Self {
             fixtures: Arc::new(Fixtures::new()),
             auditor: Arc::new(Auditor::open(cluster).await?),

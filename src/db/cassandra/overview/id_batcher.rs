@@ -11,6 +11,7 @@ use super::id_claims::{ClaimTtl, IdClaims};
 use crate::db::cassandra::metadata::MetadataTable;
 use crate::db::common::batcher::{Batches, Pending, Queue, queue};
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
+use crate::telemetry::Registry;
 
 /// Creates that may wait; more are refused at once, before memory grows.
 const QUEUE: usize = 4_096;
@@ -25,9 +26,14 @@ pub(super) struct IdBatcher {
 
 impl IdBatcher {
     /// Starts the task; it ends when this value is dropped.
-    pub(super) fn start(metadata: Arc<MetadataTable>, claims: Arc<IdClaims>) -> Self {
-        let (queue, batches) = queue(QUEUE);
-        tokio::spawn(run(metadata, claims, batches));
+    pub(super) fn start(
+        metadata: Arc<MetadataTable>,
+        claims: Arc<IdClaims>,
+        registry: &Registry,
+    ) -> Self {
+        let (queue, mut batches) = queue(QUEUE);
+        let work = async move || run(&metadata, &claims, &mut batches).await;
+        tokio::spawn(registry.supervisor().supervise("ids of games", work));
         Self { queue }
     }
 
@@ -37,9 +43,9 @@ impl IdBatcher {
     }
 }
 
-async fn run(metadata: Arc<MetadataTable>, claims: Arc<IdClaims>, mut batches: Batches<Request>) {
+async fn run(metadata: &MetadataTable, claims: &IdClaims, batches: &mut Batches<Request>) {
     while let Some(batch) = batches.next(BATCH).await {
-        match reserve(&metadata, &claims, batch.len() as i64).await {
+        match reserve(metadata, claims, batch.len() as i64).await {
             // An id whose create has gone is lost: ids are never assigned twice.
             Ok(mut ids) => batch.into_iter().for_each(|request| {
                 request.answer(Ok(ids.next().and_then(|id| id.try_into().ok())));

@@ -34,6 +34,7 @@ use crate::db::storage::{
     Update,
 };
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
+use crate::telemetry::Registry;
 
 const AFTER: &str =
     concat!("SELECT ", columns!(), " FROM $.overviews WHERE token(game_id) > token(?) LIMIT ?");
@@ -68,12 +69,13 @@ impl CassandraOverviews {
         cluster: &Arc<Cluster>,
         metadata: &Arc<MetadataTable>,
         claims: &Arc<IdClaims>,
+        registry: &Registry,
     ) -> Result<Self, StorageError> {
         let games = Games {
             cluster: Arc::clone(cluster),
             metadata: Arc::clone(metadata),
             claims: Arc::clone(claims),
-            ids: IdBatcher::start(Arc::clone(metadata), Arc::clone(claims)),
+            ids: IdBatcher::start(Arc::clone(metadata), Arc::clone(claims), registry),
             find: cluster.prepare(row::FIND, StatementKind::Read).await?,
             find_serial: cluster.prepare(row::FIND, StatementKind::SerialRead).await?,
             first: cluster.prepare(row::FIRST, StatementKind::Read).await?,

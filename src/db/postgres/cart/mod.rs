@@ -123,6 +123,7 @@ fn outcome(refused: Option<&str>) -> CartResult {
         ("empty", ..) => CartRefusal::Empty,
         ("not-enough-credit", ..) => CartRefusal::NotEnoughCredit,
         ("amount-overflow", ..) => CartRefusal::AmountOverflow,
+        ("too-many-lines", ..) => CartRefusal::TooManyLines,
         ("no-item", Some(item), _) => CartRefusal::NoItem(item),
         ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
         ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
