@@ -1,9 +1,10 @@
 //! A TCP proxy before a database, which fails on purpose.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use reqwest::Url;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,6 +58,25 @@ impl Proxy {
             }
         });
         Self { address, state, listening }
+    }
+
+    /// A proxy before the server of a database, and the database's URL by the proxy, without any setting.
+    ///
+    /// The driver of Cassandra takes the port that it was told for that of every node, and a node's
+    /// address from the node: with one node on this machine, whatever is sent goes by the proxy. The
+    /// longer timeout that keyspaces of tests have is left out, so that the program has the shipped one.
+    pub async fn before(url: &str) -> (String, Self) {
+        let mut by_proxy: Url = url.parse().expect("a URL");
+        let usual = if by_proxy.scheme() == "cassandra" { 9042 } else { 5432 };
+        let real = (by_proxy.host_str().expect("a host"), by_proxy.port().unwrap_or(usual));
+        let mut addresses = real.to_socket_addrs().expect("an address");
+        let proxy = Self::to(addresses.next().expect("an address")).await;
+        by_proxy.set_ip_host(proxy.address.ip()).expect("a URL with a host");
+        by_proxy.set_port(Some(proxy.address.port())).expect("a URL with a host");
+        if by_proxy.scheme() == "cassandra" {
+            by_proxy.set_query(None);
+        }
+        (by_proxy.to_string(), proxy)
     }
 
     /// Changes the mode, for connections that are open too.

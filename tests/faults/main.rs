@@ -15,6 +15,8 @@ mod auth;
 mod cut;
 mod delay;
 mod disk;
+mod every_route;
+mod full_queues;
 mod nodes;
 mod read_only;
 mod replica_check;

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 
 use crate::acknowledged_writes::Writers;
+use crate::every_route::every_route;
 use crate::replica_check::what_a_node_missed_is_reported_and_repaired;
 use crate::requests::{
-    ANSWER_TIMEOUT, answer, every_request, everything_works_again, is_unavailable, serve,
+    ANSWER_TIMEOUT, CART_ANSWER_TIMEOUT, answer, are_unavailable, every_request,
+    everything_works_again, serve,
 };
 use testkit::db_server::DbServer;
 use testkit::process::Server;
@@ -33,6 +35,7 @@ async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{}?replication=3", cluster.value("cassandra"));
     let server = Arc::new(serve(folder.path(), &url));
+    let routes = every_route(&server).await;
     let writers = Writers::start(&server);
     for _ in 0..testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(50..300)).await;
@@ -49,9 +52,7 @@ async fn one_node_of_three_is_not_missed_and_two_lose_nothing(
         let name = second.clone();
         cluster.kill(&name).await;
         writers.refused(8).await;
-        for request in every_request() {
-            is_unavailable(&answer(&server, ANSWER_TIMEOUT, request).await);
-        }
+        are_unavailable(&server, &routes, CART_ANSWER_TIMEOUT).await;
         cluster.start_again(&second).await;
         everything_works_again(&server).await;
         writers.undisturbed(20).await;
