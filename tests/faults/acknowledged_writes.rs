@@ -7,7 +7,9 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::requests::{CART_ANSWER_TIMEOUT, RECOVERY, answer, everything_works_again};
+use crate::requests::{
+    ANSWER_TIMEOUT, CART_ANSWER_TIMEOUT, RECOVERY, answer, everything_works_again,
+};
 use testkit::process::Server;
 use testkit::workload::{self, Acknowledged, Outcome, Progress, Sender, outcome};
 
@@ -39,13 +41,22 @@ impl Writers {
 
     /// The same on a database that lets a request wait longer.
     pub fn answered_within(server: &Arc<Server>, within: Duration) -> Self {
+        Self::of(server, within, 0..CLIENTS)
+    }
+
+    /// Clients that all write games: the sums of a cart differ while it is audited and used.
+    pub fn of_games(server: &Arc<Server>) -> Self {
+        Self::of(server, ANSWER_TIMEOUT, (0..CLIENTS).map(|number| 2 * number))
+    }
+
+    fn of(server: &Arc<Server>, within: Duration, numbers: impl Iterator<Item = u64>) -> Self {
         let (progress, seed) = (Arc::new(Progress::default()), testkit::random::seed());
         let client = |number| {
             let (sender, progress) =
                 (InTime { server: Arc::clone(server), within }, Arc::clone(&progress));
             tokio::spawn(async move { workload::client(&sender, &progress, number, seed).await })
         };
-        Self { clients: (0..CLIENTS).map(client).collect(), progress }
+        Self { clients: numbers.map(client).collect(), progress }
     }
 
     /// Waits until that many more writes are acknowledged.
