@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::cassandra::{self, Keyspace};
 use crate::postgres::{self, NEWEST, OLDEST, OwnSchema};
+use crate::process::{output, stderr, storefront};
 
 /// An empty database, and a folder for its files and logs; both are removed with the value.
 pub struct OwnDatabase {
@@ -65,6 +66,14 @@ impl OwnDatabase {
     /// Opens its stores, as one more server does.
     pub async fn open(&self) -> Stores {
         open(&self.settings(), MigrationPolicy::Migrate).await.expect("the store opens")
+    }
+
+    /// Makes its tables. A Cassandra that many tests use takes longer for that than a program waits with
+    /// the shipped settings.
+    pub fn migrate(&self) {
+        let done =
+            output(storefront(self.folder()).args(["migrate", "--database-url", self.url()]));
+        assert!(done.status.success(), "{}", stderr(&done));
     }
 
     /// Where logs and files go.

@@ -60,17 +60,22 @@ impl Proxy {
         Self { address, state, listening }
     }
 
-    /// A proxy before the database server of a URL, and the URL that goes by it. The driver of Cassandra
-    /// takes the port that it was told for that of every node, and a node's address from the node: with
-    /// one node on this machine, whatever is sent goes by the proxy.
+    /// A proxy before the server of a database, and the database's URL by the proxy, without any setting.
+    ///
+    /// The driver of Cassandra takes the port that it was told for that of every node, and a node's
+    /// address from the node: with one node on this machine, whatever is sent goes by the proxy. The
+    /// longer timeout that keyspaces of tests have is left out, so that the program has the shipped one.
     pub async fn before(url: &str) -> (String, Self) {
         let mut by_proxy: Url = url.parse().expect("a URL");
         let usual = if by_proxy.scheme() == "cassandra" { 9042 } else { 5432 };
         let real = (by_proxy.host_str().expect("a host"), by_proxy.port().unwrap_or(usual));
-        let real = real.to_socket_addrs().expect("a host that is known").next();
-        let proxy = Self::to(real.expect("an address")).await;
+        let mut addresses = real.to_socket_addrs().expect("an address");
+        let proxy = Self::to(addresses.next().expect("an address")).await;
         by_proxy.set_ip_host(proxy.address.ip()).expect("a URL with a host");
         by_proxy.set_port(Some(proxy.address.port())).expect("a URL with a host");
+        if by_proxy.scheme() == "cassandra" {
+            by_proxy.set_query(None);
+        }
         (by_proxy.to_string(), proxy)
     }
 

@@ -26,14 +26,14 @@ async fn paging_sees_each_game_once_while_others_are_inserted() {
             *seen.entry(*id).or_insert(0) += 1;
         }
         let Some(next) = next else { break };
-        // Before, at and behind the place that the walk has reached; and assigned ones.
+        // Ids before, at and behind the cursor; and assigned ones.
         let place = ids.last().unwrap();
         stock(&store, [place - 5, place + 1, -10 - step]).await;
         store.create(&game("A")).await;
         step += 1;
         query = format!("?limit=7&after={next}");
     }
-    assert!(step > 8, "several pages were walked");
+    assert!(step > 8, "several pages were read");
     assert!(seen.values().all(|times| *times == 1), "{seen:?}");
     for id in (0..60).map(|n| n * 10) {
         assert!(seen.contains_key(&id), "{id} was there from the beginning");

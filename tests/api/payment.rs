@@ -75,13 +75,16 @@ async fn a_paid_order_is_refunded_once() {
 #[tokio::test]
 async fn another_users_order_is_not_refunded() {
     let shop = Shop::open().await;
-    let stranger = shop.store.user(0).await;
-    for (order, by) in [("{paid}", &stranger), ("{open}", &stranger), ("{paid}", &"none".into())] {
+    let other_user = shop.store.user(0).await;
+    for (order, by) in
+        [("{paid}", &other_user), ("{open}", &other_user), ("{paid}", &"none".into())]
+    {
         let why = shop.refuses("POST", &format!("/payment/cancel/{by}/{order}"), 409).await;
         assert_eq!(why, "The order is another user's: name the user whose it is.");
     }
     for method in ["GET", "POST"] {
-        let why = shop.refuses(method, &format!("/payment/status/{stranger}/{{paid}}"), 404).await;
+        let why =
+            shop.refuses(method, &format!("/payment/status/{other_user}/{{paid}}"), 404).await;
         assert_eq!(why, "There is no such order: create it first.");
     }
 }

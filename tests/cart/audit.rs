@@ -21,7 +21,7 @@ async fn shop(backend: &str) -> ServerGroup {
     let order = group.done("/orders/create/0").await.text("order_id");
     group.done(&format!("/orders/addItem/{order}/0/3")).await;
     group.done(&format!("/orders/checkout/{order}")).await;
-    // On Cassandra an act is tidied up behind its answer.
+    // On Cassandra an operation is completed in the background, after its answer.
     group.agrees();
     group
 }

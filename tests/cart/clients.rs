@@ -9,9 +9,9 @@ use rand::rngs::StdRng;
 use reqwest::{Client as Http, Method};
 
 use crate::expected_state::{
-    ExpectedOrder, ExpectedState, OrderContent, PRICES, Shop, USERS, is_rich,
+    ExpectedOrder, ExpectedState, OrderContent, PRICES, Shop, Sum, USERS, is_rich,
 };
-use crate::http::{Answer, client};
+use crate::http::{Answer, Faults, client};
 use crate::server_group::ServerGroup;
 
 /// Orders that a client has at one time.
@@ -25,13 +25,20 @@ pub struct Shared {
     pub answered: AtomicU64,
     /// Requests whose outcome is unknown so far.
     pub unknown: AtomicU64,
-    /// Tells the clients to stop.
-    pub stop: AtomicBool,
+}
+
+/// What a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workload {
+    /// Everything, on all users and items.
+    Mixed,
+    /// Checks orders of one item out and cancels some of them.
+    OneItem(usize),
 }
 
 /// An operation on an order of the client's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum Operation {
     AddItem(usize, u64),
     RemoveItem(usize),
     Remove,
@@ -39,7 +46,7 @@ enum Act {
     Cancel,
 }
 
-impl Act {
+impl Operation {
     fn draw(rng: &mut StdRng) -> Self {
         let item = rng.random_range(0..PRICES.len());
         match rng.random_range(0..20) {
@@ -48,6 +55,16 @@ impl Act {
             10 => Self::Remove,
             11..16 => Self::Checkout,
             _ => Self::Cancel,
+        }
+    }
+
+    /// What comes next for an order of this item alone.
+    fn next_of_item(item: usize, order: &OrderContent, rng: &mut StdRng) -> Self {
+        match (order.lines.is_empty(), order.paid) {
+            (true, _) => Self::AddItem(item, 1),
+            (false, true) => Self::Cancel,
+            (false, false) if rng.random_range(0..10) == 0 => Self::AddItem(item, 1),
+            (false, false) => Self::Checkout,
         }
     }
 
@@ -72,8 +89,8 @@ impl Act {
         Some(Some(after))
     }
 
-    fn request(self, shop: &Shop, basket: &OwnOrder) -> (Method, String) {
-        let (order, user) = (&basket.order, &shop.users[basket.user]);
+    fn request(self, shop: &Shop, own: &OwnOrder) -> (Method, String) {
+        let (order, user) = (&own.order, &shop.users[own.user]);
         match self {
             Self::AddItem(item, quantity) => {
                 let item = &shop.items[item];
@@ -99,47 +116,47 @@ struct OwnOrder {
 /// One client, and what it expects of the store after the answers that it got.
 pub struct Client {
     shared: Arc<Shared>,
+    workload: Workload,
+    stop: Arc<AtomicBool>,
     http: Http,
     rng: StdRng,
-    baskets: Vec<OwnOrder>,
+    orders: Vec<OwnOrder>,
     expected: ExpectedState,
 }
 
 impl Client {
-    pub fn new(shared: Arc<Shared>, rng: StdRng) -> Self {
-        Self {
-            shared,
-            http: client(),
-            rng,
-            baskets: Vec::new(),
-            expected: ExpectedState::default(),
-        }
+    /// A client that goes on until `stop`.
+    pub fn new(
+        shared: Arc<Shared>,
+        workload: Workload,
+        stop: &Arc<AtomicBool>,
+        rng: StdRng,
+    ) -> Self {
+        let (orders, expected) = (Vec::new(), ExpectedState::default());
+        Self { shared, workload, stop: Arc::clone(stop), http: client(), rng, orders, expected }
     }
 
     /// Sends requests until it is told to stop; gives the state that it expects.
     pub async fn run(mut self) -> ExpectedState {
-        while !self.shared.stop.load(Ordering::Relaxed) {
-            match self.rng.random_range(0..10) {
-                0..2 => self.change_funds().await,
-                2..4 => self.change_stock().await,
-                _ if self.baskets.len() < ORDERS_AT_ONCE => self.create().await,
-                _ => self.shop().await,
+        while !self.stop.load(Ordering::Relaxed) {
+            match (self.workload, self.rng.random_range(0..10)) {
+                (Workload::Mixed, 0..2) => self.change_funds().await,
+                (Workload::Mixed, 2..4) => self.change_stock().await,
+                _ if self.orders.len() < ORDERS_AT_ONCE => self.create().await,
+                _ => self.change_order().await,
             }
         }
-        for OwnOrder { order, user, content } in std::mem::take(&mut self.baskets) {
-            self.expected.entries.push(ExpectedOrder {
-                order,
-                user,
-                possible: vec![Some(content)],
-            });
+        for own in std::mem::take(&mut self.orders) {
+            let content = own.content.clone();
+            self.retire(own, [Some(content)]);
         }
         self.expected
     }
 
-    async fn ask(&self, method: Method, path: &str) -> Answer {
+    async fn ask(&self, faults: Faults, method: Method, path: &str) -> Answer {
         let shared = &self.shared;
-        let answer = shared.group.ask_under_faults(&self.http, method, path).await;
-        if answer == Answer::Unknown {
+        let answer = shared.group.ask_under_faults(&self.http, method, path, faults).await;
+        if answer.is_unknown() {
             shared.unknown.fetch_add(1, Ordering::Relaxed);
             // A short pause, so that retries during a fault do not fill the test's time.
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -149,14 +166,25 @@ impl Client {
         answer
     }
 
+    /// One of ten checkouts has a client that soon hangs up.
+    async fn send(&mut self, operation: Operation, own: &OwnOrder) -> Answer {
+        let (method, path) = operation.request(&self.shared.shop, own);
+        let faults = if operation == Operation::Checkout && self.rng.random_range(0..10) == 0 {
+            Faults::HangUp(Duration::from_millis(self.rng.random_range(1..500)))
+        } else {
+            Faults::Any
+        };
+        self.ask(faults, method, &path).await
+    }
+
     /// An order whose create was not acknowledged stays empty if it exists: its id is unknown.
     async fn create(&mut self) {
         let user = self.rng.random_range(0..USERS);
         let path = format!("/orders/create/{}", self.shared.shop.users[user]);
-        match self.ask(Method::POST, &path).await {
+        match self.ask(Faults::Any, Method::POST, &path).await {
             answer @ Answer::Done(_) => {
                 let (order, content) = (answer.text("order_id"), OrderContent::default());
-                self.baskets.push(OwnOrder { order, user, content });
+                self.orders.push(OwnOrder { order, user, content });
             }
             answer => assert_eq!(answer, Answer::Unknown, "{path}"),
         }
@@ -164,17 +192,17 @@ impl Client {
 
     async fn change_funds(&mut self) {
         let (user, amount, more) = self.draw_change(USERS);
-        let act = if more { "add_funds" } else { "pay" };
-        let path = format!("/payment/{act}/{}/{amount}", self.shared.shop.users[user]);
-        let answer = self.ask(Method::POST, &path).await;
+        let route = if more { "add_funds" } else { "pay" };
+        let path = format!("/payment/{route}/{}/{amount}", self.shared.shop.users[user]);
+        let answer = self.ask(Faults::Any, Method::POST, &path).await;
         enter(&mut self.expected.funds[user], amount, more, &answer);
     }
 
     async fn change_stock(&mut self) {
         let (item, amount, more) = self.draw_change(PRICES.len());
-        let act = if more { "add" } else { "subtract" };
-        let path = format!("/stock/{act}/{}/{amount}", self.shared.shop.items[item]);
-        let answer = self.ask(Method::POST, &path).await;
+        let route = if more { "add" } else { "subtract" };
+        let path = format!("/stock/{route}/{}/{amount}", self.shared.shop.items[item]);
+        let answer = self.ask(Faults::Any, Method::POST, &path).await;
         enter(&mut self.expected.stock[item], amount, more, &answer);
     }
 
@@ -185,53 +213,92 @@ impl Client {
     }
 
     /// An operation on one of its orders, whose answer must fit. An order whose state has become
-    /// unknown is not used again, because what was sent may still take effect.
-    async fn shop(&mut self) {
-        let at = self.rng.random_range(0..self.baskets.len());
-        let mut basket = self.baskets.swap_remove(at);
-        let act = Act::draw(&mut self.rng);
-        let after = act.done_to(&basket.content);
-        let (method, path) = act.request(&self.shared.shop, &basket);
-        let mut answer = self.ask(method.clone(), &path).await;
-        let was_unknown = answer == Answer::Unknown;
-        while was_unknown && act == Act::Checkout && answer == Answer::Unknown {
-            answer = self.ask(method.clone(), &path).await;
-        }
-        let what = || format!("{path} of {:?}: {answer:?}", basket.content);
-        let Some(after) = after else {
-            assert!(matches!(answer, Answer::Refused(_) | Answer::Unknown), "{}", what());
-            return self.baskets.push(basket);
+    /// unknown is not used again, because what was sent may still take effect; after a checkout the
+    /// client finds out first.
+    async fn change_order(&mut self) {
+        let at = self.rng.random_range(0..self.orders.len());
+        let mut own = self.orders.swap_remove(at);
+        let operation = match self.workload {
+            Workload::Mixed => Operation::draw(&mut self.rng),
+            Workload::OneItem(item) => Operation::next_of_item(item, &own.content, &mut self.rng),
         };
-        match (&answer, was_unknown) {
-            (Answer::Done(_), false) => match after {
-                Some(content) => {
-                    basket.content = content;
-                    self.baskets.push(basket);
-                }
-                None => self.retire(basket, vec![None]),
-            },
-            // The first request may arrive last, and then finds the order paid.
-            (Answer::Done(_), true) => self.retire(basket, vec![after]),
-            (Answer::Refused(_), false) => {
-                assert!(act == Act::Checkout && !basket.content.paid, "{}", what());
-                self.baskets.push(basket);
+        let after = operation.done_to(&own.content);
+        let answer = self.send(operation, &own).await;
+        let what = || format!("{operation:?} on {} of {:?}: {answer:?}", own.order, own.content);
+        match (&answer, after) {
+            (Answer::Refused(_) | Answer::Unknown, None) => self.orders.push(own),
+            (Answer::TimedOut, None) => {
+                let unchanged = own.content.clone();
+                self.retire(own, [Some(unchanged)]);
             }
-            _ => {
-                let before = Some(basket.content.clone());
-                self.retire(basket, vec![before, after]);
+            (Answer::Done(_), Some(Some(content))) => {
+                own.content = content;
+                self.orders.push(own);
             }
+            (Answer::Done(_), Some(None)) => self.retire(own, [None]),
+            (Answer::Refused(_), Some(_))
+                if operation == Operation::Checkout && !own.content.paid =>
+            {
+                self.orders.push(own);
+            }
+            (Answer::Unknown | Answer::TimedOut, Some(Some(paid)))
+                if operation == Operation::Checkout =>
+            {
+                self.find_out(own, paid, answer == Answer::TimedOut).await;
+            }
+            (Answer::Unknown, Some(after)) => {
+                let before = Some(own.content.clone());
+                self.retire(own, [before, after]);
+            }
+            _ => panic!("{}", what()),
         }
     }
 
-    fn retire(&mut self, basket: OwnOrder, mut possible: Vec<Option<OrderContent>>) {
+    /// What a client does whose checkout had no answer: it repeats it until it has one, or cancels
+    /// through another server. What is acknowledged then is the state of the order for good, unless a
+    /// server may still have a request whose client has hung up (`late`).
+    async fn find_out(&mut self, mut own: OwnOrder, paid: OrderContent, mut late: bool) {
+        let (before, open) = (own.content.clone(), OrderContent { paid: false, ..paid.clone() });
+        let operation = if self.rng.random() { Operation::Checkout } else { Operation::Cancel };
+        let answer = loop {
+            let answer = self.send(operation, &own).await;
+            late |= answer == Answer::TimedOut;
+            if operation == Operation::Cancel || !answer.is_unknown() {
+                break answer;
+            }
+        };
+        let what = || format!("{operation:?} on {} after none: {answer:?}", own.order);
+        match (&answer, operation) {
+            // A late checkout finds the order paid, but pays a cancelled one again.
+            (Answer::Done(_), Operation::Checkout) if late => self.retire(own, [Some(paid)]),
+            (Answer::Done(_), _) if late => self.retire(own, [Some(open), Some(paid)]),
+            (Answer::Done(_), Operation::Checkout) => {
+                own.content = paid;
+                self.orders.push(own);
+            }
+            (Answer::Done(_), _) => {
+                own.content = open;
+                self.orders.push(own);
+            }
+            // The first checkout may arrive last.
+            (Answer::Refused(409), _) if !before.paid => {
+                self.retire(own, [Some(open), Some(paid)]);
+            }
+            (Answer::Unknown, _) => self.retire(own, [Some(open), Some(paid)]),
+            _ => panic!("{}", what()),
+        }
+    }
+
+    fn retire<const N: usize>(&mut self, own: OwnOrder, possible: [Option<OrderContent>; N]) {
+        let mut possible = Vec::from(possible);
         possible.dedup();
-        let OwnOrder { order, user, .. } = basket;
+        let OwnOrder { order, user, .. } = own;
         self.expected.entries.push(ExpectedOrder { order, user, possible });
     }
 }
 
 /// Records the outcome of a change. Only a decrease may be refused.
-fn enter(sum: &mut crate::expected_state::Sum, amount: i64, more: bool, answer: &Answer) {
+fn enter(sum: &mut Sum, amount: i64, more: bool, answer: &Answer) {
     let change = if more { amount } else { -amount };
     match answer {
         Answer::Done(_) => sum.known += change,

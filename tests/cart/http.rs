@@ -1,26 +1,36 @@
 //! A request to one of several programs, and what its client may conclude from the answer.
 
+use std::time::Duration;
+
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
 use crate::balancer::SENT_TO;
 use testkit::wait::TIMEOUT;
 
-/// What a client knows after an act.
+/// What a client knows after an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// 200: it was done; what the answer says.
     Done(String),
     /// 4xx: nothing has changed; the status.
     Refused(u16),
-    /// No answer, or a 503: it may have been done or not, now or a little later. So is a checkout
-    /// that nginx has sent twice: what died first may have left it to the database.
+    /// A broken connection, or a 503: it may have been done or not, now or a little later. So is a
+    /// checkout that nginx has sent twice: what died first may have left it to the database. No
+    /// server has the request any more.
     Unknown,
+    /// The client hung up: a server may have the request still, and read or begin it at any time.
+    TimedOut,
     /// It was not sent: nothing listens there.
     NotSent,
 }
 
 impl Answer {
+    /// Whether the operation may have been done or not.
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown | Self::TimedOut)
+    }
+
     /// A number in the answer's JSON.
     pub fn number(&self, key: &str) -> u64 {
         self.json()[key].as_u64().unwrap_or_else(|| panic!("{key} in {self:?}"))
@@ -38,33 +48,51 @@ impl Answer {
     }
 }
 
+/// What may go wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faults {
+    /// Nothing: anything but 200 and 4xx is a failure.
+    None,
+    /// Programs, connections and the database; the client waits for its answer.
+    Any,
+    /// The same, and the client hangs up after that time.
+    HangUp(Duration),
+}
+
 /// A client of programs whose addresses may change.
 pub fn client() -> Client {
     testkit::process::client().timeout(TIMEOUT).build().expect("a client")
 }
 
-/// Sends a request. Any answer that is not allowed at all is a failure: with `faults` a 503 is.
-pub async fn ask(client: &Client, method: Method, url: &str, faults: bool) -> Answer {
-    let answer = match client.request(method.clone(), url).send().await {
-        Ok(answer) => answer,
-        Err(error) if faults && error.is_connect() => return Answer::NotSent,
-        Err(_) if faults => return Answer::Unknown,
-        Err(error) => panic!("{method} {url}: {error:?}"),
-    };
-    let status = answer.status().as_u16();
-    let twice = is_checkout_sent_twice(&answer);
-    let body = match answer.text().await {
-        Ok(body) => body,
-        Err(_) if faults => return Answer::Unknown,
-        Err(error) => panic!("{method} {url}: {error:?}"),
-    };
-    match status {
-        _ if faults && twice => Answer::Unknown,
-        200 => Answer::Done(body),
-        400..500 => Answer::Refused(status),
-        503 if faults => Answer::Unknown,
-        _ => panic!("{method} {url}: {status} {body}"),
+/// Sends a request. Any answer that is not allowed at all is a failure: with faults a 503 is.
+pub async fn ask(client: &Client, method: Method, url: &str, faults: Faults) -> Answer {
+    let mut request = client.request(method.clone(), url);
+    if let Faults::HangUp(after) = faults {
+        request = request.timeout(after);
     }
+    match exchange(request).await {
+        Ok((status, twice, body)) => match status {
+            _ if faults != Faults::None && twice => Answer::Unknown,
+            200 => Answer::Done(body),
+            400..500 => Answer::Refused(status),
+            503 if faults != Faults::None => Answer::Unknown,
+            _ => panic!("{method} {url}: {status} {body}"),
+        },
+        Err(error) if faults == Faults::None => panic!("{method} {url}: {error:?}"),
+        Err(error) if error.is_connect() => Answer::NotSent,
+        Err(error) if error.is_timeout() => {
+            assert_ne!(faults, Faults::Any, "no answer within {TIMEOUT:?}: {method} {url}");
+            Answer::TimedOut
+        }
+        Err(_) => Answer::Unknown,
+    }
+}
+
+/// The status, whether it is a checkout that was sent to two programs, and the whole body.
+async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<(u16, bool, String)> {
+    let answer = request.send().await?;
+    let (status, twice) = (answer.status().as_u16(), is_checkout_sent_twice(&answer));
+    Ok((status, twice, answer.text().await?))
 }
 
 fn is_checkout_sent_twice(answer: &Response) -> bool {

@@ -1,7 +1,7 @@
 //! Several server processes on one store.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,9 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 
 use crate::balancer::Balancer;
-use crate::http::{Answer, ask, client};
+use crate::http::{Answer, Faults, ask, client};
 use crate::ports::Port;
+use testkit::clock;
 use testkit::database::OwnDatabase;
 use testkit::db_server::DbServer;
 use testkit::process::{Server, output, stderr, stdout, storefront};
@@ -37,6 +38,8 @@ pub struct ServerGroup {
 struct Program {
     port: Port,
     server: Mutex<Option<Server>>,
+    /// While it is stopped clients use the others.
+    stopped: AtomicBool,
 }
 
 impl ServerGroup {
@@ -47,11 +50,17 @@ impl ServerGroup {
         Self::on(database, url, None, programs)
     }
 
-    /// The same with a proxy before the database, if it is one that can be cut off.
+    /// The same with a proxy before the database, if it is one that can be cut off, and without any
+    /// setting that only tests have.
     pub async fn behind_a_proxy(backend: &str, programs: usize) -> Self {
         let database = OwnDatabase::on(backend).await;
-        let (url, proxy) = behind_a_proxy(database.url()).await;
-        Self::on(database, url, proxy, programs)
+        database.migrate();
+        if backend == "embedded" {
+            let url = database.url().to_owned();
+            return Self::on(database, url, None, programs);
+        }
+        let (url, proxy) = Proxy::before(database.url()).await;
+        Self::on(database, url, Some(proxy), programs)
     }
 
     /// So many programs on an empty store with a replica on each of three nodes.
@@ -67,8 +76,8 @@ impl ServerGroup {
         rlimit::increase_nofile_limit(u64::MAX).expect("as many files as may be open");
         let program = || {
             let port = Port::free();
-            let server = Mutex::new(Some(start(&database, &url, &port)));
-            Program { port, server }
+            let server = Mutex::new(Some(start(&database, &url, &port, 0)));
+            Program { port, server, stopped: AtomicBool::new(false) }
         };
         let programs = std::iter::repeat_with(program).take(programs).collect();
         let (turn, client) = (AtomicUsize::new(0), client());
@@ -104,14 +113,20 @@ impl ServerGroup {
 
     /// Sends a request to the next program, and lets nothing but 200 and 4xx pass.
     pub async fn ask(&self, method: Method, path: &str) -> Answer {
-        ask(&self.client, method, &self.next(path), false).await
+        ask(&self.client, method, &self.next(path), Faults::None).await
     }
 
     /// The same while programs and connections fail; what was never sent goes to another program.
-    pub async fn ask_under_faults(&self, client: &Client, method: Method, path: &str) -> Answer {
+    pub async fn ask_under_faults(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        faults: Faults,
+    ) -> Answer {
         let begun = Instant::now();
         loop {
-            match ask(client, method.clone(), &self.next(path), true).await {
+            match ask(client, method.clone(), &self.next(path), faults).await {
                 Answer::NotSent => assert!(begun.elapsed() < TIMEOUT, "nothing listens: {path}"),
                 answer => return answer,
             }
@@ -139,8 +154,13 @@ impl ServerGroup {
         if let Some(balancer) = &self.balancer {
             return format!("{}{path}", balancer.base());
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.len();
-        format!("http://{}{path}", self.programs[turn].port.address)
+        // At most one is stopped.
+        let programs = std::iter::repeat_with(|| {
+            &self.programs[self.turn.fetch_add(1, Ordering::Relaxed) % self.len()]
+        });
+        let runs = |program: &&Program| !program.stopped.load(Ordering::Relaxed);
+        let program = programs.take(2 * self.len()).find(runs).expect("a program that runs");
+        format!("http://{}{path}", program.port.address)
     }
 
     /// The errors that the current programs have logged.
@@ -155,13 +175,31 @@ impl ServerGroup {
         logs.flat_map(lines).collect::<Vec<_>>().join("\n")
     }
 
-    /// Ends a program as a crash does, and starts another in its place.
-    pub fn kill_and_start(&self, number: usize) {
-        let Program { port, server } = &self.programs[number];
+    /// Ends a program as a crash does, and starts another in its place, whose clock is so many seconds
+    /// ahead.
+    pub fn kill_and_start(&self, number: usize, ahead: i64) {
+        let Program { port, server, .. } = &self.programs[number];
         // What is dropped is killed, and has ended then.
         drop(server.lock().unwrap().take());
-        let started = start(&self.database, &self.url, port);
+        let started = start(&self.database, &self.url, port, ahead);
         *server.lock().unwrap() = Some(started);
+    }
+
+    /// Stops a program, as a machine does that swaps or migrates; it goes on where it was after
+    /// [`Self::resume`]. Clients use the others, those that wait for it go on waiting.
+    pub fn stop(&self, number: usize) {
+        self.programs[number].stopped.store(true, Ordering::Relaxed);
+        self.signal(number, "STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self, number: usize) {
+        self.signal(number, "CONT");
+        self.programs[number].stopped.store(false, Ordering::Relaxed);
+    }
+
+    fn signal(&self, number: usize, name: &str) {
+        self.programs[number].server.lock().unwrap().as_ref().expect("it runs").signal(name);
     }
 
     /// Ends all programs by SIGTERM and starts one, without proxy and nginx. Afterwards nothing is in
@@ -177,7 +215,7 @@ impl ServerGroup {
         self.url = self.database.url().to_owned();
         wait_for_idle_database(&self.database).await;
         self.programs.truncate(1);
-        self.kill_and_start(0);
+        self.kill_and_start(0, 0);
         self
     }
 
@@ -212,19 +250,14 @@ impl ServerGroup {
     }
 }
 
-fn start(database: &OwnDatabase, url: &str, port: &Port) -> Server {
+/// Starts a program whose clock is so many seconds ahead.
+fn start(database: &OwnDatabase, url: &str, port: &Port, ahead: i64) -> Server {
     let mut command = storefront(database.folder());
     command.args(["serve", "--database-url", url, "--listen", &port.address.to_string()]);
-    Server::spawn(&mut command, database.folder())
-}
-
-/// The URL by a proxy; a file has none.
-async fn behind_a_proxy(url: &str) -> (String, Option<Proxy>) {
-    if url.starts_with("embedded:") {
-        return (url.to_owned(), None);
+    if ahead != 0 {
+        clock::set_ahead(&mut command, ahead);
     }
-    let (by_proxy, proxy) = Proxy::before(url).await;
-    (by_proxy, Some(proxy))
+    Server::spawn(&mut command, database.folder())
 }
 
 /// Waits until no database session works on the schema; a file has no server.

@@ -226,14 +226,14 @@ pub async fn an_unpaid_order_can_be_removed(world: World) {
 
 pub async fn a_cancelled_order_is_open_again(world: World) {
     let cart = cart(&world.stores);
-    let (user, stranger) = (user(&cart, 10).await, user(&cart, 0).await);
+    let (user, other_user) = (user(&cart, 10).await, user(&cart, 0).await);
     let item = item(&cart, 10, 2).await;
     let order = order(&cart, &user, &[(&item, 3)]).await;
     let cancel =
         async |by: &UserId| cart.payments.cancel(act(), by.clone(), order.clone()).await.unwrap();
     assert_eq!(cancel(&user).await, Err(CartRefusal::NotPaid));
     checkout(&cart, &order).await.unwrap();
-    assert_eq!(cancel(&stranger).await, Err(CartRefusal::WrongUser));
+    assert_eq!(cancel(&other_user).await, Err(CartRefusal::WrongUser));
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (7, 4));
     assert_eq!(cancel(&user).await, Ok(()));
     assert_eq!((stock(&cart, &item).await, credit(&cart, &user).await), (10, 10));

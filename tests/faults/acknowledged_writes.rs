@@ -1,74 +1,90 @@
-//! Clients that create games all the time, and a record of what was acknowledged.
+//! Clients that write all the time, games as well as carts, while the database fails.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::requests::{ANSWER_TIMEOUT, RECOVERY, answer, everything_works_again, is_unavailable};
-use testkit::games::game;
+use crate::requests::{
+    ANSWER_TIMEOUT, CART_ANSWER_TIMEOUT, RECOVERY, answer, everything_works_again,
+};
 use testkit::process::Server;
+use testkit::workload::{self, Acknowledged, Outcome, Progress, Sender, outcome};
 
 const CLIENTS: u64 = 8;
-/// Far above what the counter reaches.
-const EXPLICIT: u64 = 1_000_000;
-
-/// What was acknowledged: the place of each game and its name.
-#[derive(Default)]
-struct Acknowledged {
-    games: Mutex<BTreeMap<String, String>>,
-    refused: AtomicU64,
-    enough: AtomicBool,
-}
 
 /// Clients at work.
 pub struct Writers {
-    told: Arc<Acknowledged>,
-    clients: Vec<JoinHandle<()>>,
+    progress: Arc<Progress>,
+    clients: Vec<JoinHandle<Acknowledged>>,
+}
+
+/// Sends to a server that must answer each request in time and truthfully.
+struct InTime {
+    server: Arc<Server>,
+    within: Duration,
+}
+
+impl Sender for InTime {
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Outcome {
+        outcome(answer(&self.server, self.within, (method, path, body)).await).await
+    }
 }
 
 impl Writers {
-    /// Half of them name the ids of their games, the others have them assigned.
+    /// Half of them write games, the others have a cart each.
     pub fn start(server: &Arc<Server>) -> Self {
-        let told = Arc::new(Acknowledged::default());
-        let client = |n| tokio::spawn(create_all(Arc::clone(server), Arc::clone(&told), n));
-        Self { clients: (0..CLIENTS).map(client).collect(), told }
+        Self::answered_within(server, CART_ANSWER_TIMEOUT)
     }
 
-    /// Waits until that many more games are acknowledged.
-    pub async fn acknowledged(&self, more: usize) {
-        let enough = self.told.games.lock().unwrap().len() + more;
-        self.eventually("games are created", || self.told.games.lock().unwrap().len() >= enough)
-            .await;
+    /// The same on a database that lets a request wait longer.
+    pub fn answered_within(server: &Arc<Server>, within: Duration) -> Self {
+        Self::of(server, within, 0..CLIENTS)
     }
 
-    /// Waits until that many more creates are refused.
+    /// Clients that all write games: the sums of a cart differ while it is audited and used.
+    pub fn of_games(server: &Arc<Server>) -> Self {
+        Self::of(server, ANSWER_TIMEOUT, (0..CLIENTS).map(|number| 2 * number))
+    }
+
+    fn of(server: &Arc<Server>, within: Duration, numbers: impl Iterator<Item = u64>) -> Self {
+        let (progress, seed) = (Arc::new(Progress::default()), testkit::random::seed());
+        let client = |number| {
+            let (sender, progress) =
+                (InTime { server: Arc::clone(server), within }, Arc::clone(&progress));
+            tokio::spawn(async move { workload::client(&sender, &progress, number, seed).await })
+        };
+        Self { clients: numbers.map(client).collect(), progress }
+    }
+
+    /// Waits until that many more writes are acknowledged.
+    pub async fn acknowledged(&self, more: u64) {
+        let enough = self.progress.acknowledged() + more;
+        self.eventually("writes are done", || self.progress.acknowledged() >= enough).await;
+    }
+
+    /// Waits until that many more writes are refused.
     pub async fn refused(&self, more: u64) {
-        let enough = self.told.refused.load(Ordering::Relaxed) + more;
-        self.eventually("creates are refused", || {
-            self.told.refused.load(Ordering::Relaxed) >= enough
-        })
-        .await;
+        let enough = self.progress.unknown() + more;
+        self.eventually("writes are refused", || self.progress.unknown() >= enough).await;
     }
 
-    /// Waits until creates are no longer refused, then expects none to be refused any more.
-    pub async fn undisturbed(&self, more: usize) {
-        let refusals = || self.told.refused.load(Ordering::Relaxed);
+    /// Waits until writes are no longer refused, then expects none to be refused any more.
+    pub async fn undisturbed(&self, more: u64) {
         let begun = Instant::now();
         loop {
-            let before = refusals();
+            let before = self.progress.unknown();
             self.acknowledged(more).await;
-            if refusals() == before {
+            if self.progress.unknown() == before {
                 break;
             }
-            assert!(begun.elapsed() < RECOVERY, "creates go on being refused");
+            assert!(begun.elapsed() < RECOVERY, "writes go on being refused");
         }
-        let before = refusals();
+        let before = self.progress.unknown();
         self.acknowledged(5 * more).await;
-        assert_eq!(refusals(), before, "creates are refused now and then");
+        assert_eq!(self.progress.unknown(), before, "writes are refused now and then");
     }
 
     async fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {
@@ -77,65 +93,22 @@ impl Writers {
         assert!(!failed(), "a client got a wrong answer");
     }
 
-    /// Stops them. Every game that was acknowledged must be there, as it was created.
+    /// Waits until every kind of write was acknowledged, and stops the clients.
     pub async fn verify(self, server: &Server) {
-        self.told.enough.store(true, Ordering::Relaxed);
-        for client in self.clients {
-            client.await.expect("a client got only correct answers");
-        }
+        self.eventually("every kind of write is done", || self.progress.missing().is_empty()).await;
+        let acknowledged = self.stop().await;
         // Connections that only reads use may not have noticed yet what happened.
         everything_works_again(server).await;
-        let games = self.told.games.lock().unwrap().clone();
-        for (path, name) in &games {
-            let found = server.get(path).await;
-            assert!(found.contains(&format!("\"game_name\":\"{name}\"")), "{path}: {found}");
-        }
-        println!("{} games acknowledged and there", games.len());
+        acknowledged.verify(server).await;
     }
-}
 
-async fn create_all(server: Arc<Server>, told: Arc<Acknowledged>, client: u64) {
-    for n in 0.. {
-        if told.enough.load(Ordering::Relaxed) {
-            return;
+    /// Stops the clients; what was acknowledged to them.
+    pub async fn stop(self) -> Acknowledged {
+        self.progress.stop();
+        let mut acknowledged = Acknowledged::default();
+        for client in self.clients {
+            acknowledged.add(client.await.expect("a client got only correct answers"));
         }
-        let name = format!("client_{client}_{n}");
-        let id = client.is_multiple_of(2).then_some(EXPLICIT * (client + 1) + n);
-        if let Some(path) = create(&server, &told, &name, id).await {
-            let before = told.games.lock().unwrap().insert(path.clone(), name);
-            assert_eq!(before, None, "{path} was given twice");
-        }
-    }
-}
-
-/// Creates a game; its place if that was acknowledged. One that names its id is repeated until the
-/// store has it, as clients are told to do; that it is there already is then as good.
-async fn create(
-    server: &Server,
-    told: &Acknowledged,
-    name: &str,
-    id: Option<u64>,
-) -> Option<String> {
-    let mut game = game(name);
-    if let Some(id) = id {
-        game["game_id"] = id.into();
-    }
-    let mut tries = 0;
-    loop {
-        let answer =
-            answer(server, ANSWER_TIMEOUT, (Method::POST, "/api/overview", Some(game.clone())))
-                .await;
-        match answer.status().as_u16() {
-            201 => return Some(answer.headers()["location"].to_str().unwrap().to_owned()),
-            409 if tries > 0 => return id.map(|id| format!("/api/overview/{id}")),
-            _ => is_unavailable(&answer),
-        }
-        told.refused.fetch_add(1, Ordering::Relaxed);
-        if id.is_none() || told.enough.load(Ordering::Relaxed) {
-            return None;
-        }
-        tries += 1;
-        // A short pause, so that retries during a fault do not fill the test's time.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        acknowledged
     }
 }

@@ -6,32 +6,44 @@ use rand::RngExt;
 use reqwest::Method;
 
 use crate::acknowledged_writes::Writers;
+use crate::every_route::every_route;
 use crate::requests::{
-    AT_ONCE, ProxiedServer, RECOVERY, Request, answer, every_request, everything_works_again,
-    is_unavailable,
+    AT_ONCE, CART_ANSWER_TIMEOUT, ProxiedServer, RECOVERY, Request, answer, are_unavailable,
+    everything_works_again,
 };
 use testkit::games::game;
 use testkit::process::Server;
 use testkit::proxy::Mode;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_cut_off_every_request_is_refused_at_once() {
+async fn while_the_database_is_cut_off_every_route_is_refused_at_once() {
     let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
+    let routes = every_route(server).await;
     for _ in 0..2 * testkit::random::rounds(1) {
         proxy.set(Mode::Cut);
         for _ in 0..3 {
-            for request in every_request() {
-                is_unavailable(&answer(server, AT_ONCE, request).await);
-            }
-            let ready = (Method::GET, "/readyz", None);
-            is_unavailable(&answer(server, AT_ONCE, ready).await);
+            are_unavailable(server, &routes, AT_ONCE).await;
             assert_eq!(server.status("/healthz").await, 200);
         }
         proxy.restore();
         everything_works_again(server).await;
     }
     server.has_logged("the connection to PostgreSQL broke").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_cassandra_is_cut_off_every_route_is_refused_in_time() {
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::on("cassandra").await;
+    everything_works_again(server).await;
+    let routes = every_route(server).await;
+    proxy.set(Mode::Cut);
+    for _ in 0..2 {
+        are_unavailable(server, &routes, CART_ANSWER_TIMEOUT).await;
+        assert_eq!(server.status("/healthz").await, 200);
+    }
+    proxy.restore();
+    everything_works_again(server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::requests::{ANSWER_TIMEOUT, answer, everything_works_again, is_unavailable, serve};
+use crate::acknowledged_writes::Writers;
+use crate::requests::{
+    ANSWER_TIMEOUT, CASSANDRA_ANSWER_TIMEOUT, answer, everything_works_again, is_unavailable, serve,
+};
 use testkit::games::game;
 use testkit::process::Server;
 use testkit::small_disk::SmallDisk;
@@ -16,7 +19,9 @@ async fn no_write_is_acknowledged_falsely_when_the_disk_of_postgres_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let database = SmallDisk::of_postgres().await;
     let server = Arc::new(serve(folder.path(), database.url()));
+    let writers = Writers::start(&server);
     let told = all_filled(&server, ANSWER_TIMEOUT).await;
+    writers.refused(8).await;
     all_there(&server, &told).await;
     server.has_logged("the disk of PostgreSQL is full").await;
     assert_eq!(server.get("/readyz").await, "ready");
@@ -25,6 +30,7 @@ async fn no_write_is_acknowledged_falsely_when_the_disk_of_postgres_is_full() {
     database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
+    writers.verify(&server).await;
 }
 
 /// A node that cannot write its tables answers no write once its memory is full, and cannot end by
@@ -35,7 +41,10 @@ async fn a_full_disk_of_cassandra_loses_no_acknowledged_write() {
     let database = SmallDisk::of_cassandra().await;
     let server = Arc::new(serve(folder.path(), database.url()));
     // A create is several statements, each of which may time out.
+    let writers = Writers::answered_within(&server, CASSANDRA_ANSWER_TIMEOUT);
     let told = all_filled(&server, 3 * ANSWER_TIMEOUT).await;
+    writers.refused(8).await;
+    let acknowledged = writers.stop().await;
     all_there(&server, &told).await;
     assert_eq!(server.get("/readyz").await, "ready");
 
@@ -43,6 +52,7 @@ async fn a_full_disk_of_cassandra_loses_no_acknowledged_write() {
     database.enlarge().await;
     everything_works_again(&server).await;
     all_there(&server, &told).await;
+    acknowledged.verify(&server).await;
 }
 
 /// Some clients write until each is refused, in time; the places of what was acknowledged.

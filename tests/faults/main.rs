@@ -15,6 +15,8 @@ mod auth;
 mod cut;
 mod delay;
 mod disk;
+mod every_route;
+mod full_queues;
 mod hang_ups;
 mod nodes;
 mod read_only;

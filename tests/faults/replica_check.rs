@@ -97,10 +97,10 @@ impl Program<'_> {
 
     async fn nothing_is_found_while_others_write(&self) {
         let server = Arc::new(serve(self.folder, &self.url));
-        let writers = Writers::start(&server);
+        let writers = Writers::of_games(&server);
         writers.acknowledged(200).await;
         tokio::task::block_in_place(|| self.audit(&[], 0));
-        writers.verify(&server).await;
+        writers.stop().await.verify(&server).await;
     }
 }
 

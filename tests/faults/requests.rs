@@ -8,43 +8,48 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use testkit::database::OwnDatabase;
 use testkit::games::game;
-use testkit::postgres::{NEWEST, OwnSchema, address};
 use testkit::process::{Server, storefront};
 use testkit::proxy::Proxy;
 
 /// How soon everything must work again after a fault has ended.
 pub const RECOVERY: Duration = Duration::from_secs(10);
-/// The store's own patience is five seconds; no answer may take much longer.
+/// The store's own timeout is five seconds; no answer may take much longer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
-/// Long enough for a busy machine, and far below the store's patience.
+/// An operation of the cart may be several statements; its deadline is ten seconds.
+pub const CART_ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+/// On Cassandra a checkout that gives up after its deadline is answered when its reservations are
+/// released.
+pub const CASSANDRA_ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
+/// Long enough for a busy machine, and far below the store's timeout.
 pub const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A program, and the way to its database.
 pub struct ProxiedServer {
     pub server: Arc<Server>,
     pub proxy: Proxy,
-    _folder: tempfile::TempDir,
-    _schema: OwnSchema,
+    _database: OwnDatabase,
 }
 
 impl ProxiedServer {
     /// A program whose empty PostgreSQL database is behind a proxy.
     pub async fn open() -> Self {
-        Self::started(serve).await
+        Self::on("postgres").await
+    }
+
+    /// The same on the backend of that name.
+    pub async fn on(backend: &str) -> Self {
+        Self::started(backend, serve).await
     }
 
     /// The same with the program started in a way of one's own: in that folder, on that database.
-    pub async fn started(start: impl FnOnce(&Path, &str) -> Server) -> Self {
-        let schema = OwnSchema::create(NEWEST).await;
-        let mut server: reqwest::Url = address(NEWEST).parse().unwrap();
-        let real = server.socket_addrs(|| Some(5432)).unwrap();
-        let proxy = Proxy::to(real[0]).await;
-        server.set_ip_host(proxy.address.ip()).unwrap();
-        server.set_port(Some(proxy.address.port())).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let server = Arc::new(start(folder.path(), &schema.url_at(server.as_str())));
-        Self { server, proxy, _folder: folder, _schema: schema }
+    pub async fn started(backend: &str, start: impl FnOnce(&Path, &str) -> Server) -> Self {
+        let database = OwnDatabase::on(backend).await;
+        database.migrate();
+        let (url, proxy) = Proxy::before(database.url()).await;
+        let server = Arc::new(start(database.folder(), &url));
+        Self { server, proxy, _database: database }
     }
 }
 
@@ -57,14 +62,19 @@ pub fn serve(folder: &std::path::Path, url: &str) -> Server {
 /// A request: method, path, body.
 pub type Request<'a> = (Method, &'a str, Option<Value>);
 
-/// One request of each kind; all but the first two change something.
-pub fn every_request() -> [Request<'static>; 5] {
+/// The same of a route that the program documents.
+pub type RouteRequest = (Method, String, Option<Value>);
+
+/// Some requests of each kind; all but the first two change something.
+pub fn every_request() -> [Request<'static>; 7] {
     [
         (Method::GET, "/api/overview/1", None),
         (Method::GET, "/api/overview?limit=3", None),
         (Method::POST, "/api/overview", Some(game("any"))),
         (Method::PUT, "/api/overview/1", Some(json!({"developer": "any"}))),
         (Method::DELETE, "/api/overview/987654", None),
+        (Method::POST, "/payment/create_user", None),
+        (Method::POST, "/orders/checkout/none", None),
     ]
 }
 
@@ -85,6 +95,21 @@ pub fn is_unavailable(answer: &Response) {
     assert_eq!(answer.status(), 503, "{}", answer.url());
     let again = answer.headers()["retry-after"].to_str().unwrap();
     assert!(again.parse::<u32>().is_ok_and(|seconds| seconds > 0), "{again}");
+}
+
+/// Sends a request of every route, all at the same time; each must be refused within that time, by a
+/// problem that says when to come back.
+pub async fn are_unavailable(server: &Server, routes: &[RouteRequest], within: Duration) {
+    let asked = routes.iter().map(async |(method, path, body)| {
+        let answer = answer(server, within, (method.clone(), path, body.clone())).await;
+        is_unavailable(&answer);
+        let kind = answer.headers()["content-type"].clone();
+        assert_eq!(kind, "application/problem+json", "{}", answer.url());
+        let what = answer.url().to_string();
+        let problem: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        assert_eq!(problem["status"], 503, "{what}: {problem}");
+    });
+    futures::future::join_all(asked).await;
 }
 
 /// Waits until the request succeeds, then expects that it goes on to.

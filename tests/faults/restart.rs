@@ -5,9 +5,8 @@ use std::sync::Arc;
 use rand::RngExt;
 
 use crate::acknowledged_writes::Writers;
-use crate::requests::{
-    AT_ONCE, answer, every_request, everything_works_again, is_unavailable, serve,
-};
+use crate::every_route::every_route;
+use crate::requests::{AT_ONCE, are_unavailable, everything_works_again, serve};
 use testkit::db_server::DbServer;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,14 +15,13 @@ async fn no_acknowledged_write_is_lost_when_postgres_is_killed() {
     let database = Arc::new(DbServer::start(&["postgres"]));
     let folder = tempfile::tempdir().unwrap();
     let server = Arc::new(serve(folder.path(), database.value("postgres")));
+    let routes = every_route(&server).await;
     let writers = Writers::start(&server);
     for _ in 0..2 * testkit::random::rounds(1) {
         writers.acknowledged(rng.random_range(50..500)).await;
         database.kill("postgres").await;
         writers.refused(20).await;
-        for request in every_request() {
-            is_unavailable(&answer(&server, AT_ONCE, request).await);
-        }
+        are_unavailable(&server, &routes, AT_ONCE).await;
         database.start_again("postgres").await;
         everything_works_again(&server).await;
     }

@@ -5,8 +5,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::acknowledged_writes::Writers;
+use crate::every_route::every_route;
 use crate::requests::{
-    ANSWER_TIMEOUT, ProxiedServer, answer, every_request, everything_works_again, is_unavailable,
+    ANSWER_TIMEOUT, CART_ANSWER_TIMEOUT, CASSANDRA_ANSWER_TIMEOUT, ProxiedServer, answer,
+    are_unavailable, everything_works_again, is_unavailable,
 };
 use testkit::proxy::Mode;
 
@@ -14,12 +16,12 @@ use testkit::proxy::Mode;
 async fn every_request_is_given_up(mode: Mode) {
     let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
     everything_works_again(server).await;
+    let routes = every_route(server).await;
     for _ in 0..testkit::random::rounds(1) {
         proxy.set(mode);
         // The second time new connections are silent from the beginning.
         for _ in 0..2 {
-            let asked = every_request().map(|request| answer(server, ANSWER_TIMEOUT, request));
-            join_all(asked).await.iter().for_each(is_unavailable);
+            are_unavailable(server, &routes, CART_ANSWER_TIMEOUT).await;
             assert_eq!(server.status("/healthz").await, 200);
         }
         proxy.restore();
@@ -58,9 +60,14 @@ async fn many_requests_to_a_silent_database_wait_no_longer_than_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_by_silence() {
-    for mode in [Mode::Freeze, Mode::Swallow] {
-        let ProxiedServer { server, proxy, .. } = &ProxiedServer::open().await;
-        let writers = Writers::start(server);
+    for (backend, mode) in
+        [("postgres", Mode::Freeze), ("postgres", Mode::Swallow), ("cassandra", Mode::Freeze)]
+    {
+        let ProxiedServer { server, proxy, .. } = &ProxiedServer::on(backend).await;
+        let writers = match backend {
+            "cassandra" => Writers::answered_within(server, CASSANDRA_ANSWER_TIMEOUT),
+            _ => Writers::start(server),
+        };
         for _ in 0..testkit::random::rounds(1) {
             writers.acknowledged(100).await;
             proxy.set(mode);

@@ -17,7 +17,7 @@ async fn an_outage_ends_although_nobody_can_read_of_it() {
         let mut command = storefront(folder);
         Server::spawn_with_stderr(command.args(["serve", "--database-url", url]), writer)
     };
-    let ProxiedServer { server, proxy, .. } = &ProxiedServer::started(start).await;
+    let ProxiedServer { server, proxy, .. } = &ProxiedServer::started("postgres", start).await;
     everything_works_again(server).await;
     drop(reader);
     for _ in 0..3 {

@@ -7,9 +7,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use reqwest::Method;
+use tokio::task::JoinHandle;
 
 use testkit::games::game;
 use testkit::process::{Server, program, storefront};
+use testkit::workload::{self, Acknowledged, Direct, Progress};
 
 /// Runs the server in a mount namespace of its own, where `disk` is a file system of 6 MB that
 /// exists for it alone and goes with it. The test reaches it through the process's root.
@@ -29,6 +31,13 @@ async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let server = Arc::new(on_a_small_disk(folder.path()));
+    let progress = Arc::new(Progress::default());
+    let writers: Vec<_> = (0..4)
+        .map(|number| {
+            let (sender, progress) = (Direct(Arc::clone(&server)), Arc::clone(&progress));
+            tokio::spawn(async move { workload::client(&sender, &progress, number, 0).await })
+        })
+        .collect();
     let clients: Vec<_> = (0..16)
         .map(|_| {
             let server = Arc::clone(&server);
@@ -39,11 +48,21 @@ async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     for client in clients {
         acknowledged.extend(client.await.unwrap());
     }
+    testkit::wait::eventually("writes of all clients are refused", async || {
+        progress.unknown() >= 8 || writers.iter().any(JoinHandle::is_finished)
+    })
+    .await;
+    progress.stop();
+    let mut told = Acknowledged::default();
+    for writer in writers {
+        told.add(writer.await.expect("a client got only correct answers"));
+    }
     assert!(acknowledged.len() > 1_000, "{} writes before the disk was full", acknowledged.len());
     for path in &acknowledged {
         assert_eq!(server.status(path).await, 200, "{path} was acknowledged");
     }
     server.has_logged("the disk of the database is full").await;
+    told.verify(&server).await;
     assert_eq!(server.get("/readyz").await, "ready");
 
     // The operator enlarges the disk; no restart is needed.
@@ -59,6 +78,7 @@ async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     for path in &acknowledged {
         assert_eq!(server.status(path).await, 200, "{path} was acknowledged");
     }
+    told.verify(&server).await;
 }
 
 /// Writes until refused; the places of what was acknowledged.

@@ -50,6 +50,18 @@ impl AdaptiveLimiter {
     where
         F: Future<Output = Result<T, StorageError>>,
     {
+        self.run_while(until(Instant::now() + RETRY_TIME), write).await
+    }
+
+    /// The same as long as `again` says so of the error.
+    pub(super) async fn run_while<T, F>(
+        &self,
+        again: impl Fn(&StorageError) -> bool,
+        write: impl Fn() -> F,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
         let try_once = || async {
             // Each try takes a permit of its own, because a write in its backoff is no load.
             let permit = self.permits.acquire().await.map_err(|_| closed())?;
@@ -57,7 +69,7 @@ impl AdaptiveLimiter {
             self.release(permit, result.is_ok());
             result
         };
-        retry(BACKOFF, until(Instant::now() + RETRY_TIME), try_once).await
+        retry(BACKOFF, again, try_once).await
     }
 
     /// Takes a permit back and adapts the limit.

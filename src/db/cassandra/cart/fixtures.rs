@@ -2,7 +2,8 @@
 //!
 //! A paid order is reversed by writing off what it captured (`coordinator`), then overwritten; an
 //! account is reset in a new epoch (`saga::balance`). An adaptive limiter bounds the writes in
-//! flight and retries them. Demo data and `batch_init` come here; production writes do not.
+//! flight and retries them, only for some seconds while no node can be reached: a client waits for the
+//! answer. Demo data and `batch_init` come here; production writes do not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::saga::balance::{AccountOp, Expected, OpOutcome};
 use super::saga::order_state::Reversal;
 use crate::cart::model::{Order, OrderId};
 use crate::db::cassandra::adaptive_limiter::AdaptiveLimiter;
+use crate::db::cassandra::retry::by_kind;
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
 /// Writes that wait at the limiter; how many are in flight the limiter decides.
@@ -50,7 +52,7 @@ impl Fixtures {
         let keys = keys.into_iter().map(|key| (key, Uuid::now_v7()));
         let puts = stream::iter(keys).map(|(key, op_id)| async move {
             let put = || self.put_account(coordinator, context, key.clone(), op_id, create);
-            self.limiter.run(put).await
+            self.limiter.run_while(by_kind(Duration::ZERO), put).await
         });
         puts.buffer_unordered(CONCURRENCY).try_collect().await
     }
@@ -86,7 +88,8 @@ impl Fixtures {
         orders: Vec<Order>,
     ) -> Result<(), StorageError> {
         let puts = stream::iter(orders).map(|order| async move {
-            self.limiter.run(|| self.put_order(coordinator, context, &order)).await
+            let put = || self.put_order(coordinator, context, &order);
+            self.limiter.run_while(by_kind(Duration::ZERO), put).await
         });
         puts.buffer_unordered(CONCURRENCY).try_collect().await
     }
