@@ -9,11 +9,14 @@
 mod configuration;
 mod crash;
 mod disk;
+mod few_connections;
 mod first_run;
 mod legacy_schema;
 mod opening;
+mod pooler;
 mod refusals;
 mod replica;
 mod seeding;
 mod shared_database;
 mod synced;
+mod visits;

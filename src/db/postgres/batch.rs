@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout};
-use tokio_postgres::{Client, Error};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::Error;
 
-use super::connection::{Connector, TIMEOUT};
+use super::connection::{CONNECT_TIMEOUT, Connector, FULL};
 use super::error::{self, Failure};
+use super::session::PgSession;
 use crate::db::common::batcher::{self, Batches, Pending, Queue, Queued, refuse_expired};
 use crate::db::common::retry::Backoff;
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::StorageError;
 use crate::telemetry::logs::LogRateLimiter;
 
 /// Requests that may wait; more are refused at once, before memory grows.
@@ -26,7 +27,7 @@ const QUEUE: usize = 8_192;
 /// little, and a longer pause would delay the first answer after a restart.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_millis(250));
 /// Plans are made once, and for a table that will be large.
-const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+const SETTINGS: [&str; 2] = ["plan_cache_mode = force_generic_plan", "enable_seqscan = off"];
 
 /// The statements of one kind of request.
 #[async_trait]
@@ -38,14 +39,14 @@ pub(super) trait Batch: Send + Sync + 'static {
     /// The most requests in one batch: bounds how long the first waits for the last.
     const LIMIT: usize;
 
-    async fn prepare(&self, client: &Client) -> Result<Self::Statements, Error>;
+    async fn prepare(&self, client: &PgSession) -> Result<Self::Statements, Error>;
 
     /// Carries the requests out. Each response is put into its place once the database has
     /// committed what it says; an error is the outcome of the requests without a response, and
     /// nothing is stored for them unless the connection broke. So what is stored is never run twice.
     async fn run(
         &self,
-        client: &Client,
+        client: &PgSession,
         statements: &Self::Statements,
         requests: &[&Self::Request],
         responses: &mut [Option<Self::Response>],
@@ -72,18 +73,18 @@ pub(super) fn fill<T>(responses: &mut [Option<T>], all: impl IntoIterator<Item =
 
 /// A connection in use.
 struct Session<B: Batch> {
-    client: Client,
+    client: PgSession,
     statements: B::Statements,
     ended: JoinHandle<()>,
 }
 
 async fn open<B: Batch>(connector: &Connector, batch: &B) -> Result<Session<B>, Failure> {
     let opening = async {
-        let (client, ended) = connector.connect_for_requests(SETTINGS).await?;
+        let (client, ended) = connector.connect_for_requests(&SETTINGS).await?;
         let statements = batch.prepare(&client).await?;
         Ok(Session { client, statements, ended })
     };
-    timeout(TIMEOUT, opening).await.unwrap_or(Err(Failure::Timeout))
+    timeout(CONNECT_TIMEOUT, opening).await.unwrap_or(Err(Failure::Timeout))
 }
 
 struct BatchWorker<B: Batch> {
@@ -96,32 +97,46 @@ struct BatchWorker<B: Batch> {
 impl<B: Batch> BatchWorker<B> {
     async fn run(mut self) {
         // Requests that come before the first connection wait for it instead of being refused.
-        let mut opened = open(&self.connector, &self.batch).await.ok();
-        loop {
-            if opened.is_none() {
-                opened = self.reopen().await;
-            }
-            let Some(session) = opened.take() else { return };
+        let mut opened = match open(&self.connector, &self.batch).await {
+            Ok(session) => Some(session),
+            Err(failure) => self.reopen(Some(failure)).await,
+        };
+        while let Some(session) = opened {
             if self.serve(session).await.is_none() {
                 return;
             }
+            opened = self.reopen(None).await;
         }
     }
 
     /// Connects again and refuses all requests meanwhile; `None` when no further one can come.
-    async fn reopen(&mut self) -> Option<Session<B>> {
+    /// While the server has no connection to give, requests wait instead, as they do in a pool.
+    async fn reopen(&mut self, mut last: Option<Failure>) -> Option<Session<B>> {
         let Self { connector, batch, batches, log_rate } = self;
-        let mut failure = StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable");
-        let mut backoff = RECONNECT;
+        let (mut reconnect, mut full) = (RECONNECT, FULL);
         loop {
-            let next_attempt = backoff.next();
-            let log = |refused| log_refused(log_rate, &failure, refused);
-            match batches.refuse_until(&failure, log, open(connector, batch)).await? {
+            let is_full = last.as_ref().is_some_and(Failure::is_full);
+            let next_attempt = match &last {
+                None => Instant::now(),
+                Some(_) if is_full => full.next(),
+                Some(_) => reconnect.next(),
+            };
+            let attempt = async {
+                sleep_until(next_attempt).await;
+                open(connector, batch).await
+            };
+            let opened = if is_full {
+                tracing::debug!("PostgreSQL has no connection to give, requests wait");
+                batches.hold_until(attempt).await?
+            } else {
+                let failure = last.map_or_else(error::unreachable_now, error::storage);
+                let log = |refused| log_refused(log_rate, &failure, refused);
+                batches.refuse_until(&failure, log, attempt).await?
+            };
+            match opened {
                 Ok(session) => return Some(session),
-                Err(error) => failure = error::storage(error),
+                Err(failure) => last = Some(failure),
             }
-            let log = |refused| log_refused(log_rate, &failure, refused);
-            batches.refuse_until(&failure, log, sleep_until(next_attempt)).await?;
         }
     }
 
@@ -175,7 +190,7 @@ impl<B: Batch> BatchWorker<B> {
         let mut responses: Vec<_> = batch.iter().map(|_| None).collect();
         let running =
             self.batch.run(&session.client, &session.statements, &requests, &mut responses);
-        let result = timeout(TIMEOUT, running).await;
+        let result = timeout(self.connector.statement_timeout(), running).await;
         let mut failed = Vec::new();
         for (item, response) in batch.into_iter().zip(responses) {
             match response {

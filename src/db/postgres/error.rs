@@ -7,7 +7,6 @@
 use std::error::Error as _;
 use std::io;
 
-use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -20,6 +19,14 @@ pub(super) enum Failure {
     Driver(Error),
     /// There was no answer in time.
     Timeout,
+}
+
+impl Failure {
+    /// Whether the server, or the role, has as many connections as it may have: an attempt a moment
+    /// later may succeed.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Driver(e) if e.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
+    }
 }
 
 impl From<Error> for Failure {
@@ -56,6 +63,9 @@ fn of_code(code: &SqlState) -> (ErrorKind, &'static str) {
         }
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
             (ErrorKind::Unavailable, "PostgreSQL takes no writes: it is read-only or a replica")
+        }
+        &SqlState::INSUFFICIENT_PRIVILEGE => {
+            (ErrorKind::Invalid, "the user of the database's URL lacks a right on the tables")
         }
         &SqlState::QUERY_CANCELED => (ErrorKind::Timeout, "PostgreSQL took too long"),
         &SqlState::T_R_SERIALIZATION_FAILURE
@@ -106,21 +116,15 @@ fn refusal_of(code: &SqlState, column: Option<&str>, named: Option<&str>) -> Opt
     }
 }
 
-/// The error of waiting for a connection.
-pub(super) fn pool(error: PoolError) -> StorageError {
-    match error {
-        // A new connection may break while its settings are made.
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-            storage(error)
-        }
-        PoolError::Timeout(_) => StorageError::new(
-            ErrorKind::Unavailable,
-            "no connection to PostgreSQL became free in time",
-        ),
-        other => {
-            StorageError::with_source(ErrorKind::Internal, "the connections cannot be used", other)
-        }
-    }
+/// The error of an operation that got no connection before its deadline: nothing was done for it.
+pub(super) fn no_connection() -> StorageError {
+    let text = "no connection to PostgreSQL became free in time";
+    StorageError::new(ErrorKind::Unavailable, text)
+}
+
+/// The error of an operation while no connection is open and none has been tried.
+pub(super) fn unreachable_now() -> StorageError {
+    StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable")
 }
 
 /// The error of a statement without an answer in time.

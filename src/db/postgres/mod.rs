@@ -1,6 +1,7 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
-//! Here: connections ([`connection`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
+//! Here: connections ([`connection`], [`pool`], [`tls`]), how they run statements ([`session`]), also
+//! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
 //! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
 //! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
@@ -16,10 +17,14 @@ mod error;
 mod loads;
 mod migrate;
 mod overview;
+mod pool;
+mod pooler;
 mod replica;
 mod replica_check;
 mod sequence;
+mod session;
 mod text_array;
+mod tls;
 
 use std::sync::Arc;
 
@@ -42,16 +47,18 @@ use crate::config::database::postgres::Postgres;
 pub async fn open(postgres: &Postgres, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     let connector = Connector::new(postgres)?;
     let sequence = Sequence::new(migrate::run(&connector, policy).await?);
+    let pools = postgres.limits.pools(postgres.replica.is_some());
     let replica = match &postgres.replica {
         Some(replica) => {
-            let replica = PostgresReplica::open(&connector, &Connector::new(replica)?).await?;
+            let to_replica = Connector::new(replica)?;
+            let replica = PostgresReplica::open(&connector, &to_replica, pools.replica).await?;
             Some(Arc::new(replica))
         }
         None => None,
     };
     let replica_check = replica.clone().map(|replica| replica as Arc<dyn ReplicaCheck>);
-    let cart = Arc::new(PostgresCart::new(&connector)?);
-    let primary = Arc::new(PostgresOverviews::new(&connector, sequence.clone())?);
+    let cart = Arc::new(PostgresCart::new(&connector, pools.cart)?);
+    let primary = Arc::new(PostgresOverviews::new(&connector, sequence.clone(), pools.games)?);
     let overviews: Arc<dyn OverviewStore> = match &replica {
         Some(replica) => Arc::new(RoutedOverviews { primary, replica: replica.clone() }),
         None => primary,

@@ -1,12 +1,15 @@
 //! Checkouts, many in one transaction: a commit costs a sync to disk, however many it holds.
 
 use async_trait::async_trait;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::Error;
+use tokio_postgres::types::Type;
 
 use crate::cart::model::OrderId;
 use crate::db::postgres::batch::{Batch, fill};
+use crate::db::postgres::session::{PgSession, Prepared, Sql};
 
-const CHECKOUT: &str = "SELECT number, refused FROM cart_checkout($1)";
+const CHECKOUT: Sql<'_> =
+    Sql { text: "SELECT number, refused FROM cart_checkout($1)", types: &[Type::TEXT_ARRAY] };
 
 /// A response is why the checkout was refused, if it was.
 pub(super) struct Checkout;
@@ -15,17 +18,17 @@ pub(super) struct Checkout;
 impl Batch for Checkout {
     type Request = OrderId;
     type Response = Option<String>;
-    type Statements = Statement;
+    type Statements = Prepared;
     const LIMIT: usize = 64;
 
-    async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
+    async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
         client.prepare(CHECKOUT).await
     }
 
     async fn run(
         &self,
-        client: &Client,
-        statement: &Statement,
+        client: &PgSession,
+        statement: &Prepared,
         requests: &[&OrderId],
         responses: &mut [Option<Option<String>>],
     ) -> Result<(), Error> {

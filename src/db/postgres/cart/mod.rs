@@ -10,38 +10,54 @@ mod checkout;
 mod fixtures;
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use self::audit::audit;
 use self::checkout::Checkout;
 use super::batch::{self, Batcher};
-use super::connection::{Connector, with_client};
+use super::connection::Connector;
+use super::pool::{Pool, with_client};
+use super::session::Sql;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use crate::db::storage::{
     ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
     PaymentStore, StockStore, StorageError,
 };
 
-const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)";
-const ORDER: &str =
-    "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1";
-const ADD_ITEM: &str = "SELECT cart_add_item($1, $2, $3)";
-const REMOVE_ITEM: &str = "SELECT cart_remove_item($1, $2)";
-const REMOVE_ORDER: &str = "SELECT cart_remove_order($1)";
-const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2";
-const CANCEL: &str = "SELECT cart_cancel($1, $2)";
-const CREATE_ITEM: &str =
-    "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)";
-const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = $1";
-const CREATE_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)";
-const CREDIT: &str = "SELECT credit FROM cart_users WHERE user_id = $1";
+/// Ids of two kinds, one after the other.
+const IDS: &[Type] = &[Type::TEXT, Type::TEXT];
+const ID: &[Type] = &[Type::TEXT];
+const ID_AND_AMOUNT: &[Type] = &[Type::TEXT, Type::INT8];
 
-const ADD_STOCK: &str = "SELECT cart_add_stock($1, $2)";
-const SUBTRACT_STOCK: &str = "SELECT cart_subtract_stock($1, $2)";
-const ADD_FUNDS: &str = "SELECT cart_add_funds($1, $2)";
-const PAY: &str = "SELECT cart_pay($1, $2)";
+const CREATE_ORDER: Sql<'_> =
+    Sql { text: "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)", types: IDS };
+const ORDER: Sql<'_> = Sql {
+    text: "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1",
+    types: ID,
+};
+const ADD_ITEM: Sql<'_> =
+    Sql { text: "SELECT cart_add_item($1, $2, $3)", types: &[Type::TEXT, Type::TEXT, Type::INT8] };
+const REMOVE_ITEM: Sql<'_> = Sql { text: "SELECT cart_remove_item($1, $2)", types: IDS };
+const REMOVE_ORDER: Sql<'_> = Sql { text: "SELECT cart_remove_order($1)", types: ID };
+const IS_PAID: Sql<'_> =
+    Sql { text: "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2", types: IDS };
+const CANCEL: Sql<'_> = Sql { text: "SELECT cart_cancel($1, $2)", types: IDS };
+const CREATE_ITEM: Sql<'_> = Sql {
+    text: "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)",
+    types: ID_AND_AMOUNT,
+};
+const ITEM: Sql<'_> =
+    Sql { text: "SELECT stock, price FROM cart_items WHERE item_id = $1", types: ID };
+const CREATE_USER: Sql<'_> =
+    Sql { text: "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)", types: ID };
+const CREDIT: Sql<'_> = Sql { text: "SELECT credit FROM cart_users WHERE user_id = $1", types: ID };
+
+const ADD_STOCK: Sql<'_> = Sql { text: "SELECT cart_add_stock($1, $2)", types: ID_AND_AMOUNT };
+const SUBTRACT_STOCK: Sql<'_> =
+    Sql { text: "SELECT cart_subtract_stock($1, $2)", types: ID_AND_AMOUNT };
+const ADD_FUNDS: Sql<'_> = Sql { text: "SELECT cart_add_funds($1, $2)", types: ID_AND_AMOUNT };
+const PAY: Sql<'_> = Sql { text: "SELECT cart_pay($1, $2)", types: ID_AND_AMOUNT };
 
 pub(super) struct PostgresCart {
     checkout: Batcher<Checkout>,
@@ -50,10 +66,11 @@ pub(super) struct PostgresCart {
 }
 
 impl PostgresCart {
-    pub(super) fn new(connector: &Connector) -> Result<Self, StorageError> {
+    /// `pool` is how many connections it gets besides that of the checkouts.
+    pub(super) fn new(connector: &Connector, pool: usize) -> Result<Self, StorageError> {
         Ok(Self {
             checkout: batch::start(connector, Checkout),
-            pool: connector.pool()?,
+            pool: Pool::new(connector, pool)?,
             connector: connector.clone(),
         })
     }
@@ -62,7 +79,7 @@ impl PostgresCart {
     async fn execute(
         &self,
         context: ActContext,
-        sql: &'static str,
+        sql: Sql<'static>,
         values: Values,
     ) -> Result<(), StorageError> {
         with_client(&self.pool, context, move |client| async move {
@@ -76,7 +93,7 @@ impl PostgresCart {
     async fn query<T: Send + 'static>(
         &self,
         context: ActContext,
-        sql: &'static str,
+        sql: Sql<'static>,
         values: Values,
         read: fn(&Row) -> Result<T, Error>,
     ) -> Result<Option<T>, StorageError> {
@@ -89,7 +106,7 @@ impl PostgresCart {
     }
 
     /// Calls a function that returns why it refused, if it did.
-    async fn call(&self, context: ActContext, sql: &'static str, values: Values) -> CartResult {
+    async fn call(&self, context: ActContext, sql: Sql<'static>, values: Values) -> CartResult {
         let refused =
             self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
         outcome(refused.flatten().as_deref())

@@ -13,7 +13,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Transaction};
 
 use self::load_journal::LoadTarget;
@@ -96,7 +96,7 @@ impl PostgresLoads {
     async fn refuse_dependents(&self) -> Result<(), StorageError> {
         let client = self.client().await?;
         let dependents: Option<String> =
-            client.query_one(DEPENDENTS, &[]).await.map_err(storage)?.get(0);
+            client.query_typed_one(DEPENDENTS, &[]).await.map_err(storage)?.get(0);
         let Some(dependents) = dependents else { return Ok(()) };
         let text = format!(
             "the load would replace the table overviews, on which other objects depend: {dependents}; \
@@ -169,7 +169,7 @@ impl Inspection for PostgresLoads {
     async fn bytes(&self) -> Result<u64, StorageError> {
         let sql = "SELECT pg_total_relation_size('overviews')";
         let client = self.client().await?;
-        let bytes: i64 = client.query_one(sql, &[]).await.map_err(storage)?.get(0);
+        let bytes: i64 = client.query_typed_one(sql, &[]).await.map_err(storage)?.get(0);
         Ok(bytes.cast_unsigned())
     }
 }
@@ -179,7 +179,7 @@ async fn contents(t: &Transaction<'_>) -> Result<Contents, Error> {
         return Ok(Contents::Interrupted(load));
     }
     let is_empty: bool =
-        t.query_one("SELECT NOT EXISTS (SELECT FROM overviews)", &[]).await?.get(0);
+        t.query_typed_one("SELECT NOT EXISTS (SELECT FROM overviews)", &[]).await?.get(0);
     Ok(match load_journal::demo(t).await? {
         _ if is_empty => Contents::Empty,
         Some((rows, mark)) => {
@@ -247,6 +247,8 @@ async fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> Result<u64, Err
 }
 
 async fn copy(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
+    // The driver gives this statement a name, and closes it before the transaction ends: so it works
+    // through a pooler too, which keeps the connection for the transaction.
     let writer = BinaryCopyInWriter::new(t.copy_in(COPY).await?, &COLUMNS);
     let mut writer = std::pin::pin!(writer);
     for game in games {
@@ -265,19 +267,18 @@ async fn insert(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
     let texts = |of: fn(&Overview) -> &str| -> Vec<&str> { games.iter().map(of).collect() };
     let ids: Vec<i32> = games.iter().map(|game| game.game_id.0).collect();
     let tags: Vec<String> = games.iter().map(|game| text_array(&game.tags)).collect();
-    t.execute(
-        INSERT,
-        &[
-            &ids,
-            &texts(|game| &game.game_name),
-            &texts(|game| &game.description),
-            &texts(|game| &game.release_date),
-            &texts(|game| &game.developer),
-            &texts(|game| &game.publisher),
-            &tags,
-        ],
-    )
-    .await
+    let [names, descriptions, dates, developers, publishers] = [
+        texts(|game| &game.game_name),
+        texts(|game| &game.description),
+        texts(|game| &game.release_date),
+        texts(|game| &game.developer),
+        texts(|game| &game.publisher),
+    ];
+    let columns = [&names, &descriptions, &dates, &developers, &publishers];
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&ids, Type::INT4_ARRAY)];
+    values.extend(columns.map(|texts| (texts as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
+    values.push((&tags, Type::TEXT_ARRAY));
+    t.execute_typed(INSERT, &values).await
 }
 
 async fn extend(
@@ -296,7 +297,7 @@ async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(
     if target != LoadTarget::Append {
         // Everything that takes long comes before the exclusive lock.
         t.batch_execute(KEY).await?;
-        let renames: String = t.query_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
+        let renames: String = t.query_typed_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
         t.batch_execute(LOCK_EXCLUSIVE).await?;
         if target == LoadTarget::ReplaceMerging {
             t.batch_execute(MERGE).await?;
@@ -312,7 +313,7 @@ async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(
 
 async fn digest(t: &Transaction<'_>, sql: &str) -> Result<Digest, Error> {
     let mut digester = Digester::default();
-    let mut rows = std::pin::pin!(t.query_raw(sql, std::iter::empty::<i32>()).await?);
+    let mut rows = std::pin::pin!(t.query_typed_raw(sql, std::iter::empty::<(i32, Type)>()).await?);
     while let Some(row) = rows.try_next().await? {
         digester.add(&overview(&row)?);
     }

@@ -10,28 +10,33 @@ mod find;
 mod refusal;
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use self::create::CreateGames;
 pub(super) use self::find::Finder;
 use self::refusal::refusal;
 use super::batch::{self, Batcher};
-use super::connection::{Connector, with_client};
+use super::connection::Connector;
+use super::pool::{Pool, with_client};
 use super::sequence::Sequence;
+use super::session::Sql;
 use crate::db::common::page::cut;
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
 };
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
-const PAGE: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
-                    tags FROM overviews WHERE game_id > $1::bigint ORDER BY game_id LIMIT $2";
+const PAGE: Sql<'_> = Sql {
+    text: "SELECT game_id, game_name, description, release_date, developer, publisher, tags \
+           FROM overviews WHERE game_id > $1::bigint ORDER BY game_id LIMIT $2",
+    types: &[Type::INT8, Type::INT8],
+};
 /// Every row, for digests.
 pub(super) const ALL: &str = "SELECT game_id, game_name, description, release_date, developer, \
                               publisher, tags FROM overviews";
-const REMOVE: &str = "DELETE FROM overviews WHERE game_id = $1";
+const REMOVE: Sql<'_> =
+    Sql { text: "DELETE FROM overviews WHERE game_id = $1", types: &[Type::INT4] };
 const FIND_ID: &str = "SELECT game_id FROM overviews WHERE game_id = $1";
 
 pub(super) struct PostgresOverviews {
@@ -41,11 +46,16 @@ pub(super) struct PostgresOverviews {
 }
 
 impl PostgresOverviews {
-    pub(super) fn new(connector: &Connector, sequence: Sequence) -> Result<Self, StorageError> {
+    /// `pool` is how many connections it gets besides those of the batches.
+    pub(super) fn new(
+        connector: &Connector,
+        sequence: Sequence,
+        pool: usize,
+    ) -> Result<Self, StorageError> {
         Ok(Self {
             find: Finder::start(connector),
             create: batch::start(connector, CreateGames { sequence }),
-            pool: connector.pool()?,
+            pool: Pool::new(connector, pool)?,
         })
     }
 }
@@ -80,8 +90,8 @@ impl OverviewStore for PostgresOverviews {
         changes: Changes,
     ) -> Result<Update, StorageError> {
         with_client(&self.pool, context, move |client| async move {
-            let (sql, values) = update_of(&changes, &id.0);
-            let statement = client.prepare_cached(&sql).await?;
+            let (text, types, values) = update_of(&changes, &id.0);
+            let statement = client.prepare_cached(Sql { text: &text, types: &types }).await?;
             // Without changes the statement is a query for the game's existence; either way there
             // is a row in its result for each game of that id.
             match client.execute(&statement, &values).await {
@@ -130,26 +140,32 @@ pub(super) async fn page(
 
 /// The statement that changes what is given, of a game whose id comes last; at most 63 texts, so
 /// that each can stay prepared. With nothing to change it only looks for the game.
-fn update_of<'a>(changes: &'a Changes, id: &'a i32) -> (String, Vec<&'a (dyn ToSql + Sync)>) {
-    let text = |value: &'a Option<String>| value.as_ref().map(|v| v as &(dyn ToSql + Sync));
+fn update_of<'a>(
+    changes: &'a Changes,
+    id: &'a i32,
+) -> (String, Vec<Type>, Vec<&'a (dyn ToSql + Sync)>) {
+    let text = |value: &'a Option<String>| {
+        value.as_ref().map(|value| (Type::TEXT, value as &(dyn ToSql + Sync)))
+    };
     let columns = [
         ("game_name", text(&changes.game_name)),
         ("description", text(&changes.description)),
         ("release_date", text(&changes.release_date)),
         ("developer", text(&changes.developer)),
         ("publisher", text(&changes.publisher)),
-        ("tags", changes.tags.as_ref().map(|tags| tags as _)),
+        ("tags", changes.tags.as_ref().map(|tags| (Type::TEXT_ARRAY, tags as _))),
     ];
     let given = columns.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let (names, mut values): (Vec<_>, Vec<_>) = given.unzip();
+    let (names, (mut types, mut values)): (Vec<_>, (Vec<_>, Vec<_>)) = given.unzip();
+    types.push(Type::INT4);
     values.push(id);
     if names.is_empty() {
-        return (FIND_ID.to_owned(), values);
+        return (FIND_ID.to_owned(), types, values);
     }
     let set: Vec<_> =
         names.iter().enumerate().map(|(n, name)| format!("{name} = ${}", n + 1)).collect();
     let sql = format!("UPDATE overviews SET {} WHERE game_id = ${}", set.join(", "), values.len());
-    (sql, values)
+    (sql, types, values)
 }
 
 /// A row of [`PAGE`], [`ALL`] or of a find.
