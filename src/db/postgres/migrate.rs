@@ -73,7 +73,7 @@ pub(super) async fn run(
         // Another program, even a newer one, may have held the lock before.
         if let Migration::From(step) = planned(recorded(&transaction).await.map_err(failed)?)? {
             let applied = apply(&transaction, step).await;
-            applied.map_err(|e| not_migrated(&connector.redacted(), step, e))?;
+            applied.map_err(|e| not_migrated(connector.redacted(), step, e))?;
         }
         transaction.commit().await.map_err(failed)?;
     }
