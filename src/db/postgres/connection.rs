@@ -8,7 +8,6 @@ use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
@@ -116,18 +115,25 @@ where
     let task = async move {
         // Owned by this task, so its permit is held until the statements have ended.
         let context = context;
-        let timed_out = Arc::new(AtomicBool::new(false));
-        let on_client = Arc::clone(&timed_out);
-        let mut running = Box::pin(async move {
-            let connection = pool.get().await.map_err(error::pool)?;
-            let client = PooledClient { connection: Some(connection), timed_out: on_client };
-            statements(client).await.map_err(error::storage)
-        });
         let deadline = context.deadline().min(Instant::now() + TIMEOUT);
-        match timeout_at(deadline, &mut running).await {
-            Ok(outcome) => outcome,
+        let Ok(connection) = timeout_at(deadline, pool.get()).await else {
+            return Err(error::timeout());
+        };
+        let connection = Arc::new(connection.map_err(error::pool)?);
+        let client = PooledClient(Arc::clone(&connection));
+        let outcome = timeout_at(deadline, statements(client)).await;
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            // The session does not recover by itself, and nor do those that were opened beside it.
+            Ok(Err(error)) if error::is_of_the_session(&error) => {
+                close(connection);
+                pool.retain(|_, _| false);
+                Err(error::storage(error))
+            }
+            Ok(Err(error)) => Err(error::storage(error)),
+            // Its statement may still run, and the next user would wait for that.
             Err(_) => {
-                timed_out.store(true, Ordering::Relaxed);
+                close(connection);
                 Err(error::timeout())
             }
         }
@@ -138,28 +144,21 @@ where
     })?
 }
 
-/// A connection of the pool. After a timeout it is closed instead of given back: its statement may
-/// still run, and the next user would wait for that.
-pub(super) struct PooledClient {
-    connection: Option<Object>,
-    timed_out: Arc<AtomicBool>,
-}
+/// A connection of the pool, which [`with_client`] gives back or closes when the statements have ended.
+pub(super) struct PooledClient(Arc<Object>);
 
 impl Deref for PooledClient {
     type Target = Object;
 
     fn deref(&self) -> &Object {
-        self.connection.as_ref().unwrap_or_else(|| unreachable!("it is there until the drop"))
+        &self.0
     }
 }
 
-impl Drop for PooledClient {
-    fn drop(&mut self) {
-        if self.timed_out.load(Ordering::Relaxed)
-            && let Some(connection) = self.connection.take()
-        {
-            drop(Object::take(connection));
-        }
+/// Closes a connection instead of giving it back.
+fn close(connection: Arc<Object>) {
+    if let Some(connection) = Arc::into_inner(connection) {
+        drop(Object::take(connection));
     }
 }
 

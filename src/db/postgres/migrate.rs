@@ -20,7 +20,9 @@ use tokio_postgres::{Error, GenericClient};
 
 use super::connection::Connector;
 use super::error;
+use super::lock::{LOCK_TIMEOUT, LockWait, is_lock_timeout};
 use super::overview::ALL;
+use super::usable;
 use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{MigrationPolicy, StorageError};
 
@@ -28,7 +30,7 @@ use crate::db::storage::{MigrationPolicy, StorageError};
 const STEPS: [Step; 3] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
-    "-- functions 771c5debf835b4b2",
+    "-- functions 33cf007a351acc66",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(
@@ -63,21 +65,35 @@ pub(super) async fn run(
     let connected = connector.connect().await;
     let mut client = connected.map_err(|e| error::open_error(connector.redacted(), e))?;
     let planned = |recorded: Vec<i64>| plan(&connector.redacted(), &STEPS, &recorded, policy);
-    if planned(recorded(&client).await.map_err(failed)?)? != Migration::UpToDate {
+    let found = recorded(&client).await.map_err(failed)?;
+    let (is_migrated, plan) = (!found.is_empty(), planned(found)?);
+    usable::check(&client, connector.redacted(), is_migrated).await?;
+    let mut wait = LockWait::new(&["overviews"]);
+    while plan != Migration::UpToDate {
         let transaction = client.transaction().await.map_err(failed)?;
         // Held until the commit: a second server waits here and then finds the steps applied.
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
         // Another program, even a newer one, may have held the lock before.
         if let Migration::From(step) = planned(recorded(&transaction).await.map_err(failed)?)? {
-            apply(&transaction, step).await.map_err(failed)?;
+            match apply(&transaction, step).await {
+                // A table is in use: its users go on while this waits.
+                Err(error) if is_lock_timeout(&error) => {
+                    transaction.rollback().await.map_err(failed)?;
+                    wait.pause(&client).await.map_err(failed)?;
+                    continue;
+                }
+                applied => applied.map_err(failed)?,
+            }
         }
         transaction.commit().await.map_err(failed)?;
+        break;
     }
     client.prepare(ALL).await.map_err(failed)?;
     Ok(client.query_one(SEQUENCE, &[]).await.map_err(failed)?.get(0))
 }
 
 async fn apply(transaction: &impl GenericClient, first: usize) -> Result<(), Error> {
+    transaction.batch_execute(LOCK_TIMEOUT).await?;
     transaction.batch_execute(VERSION_TABLE).await?;
     for (version, step) in (1i32..).zip(STEPS).skip(first) {
         transaction.batch_execute(step).await?;

@@ -1,6 +1,7 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
-//! Here: connections ([`connection`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
+//! Here: connections ([`connection`]), what errors mean ([`error`]), the schema ([`migrate`]), strong
+//! locks ([`lock`]), whether an existing database can be used ([`usable`]) and the
 //! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
 //! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
@@ -14,12 +15,14 @@ mod cart;
 mod connection;
 mod error;
 mod loads;
+mod lock;
 mod migrate;
 mod overview;
 mod replica;
 mod replica_check;
 mod sequence;
 mod text_array;
+mod usable;
 
 use std::sync::Arc;
 

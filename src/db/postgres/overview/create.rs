@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Error, Statement};
 use super::refusal::refusal;
 use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
 use crate::db::postgres::batch::Batch;
+use crate::db::postgres::lock::{LOCK_TIMEOUT, is_lock_timeout};
 use crate::db::postgres::sequence::Sequence;
 use crate::db::postgres::text_array::text_array;
 use crate::db::storage::Create;
@@ -160,10 +161,14 @@ impl CreateGames {
     /// of games under ids of their own. In a transaction, so that the sequence's lock is held from
     /// its reading to its change, and no id that another server takes meanwhile is assigned twice.
     async fn pass_taken_ids(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
-        client.batch_execute("BEGIN").await?;
+        client.batch_execute(&format!("BEGIN; {LOCK_TIMEOUT}")).await?;
         let passed = self.search(client, exists).await;
         client.batch_execute(if passed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        passed
+        match passed {
+            // Another transaction has assigned ids and goes on. Until it ends ids are tried one by one.
+            Err(error) if is_lock_timeout(&error) => Ok(()),
+            passed => passed,
+        }
     }
 
     async fn search(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
