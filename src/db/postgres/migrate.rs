@@ -66,10 +66,11 @@ pub(super) async fn run(
     let mut client = connected.map_err(|e| error::open_error(connector.redacted(), e))?;
     let planned = |recorded: Vec<i64>| plan(&connector.redacted(), &STEPS, &recorded, policy);
     let found = recorded(&client).await.map_err(failed)?;
-    let (is_migrated, plan) = (!found.is_empty(), planned(found)?);
+    let is_migrated = !found.is_empty();
+    let mut is_current = planned(found)? == Migration::UpToDate;
     usable::check(&client, connector.redacted(), is_migrated).await?;
     let mut wait = LockWait::new(&["overviews"]);
-    while plan != Migration::UpToDate {
+    while !is_current {
         let transaction = client.transaction().await.map_err(failed)?;
         // Held until the commit: a second server waits here and then finds the steps applied.
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
@@ -86,7 +87,7 @@ pub(super) async fn run(
             }
         }
         transaction.commit().await.map_err(failed)?;
-        break;
+        is_current = true;
     }
     client.prepare(ALL).await.map_err(failed)?;
     Ok(client.query_one(SEQUENCE, &[]).await.map_err(failed)?.get(0))
