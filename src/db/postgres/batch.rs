@@ -1,9 +1,10 @@
 //! Batching: one connection that carries out the requests of many callers by one statement.
 //!
 //! Here: the task that owns the connection, opens it again when it breaks, prepares its statements anew
-//! when they are outdated, and runs requests one by one when the server has refused them together. Not here: the queue, deadlines and answers, which
-//! are in [`crate::db::common::batcher`], and the statements, which each [`Batch`] brings along:
-//! see `overview/find.rs` for reads and `overview/create.rs` for writes.
+//! when they are outdated, and runs requests one by one when the server has refused them together.
+//! Not here: the queue, deadlines and answers, which are in [`crate::db::common::batcher`], and the
+//! statements, which each [`Batch`] brings along: see `overview/find.rs` for reads and
+//! `overview/create.rs` for writes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
