@@ -48,6 +48,9 @@ impl Shop {
         post(&first, &format!("/stock/add/{item}/10"), "").await;
         let order = post(&first, &format!("/orders/create/{user}"), "order_id").await;
         post(&first, &format!("/orders/addItem/{order}/{item}/1"), "").await;
+        // The statement of a cancel is prepared by now, so that what is held is its execution.
+        let cancel = format!("/payment/cancel/{user}/{order}");
+        assert_eq!(first.send(Method::POST, &cancel, None).await.unwrap().status(), 409);
         let first = Some(first);
         Self { first, second, proxy, user, item, order, name, _folder: folder, schema }
     }
@@ -132,6 +135,16 @@ async fn a_late_checkout_of_an_unchanged_order_pays_it() {
     assert!(!shop.is_paid().await);
     shop.release().await;
     assert!(shop.is_paid().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_cancel_of_an_unchanged_order_opens_it() {
+    let mut shop = Shop::open().await;
+    shop.done(&shop.checkout()).await;
+    shop.hold(&shop.cancel()).await;
+    assert!(shop.is_paid().await);
+    shop.release().await;
+    assert!(!shop.is_paid().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
