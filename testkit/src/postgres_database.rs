@@ -18,10 +18,15 @@ pub struct PostgresDatabase {
 impl PostgresDatabase {
     /// A new one.
     pub async fn create() -> Self {
+        Self::create_with("").await
+    }
+
+    /// A new one with further options of CREATE DATABASE.
+    pub async fn create_with(options: &str) -> Self {
         let name = format!("test_{:016x}", rand::random::<u64>());
         let admin = address(ADMIN);
         execute(&admin, &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")).await;
-        execute(&admin, &format!("CREATE DATABASE {name} OWNER {name}")).await;
+        execute(&admin, &format!("CREATE DATABASE {name} OWNER {name} {options}")).await;
         Self { name }
     }
 
@@ -63,6 +68,13 @@ impl PostgresDatabase {
     /// Runs one statement as the server's administrator.
     pub async fn administer(&self, sql: &str) {
         execute(&address(ADMIN), sql).await;
+    }
+
+    /// Runs statements in it as the server's administrator.
+    pub async fn administer_inside(&self, sql: &str) {
+        let mut url: Url = address(ADMIN).parse().expect("a URL");
+        url.set_path(&self.name);
+        execute(url.as_str(), sql).await;
     }
 
     /// Runs statements in it.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use testkit::games::game;
-use testkit::postgres::{NEWEST, OwnSchema, address};
+use testkit::postgres::{NEWEST, OwnSchema, address, column};
 use testkit::process::{Server, storefront};
 use testkit::proxy::Proxy;
 
@@ -24,7 +24,7 @@ pub struct ProxiedServer {
     pub server: Arc<Server>,
     pub proxy: Proxy,
     _folder: tempfile::TempDir,
-    _schema: OwnSchema,
+    schema: OwnSchema,
 }
 
 impl ProxiedServer {
@@ -38,7 +38,12 @@ impl ProxiedServer {
         server.set_port(Some(proxy.address.port())).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let server = Arc::new(serve(folder.path(), &schema.url_at(server.as_str())));
-        Self { server, proxy, _folder: folder, _schema: schema }
+        Self { server, proxy, _folder: folder, schema }
+    }
+
+    /// The first column of a query's rows, as text, asked for without the proxy.
+    pub async fn column(&self, sql: &str) -> Vec<String> {
+        column(&self.schema.url(), sql).await
     }
 }
 

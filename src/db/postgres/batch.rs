@@ -1,9 +1,10 @@
 //! Batching: one connection that carries out the requests of many callers by one statement.
 //!
-//! Here: the task that owns the connection, opens it again when it breaks, and runs requests one by
-//! one when the server has refused them together. Not here: the queue, deadlines and answers, which
-//! are in [`crate::db::common::batcher`], and the statements, which each [`Batch`] brings along:
-//! see `overview/find.rs` for reads and `overview/create.rs` for writes.
+//! Here: the task that owns the connection, opens it again when it breaks, prepares its statements anew
+//! when they are outdated, and runs requests one by one when the server has refused them together.
+//! Not here: the queue, deadlines and answers, which are in [`crate::db::common::batcher`], and the
+//! statements, which each [`Batch`] brings along: see `overview/find.rs` for reads and
+//! `overview/create.rs` for writes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -87,6 +88,35 @@ async fn open<B: Batch>(connector: &Connector, batch: &B) -> Result<Session<B>, 
     timeout(CONNECT_TIMEOUT, opening).await.unwrap_or(Err(Failure::Timeout))
 }
 
+async fn prepare<B: Batch>(batch: &B, client: &PgSession) -> Result<B::Statements, Failure> {
+    match timeout(CONNECT_TIMEOUT, batch.prepare(client)).await {
+        Ok(statements) => Ok(statements?),
+        Err(_) => Err(Failure::Timeout),
+    }
+}
+
+/// Why a connection is not used any more.
+enum End {
+    /// It broke, or may never answer.
+    Broken,
+    /// The server takes no writes on it: it was opened when the server was read-only, and stays so.
+    Useless(StorageError),
+}
+
+impl End {
+    /// The end that a failure means, if it does. After a fatal error the connection closes in a moment.
+    fn of<B: Batch>(session: &Session<B>, failure: &Failure) -> Option<Self> {
+        match failure {
+            Failure::Timeout => Some(Self::Broken),
+            Failure::Driver(e) if session.client.is_closed() || error::is_fatal(e) => {
+                Some(Self::Broken)
+            }
+            Failure::Driver(e) if error::is_read_only(e) => Some(Self::Useless(error::read_only())),
+            Failure::Driver(_) => None,
+        }
+    }
+}
+
 struct BatchWorker<B: Batch> {
     connector: Connector,
     batch: B,
@@ -102,7 +132,10 @@ impl<B: Batch> BatchWorker<B> {
             Err(failure) => self.reopen(Some(failure)).await,
         };
         while let Some(session) = opened {
-            if self.serve(session).await.is_none() {
+            let Some(end) = self.serve(session).await else { return };
+            if let End::Useless(failure) = end
+                && self.pause(&failure).await.is_none()
+            {
                 return;
             }
             opened = self.reopen(None).await;
@@ -140,41 +173,59 @@ impl<B: Batch> BatchWorker<B> {
         }
     }
 
+    /// Refuses all requests for a moment, so that a server that takes no writes does not get a new
+    /// connection for each; `None` when no further request can come.
+    async fn pause(&mut self, failure: &StorageError) -> Option<()> {
+        let Self { batches, log_rate, .. } = self;
+        let log = |refused| log_refused(log_rate, failure, refused);
+        batches.refuse_until(failure, log, sleep_until(RECONNECT.clone().next())).await
+    }
+
     /// Carries batches out until the connection ends; `None` when no further request can come.
-    async fn serve(&mut self, mut session: Session<B>) -> Option<()> {
+    async fn serve(&mut self, mut session: Session<B>) -> Option<End> {
         loop {
             let batch = tokio::select! {
                 // The connection first: requests sent on one that has ended would all fail.
                 biased;
-                _ = &mut session.ended => return Some(()),
+                _ = &mut session.ended => return Some(End::Broken),
                 batch = self.batches.next(B::LIMIT) => batch?,
             };
-            if !self.carry_out(&session, batch).await {
-                return Some(());
+            if let Err(end) = self.carry_out(&mut session, batch).await {
+                return Some(end);
             }
         }
     }
 
-    /// Answers all requests of a batch; whether the connection can still be used.
-    async fn carry_out(&self, session: &Session<B>, batch: Vec<Item<B>>) -> bool {
+    /// Answers all requests of a batch; an error if the connection can no longer be used.
+    async fn carry_out(&self, session: &mut Session<B>, batch: Vec<Item<B>>) -> Result<(), End> {
         let mut batches = VecDeque::from([batch]);
+        let mut prepared_anew = false;
         while let Some(mut batch) = batches.pop_front() {
             // A deadline may have passed while other requests were run alone.
             refuse_expired(&mut batch);
             let Err((failed, failure)) = self.attempt(session, batch).await else { continue };
-            let by_server = matches!(&failure, Failure::Driver(e) if e.code().is_some());
-            if session.client.is_closed() || matches!(failure, Failure::Timeout) {
+            if let Some(end) = End::of(session, &failure) {
                 self.refuse(failed.into_iter().chain(batches.into_iter().flatten()), failure);
-                return false;
+                return Err(end);
             }
-            // One request may be the cause of the error of all, so each is run alone.
-            if by_server && failed.len() > 1 {
+            let Failure::Driver(error) = &failure else { continue };
+            if error::is_outdated(error) && !prepared_anew {
+                prepared_anew = true;
+                match prepare(&self.batch, &session.client).await {
+                    Ok(statements) => {
+                        session.statements = statements;
+                        batches.push_front(failed);
+                    }
+                    Err(failure) => self.refuse(failed, failure),
+                }
+            } else if error.code().is_some() && failed.len() > 1 {
+                // One request may be the cause of the error of all, so each is run alone.
                 batches.extend(failed.into_iter().map(|item| vec![item]));
             } else {
                 self.refuse(failed, failure);
             }
         }
-        true
+        Ok(())
     }
 
     /// Runs requests together and answers those that have a response; returns the others.

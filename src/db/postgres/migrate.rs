@@ -22,7 +22,9 @@ use tokio_postgres::{Error, GenericClient};
 
 use super::connection::Connector;
 use super::error;
+use super::lock::{LOCK_TIMEOUT, LockWait, is_lock_timeout};
 use super::overview::ALL;
+use super::usable;
 use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, MigrationPolicy, StorageError};
 
@@ -30,7 +32,7 @@ use crate::db::storage::{ErrorKind, MigrationPolicy, StorageError};
 const STEPS: [Step; 3] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
-    "-- functions 771c5debf835b4b2",
+    "-- functions 33cf007a351acc66",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(
@@ -65,17 +67,30 @@ pub(super) async fn run(
     let connected = connector.connect().await;
     let mut client = connected.map_err(|e| error::open_error(connector.redacted(), e))?;
     let planned = |recorded: Vec<i64>| plan(&connector.redacted(), &STEPS, &recorded, policy);
-    if planned(recorded(&client).await.map_err(failed)?)? != Migration::UpToDate {
+    let found = recorded(&client).await.map_err(failed)?;
+    let is_migrated = !found.is_empty();
+    let mut is_current = planned(found)? == Migration::UpToDate;
+    usable::check(&client, connector.redacted(), is_migrated).await?;
+    let mut wait = LockWait::new(&["overviews"]);
+    while !is_current {
         let transaction = client.transaction().await.map_err(failed)?;
         // Held until the commit: a second server waits here and then finds the steps applied.
         let lock = format!("SELECT pg_advisory_xact_lock({LOCK})");
         transaction.batch_execute(&lock).await.map_err(failed)?;
         // Another program, even a newer one, may have held the lock before.
         if let Migration::From(step) = planned(recorded(&transaction).await.map_err(failed)?)? {
-            let applied = apply(&transaction, step).await;
-            applied.map_err(|e| not_migrated(connector.redacted(), step, e))?;
+            match apply(&transaction, step).await {
+                // A table is in use: its users go on while this waits.
+                Err(error) if is_lock_timeout(&error) => {
+                    transaction.rollback().await.map_err(failed)?;
+                    wait.pause(&client).await.map_err(failed)?;
+                    continue;
+                }
+                applied => applied.map_err(|e| not_migrated(connector.redacted(), step, e))?,
+            }
         }
         transaction.commit().await.map_err(failed)?;
+        is_current = true;
     }
     client.query_typed(&format!("{ALL} LIMIT 0"), &[]).await.map_err(failed)?;
     Ok(client.query_typed_one(SEQUENCE, &[]).await.map_err(failed)?.get(0))
@@ -97,6 +112,7 @@ fn not_migrated(redacted: &str, found: usize, error: Error) -> StorageError {
 }
 
 async fn apply(transaction: &impl GenericClient, first: usize) -> Result<(), Error> {
+    transaction.batch_execute(LOCK_TIMEOUT).await?;
     transaction.batch_execute(VERSION_TABLE).await?;
     for (version, step) in (1i32..).zip(STEPS).skip(first) {
         transaction.batch_execute(step).await?;

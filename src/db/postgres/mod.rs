@@ -1,7 +1,8 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
 //! Here: connections ([`connection`], [`pool`], [`tls`]), how they run statements ([`session`]), also
-//! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
+//! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]), strong locks
+//! ([`lock`]), whether an existing database can be used ([`usable`]) and the
 //! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
 //! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
@@ -15,6 +16,7 @@ mod cart;
 mod connection;
 mod error;
 mod loads;
+mod lock;
 mod migrate;
 mod overview;
 mod pool;
@@ -25,6 +27,7 @@ mod sequence;
 mod session;
 mod text_array;
 mod tls;
+mod usable;
 
 use std::sync::Arc;
 

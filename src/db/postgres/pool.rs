@@ -5,7 +5,6 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
@@ -94,14 +93,21 @@ where
         let Ok(connection) = timeout_at(context.deadline().min(end), pool.get()).await else {
             return Err(error::no_connection());
         };
-        let timed_out = Arc::new(AtomicBool::new(false));
-        let client =
-            PooledClient { connection: Some(connection?), timed_out: Arc::clone(&timed_out) };
-        let mut running = Box::pin(statements(client));
-        match timeout_at(end, &mut running).await {
-            Ok(outcome) => outcome.map_err(error::storage),
+        let connection = Arc::new(connection?);
+        let client = PooledClient(Arc::clone(&connection));
+        let outcome = timeout_at(end, statements(client)).await;
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            // The session does not recover by itself, and nor do those that were opened beside it.
+            Ok(Err(error)) if error::is_of_the_session(&error) => {
+                close(connection);
+                pool.connections.retain(|_, _| false);
+                Err(error::storage(error))
+            }
+            Ok(Err(error)) => Err(error::storage(error)),
+            // Its statement may still run, and the next user would wait for that.
             Err(_) => {
-                timed_out.store(true, Ordering::Relaxed);
+                close(connection);
                 Err(error::timeout())
             }
         }
@@ -112,28 +118,21 @@ where
     })?
 }
 
-/// A connection of the pool. After a timeout it is closed instead of given back: its statement may
-/// still run, and the next user would wait for that.
-pub(super) struct PooledClient {
-    connection: Option<Object<Manager>>,
-    timed_out: Arc<AtomicBool>,
-}
+/// A connection of the pool, which [`with_client`] gives back or closes when the statements have ended.
+pub(super) struct PooledClient(Arc<Object<Manager>>);
 
 impl Deref for PooledClient {
     type Target = PgSession;
 
     fn deref(&self) -> &PgSession {
-        self.connection.as_ref().unwrap_or_else(|| unreachable!("it is there until the drop"))
+        &self.0
     }
 }
 
-impl Drop for PooledClient {
-    fn drop(&mut self) {
-        if self.timed_out.load(Ordering::Relaxed)
-            && let Some(connection) = self.connection.take()
-        {
-            drop(Object::take(connection));
-        }
+/// Closes a connection instead of giving it back.
+fn close(connection: Arc<Object<Manager>>) {
+    if let Some(connection) = Arc::into_inner(connection) {
+        drop(Object::take(connection));
     }
 }
 

@@ -62,11 +62,16 @@ impl Sequence {
         transaction.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH 1", self.name)).await
     }
 
-    /// Locks the sequence and returns the id that comes next. ALTER SEQUENCE, even one that changes
-    /// nothing, makes every `nextval` wait until the transaction ends: so no id is assigned between
-    /// the reading of the sequence here and its change.
+    /// The statement that locks the sequence. ALTER SEQUENCE, even one that changes nothing, makes
+    /// every `nextval` wait until the transaction ends.
+    pub(super) fn lock_statement(&self) -> String {
+        format!("ALTER SEQUENCE {} NO CYCLE", self.name)
+    }
+
+    /// Locks the sequence and returns the id that comes next: so no id is assigned between the
+    /// reading of the sequence here and its change.
     pub(super) async fn lock(&self, transaction: &impl GenericClient) -> Result<i64, Error> {
-        transaction.batch_execute(&format!("ALTER SEQUENCE {} NO CYCLE", self.name)).await?;
+        transaction.batch_execute(&self.lock_statement()).await?;
         let sql =
             format!("SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {}", self.name);
         Ok(transaction.query_typed_one(&sql, &[]).await?.get(0))

@@ -2,12 +2,14 @@
 //!
 //! Each write is one call of a function of the schema, one transaction and one round trip; the rules,
 //! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: the calls, and what
-//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. [`fixtures`]
-//! and [`mod@audit`] have statements of their own.
+//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. Which version
+//! of an order a checkout or a cancel is meant for is in [`order_versions`]. [`fixtures`] and
+//! [`mod@audit`] have statements of their own.
 
 mod audit;
 mod checkout;
 mod fixtures;
+mod order_versions;
 
 use async_trait::async_trait;
 use tokio_postgres::types::{ToSql, Type};
@@ -15,6 +17,7 @@ use tokio_postgres::{Error, Row};
 
 use self::audit::audit;
 use self::checkout::Checkout;
+use self::order_versions::OrderVersions;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
 use super::pool::{Pool, with_client};
@@ -42,7 +45,8 @@ const REMOVE_ITEM: Sql<'_> = Sql { text: "SELECT cart_remove_item($1, $2)", type
 const REMOVE_ORDER: Sql<'_> = Sql { text: "SELECT cart_remove_order($1)", types: ID };
 const IS_PAID: Sql<'_> =
     Sql { text: "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2", types: IDS };
-const CANCEL: Sql<'_> = Sql { text: "SELECT cart_cancel($1, $2)", types: IDS };
+const CANCEL: Sql<'_> =
+    Sql { text: "SELECT cart_cancel($1, $2, $3)", types: &[Type::TEXT, Type::TEXT, Type::INT8] };
 const CREATE_ITEM: Sql<'_> = Sql {
     text: "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)",
     types: ID_AND_AMOUNT,
@@ -61,6 +65,7 @@ const PAY: Sql<'_> = Sql { text: "SELECT cart_pay($1, $2)", types: ID_AND_AMOUNT
 
 pub(super) struct PostgresCart {
     checkout: Batcher<Checkout>,
+    versions: OrderVersions,
     pool: Pool,
     connector: Connector,
 }
@@ -70,6 +75,7 @@ impl PostgresCart {
     pub(super) fn new(connector: &Connector, pool: usize) -> Result<Self, StorageError> {
         Ok(Self {
             checkout: batch::start(connector, Checkout),
+            versions: OrderVersions::default(),
             pool: Pool::new(connector, pool)?,
             connector: connector.clone(),
         })
@@ -107,9 +113,34 @@ impl PostgresCart {
 
     /// Calls a function that returns why it refused, if it did.
     async fn call(&self, context: ActContext, sql: Sql<'static>, values: Values) -> CartResult {
-        let refused =
-            self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
-        outcome(refused.flatten().as_deref())
+        outcome(self.answer(context, sql, values).await?.as_deref())
+    }
+
+    /// Calls a function that changes the lines of an order and returns its new version.
+    async fn edit(
+        &self,
+        context: ActContext,
+        sql: Sql<'static>,
+        order: OrderId,
+        values: Values,
+    ) -> CartResult {
+        let answer = self.answer(context, sql, values).await?;
+        let Some(version) = answer.as_deref().and_then(|answer| number_after("version", answer))
+        else {
+            return outcome(answer.as_deref());
+        };
+        self.versions.remember(order, version);
+        Ok(Ok(()))
+    }
+
+    async fn answer(
+        &self,
+        context: ActContext,
+        sql: Sql<'static>,
+        values: Values,
+    ) -> Result<Option<String>, StorageError> {
+        let answer = self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0));
+        Ok(answer.await?.flatten())
     }
 }
 
@@ -125,6 +156,15 @@ fn number(amount: Amount) -> Box<dyn ToSql + Sync + Send> {
 
 fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+}
+
+/// The version that the order has, if the function did nothing because it was meant for another.
+fn changed(answer: &str) -> Option<i64> {
+    number_after("changed", answer)
+}
+
+fn number_after(word: &str, answer: &str) -> Option<i64> {
+    answer.strip_prefix(word)?.strip_prefix(' ')?.parse().ok()
 }
 
 /// What the answer of a function means: NULL is success.
@@ -175,20 +215,33 @@ impl OrderStore for PostgresCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        let ids = (text(order.as_str()), text(item.as_str()));
-        self.call(context, ADD_ITEM, vec![ids.0, ids.1, number(quantity)]).await
+        let values = vec![text(order.as_str()), text(item.as_str()), number(quantity)];
+        self.edit(context, ADD_ITEM, order, values).await
     }
 
     async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        self.call(context, REMOVE_ITEM, vec![text(order.as_str()), text(item.as_str())]).await
+        let values = vec![text(order.as_str()), text(item.as_str())];
+        self.edit(context, REMOVE_ITEM, order, values).await
     }
 
     async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.versions.forget(&order);
         self.call(context, REMOVE_ORDER, vec![text(order.as_str())]).await
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        outcome(self.checkout.submit(context, order).await?.as_deref())
+        let version = self.versions.seen(&order);
+        let mut request = checkout::Request { order, version };
+        loop {
+            // A repetition is only sent by a server that still has the request, within its deadline.
+            match self.checkout.submit(context.clone(), request).await? {
+                checkout::Response::Ended(refused) => return outcome(refused.as_deref()),
+                checkout::Response::Changed(order, version) => {
+                    self.versions.remember(order.clone(), version);
+                    request = checkout::Request { order, version };
+                }
+            }
+        }
     }
 }
 
@@ -247,7 +300,19 @@ impl PaymentStore for PostgresCart {
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.call(context, CANCEL, vec![text(user.as_str()), text(order.as_str())]).await
+        let mut version = self.versions.seen(&order);
+        loop {
+            let values = vec![text(user.as_str()), text(order.as_str()), Box::new(version) as _];
+            let answer = self.answer(context.clone(), CANCEL, values).await?;
+            match answer.as_deref().and_then(changed) {
+                Some(present) => version = present,
+                None if answer.is_some() => return outcome(answer.as_deref()),
+                None => {
+                    self.versions.remember(order, version + 1);
+                    return Ok(Ok(()));
+                }
+            }
+        }
     }
 
     async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {

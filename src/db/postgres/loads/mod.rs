@@ -18,7 +18,8 @@ use tokio_postgres::{Client, Error, Transaction};
 
 use self::load_journal::LoadTarget;
 use super::connection::Connector;
-use super::error::storage;
+use super::error::{driver, storage};
+use super::lock::{self, LOCK_TIMEOUT, LockWait, is_lock_timeout};
 use super::overview::{ALL, overview};
 use super::sequence::Sequence;
 use super::text_array::text_array;
@@ -31,7 +32,8 @@ use crate::overview::model::Overview;
 
 /// Each chunk is a transaction, synced when it ends. Two in flight keep the server busy, the third
 /// is generated meanwhile.
-const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
+const LOAD_PARAMS: LoadParams =
+    LoadParams { chunk: 10_000, in_flight: 3, finish_may_be_dropped: true };
 
 /// Stops writers and other loads until the end of the transaction, so that what the store holds is
 /// still true when it is replaced. Readers continue.
@@ -57,6 +59,8 @@ const KEY: &str = "SET LOCAL maintenance_work_mem = '512MB'; \
                    PRIMARY KEY (game_id)";
 const CLONE_PROPERTIES: &str = "SELECT storefront_clone_properties()";
 const DEPENDENTS: &str = "SELECT storefront_dependents()";
+/// Before the new table is built on: a dump may be reading it.
+const LOCK_NEW: &str = "LOCK TABLE overviews_load IN ACCESS EXCLUSIVE MODE";
 /// Stops readers too, for as long as it takes to copy what was created meanwhile and to rename: a
 /// reader between DROP and RENAME would find no table. Taken last, after the key is built.
 const LOCK_EXCLUSIVE: &str = "LOCK TABLE overviews IN ACCESS EXCLUSIVE MODE";
@@ -105,6 +109,28 @@ impl PostgresLoads {
         Err(StorageError::new(ErrorKind::Invalid, text))
     }
 
+    fn lock_wait(&self) -> LockWait {
+        LockWait::new(&["overviews", "overviews_load", self.sequence.name()])
+    }
+
+    /// The outcome of a transaction that takes strong locks. `None` after a pause if they were not free:
+    /// it was rolled back, so that nobody waited for those that it had, and is to be tried again.
+    async fn unless_locked<T>(
+        &self,
+        wait: &mut LockWait,
+        outcome: Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        match outcome {
+            Err(error) if driver(&error).is_some_and(is_lock_timeout) => {
+                let client = self.client().await?;
+                wait.pause(&client).await.map_err(storage)?;
+                self.keep(client);
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
+    }
+
     /// Runs one transaction on a connection of its own.
     async fn transaction<T>(
         &self,
@@ -114,10 +140,14 @@ impl PostgresLoads {
         let transaction = client.transaction().await.map_err(storage)?;
         let outcome = statements(&transaction).await.map_err(storage)?;
         transaction.commit().await.map_err(storage)?;
+        self.keep(client);
+        Ok(outcome)
+    }
+
+    fn keep(&self, client: Client) {
         if let Ok(mut idle) = self.idle.lock() {
             idle.push(client);
         }
-        Ok(outcome)
     }
 }
 
@@ -135,7 +165,13 @@ impl LoadStore for PostgresLoads {
         if load.mode != LoadMode::Append {
             self.refuse_dependents().await?;
         }
-        self.transaction(async |t| begin(t, &self.sequence, load).await).await
+        let mut wait = self.lock_wait();
+        loop {
+            let tried = self.transaction(async |t| begin(t, &self.sequence, load).await).await;
+            if let Some(begun) = self.unless_locked(&mut wait, tried).await? {
+                return Ok(begun);
+            }
+        }
     }
 
     async fn write(&self, load: &Load, chunk: Chunk) -> Result<u64, StorageError> {
@@ -143,8 +179,14 @@ impl LoadStore for PostgresLoads {
     }
 
     async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
-        let range =
-            self.transaction(async |t| extend(t, &self.sequence, load.id, rows).await).await?;
+        let mut wait = self.lock_wait();
+        let range = loop {
+            let tried =
+                self.transaction(async |t| extend(t, &self.sequence, load.id, rows).await).await;
+            if let Some(range) = self.unless_locked(&mut wait, tried).await? {
+                break range;
+            }
+        };
         range.ok_or_else(|| StorageError::new(ErrorKind::Invalid, "there are no further ids"))
     }
 
@@ -156,7 +198,14 @@ impl LoadStore for PostgresLoads {
     }
 
     async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
-        self.transaction(async |t| install_demo(t, &self.sequence, &games).await).await
+        let mut wait = self.lock_wait();
+        loop {
+            let tried =
+                self.transaction(async |t| install_demo(t, &self.sequence, &games).await).await;
+            if let Some(installed) = self.unless_locked(&mut wait, tried).await? {
+                return Ok(installed);
+            }
+        }
     }
 }
 
@@ -190,8 +239,14 @@ async fn contents(t: &Transaction<'_>) -> Result<Contents, Error> {
     })
 }
 
+/// Also what would otherwise be locked later, while writers wait already.
+async fn lock_writes(t: &Transaction<'_>, sequence: &Sequence) -> Result<(), Error> {
+    let locks = format!("{LOCK_TIMEOUT}; {LOCK_WRITES}; {}", sequence.lock_statement());
+    t.batch_execute(&locks).await
+}
+
 async fn begin(t: &Transaction<'_>, sequence: &Sequence, load: NewLoad) -> Result<Begin, Error> {
-    t.batch_execute(LOCK_WRITES).await?;
+    lock_writes(t, sequence).await?;
     let plan = LoadPlan::new(contents(t).await?, load);
     let target = match plan {
         LoadPlan::Refuse(answer) => return Ok(answer),
@@ -220,7 +275,7 @@ async fn install_demo(
     sequence: &Sequence,
     games: &[Overview],
 ) -> Result<bool, Error> {
-    t.batch_execute(LOCK_WRITES).await?;
+    lock_writes(t, sequence).await?;
     // In a store that was emptied the first ids have been used.
     let next = sequence.lock(t).await?;
     let is_next = games.first().is_some_and(|game| i64::from(game.game_id.0) == next);
@@ -287,6 +342,7 @@ async fn extend(
     load: i64,
     rows: u64,
 ) -> Result<Option<Range<i64>>, Error> {
+    t.batch_execute(LOCK_TIMEOUT).await?;
     let Some(range) = sequence.reserve(t, rows).await? else { return Ok(None) };
     load_journal::add_range(t, load, &range).await?;
     Ok(Some(range))
@@ -296,9 +352,11 @@ async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(
     let target = load_journal::finish(t, load).await?;
     if target != LoadTarget::Append {
         // Everything that takes long comes before the exclusive lock.
+        lock::take(t, LOCK_NEW, &["overviews_load"]).await?;
         t.batch_execute(KEY).await?;
         let renames: String = t.query_typed_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
-        t.batch_execute(LOCK_EXCLUSIVE).await?;
+        let locks = format!("{LOCK_EXCLUSIVE}; {}", sequence.lock_statement());
+        lock::take(t, &locks, &["overviews", sequence.name()]).await?;
         if target == LoadTarget::ReplaceMerging {
             t.batch_execute(MERGE).await?;
         }

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Error};
 use super::refusal::refusal;
 use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
 use crate::db::postgres::batch::Batch;
+use crate::db::postgres::lock::{LOCK_TIMEOUT, is_lock_timeout};
 use crate::db::postgres::sequence::Sequence;
 use crate::db::postgres::session::{PgSession, Prepared, Sql};
 use crate::db::postgres::text_array::text_array;
@@ -169,11 +170,14 @@ impl CreateGames {
     /// its reading to its change, and no id that another server takes meanwhile is assigned twice.
     async fn pass_taken_ids(&self, client: &PgSession) -> Result<(), Error> {
         let locked = client.transaction(async |client| {
+            client.batch_execute(LOCK_TIMEOUT).await?;
             let last = self.sequence.lock(client).await? - 1;
             let next = next_free_id(client, last).await?;
             self.sequence.advance_to(client, next).await
         });
         match locked.await {
+            // Another transaction has assigned ids and goes on. Until it ends ids are tried one by one.
+            Err(error) if is_lock_timeout(&error) => Ok(()),
             // Only the owner of a sequence may lock it.
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 self.take_taken_ids(client).await

@@ -3,21 +3,24 @@
 //! Here: pages of the catalogue, updates and removals, each one statement on a connection of the
 //! pool. Most of the traffic is batched on connections of its own: finding games in [`find`],
 //! creating them in [`create`]. What the database itself refuses becomes an outcome in [`mod@refusal`].
+//! A row becomes a game in [`row`].
 //! Not here: reads from a replica ([`super::replica`]) and bulk loads ([`super::loads`]).
 
 mod create;
 mod find;
 mod refusal;
+mod row;
 
 use async_trait::async_trait;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row};
 
 use self::create::CreateGames;
 pub(super) use self::find::Finder;
 use self::refusal::refusal;
+pub(super) use self::row::overview;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
+use super::error::{driver, is_outdated};
 use super::pool::{Pool, with_client};
 use super::sequence::Sequence;
 use super::session::Sql;
@@ -130,12 +133,19 @@ pub(super) async fn page(
 ) -> Result<Page, StorageError> {
     let start = after.map_or(i64::MIN, |Cursor(id)| i64::from(id.0));
     let one_more = i64::from(limit) + 1;
-    let games = with_client(pool, ActContext::new(), move |client| async move {
-        let statement = client.prepare_cached(PAGE).await?;
-        let rows = client.query(&statement, &[&start, &one_more]).await?;
-        rows.iter().map(overview).collect()
-    });
-    Ok(cut(games.await?, after, limit))
+    let read = || {
+        with_client(pool, ActContext::new(), move |client| async move {
+            let statement = client.prepare_cached(PAGE).await?;
+            let rows = client.query(&statement, &[&start, &one_more]).await?;
+            rows.iter().map(overview).collect()
+        })
+    };
+    let games = match read().await {
+        // Outdated statements were closed with their connections; a new one prepares it anew.
+        Err(error) if driver(&error).is_some_and(is_outdated) => read().await,
+        games => games,
+    };
+    Ok(cut(games?, after, limit))
 }
 
 /// The statement that changes what is given, of a game whose id comes last; at most 63 texts, so
@@ -166,19 +176,4 @@ fn update_of<'a>(
         names.iter().enumerate().map(|(n, name)| format!("{name} = ${}", n + 1)).collect();
     let sql = format!("UPDATE overviews SET {} WHERE game_id = ${}", set.join(", "), values.len());
     (sql, types, values)
-}
-
-/// A row of [`PAGE`], [`ALL`] or of a find.
-pub(super) fn overview(row: &Row) -> Result<Overview, Error> {
-    // A table of the earlier service may hold null in place of no tags, and even null for a tag.
-    let tags: Option<Vec<Option<String>>> = row.try_get(6)?;
-    Ok(Overview {
-        game_id: GameId(row.try_get(0)?),
-        game_name: row.try_get(1)?,
-        description: row.try_get(2)?,
-        release_date: row.try_get(3)?,
-        developer: row.try_get(4)?,
-        publisher: row.try_get(5)?,
-        tags: tags.into_iter().flatten().flatten().collect(),
-    })
 }
