@@ -104,7 +104,7 @@ async fn a_user_who_may_not_make_tables_is_told() {
     let other = PostgresDatabase::create().await;
     let mut url = other.url();
     url.set_path(&database.name);
-    refused(&url, &["the user may not do that; grant it, or name its owner"]);
+    refused(&url, &["may not migrate it: run `storefront migrate` as the owner of the tables"]);
 }
 
 #[tokio::test]
