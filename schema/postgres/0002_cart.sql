@@ -27,7 +27,9 @@ CREATE TABLE cart_items (
 
 -- The lines of an order are arrays in its row, ascending by item, one element of each array a line:
 -- lines are always read and written together, so that they need no table and no join of their own.
--- The epochs are those of the user and of each item when the order was paid.
+-- The epochs are those of the user and of each item when the order was paid. The version grows with
+-- every edit, cancel and replacement: a checkout or a cancel names the version that it is meant for, so
+-- that one that arrives late, after its server died, changes nothing.
 CREATE TABLE cart_orders (
     order_id    text COLLATE "C" PRIMARY KEY,
     user_id     text COLLATE "C" NOT NULL,
@@ -36,5 +38,6 @@ CREATE TABLE cart_orders (
     quantities  bigint[] NOT NULL DEFAULT '{}',
     costs       bigint[] NOT NULL DEFAULT '{}',
     user_epoch  bigint NOT NULL DEFAULT 0,
-    item_epochs bigint[] NOT NULL DEFAULT '{}'
+    item_epochs bigint[] NOT NULL DEFAULT '{}',
+    version     bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80);

@@ -36,7 +36,11 @@ impl Config {
     pub const COMMON: [&[Setting]; 3] =
         [&[loader::CONFIG], database::Given::SETTINGS, logs::Logs::SETTINGS];
     /// Those that only `serve` has flags for.
-    pub const SERVER: [&[Setting]; 2] = [serve::Serve::SETTINGS, serve::Limits::SETTINGS];
+    pub const SERVER: [&[Setting]; 3] = [
+        serve::Serve::SETTINGS,
+        serve::Limits::SETTINGS,
+        database::postgres_limits::PostgresLimits::SETTINGS,
+    ];
 
     /// Reads every setting.
     ///

@@ -111,7 +111,7 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     delay(text)
         .ok()
         .filter(|time| !time.is_zero())

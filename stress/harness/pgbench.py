@@ -40,7 +40,8 @@ def checkout(first: int) -> str:
     A client keeps its variables between transactions, so each client counts through its own orders.
     """
     return (f"\\set turn :turn + 1\n\\set id {first} + :turn * {CLIENTS} + :client_id\n"
-            "SELECT 1 / (refused IS NULL)::integer FROM cart_checkout(ARRAY[:id::text]);\n")
+            "SELECT 1 / (refused IS NULL)::integer "
+            "FROM cart_checkout(ARRAY[:id::text], ARRAY[0::bigint]);\n")
 
 
 def run(name: str, url: str, script: str, seconds: float, seed: int, *more: str) -> Sample:

@@ -99,7 +99,7 @@ class Loads(unittest.TestCase):
     def test_pgbench_calls_the_stores_function_for_one_order(self) -> None:
         script = pgbench.checkout(7)
         self.assertIn("\\set id 7 + :turn * 16 + :client_id\n", script)
-        self.assertIn("FROM cart_checkout(ARRAY[:id::text])", script)
+        self.assertIn("FROM cart_checkout(ARRAY[:id::text], ARRAY[0::bigint])", script)
 
 
 def simulation(pause: float = 5.0, **more: object) -> user_simulation.Simulation:

@@ -78,3 +78,25 @@ async fn query(url: &str, sql: &str) -> Vec<SimpleQueryMessage> {
     connection.await.expect("no panic").expect("the connection ends well");
     messages
 }
+
+/// A transaction that holds its locks until it is committed, or dropped.
+pub struct OpenTransaction {
+    client: tokio_postgres::Client,
+}
+
+impl OpenTransaction {
+    /// Begins one under that name and runs statements in it.
+    pub async fn begin(url: &str, application_name: &str, sql: &str) -> Self {
+        let mut config: tokio_postgres::Config = url.parse().expect("a URL");
+        config.application_name(application_name);
+        let (client, connection) = config.connect(NoTls).await.expect("the server is up");
+        tokio::spawn(connection);
+        client.batch_execute(&format!("BEGIN; {sql}")).await.expect("the statements succeed");
+        Self { client }
+    }
+
+    /// Ends it.
+    pub async fn commit(self) {
+        self.client.batch_execute("COMMIT").await.expect("the transaction is open");
+    }
+}

@@ -18,10 +18,15 @@ pub struct PostgresDatabase {
 impl PostgresDatabase {
     /// A new one.
     pub async fn create() -> Self {
+        Self::create_with("").await
+    }
+
+    /// A new one with further options of CREATE DATABASE.
+    pub async fn create_with(options: &str) -> Self {
         let name = format!("test_{:016x}", rand::random::<u64>());
         let admin = address(ADMIN);
         execute(&admin, &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")).await;
-        execute(&admin, &format!("CREATE DATABASE {name} OWNER {name}")).await;
+        execute(&admin, &format!("CREATE DATABASE {name} OWNER {name} {options}")).await;
         Self { name }
     }
 
@@ -34,9 +39,42 @@ impl PostgresDatabase {
         url
     }
 
+    /// Its URL as another user, who may change rows and nothing else, once
+    /// [`Self::grant_rights_on_rows`] has said of which tables.
+    pub async fn url_of_user_with_rights_on_rows(&self) -> Url {
+        let user = self.user_with_rights_on_rows();
+        self.administer(&format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'")).await;
+        let mut url = self.url();
+        url.set_username(&user).expect("a URL with a host");
+        url
+    }
+
+    /// Gives that user the rights on all tables and sequences that there are.
+    pub async fn grant_rights_on_rows(&self) {
+        let user = self.user_with_rights_on_rows();
+        for right in [
+            "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES",
+            "USAGE ON ALL SEQUENCES",
+            "EXECUTE ON ALL FUNCTIONS",
+        ] {
+            self.execute(&format!("GRANT {right} IN SCHEMA public TO {user}")).await;
+        }
+    }
+
+    fn user_with_rights_on_rows(&self) -> String {
+        format!("{}_rows", self.name)
+    }
+
     /// Runs one statement as the server's administrator.
     pub async fn administer(&self, sql: &str) {
         execute(&address(ADMIN), sql).await;
+    }
+
+    /// Runs statements in it as the server's administrator.
+    pub async fn administer_inside(&self, sql: &str) {
+        let mut url: Url = address(ADMIN).parse().expect("a URL");
+        url.set_path(&self.name);
+        execute(url.as_str(), sql).await;
     }
 
     /// Runs statements in it.
@@ -58,10 +96,11 @@ impl PostgresDatabase {
 
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        let name = self.name.clone();
+        let (name, user) = (self.name.clone(), self.user_with_rights_on_rows());
         block_on(async move || {
             let admin = address(ADMIN);
             execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            execute(&admin, &format!("DROP ROLE IF EXISTS {user}")).await;
             execute(&admin, &format!("DROP ROLE {name}")).await;
         });
     }

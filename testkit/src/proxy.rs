@@ -33,6 +33,7 @@ pub struct Proxy {
     /// Where the program connects in place of the database.
     pub address: SocketAddr,
     state: watch::Sender<State>,
+    frozen: watch::Sender<u64>,
     listening: JoinHandle<()>,
 }
 
@@ -52,12 +53,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (state, watched) = watch::channel(State { mode: Mode::Pass, cuts: 0, swallows: 0 });
+        let frozen = watch::Sender::new(0);
+        let counted = frozen.clone();
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, server, watched.clone()));
+                tokio::spawn(serve(client, server, watched.clone(), counted.clone()));
             }
         });
-        Self { address, state, listening }
+        Self { address, state, frozen, listening }
     }
 
     /// A proxy before the server of a database, and the database's URL by the proxy, without any setting.
@@ -88,6 +91,12 @@ impl Proxy {
         });
     }
 
+    /// Waits until the program has sent something that is frozen.
+    pub async fn holds_something(&self) {
+        let counted = self.frozen.subscribe().wait_for(|count| *count > 0).await.map(drop);
+        counted.expect("the proxy listens");
+    }
+
     /// Ends a fault.
     pub fn restore(&self) {
         self.set(Mode::Pass);
@@ -100,7 +109,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Receiver<State>) {
+async fn serve(
+    mut client: TcpStream,
+    server: SocketAddr,
+    mut state: watch::Receiver<State>,
+    frozen: watch::Sender<u64>,
+) {
     let start = *state.borrow();
     if matches!(start.mode, Mode::Cut | Mode::Freeze | Mode::Swallow) {
         // Nothing is read, so what is sent stays in the socket. An error is the end of the proxy.
@@ -112,8 +126,8 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Rece
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         tokio::select! {
-            _ = forward(from_client, to_server, state.clone()) => false,
-            _ = forward(from_server, to_client, state.clone()) => false,
+            _ = forward(from_client, to_server, state.clone(), Some(&frozen)) => false,
+            _ = forward(from_server, to_client, state.clone(), None) => false,
             _ = state.wait_for(|now| now.cuts > start.cuts) => true,
         }
     };
@@ -123,11 +137,12 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mut state: watch::Rece
     }
 }
 
-/// Forwards one direction until its end.
+/// Forwards one direction until its end; counts what is frozen meanwhile.
 async fn forward(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut state: watch::Receiver<State>,
+    frozen: Option<&watch::Sender<u64>>,
 ) -> io::Result<()> {
     let swallows = state.borrow().swallows;
     let mut buffer = vec![0; 64 * 1024];
@@ -139,7 +154,12 @@ async fn forward(
         let now = *state.borrow();
         match now.mode {
             Mode::Delay(by) => tokio::time::sleep(by).await,
-            Mode::Freeze => drop(state.wait_for(|now| now.mode != Mode::Freeze).await),
+            Mode::Freeze => {
+                if let Some(frozen) = frozen {
+                    frozen.send_modify(|count| *count += 1);
+                }
+                drop(state.wait_for(|now| now.mode != Mode::Freeze).await);
+            }
             Mode::Pass | Mode::Cut | Mode::Swallow => {}
         }
         if now.swallows == swallows {

@@ -1,4 +1,5 @@
-//! The program while its database fails: cut off, slow, silent, restarted, read-only, full.
+//! The program while its database fails: cut off, slow, silent, restarted, read-only, full, locked,
+//! altered.
 //!
 //! The real program is connected to a real server, mostly through a
 //! [`Proxy`](testkit::proxy::Proxy) that fails on purpose. Two things hold throughout: clients are told at once and truthfully, and what was
@@ -11,6 +12,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod acknowledged_writes;
+mod altered;
 mod auth;
 mod cut;
 mod delay;
@@ -18,10 +20,13 @@ mod disk;
 mod every_route;
 mod full_queues;
 mod hang_ups;
+mod late;
+mod locks;
 mod nodes;
 mod read_only;
 mod replica_check;
 mod requests;
 mod restart;
 mod silence;
+mod unknown;
 mod unread_log;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use testkit::database::OwnDatabase;
 use testkit::games::game;
+use testkit::postgres::column;
 use testkit::process::{Server, storefront};
 use testkit::proxy::Proxy;
 
@@ -29,7 +30,7 @@ pub const AT_ONCE: Duration = Duration::from_secs(2);
 pub struct ProxiedServer {
     pub server: Arc<Server>,
     pub proxy: Proxy,
-    _database: OwnDatabase,
+    database: OwnDatabase,
 }
 
 impl ProxiedServer {
@@ -49,7 +50,12 @@ impl ProxiedServer {
         database.migrate();
         let (url, proxy) = Proxy::before(database.url()).await;
         let server = Arc::new(start(database.folder(), &url));
-        Self { server, proxy, _database: database }
+        Self { server, proxy, database }
+    }
+
+    /// The first column of a query's rows, as text, asked for without the proxy.
+    pub async fn column(&self, sql: &str) -> Vec<String> {
+        column(self.database.url(), sql).await
     }
 }
 

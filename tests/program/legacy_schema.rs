@@ -77,6 +77,34 @@ async fn legacy_games_are_served_unchanged() {
     }
 }
 
+/// As on Cassandra, where an earlier service left nulls too: an empty text, and no tags.
+#[tokio::test]
+async fn a_null_text_is_empty_and_nested_tags_are_none_on_every_way_to_read() {
+    const GAME: &str = r#"{"game_id":1,"game_name":"","description":"","release_date":"","developer":"","publisher":"","tags":[]}"#;
+    let database = OwnDatabase::on("postgres").await;
+    let columns = COLUMNS.replace(" NOT NULL", "");
+    let table = format!("CREATE TABLE overviews (game_id serial PRIMARY KEY, {columns})");
+    database.execute(&table).await;
+    let rows = "(NULL, NULL, NULL, NULL, NULL, NULL), \
+                ('nested', 'd', 'r', 'e', 'p', '{{a,b},{c,d}}'), ('third', 'd', 'r', 'e', 'p', '{x,NULL,y}')";
+    database.execute(&format!("{OLDER_INSERT} {rows}")).await;
+    let server = Server::on(&database);
+    assert_eq!(server.get("/api/overview/1").await, format!("[{GAME}]"));
+    for (id, tags) in [(2, "[]"), (3, r#"["x","y"]"#)] {
+        let game = server.get(&format!("/api/overview/{id}")).await;
+        assert!(game.contains(&format!(r#""tags":{tags}"#)), "{game}");
+    }
+    let page = server.get("/api/overview?limit=10").await;
+    assert!(page.contains(GAME) && page.contains("nested") && page.contains("third"), "{page}");
+    let mut seed = storefront(database.folder());
+    seed.args(["seed", "--append", "--rows", "1", "--checksum", "--database-url", database.url()]);
+    let seeded = output(&mut seed);
+    assert!(seeded.status.success(), "{}", stderr(&seeded));
+    let change = json!({"developer": "new"});
+    let changed = server.send(Method::PUT, "/api/overview/2", Some(&change)).await.unwrap();
+    assert_eq!(changed.status(), 200);
+}
+
 #[tokio::test]
 async fn legacy_games_can_be_changed_and_removed() {
     for database in [with_counter().await, without_counter().await] {

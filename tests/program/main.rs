@@ -9,14 +9,17 @@
 mod configuration;
 mod crash;
 mod disk;
+mod few_connections;
 mod first_run;
 mod legacy_schema;
 mod locked_file;
 mod logging;
 mod lost_file;
 mod opening;
+mod pooler;
 mod refusals;
 mod replica;
 mod seeding;
 mod shared_database;
 mod synced;
+mod visits;

@@ -104,7 +104,7 @@ async fn a_user_who_may_not_make_tables_is_told() {
     let other = PostgresDatabase::create().await;
     let mut url = other.url();
     url.set_path(&database.name);
-    refused(&url, &["the user may not do that; grant it, or name its owner"]);
+    refused(&url, &["may not migrate it: run `storefront migrate` as the owner of the tables"]);
 }
 
 #[tokio::test]
@@ -128,6 +128,65 @@ async fn a_schema_that_another_build_made_is_refused() {
         database.execute(change).await;
         refused(&url, &[step, "was made by another build of storefront", "an empty database"]);
     }
+}
+
+const LEGACY: &str = "CREATE TABLE overviews (game_id integer NOT NULL, game_name text, description text, \
+                      release_date text, developer text, publisher text, tags text[]";
+
+/// Every command refuses the database, and takes it once the statement in the sentence was run.
+async fn refused_until_cured(database: &PostgresDatabase, parts: &[&str]) {
+    refused(&database.url(), parts);
+    let said = refused_by(&["migrate"], &database.url());
+    let cure = said.split('`').nth(1).expect("a statement");
+    database.execute(cure).await;
+    migrate(&database.url());
+}
+
+#[tokio::test]
+async fn a_key_whose_index_is_not_kept_up_to_date_is_refused() {
+    let database = PostgresDatabase::create().await;
+    database.execute(&format!("{LEGACY}, PRIMARY KEY (game_id))")).await;
+    for flags in ["indisready = false", "indisvalid = false"] {
+        let key = "indexrelid = 'overviews_pkey'::regclass";
+        database.administer_inside(&format!("UPDATE pg_index SET {flags} WHERE {key}")).await;
+        refused_until_cured(&database, &["index overviews_pkey", "`REINDEX INDEX overviews_pkey`"])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_deferrable_key_is_refused() {
+    let database = PostgresDatabase::create().await;
+    let key = "CONSTRAINT \"Key\" UNIQUE (game_id) DEFERRABLE";
+    database.execute(&format!("{LEGACY}, {key})")).await;
+    refused_until_cured(&database, &["its key \"Key\" is deferrable", "ADD PRIMARY KEY"]).await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_dropped_is_refused() {
+    let database = PostgresDatabase::create().await;
+    migrate(&database.url());
+    database.execute("ALTER TABLE overviews DROP CONSTRAINT overviews_pkey").await;
+    refused_until_cured(&database, &["has no unique index of game_id", "ADD PRIMARY KEY"]).await;
+}
+
+#[tokio::test]
+async fn a_column_that_may_not_be_null_and_is_never_filled_is_refused() {
+    let database = PostgresDatabase::create().await;
+    database.execute(&format!("{LEGACY}, \"Shelf\" text NOT NULL)")).await;
+    let parts = ["its column overviews.\"Shelf\" may not be null", "DROP NOT NULL"];
+    refused_until_cured(&database, &parts).await;
+    for filled in ["a integer NOT NULL DEFAULT 1", "b bigint GENERATED ALWAYS AS IDENTITY"] {
+        database.execute(&format!("ALTER TABLE overviews ADD {filled}")).await;
+        migrate(&database.url());
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_have_every_character_is_refused() {
+    let options = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+    let database = PostgresDatabase::create_with(options).await;
+    refused(&database.url(), &["its encoding is LATIN1", "`createdb -T template0 -E UTF8`"]);
 }
 
 #[tokio::test]

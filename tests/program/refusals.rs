@@ -17,7 +17,7 @@ const TABLE: &str = "CREATE TABLE overviews (game_id serial PRIMARY KEY, game_na
                      CREATE TABLE reviews (game_id integer CONSTRAINT reviewed REFERENCES overviews); \
                      INSERT INTO reviews VALUES (2)";
 /// Ways to refuse the game named `refused`; its description does not fit into an index.
-const REFUSE: [&str; 4] = [
+const REFUSE: [&str; 7] = [
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
      $$ BEGIN RAISE 'not this one'; END $$; \
      CREATE TRIGGER refuse AFTER INSERT ON overviews FOR EACH ROW \
@@ -29,6 +29,12 @@ const REFUSE: [&str; 4] = [
     "CREATE POLICY refuse ON overviews USING (true) WITH CHECK (game_name <> 'refused'); \
      ALTER TABLE overviews ENABLE ROW LEVEL SECURITY; ALTER TABLE overviews FORCE ROW LEVEL SECURITY",
     "CREATE INDEX refuse ON overviews (description)",
+    "ALTER TABLE overviews ADD CONSTRAINT refuse CHECK (game_name <> 'refused')",
+    "CREATE UNIQUE INDEX refuse ON overviews (game_name) WHERE game_name <> 'older'; \
+     INSERT INTO overviews VALUES (2000, 'refused', '', '', '', 'p')",
+    "CREATE TABLE developers (name text PRIMARY KEY); \
+     INSERT INTO developers VALUES ('ConcernedApe'), (''); \
+     ALTER TABLE overviews ADD CONSTRAINT refuse FOREIGN KEY (developer) REFERENCES developers",
 ];
 
 /// A server on that table with more SQL.
@@ -64,6 +70,7 @@ fn refused_game() -> Value {
         (0..8_000).map(|_| random.random_range('\u{400}'..'\u{4ff}')).collect();
     let mut game = game_with("description", json!(description));
     game["game_name"] = json!("refused");
+    game["developer"] = json!("unknown");
     game
 }
 
@@ -88,7 +95,7 @@ async fn a_refused_create_fails_alone_and_nothing_is_stored_twice() {
         }));
         join(refusals, creates).await;
         let stored = "SELECT count(DISTINCT game_name) || ' of ' || count(*) FROM overviews \
-                      WHERE game_name <> 'older'";
+                      WHERE game_name NOT IN ('older', 'refused')";
         assert_eq!(database.column(stored).await, ["40 of 40"], "{refuse}");
     }
 }

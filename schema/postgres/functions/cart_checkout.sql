@@ -6,7 +6,11 @@
 -- Many checkouts in one transaction, because a commit costs a sync to disk however many it holds. All
 -- rows are locked first, each kind once and ascending, so that two batches cannot deadlock; then each
 -- order is paid or refused by itself, in the order given.
-CREATE OR REPLACE FUNCTION cart_checkout(p_order_ids text[])
+--
+-- Each checkout is meant for one version of its order, which its server has seen before it sent this. If
+-- the server dies and the statement arrives late, the order may have been paid by another statement,
+-- cancelled or edited meanwhile: then its version has grown, and it is not paid.
+CREATE OR REPLACE FUNCTION cart_checkout(p_order_ids text[], p_versions bigint[])
 RETURNS TABLE (number integer, refused text) LANGUAGE plpgsql AS $$
 DECLARE
     o cart_orders;
@@ -14,14 +18,20 @@ DECLARE
     epochs bigint[];
     cost bigint;
     missing text;
+    newest bigint := (SELECT max(v) FROM unnest(p_versions) v);
 BEGIN
     -- Orders first: which users and items are needed is known only when no order can change any more.
-    PERFORM FROM cart_orders WHERE order_id = ANY (p_order_ids) ORDER BY order_id FOR UPDATE;
+    -- A call whose orders have all changed locks none, so that its commit needs no sync. What is paid
+    -- below is always locked here: versions only grow, so its version was not above its own before.
+    PERFORM FROM cart_orders WHERE order_id = ANY (p_order_ids) AND version <= newest
+    ORDER BY order_id FOR UPDATE;
     PERFORM FROM cart_users WHERE user_id IN (
-        SELECT t.user_id FROM cart_orders t WHERE t.order_id = ANY (p_order_ids) AND NOT t.paid)
+        SELECT t.user_id FROM cart_orders t
+        WHERE t.order_id = ANY (p_order_ids) AND t.version <= newest AND NOT t.paid)
     ORDER BY user_id FOR UPDATE;
     PERFORM FROM cart_items WHERE item_id IN (
-        SELECT unnest(t.items) FROM cart_orders t WHERE t.order_id = ANY (p_order_ids) AND NOT t.paid)
+        SELECT unnest(t.items) FROM cart_orders t
+        WHERE t.order_id = ANY (p_order_ids) AND t.version <= newest AND NOT t.paid)
     ORDER BY item_id FOR UPDATE;
     FOR n IN 1 .. cardinality(p_order_ids) LOOP
         number := n;
@@ -31,6 +41,8 @@ BEGIN
             refused := 'no-order';
         ELSIF NOT o.paid AND o.items = '{}' THEN
             refused := 'empty';
+        ELSIF NOT o.paid AND o.version <> p_versions[number] THEN
+            refused := 'changed ' || o.version;
         ELSIF NOT o.paid THEN
             SELECT * INTO u FROM cart_users WHERE user_id = o.user_id;
             SELECT sum(c) INTO cost FROM unnest(o.costs) c;

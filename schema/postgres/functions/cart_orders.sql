@@ -5,9 +5,11 @@
 --
 -- Of all functions cart_*: one call is one transaction and one round trip. The answer is NULL when the
 -- change was made, else why it was refused, in the words that src/db/postgres/cart/mod.rs reads; a
--- refusal changes nothing. Rows are locked in one order in every function (orders, then users, then
--- items, each ascending by id), so that no two calls can deadlock. A row is locked before it is read,
--- so that what was decided from it still holds when it is written.
+-- refusal changes nothing. An edit of an order answers `version N`, its new version; a checkout or a cancel
+-- that was meant for another version answers `changed N`, the present one, and changes nothing. Rows are
+-- locked in one order in every function (orders, then users, then items, each ascending by id), so that no
+-- two calls can deadlock. A row is locked before it is read, so that what was decided from it still holds
+-- when it is written.
 
 CREATE OR REPLACE FUNCTION cart_max_amount() RETURNS bigint LANGUAGE sql IMMUTABLE AS
     'SELECT 9007199254740991';
@@ -43,9 +45,10 @@ BEGIN
         o.quantities[line] := o.quantities[line] + p_quantity;
         o.costs[line] := o.costs[line] + (unit_price * p_quantity)::bigint;
     END IF;
-    UPDATE cart_orders SET items = o.items, quantities = o.quantities, costs = o.costs
+    UPDATE cart_orders
+    SET items = o.items, quantities = o.quantities, costs = o.costs, version = o.version + 1
     WHERE order_id = p_order_id;
-    RETURN NULL;
+    RETURN 'version ' || o.version + 1;
 END
 $$;
 
@@ -69,9 +72,10 @@ BEGIN
         o.costs[line] := o.costs[line] - o.costs[line] / o.quantities[line];
         o.quantities[line] := o.quantities[line] - 1;
     END IF;
-    UPDATE cart_orders SET items = o.items, quantities = o.quantities, costs = o.costs
+    UPDATE cart_orders
+    SET items = o.items, quantities = o.quantities, costs = o.costs, version = o.version + 1
     WHERE order_id = p_order_id;
-    RETURN NULL;
+    RETURN 'version ' || o.version + 1;
 END
 $$;
 

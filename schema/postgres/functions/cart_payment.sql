@@ -38,8 +38,9 @@ END
 $$;
 
 -- A user or an item that fixtures have reset since the order was paid has another epoch: its sums no
--- longer contain the order, so nothing returns to it.
-CREATE OR REPLACE FUNCTION cart_cancel(p_user_id text, p_order_id text) RETURNS text
+-- longer contain the order, so nothing returns to it. A cancel is meant for one version of the order: one
+-- that arrives late, after its server died, must not undo a payment that followed another cancel.
+CREATE OR REPLACE FUNCTION cart_cancel(p_user_id text, p_order_id text, p_version bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     o cart_orders;
@@ -50,6 +51,7 @@ BEGIN
     IF NOT FOUND THEN RETURN 'no-order'; END IF;
     IF o.user_id <> p_user_id THEN RETURN 'wrong-user'; END IF;
     IF NOT o.paid THEN RETURN 'not-paid'; END IF;
+    IF o.version <> p_version THEN RETURN 'changed ' || o.version; END IF;
     SELECT sum(c) INTO cost FROM unnest(o.costs) c;
     -- Users before items, items ascending: the order of a checkout's locks.
     PERFORM FROM cart_users WHERE user_id = p_user_id FOR UPDATE;
@@ -59,7 +61,8 @@ BEGIN
     UPDATE cart_items SET stock = stock + l.quantity, sold = sold - l.quantity
     FROM unnest(o.items, o.quantities, o.item_epochs) AS l (item, quantity, at_epoch)
     WHERE item_id = l.item AND epoch = l.at_epoch;
-    UPDATE cart_orders SET paid = false, user_epoch = 0, item_epochs = '{}'
+    UPDATE cart_orders
+    SET paid = false, user_epoch = 0, item_epochs = '{}', version = o.version + 1
     WHERE order_id = p_order_id;
     RETURN NULL;
 END

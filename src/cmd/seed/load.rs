@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::progress::Progress;
 use crate::cmd::signals::Signals;
-use crate::db::storage::{Chunk, Load, LoadStore, StorageError};
+use crate::db::storage::{Chunk, Contents, Load, LoadStore, StorageError};
 use crate::overview::model::{GameId, Overview};
 
 /// Chunks that wait between the generator and the store.
@@ -55,8 +55,23 @@ impl<'a> Loader<'a> {
                 Some(missing) => load.pending.push(self.loads.extend(&load, missing).await?),
             }
         }
-        self.loads.finish(&load).await?;
-        Ok(Outcome::Complete(load))
+        let finish = self.loads.finish(&load);
+        if !self.loads.load_params().finish_may_be_dropped {
+            finish.await?;
+            return Ok(Outcome::Complete(load));
+        }
+        tokio::select! {
+            finished = finish => finished.map(|()| Outcome::Complete(load)),
+            () = &mut stop => self.stopped_at_the_end(load).await,
+        }
+    }
+
+    /// The outcome of a load whose end was interrupted: it may have come just before.
+    async fn stopped_at_the_end(&self, load: Load) -> Result<Outcome, StorageError> {
+        match self.loads.contents().await? {
+            Contents::Interrupted(open) if open.id == load.id => Ok(Outcome::Stopped(load)),
+            _ => Ok(Outcome::Complete(load)),
+        }
     }
 
     /// Whether the whole range was loaded.

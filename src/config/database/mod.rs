@@ -3,12 +3,14 @@
 pub mod cassandra;
 mod parts;
 pub mod postgres;
+pub mod postgres_limits;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use self::cassandra::Cassandra;
 use self::postgres::Postgres;
+use self::postgres_limits::Limits;
 use crate::config::loader::SettingsLoader;
 use crate::config::setting::{Setting, settings};
 
@@ -74,9 +76,16 @@ impl Database {
                 Err(why) => loader.refuse(&Given::backend, &why),
             }
         }
+        let limits = Limits::read(loader, replica_url.is_some());
+        if let Url::Postgres(primary) = &mut url {
+            primary.limits = limits;
+        }
         match (&mut url, replica_url) {
             (_, None) => {}
-            (Url::Postgres(primary), Some(replica)) => primary.replica = Some(Box::new(replica)),
+            (Url::Postgres(primary), Some(mut replica)) => {
+                replica.limits = limits;
+                primary.replica = Some(Box::new(replica));
+            }
             (_, Some(_)) => {
                 loader.refuse(&Given::replica_url, "only a PostgreSQL database has a replica")
             }

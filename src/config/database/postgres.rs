@@ -9,6 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use super::parts::Parts;
+use super::postgres_limits::Limits;
 
 /// How long a connection attempt may take, unless the URL says `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,6 +27,8 @@ pub struct Postgres {
     pub tls: Tls,
     /// `--replica-url`: a streaming replica that may answer reads.
     pub replica: Option<Box<Self>>,
+    /// The numbers of connections and the limit of time.
+    pub limits: Limits,
 }
 
 /// How a connection is protected. The mode itself is the driver's `ssl_mode`.
@@ -78,7 +81,7 @@ pub(crate) fn parse(url: &str) -> Result<Postgres, String> {
     let value = |name| ours.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let tls = tls(&mut config, value("sslmode"), value("sslrootcert").map(PathBuf::from))?;
     defaults(&mut config);
-    Ok(Postgres { config, tls, replica: None })
+    Ok(Postgres { config, tls, replica: None, limits: Limits::default() })
 }
 
 fn tls(config: &mut Config, mode: Option<&str>, roots: Option<PathBuf>) -> Result<Tls, String> {

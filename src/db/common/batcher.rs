@@ -68,15 +68,15 @@ pub(in crate::db) struct Queue<T> {
 #[derive(Debug)]
 pub(in crate::db) struct Batches<T> {
     receiver: mpsc::Receiver<T>,
-    /// Taken out of the queue to look at their deadlines; they are the next. As many as the queue's
+    /// Taken out of the queue while nothing could be carried out; goes first. As many as the queue's
     /// capacity at most.
-    looked_at: Vec<T>,
+    held: Vec<T>,
 }
 
 /// A queue of at most `capacity` requests: more are refused at once, before memory grows.
 pub(in crate::db) fn queue<T: Queued>(capacity: usize) -> (Queue<T>, Batches<T>) {
     let (sender, receiver) = mpsc::channel(capacity);
-    (Queue { sender }, Batches { receiver, looked_at: Vec::new() })
+    (Queue { sender }, Batches { receiver, held: Vec::new() })
 }
 
 impl<T: Queued> Queue<T> {
@@ -114,7 +114,7 @@ pub(in crate::db) async fn answered<A>(answer: Answer<A>) -> Result<A, StorageEr
 impl<T: Queued> Batches<T> {
     /// Waits for requests and takes up to `most` of them; `None` when there will be none any more.
     pub(in crate::db) async fn next(&mut self, most: usize) -> Option<Vec<T>> {
-        let mut batch = self.take_looked_at(most);
+        let mut batch = self.take_held(most);
         loop {
             refuse_expired(&mut batch);
             if !batch.is_empty() {
@@ -128,7 +128,7 @@ impl<T: Queued> Batches<T> {
 
     /// The same for a thread.
     pub(in crate::db) fn next_blocking(&mut self, most: usize) -> Option<Vec<T>> {
-        let mut batch = self.take_looked_at(most);
+        let mut batch = self.take_held(most);
         loop {
             refuse_expired(&mut batch);
             if !batch.is_empty() {
@@ -142,16 +142,16 @@ impl<T: Queued> Batches<T> {
 
     /// Answers those that wait and whose deadline has passed, while the worker cannot take a batch.
     pub(in crate::db) fn refuse_waiting(&mut self) {
-        while self.looked_at.len() < self.receiver.max_capacity()
+        while self.held.len() < self.receiver.max_capacity()
             && let Ok(item) = self.receiver.try_recv()
         {
-            self.looked_at.push(item);
+            self.held.push(item);
         }
-        refuse_expired(&mut self.looked_at);
+        refuse_expired(&mut self.held);
     }
 
-    fn take_looked_at(&mut self, most: usize) -> Vec<T> {
-        self.looked_at.drain(..most.min(self.looked_at.len())).collect()
+    fn take_held(&mut self, most: usize) -> Vec<T> {
+        self.held.drain(..most.min(self.held.len())).collect()
     }
 
     /// Refuses everything that waits and everything that comes, until `event` ends; `None` when
@@ -163,7 +163,11 @@ impl<T: Queued> Batches<T> {
         event: impl Future<Output = E>,
     ) -> Option<E> {
         let mut event = std::pin::pin!(event);
-        let mut batch = Vec::new();
+        let mut batch = std::mem::take(&mut self.held);
+        if !batch.is_empty() {
+            refused(batch.len());
+            batch.drain(..).for_each(|item| item.refuse(error.shared()));
+        }
         loop {
             tokio::select! {
                 outcome = &mut event => return Some(outcome),
@@ -176,6 +180,39 @@ impl<T: Queued> Batches<T> {
                         item.refuse(error.shared());
                     }
                 }
+            }
+        }
+    }
+}
+
+impl<T: Queued> Batches<T> {
+    /// Lets everything wait, each request until its own deadline, until `event` ends; `None` when
+    /// there will be no request any more. At most twice the queue's capacity waits.
+    pub(in crate::db) async fn hold_until<E>(
+        &mut self,
+        event: impl Future<Output = E>,
+    ) -> Option<E> {
+        let mut event = std::pin::pin!(event);
+        let mut is_closed = false;
+        loop {
+            let space = self.receiver.max_capacity().saturating_sub(self.held.len());
+            let next_deadline = self.held.iter().map(Queued::deadline).min();
+            let expiry = async {
+                match next_deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                outcome = &mut event => return Some(outcome),
+                () = expiry => {}
+                count = self.receiver.recv_many(&mut self.held, space), if space > 0 && !is_closed => {
+                    is_closed = count == 0;
+                }
+            }
+            refuse_expired(&mut self.held);
+            if is_closed && self.held.is_empty() {
+                return None;
             }
         }
     }
@@ -257,6 +294,25 @@ mod tests {
         let batch = batches.next(10).await.unwrap();
         assert_eq!(batch.iter().map(|item| item.request).collect::<Vec<_>>(), [2]);
         assert_eq!(answered(answer).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_carried_out_first_and_expires_at_its_deadline() {
+        let (queue, mut batches) = queue::<Item>(10);
+        let mut answers = Vec::new();
+        for (n, timeout) in [(1, Duration::from_millis(1)), (2, Duration::from_secs(60))] {
+            let (pending, answer) = Pending::new(within(timeout), n);
+            queue.push(pending);
+            answers.push(answer);
+        }
+        let late = answers.remove(0);
+        let refused = batches.hold_until(answered(late)).await.expect("the queue is open");
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+        let (third, _answer) = Pending::new(within(Duration::from_secs(60)), 3);
+        queue.push(third);
+        for n in [2, 3] {
+            assert_eq!(batches.next(10).await.unwrap()[0].request, n);
+        }
     }
 
     #[tokio::test]

@@ -25,7 +25,8 @@ use crate::overview::model::Overview;
 
 /// Large enough that a commit's cost does not show, small enough that a server that shares the file
 /// waits a fraction of a second for the write lock.
-const LOAD_PARAMS: LoadParams = LoadParams { chunk: 20_000, in_flight: 1 };
+const LOAD_PARAMS: LoadParams =
+    LoadParams { chunk: 20_000, in_flight: 1, finish_may_be_dropped: false };
 
 pub(super) struct EmbeddedLoads {
     path: PathBuf,

@@ -1,23 +1,25 @@
 //! Batching: one connection that carries out the requests of many callers by one statement.
 //!
-//! Here: the task that owns the connection, opens it again when it breaks, and runs requests one by
-//! one when the server has refused them together. Not here: the queue, deadlines and answers, which
-//! are in [`crate::db::common::batcher`], and the statements, which each [`Batch`] brings along:
-//! see `overview/find.rs` for reads and `overview/create.rs` for writes.
+//! Here: the task that owns the connection, opens it again when it breaks, prepares its statements anew
+//! when they are outdated, and runs requests one by one when the server has refused them together.
+//! Not here: the queue, deadlines and answers, which are in [`crate::db::common::batcher`], and the
+//! statements, which each [`Batch`] brings along: see `overview/find.rs` for reads and
+//! `overview/create.rs` for writes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout};
-use tokio_postgres::{Client, Error};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::Error;
 
-use super::connection::{Connector, TIMEOUT};
+use super::connection::{CONNECT_TIMEOUT, Connector, FULL};
 use super::error::{self, Failure};
+use super::session::PgSession;
 use crate::db::common::batcher::{self, Batches, Pending, Queue, Queued, refuse_expired};
 use crate::db::common::retry::Backoff;
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::StorageError;
 use crate::telemetry::logs::LogRateLimiter;
 
 /// Requests that may wait; more are refused at once, before memory grows.
@@ -26,7 +28,7 @@ const QUEUE: usize = 8_192;
 /// little, and a longer pause would delay the first answer after a restart.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_millis(250));
 /// Plans are made once, and for a table that will be large.
-const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+const SETTINGS: [&str; 2] = ["plan_cache_mode = force_generic_plan", "enable_seqscan = off"];
 
 /// The statements of one kind of request.
 #[async_trait]
@@ -38,14 +40,14 @@ pub(super) trait Batch: Send + Sync + 'static {
     /// The most requests in one batch: bounds how long the first waits for the last.
     const LIMIT: usize;
 
-    async fn prepare(&self, client: &Client) -> Result<Self::Statements, Error>;
+    async fn prepare(&self, client: &PgSession) -> Result<Self::Statements, Error>;
 
     /// Carries the requests out. Each response is put into its place once the database has
     /// committed what it says; an error is the outcome of the requests without a response, and
     /// nothing is stored for them unless the connection broke. So what is stored is never run twice.
     async fn run(
         &self,
-        client: &Client,
+        client: &PgSession,
         statements: &Self::Statements,
         requests: &[&Self::Request],
         responses: &mut [Option<Self::Response>],
@@ -75,18 +77,47 @@ pub(super) fn fill<T>(responses: &mut [Option<T>], all: impl IntoIterator<Item =
 
 /// A connection in use.
 struct Session<B: Batch> {
-    client: Client,
+    client: PgSession,
     statements: B::Statements,
     ended: JoinHandle<()>,
 }
 
 async fn open<B: Batch>(connector: &Connector, batch: &B) -> Result<Session<B>, Failure> {
     let opening = async {
-        let (client, ended) = connector.connect_for_requests(SETTINGS).await?;
+        let (client, ended) = connector.connect_for_requests(&SETTINGS).await?;
         let statements = batch.prepare(&client).await?;
         Ok(Session { client, statements, ended })
     };
-    timeout(TIMEOUT, opening).await.unwrap_or(Err(Failure::Timeout))
+    timeout(CONNECT_TIMEOUT, opening).await.unwrap_or(Err(Failure::Timeout))
+}
+
+async fn prepare<B: Batch>(batch: &B, client: &PgSession) -> Result<B::Statements, Failure> {
+    match timeout(CONNECT_TIMEOUT, batch.prepare(client)).await {
+        Ok(statements) => Ok(statements?),
+        Err(_) => Err(Failure::Timeout),
+    }
+}
+
+/// Why a connection is not used any more.
+enum End {
+    /// It broke, or may never answer.
+    Broken,
+    /// The server takes no writes on it: it was opened when the server was read-only, and stays so.
+    Useless(StorageError),
+}
+
+impl End {
+    /// The end that a failure means, if it does. After a fatal error the connection closes in a moment.
+    fn of<B: Batch>(session: &Session<B>, failure: &Failure) -> Option<Self> {
+        match failure {
+            Failure::Timeout => Some(Self::Broken),
+            Failure::Driver(e) if session.client.is_closed() || error::is_fatal(e) => {
+                Some(Self::Broken)
+            }
+            Failure::Driver(e) if error::is_read_only(e) => Some(Self::Useless(error::read_only())),
+            Failure::Driver(_) => None,
+        }
+    }
 }
 
 struct BatchWorker<B: Batch> {
@@ -99,70 +130,105 @@ struct BatchWorker<B: Batch> {
 impl<B: Batch> BatchWorker<B> {
     async fn run(&mut self) {
         // Requests that come before the first connection wait for it instead of being refused.
-        let mut opened = open(&self.connector, &self.batch).await.ok();
-        loop {
-            if opened.is_none() {
-                opened = self.reopen().await;
-            }
-            let Some(session) = opened.take() else { return };
-            if self.serve(session).await.is_none() {
+        let mut opened = match open(&self.connector, &self.batch).await {
+            Ok(session) => Some(session),
+            Err(failure) => self.reopen(Some(failure)).await,
+        };
+        while let Some(session) = opened {
+            let Some(end) = self.serve(session).await else { return };
+            if let End::Useless(failure) = end
+                && self.pause(&failure).await.is_none()
+            {
                 return;
             }
+            opened = self.reopen(None).await;
         }
     }
 
     /// Connects again and refuses all requests meanwhile; `None` when no further one can come.
-    async fn reopen(&mut self) -> Option<Session<B>> {
+    /// While the server has no connection to give, requests wait instead, as they do in a pool.
+    async fn reopen(&mut self, mut last: Option<Failure>) -> Option<Session<B>> {
         let Self { connector, batch, batches, log_rate } = self;
-        let mut failure = StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable");
-        let mut backoff = RECONNECT;
+        let (mut reconnect, mut full) = (RECONNECT, FULL);
         loop {
-            let next_attempt = backoff.next();
-            let log = |refused| log_refused(log_rate, &failure, refused);
-            match batches.refuse_until(&failure, log, open(connector, batch)).await? {
+            let is_full = last.as_ref().is_some_and(Failure::is_full);
+            let next_attempt = match &last {
+                None => Instant::now(),
+                Some(_) if is_full => full.next(),
+                Some(_) => reconnect.next(),
+            };
+            let attempt = async {
+                sleep_until(next_attempt).await;
+                open(connector, batch).await
+            };
+            let opened = if is_full {
+                tracing::debug!("PostgreSQL has no connection to give, requests wait");
+                batches.hold_until(attempt).await?
+            } else {
+                let failure = last.map_or_else(error::unreachable_now, error::storage);
+                let log = |refused| log_refused(log_rate, &failure, refused);
+                batches.refuse_until(&failure, log, attempt).await?
+            };
+            match opened {
                 Ok(session) => return Some(session),
-                Err(error) => failure = error::storage(error),
+                Err(failure) => last = Some(failure),
             }
-            let log = |refused| log_refused(log_rate, &failure, refused);
-            batches.refuse_until(&failure, log, sleep_until(next_attempt)).await?;
         }
     }
 
+    /// Refuses all requests for a moment, so that a server that takes no writes does not get a new
+    /// connection for each; `None` when no further request can come.
+    async fn pause(&mut self, failure: &StorageError) -> Option<()> {
+        let Self { batches, log_rate, .. } = self;
+        let log = |refused| log_refused(log_rate, failure, refused);
+        batches.refuse_until(failure, log, sleep_until(RECONNECT.clone().next())).await
+    }
+
     /// Carries batches out until the connection ends; `None` when no further request can come.
-    async fn serve(&mut self, mut session: Session<B>) -> Option<()> {
+    async fn serve(&mut self, mut session: Session<B>) -> Option<End> {
         loop {
             let batch = tokio::select! {
                 // The connection first: requests sent on one that has ended would all fail.
                 biased;
-                _ = &mut session.ended => return Some(()),
+                _ = &mut session.ended => return Some(End::Broken),
                 batch = self.batches.next(B::LIMIT) => batch?,
             };
-            if !self.carry_out(&session, batch).await {
-                return Some(());
+            if let Err(end) = self.carry_out(&mut session, batch).await {
+                return Some(end);
             }
         }
     }
 
-    /// Answers all requests of a batch; whether the connection can still be used.
-    async fn carry_out(&self, session: &Session<B>, batch: Vec<Item<B>>) -> bool {
+    /// Answers all requests of a batch; an error if the connection can no longer be used.
+    async fn carry_out(&self, session: &mut Session<B>, batch: Vec<Item<B>>) -> Result<(), End> {
         let mut batches = VecDeque::from([batch]);
+        let mut prepared_anew = false;
         while let Some(mut batch) = batches.pop_front() {
             // A deadline may have passed while other requests were run alone.
             refuse_expired(&mut batch);
             let Err((failed, failure)) = self.attempt(session, batch).await else { continue };
-            let by_server = matches!(&failure, Failure::Driver(e) if e.code().is_some());
-            if session.client.is_closed() || matches!(failure, Failure::Timeout) {
+            if let Some(end) = End::of(session, &failure) {
                 self.refuse(failed.into_iter().chain(batches.into_iter().flatten()), failure);
-                return false;
+                return Err(end);
             }
-            // One request may be the cause of the error of all, so each is run alone.
-            if by_server && failed.len() > 1 {
+            let Failure::Driver(error) = &failure else { continue };
+            if error::is_outdated(error) && !prepared_anew {
+                prepared_anew = true;
+                match prepare(&self.batch, &session.client).await {
+                    Ok(statements) => {
+                        session.statements = statements;
+                        batches.push_front(failed);
+                    }
+                    Err(failure) => self.refuse(failed, failure),
+                }
+            } else if error.code().is_some() && failed.len() > 1 {
+                // One request may be the cause of the error of all, so each is run alone.
                 batches.extend(failed.into_iter().map(|item| vec![item]));
             } else {
                 self.refuse(failed, failure);
             }
         }
-        true
+        Ok(())
     }
 
     /// Runs requests together and answers those that have a response; returns the others.
@@ -178,7 +244,7 @@ impl<B: Batch> BatchWorker<B> {
         let mut responses: Vec<_> = batch.iter().map(|_| None).collect();
         let running =
             self.batch.run(&session.client, &session.statements, &requests, &mut responses);
-        let result = timeout(TIMEOUT, running).await;
+        let result = timeout(self.connector.statement_timeout(), running).await;
         let mut failed = Vec::new();
         for (item, response) in batch.into_iter().zip(responses) {
             match response {

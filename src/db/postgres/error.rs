@@ -2,14 +2,14 @@
 //! by their words, which depend on its language.
 //!
 //! Three mappings: [`storage`] for a statement that failed, [`refusal`] for a row that the database
-//! forbids, and [`open_error`] for the operator who starts the program.
+//! forbids, and [`open_error`] for the operator who starts the program. Which errors another session or
+//! another preparation may not have is told by [`is_of_the_session`] and [`is_outdated`].
 
 use std::error::Error as _;
 use std::io;
 
-use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::db::storage::{ErrorKind, StorageError, WriteRefusal};
 
@@ -20,6 +20,14 @@ pub(super) enum Failure {
     Driver(Error),
     /// There was no answer in time.
     Timeout,
+}
+
+impl Failure {
+    /// Whether the server, or the role, has as many connections as it may have: an attempt a moment
+    /// later may succeed.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Driver(e) if e.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
+    }
 }
 
 impl From<Error> for Failure {
@@ -44,6 +52,44 @@ pub(super) fn storage(failure: impl Into<Failure>) -> StorageError {
     StorageError::with_source(kind, message, error)
 }
 
+/// Whether a statement must be prepared anew: its table was altered, so that its rows have other types
+/// than before, or the server does not know it any more. It has not been run.
+pub(super) fn is_outdated(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME)
+    )
+}
+
+/// Whether an error is due to the session, so that a new one may not have it: its statements are
+/// outdated, or it was opened when the server took no writes and keeps that setting. Nothing has been
+/// stored.
+pub(super) fn is_of_the_session(error: &Error) -> bool {
+    is_outdated(error) || is_read_only(error)
+}
+
+/// Whether the server takes no writes on this session.
+pub(super) fn is_read_only(error: &Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+}
+
+/// Whether the server ends the session with this error. What it had been told may be stored.
+pub(super) fn is_fatal(error: &Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
+}
+
+/// The error of a write to a server that takes none.
+pub(super) fn read_only() -> StorageError {
+    let (kind, text) = of_code(&SqlState::READ_ONLY_SQL_TRANSACTION);
+    StorageError::new(kind, text)
+}
+
+/// The driver's error behind one of the storage.
+pub(super) fn driver(error: &StorageError) -> Option<&Error> {
+    error.source()?.downcast_ref()
+}
+
 fn is_io(error: &Error) -> bool {
     error.source().is_some_and(|source| source.is::<io::Error>())
 }
@@ -56,6 +102,12 @@ fn of_code(code: &SqlState) -> (ErrorKind, &'static str) {
         }
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
             (ErrorKind::Unavailable, "PostgreSQL takes no writes: it is read-only or a replica")
+        }
+        &SqlState::INSUFFICIENT_PRIVILEGE => {
+            (ErrorKind::Invalid, "the user of the database's URL lacks a right on the tables")
+        }
+        &SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME => {
+            (ErrorKind::Unavailable, "a table was altered since the statement was prepared")
         }
         &SqlState::QUERY_CANCELED => (ErrorKind::Timeout, "PostgreSQL took too long"),
         &SqlState::T_R_SERIALIZATION_FAILURE
@@ -106,21 +158,15 @@ fn refusal_of(code: &SqlState, column: Option<&str>, named: Option<&str>) -> Opt
     }
 }
 
-/// The error of waiting for a connection.
-pub(super) fn pool(error: PoolError) -> StorageError {
-    match error {
-        // A new connection may break while its settings are made.
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-            storage(error)
-        }
-        PoolError::Timeout(_) => StorageError::new(
-            ErrorKind::Unavailable,
-            "no connection to PostgreSQL became free in time",
-        ),
-        other => {
-            StorageError::with_source(ErrorKind::Internal, "the connections cannot be used", other)
-        }
-    }
+/// The error of an operation that got no connection before its deadline: nothing was done for it.
+pub(super) fn no_connection() -> StorageError {
+    let text = "no connection to PostgreSQL became free in time";
+    StorageError::new(ErrorKind::Unavailable, text)
+}
+
+/// The error of an operation while no connection is open and none has been tried.
+pub(super) fn unreachable_now() -> StorageError {
+    StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable")
 }
 
 /// The error of a statement without an answer in time.

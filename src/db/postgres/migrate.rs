@@ -16,19 +16,23 @@
 //! Servers of the older version that run already call the new functions. That is why a changed
 //! signature or a changed answer of a function is a new name, beside the old one.
 
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient};
 
 use super::connection::Connector;
 use super::error;
+use super::lock::{LOCK_TIMEOUT, LockWait, is_lock_timeout};
 use super::overview::ALL;
+use super::usable;
 use crate::db::common::schema_version::{Migration, Step, checksum, plan};
-use crate::db::storage::{MigrationPolicy, StorageError};
+use crate::db::storage::{ErrorKind, MigrationPolicy, StorageError};
 
 /// Step N makes version N + 1. A step that was released never changes.
 const STEPS: [Step; 3] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
-    "-- functions 67140b380b212d4d",
+    "-- functions 33cf007a351acc66",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(
@@ -63,36 +67,68 @@ pub(super) async fn run(
     let connected = connector.connect().await;
     let mut client = connected.map_err(|e| error::open_error(connector.redacted(), e))?;
     let planned = |recorded: Vec<i64>| plan(&connector.redacted(), &STEPS, &recorded, policy);
-    if planned(recorded(&client).await.map_err(failed)?)? != Migration::UpToDate {
+    let found = recorded(&client).await.map_err(failed)?;
+    let is_migrated = !found.is_empty();
+    let mut is_current = planned(found)? == Migration::UpToDate;
+    usable::check(&client, connector.redacted(), is_migrated).await?;
+    let mut wait = LockWait::new(&["overviews"]);
+    while !is_current {
         let transaction = client.transaction().await.map_err(failed)?;
         // Held until the commit: a second server waits here and then finds the steps applied.
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
+        let lock = format!("SELECT pg_advisory_xact_lock({LOCK})");
+        transaction.batch_execute(&lock).await.map_err(failed)?;
         // Another program, even a newer one, may have held the lock before.
         if let Migration::From(step) = planned(recorded(&transaction).await.map_err(failed)?)? {
-            apply(&transaction, step).await.map_err(failed)?;
+            match apply(&transaction, step).await {
+                // A table is in use: its users go on while this waits.
+                Err(error) if is_lock_timeout(&error) => {
+                    transaction.rollback().await.map_err(failed)?;
+                    wait.pause(&client).await.map_err(failed)?;
+                    continue;
+                }
+                applied => applied.map_err(|e| not_migrated(connector.redacted(), step, e))?,
+            }
         }
         transaction.commit().await.map_err(failed)?;
+        is_current = true;
     }
-    client.prepare(ALL).await.map_err(failed)?;
-    Ok(client.query_one(SEQUENCE, &[]).await.map_err(failed)?.get(0))
+    client.query_typed(&format!("{ALL} LIMIT 0"), &[]).await.map_err(failed)?;
+    Ok(client.query_typed_one(SEQUENCE, &[]).await.map_err(failed)?.get(0))
+}
+
+/// The error of a migration that failed in a step after the first `found` ones.
+fn not_migrated(redacted: &str, found: usize, error: Error) -> StorageError {
+    if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        return error::open_error(redacted, error);
+    }
+    let said = error.as_db_error().map_or("", |e| e.message());
+    let text = format!(
+        "the schema of {redacted} is version {found} (this program's is {}), older than this program, \
+         and the URL's user may not migrate it: run `storefront migrate` as the owner of the tables \
+         ({said})",
+        STEPS.len()
+    );
+    StorageError::new(ErrorKind::Invalid, text)
 }
 
 async fn apply(transaction: &impl GenericClient, first: usize) -> Result<(), Error> {
+    transaction.batch_execute(LOCK_TIMEOUT).await?;
     transaction.batch_execute(VERSION_TABLE).await?;
     for (version, step) in (1i32..).zip(STEPS).skip(first) {
         transaction.batch_execute(step).await?;
-        transaction.execute(RECORD, &[&version, &checksum(step)]).await?;
+        let sum = checksum(step);
+        transaction.execute_typed(RECORD, &[(&version, Type::INT4), (&sum, Type::INT8)]).await?;
     }
     transaction.batch_execute(FUNCTIONS).await
 }
 
 /// The checksums of the steps that the database has had.
 async fn recorded(client: &impl GenericClient) -> Result<Vec<i64>, Error> {
-    let has_version: bool = client.query_one(HAS_VERSION, &[]).await?.get(0);
+    let has_version: bool = client.query_typed_one(HAS_VERSION, &[]).await?.get(0);
     if !has_version {
         return Ok(Vec::new());
     }
-    let rows = client.query(RECORDED, &[]).await?;
+    let rows = client.query_typed(RECORDED, &[]).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 

@@ -1,6 +1,8 @@
 //! The PostgreSQL backend, for stores that outgrow one machine's file.
 //!
-//! Here: connections ([`connection`]), what errors mean ([`error`]), the schema ([`migrate`]) and the
+//! Here: connections ([`connection`], [`pool`], [`tls`]), how they run statements ([`session`]), also
+//! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]), strong locks
+//! ([`lock`]), whether an existing database can be used ([`usable`]) and the
 //! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
 //! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
@@ -14,12 +16,18 @@ mod cart;
 mod connection;
 mod error;
 mod loads;
+mod lock;
 mod migrate;
 mod overview;
+mod pool;
+mod pooler;
 mod replica;
 mod replica_check;
 mod sequence;
+mod session;
 mod text_array;
+mod tls;
+mod usable;
 
 use std::sync::Arc;
 
@@ -47,17 +55,18 @@ pub async fn open(
 ) -> Result<Stores, StorageError> {
     let connector = Connector::new(postgres, registry.supervisor())?;
     let sequence = Sequence::new(migrate::run(&connector, policy).await?);
+    let pools = postgres.limits.pools(postgres.replica.is_some());
     let replica = match &postgres.replica {
         Some(replica) => {
-            let replica = Connector::new(replica, registry.supervisor())?;
-            let replica = PostgresReplica::open(&connector, &replica).await?;
+            let to_replica = Connector::new(replica, registry.supervisor())?;
+            let replica = PostgresReplica::open(&connector, &to_replica, pools.replica).await?;
             Some(Arc::new(replica))
         }
         None => None,
     };
     let replica_check = replica.clone().map(|replica| replica as Arc<dyn ReplicaCheck>);
-    let cart = Arc::new(PostgresCart::new(&connector)?);
-    let primary = Arc::new(PostgresOverviews::new(&connector, sequence.clone())?);
+    let cart = Arc::new(PostgresCart::new(&connector, pools.cart)?);
+    let primary = Arc::new(PostgresOverviews::new(&connector, sequence.clone(), pools.games)?);
     let overviews: Arc<dyn OverviewStore> = match &replica {
         Some(replica) => Arc::new(RoutedOverviews { primary, replica: replica.clone() }),
         None => primary,

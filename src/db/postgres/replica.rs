@@ -6,15 +6,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
+use tokio_postgres::Error;
 use tokio_postgres::types::PgLsn;
-use tokio_postgres::{Client, Error, Statement};
 
 use super::batch::{self, Batch, Batcher};
 use super::connection::Connector;
 use super::error;
 use super::overview::{Finder, page};
+use super::pool::Pool;
 use super::replica_check::compare;
+use super::session::{PgSession, Prepared, Sql};
 use crate::db::storage::{
     ActContext, Cursor, ErrorKind, Page, ReadToken, Replica, ReplicaCheck, ReplicaReport,
     StorageError,
@@ -39,10 +40,12 @@ pub(super) struct PostgresReplica {
 }
 
 impl PostgresReplica {
-    /// A replica that cannot be reached now is used as soon as it can be.
+    /// A replica that cannot be reached now is used as soon as it can be. `pool` is how many
+    /// connections it gets for pages.
     pub(super) async fn open(
         primary: &Connector,
         replica: &Connector,
+        pool: usize,
     ) -> Result<Self, StorageError> {
         if let Err(error) = check(replica).await {
             if error.kind() == ErrorKind::Invalid {
@@ -55,7 +58,7 @@ impl PostgresReplica {
             replayed: batch::start(replica, Lsn(REPLAYED)),
             known: AtomicU64::new(0),
             find: Finder::start(replica),
-            pool: replica.pool()?,
+            pool: Pool::new(replica, pool)?,
             ends: [primary.clone(), replica.clone()],
         })
     }
@@ -76,7 +79,7 @@ impl PostgresReplica {
 async fn check(replica: &Connector) -> Result<(), StorageError> {
     let failed = |e: Error| error::open_error(replica.redacted(), e);
     let client = replica.connect().await.map_err(|e| error::open_error(replica.redacted(), e))?;
-    let is_replica: bool = client.query_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
+    let is_replica: bool = client.query_typed_one(IS_REPLICA, &[]).await.map_err(failed)?.get(0);
     if is_replica {
         return Ok(());
     }
@@ -132,22 +135,24 @@ struct Lsn(&'static str);
 impl Batch for Lsn {
     type Request = ();
     type Response = u64;
-    type Statements = Statement;
+    type Statements = Prepared;
     const LIMIT: usize = 1_024;
 
-    async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
-        client.prepare(self.0).await
+    async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
+        client.prepare(Sql { text: self.0, types: &[] }).await
     }
 
     async fn run(
         &self,
-        client: &Client,
-        statement: &Statement,
+        client: &PgSession,
+        statement: &Prepared,
         _requests: &[&()],
         responses: &mut [Option<u64>],
     ) -> Result<(), Error> {
-        let lsn: PgLsn = client.query_one(statement, &[]).await?.try_get(0)?;
-        responses.fill(Some(lsn.into()));
+        for row in client.query(statement, &[]).await? {
+            let lsn: PgLsn = row.try_get(0)?;
+            responses.fill(Some(lsn.into()));
+        }
         Ok(())
     }
 }

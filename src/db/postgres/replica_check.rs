@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tokio_postgres::types::PgLsn;
+use tokio_postgres::types::{PgLsn, Type};
 use tokio_postgres::{Client, Error};
 
 use super::connection::Connector;
@@ -136,7 +136,7 @@ impl<'a> Server<'a> {
              (SELECT {key}, row_number() OVER (ORDER BY {key}) AS n FROM {table}) AS rows \
              WHERE n % {RANGE} = 0 ORDER BY {key}"
         );
-        let rows = self.client.query(&sql, &[]).await.map_err(self.failed())?;
+        let rows = self.client.query_typed(&sql, &[]).await.map_err(self.failed())?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(self.failed())
     }
 
@@ -151,14 +151,18 @@ impl<'a> Server<'a> {
                     sum(hashtextextended(t::text, 0)::numeric)::text \
              FROM {table} AS t GROUP BY 1"
         );
-        let rows = self.client.query(&sql, &[bounds]).await.map_err(self.failed())?;
+        let rows = self
+            .client
+            .query_typed(&sql, &[(bounds, Type::TEXT_ARRAY)])
+            .await
+            .map_err(self.failed())?;
         let range =
             |row: &tokio_postgres::Row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)));
         rows.iter().map(range).collect::<Result<_, _>>().map_err(self.failed())
     }
 
     async fn position(&self, sql: &str) -> Result<PgLsn, StorageError> {
-        let row = self.client.query_one(sql, &[]).await.map_err(self.failed())?;
+        let row = self.client.query_typed_one(sql, &[]).await.map_err(self.failed())?;
         row.try_get(0).map_err(self.failed())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, GenericClient};
 
 use crate::db::common::id_search::ID_LIMIT;
@@ -61,21 +62,32 @@ impl Sequence {
         transaction.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH 1", self.name)).await
     }
 
-    /// Locks the sequence and returns the id that comes next. ALTER SEQUENCE, even one that changes
-    /// nothing, makes every `nextval` wait until the transaction ends: so no id is assigned between
-    /// the reading of the sequence here and its change.
+    /// The statement that locks the sequence. ALTER SEQUENCE, even one that changes nothing, makes
+    /// every `nextval` wait until the transaction ends.
+    pub(super) fn lock_statement(&self) -> String {
+        format!("ALTER SEQUENCE {} NO CYCLE", self.name)
+    }
+
+    /// Locks the sequence and returns the id that comes next: so no id is assigned between the
+    /// reading of the sequence here and its change.
     pub(super) async fn lock(&self, transaction: &impl GenericClient) -> Result<i64, Error> {
-        transaction.batch_execute(&format!("ALTER SEQUENCE {} NO CYCLE", self.name)).await?;
+        transaction.batch_execute(&self.lock_statement()).await?;
         let sql =
             format!("SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {}", self.name);
-        Ok(transaction.query_one(&sql, &[]).await?.get(0))
+        Ok(transaction.query_typed_one(&sql, &[]).await?.get(0))
+    }
+
+    /// A statement that takes up to `$1` ids and returns the last: how a user who does not own the
+    /// sequence, and so may not lock it, advances it.
+    pub(super) fn take_sql(&self) -> String {
+        format!("SELECT max({}) FROM generate_series(1, $1)", self.next_value())
     }
 
     async fn set(&self, transaction: &impl GenericClient, next: i64) -> Result<(), Error> {
         let last = next - 1;
-        transaction
-            .query_one("SELECT setval($1::text::regclass, $2, true)", &[&self.name, &last])
-            .await
-            .map(drop)
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&self.name, Type::TEXT), (&last, Type::INT8)];
+        let sql = "SELECT setval($1::text::regclass, $2, true)";
+        transaction.query_typed_one(sql, &values).await.map(drop)
     }
 }

@@ -10,7 +10,9 @@
 //! Every write is durable when its method returns. A refusal was true at some moment between call
 //! and return, and has changed nothing. While an order is being checked out or cancelled all other
 //! writes to it wait for the end. After an error of kind `Unavailable` or `Timeout` the write may
-//! have happened or not, wholly in either case; `checkout` may then be repeated.
+//! have happened or not, wholly in either case; `checkout` may then be repeated. A checkout or a cancel
+//! whose server has died may still take effect, but not after another change of the order was
+//! acknowledged.
 
 use async_trait::async_trait;
 

@@ -56,6 +56,9 @@ pub struct LoadParams {
     pub chunk: usize,
     /// Chunks that may be under way at once; with 1 they must come in order.
     pub in_flight: usize,
+    /// Whether [`LoadStore::finish`] may take long, and has changed nothing if its future is dropped
+    /// before it ends.
+    pub finish_may_be_dropped: bool,
 }
 
 /// What a store holds.

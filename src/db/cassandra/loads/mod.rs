@@ -31,7 +31,8 @@ use crate::overview::model::Overview;
 
 /// A chunk is large enough that its few LWTs do not count; while one chunk ends with them, others
 /// are written.
-const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
+const LOAD_PARAMS: LoadParams =
+    LoadParams { chunk: 10_000, in_flight: 3, finish_may_be_dropped: false };
 
 pub(super) struct CassandraLoads {
     loader: Arc<Loader>,

@@ -51,7 +51,7 @@ pub(super) async fn audit(connector: &Connector) -> Result<Audit, StorageError> 
 }
 
 async fn recompute(t: &Transaction<'_>) -> Result<Audit, Error> {
-    let counts = t.query_one(COUNTS, &[]).await?;
+    let counts = t.query_typed_one(COUNTS, &[]).await?;
     let count = |n| counts.try_get::<_, i64>(n).map(i64::cast_unsigned);
     let mut audit = Audit {
         users: count(0)?,
@@ -60,13 +60,13 @@ async fn recompute(t: &Transaction<'_>) -> Result<Audit, Error> {
         paid_orders: count(3)?,
         ..Audit::default()
     };
-    for row in t.query(USERS, &[]).await? {
+    for row in t.query_typed(USERS, &[]).await? {
         compare(&row, ["credit", "charged"], "user", &mut audit)?;
     }
-    for row in t.query(ITEMS, &[]).await? {
+    for row in t.query_typed(ITEMS, &[]).await? {
         compare(&row, ["stock", "sold"], "item", &mut audit)?;
     }
-    let reset: i64 = t.query_one(RESET, &[]).await?.try_get(0)?;
+    let reset: i64 = t.query_typed_one(RESET, &[]).await?.try_get(0)?;
     audit.reset += reset.cast_unsigned();
     Ok(audit)
 }

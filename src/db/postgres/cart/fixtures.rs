@@ -3,24 +3,40 @@
 //! Rows are locked in ascending order of their ids, so that two calls, or a call and checkouts, cannot
 //! deadlock. Fixtures of orders are in `schema/postgres/functions/cart_fixtures.sql`.
 
-use deadpool_postgres::Pool;
+use tokio_postgres::types::Type;
 
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
-use crate::db::postgres::connection::with_client;
+use crate::db::postgres::pool::{Pool, with_client};
+use crate::db::postgres::session::Sql;
 use crate::db::postgres::text_array::text_array;
 use crate::db::storage::{ActContext, StorageError};
 
-const PUT_ORDERS: &str = "SELECT cart_put_orders($1, $2, $3, $4, $5)";
-const PUT_ITEMS: &str = "INSERT INTO cart_items (item_id, price, stock, added) \
+const PUT_ORDERS: Sql<'_> = Sql {
+    text: "SELECT cart_put_orders($1, $2, $3, $4, $5)",
+    types: &[
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+    ],
+};
+const PUT_ITEMS: Sql<'_> = Sql {
+    text: "INSERT INTO cart_items (item_id, price, stock, added) \
      SELECT item_id, $2::bigint, $3::bigint, $3::bigint FROM unnest($1::text[]) AS fixture (item_id) \
      ORDER BY item_id COLLATE \"C\" \
      ON CONFLICT (item_id) DO UPDATE SET price = $2, stock = $3, added = $3, subtracted = 0, \
-         sold = 0, written_off = 0, epoch = cart_items.epoch + 1";
-const PUT_USERS: &str = "INSERT INTO cart_users (user_id, credit, funded) \
+         sold = 0, written_off = 0, epoch = cart_items.epoch + 1",
+    types: &[Type::TEXT_ARRAY, Type::INT8, Type::INT8],
+};
+const PUT_USERS: Sql<'_> = Sql {
+    text: "INSERT INTO cart_users (user_id, credit, funded) \
      SELECT user_id, $2::bigint, $2::bigint FROM unnest($1::text[]) AS fixture (user_id) \
      ORDER BY user_id COLLATE \"C\" \
      ON CONFLICT (user_id) DO UPDATE SET credit = $2, funded = $2, paid = 0, charged = 0, \
-         written_off = 0, epoch = cart_users.epoch + 1";
+         written_off = 0, epoch = cart_users.epoch + 1",
+    types: &[Type::TEXT_ARRAY, Type::INT8],
+};
 
 pub(super) async fn put_orders(
     pool: &Pool,

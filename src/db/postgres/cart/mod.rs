@@ -2,58 +2,81 @@
 //!
 //! Each write is one call of a function of the schema, one transaction and one round trip; the rules,
 //! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: the calls, and what
-//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. [`fixtures`]
-//! and [`mod@audit`] have statements of their own.
+//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. Which version
+//! of an order a checkout or a cancel is meant for is in [`order_versions`]. [`fixtures`] and
+//! [`mod@audit`] have statements of their own.
 
 mod audit;
 mod checkout;
 mod fixtures;
+mod order_versions;
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use self::audit::audit;
 use self::checkout::Checkout;
+use self::order_versions::OrderVersions;
 use super::batch::{self, Batcher};
-use super::connection::{Connector, with_client};
+use super::connection::Connector;
+use super::pool::{Pool, with_client};
+use super::session::Sql;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
 use crate::db::storage::{
     ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
     PaymentStore, StockStore, StorageError,
 };
 
-const CREATE_ORDER: &str = "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)";
-const ORDER: &str =
-    "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1";
-const ADD_ITEM: &str = "SELECT cart_add_item($1, $2, $3)";
-const REMOVE_ITEM: &str = "SELECT cart_remove_item($1, $2)";
-const REMOVE_ORDER: &str = "SELECT cart_remove_order($1)";
-const IS_PAID: &str = "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2";
-const CANCEL: &str = "SELECT cart_cancel($1, $2)";
-const CREATE_ITEM: &str =
-    "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)";
-const ITEM: &str = "SELECT stock, price FROM cart_items WHERE item_id = $1";
-const CREATE_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)";
-const CREDIT: &str = "SELECT credit FROM cart_users WHERE user_id = $1";
+/// Ids of two kinds, one after the other.
+const IDS: &[Type] = &[Type::TEXT, Type::TEXT];
+const ID: &[Type] = &[Type::TEXT];
+const ID_AND_AMOUNT: &[Type] = &[Type::TEXT, Type::INT8];
 
-const ADD_STOCK: &str = "SELECT cart_add_stock($1, $2)";
-const SUBTRACT_STOCK: &str = "SELECT cart_subtract_stock($1, $2)";
-const ADD_FUNDS: &str = "SELECT cart_add_funds($1, $2)";
-const PAY: &str = "SELECT cart_pay($1, $2)";
+const CREATE_ORDER: Sql<'_> =
+    Sql { text: "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)", types: IDS };
+const ORDER: Sql<'_> = Sql {
+    text: "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1",
+    types: ID,
+};
+const ADD_ITEM: Sql<'_> =
+    Sql { text: "SELECT cart_add_item($1, $2, $3)", types: &[Type::TEXT, Type::TEXT, Type::INT8] };
+const REMOVE_ITEM: Sql<'_> = Sql { text: "SELECT cart_remove_item($1, $2)", types: IDS };
+const REMOVE_ORDER: Sql<'_> = Sql { text: "SELECT cart_remove_order($1)", types: ID };
+const IS_PAID: Sql<'_> =
+    Sql { text: "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2", types: IDS };
+const CANCEL: Sql<'_> =
+    Sql { text: "SELECT cart_cancel($1, $2, $3)", types: &[Type::TEXT, Type::TEXT, Type::INT8] };
+const CREATE_ITEM: Sql<'_> = Sql {
+    text: "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)",
+    types: ID_AND_AMOUNT,
+};
+const ITEM: Sql<'_> =
+    Sql { text: "SELECT stock, price FROM cart_items WHERE item_id = $1", types: ID };
+const CREATE_USER: Sql<'_> =
+    Sql { text: "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)", types: ID };
+const CREDIT: Sql<'_> = Sql { text: "SELECT credit FROM cart_users WHERE user_id = $1", types: ID };
+
+const ADD_STOCK: Sql<'_> = Sql { text: "SELECT cart_add_stock($1, $2)", types: ID_AND_AMOUNT };
+const SUBTRACT_STOCK: Sql<'_> =
+    Sql { text: "SELECT cart_subtract_stock($1, $2)", types: ID_AND_AMOUNT };
+const ADD_FUNDS: Sql<'_> = Sql { text: "SELECT cart_add_funds($1, $2)", types: ID_AND_AMOUNT };
+const PAY: Sql<'_> = Sql { text: "SELECT cart_pay($1, $2)", types: ID_AND_AMOUNT };
 
 pub(super) struct PostgresCart {
     checkout: Batcher<Checkout>,
+    versions: OrderVersions,
     pool: Pool,
     connector: Connector,
 }
 
 impl PostgresCart {
-    pub(super) fn new(connector: &Connector) -> Result<Self, StorageError> {
+    /// `pool` is how many connections it gets besides that of the checkouts.
+    pub(super) fn new(connector: &Connector, pool: usize) -> Result<Self, StorageError> {
         Ok(Self {
             checkout: batch::start(connector, Checkout),
-            pool: connector.pool()?,
+            versions: OrderVersions::default(),
+            pool: Pool::new(connector, pool)?,
             connector: connector.clone(),
         })
     }
@@ -62,7 +85,7 @@ impl PostgresCart {
     async fn execute(
         &self,
         context: ActContext,
-        sql: &'static str,
+        sql: Sql<'static>,
         values: Values,
     ) -> Result<(), StorageError> {
         with_client(&self.pool, context, move |client| async move {
@@ -76,7 +99,7 @@ impl PostgresCart {
     async fn query<T: Send + 'static>(
         &self,
         context: ActContext,
-        sql: &'static str,
+        sql: Sql<'static>,
         values: Values,
         read: fn(&Row) -> Result<T, Error>,
     ) -> Result<Option<T>, StorageError> {
@@ -89,10 +112,35 @@ impl PostgresCart {
     }
 
     /// Calls a function that returns why it refused, if it did.
-    async fn call(&self, context: ActContext, sql: &'static str, values: Values) -> CartResult {
-        let refused =
-            self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0)).await?;
-        outcome(refused.flatten().as_deref())
+    async fn call(&self, context: ActContext, sql: Sql<'static>, values: Values) -> CartResult {
+        outcome(self.answer(context, sql, values).await?.as_deref())
+    }
+
+    /// Calls a function that changes the lines of an order and returns its new version.
+    async fn edit(
+        &self,
+        context: ActContext,
+        sql: Sql<'static>,
+        order: OrderId,
+        values: Values,
+    ) -> CartResult {
+        let answer = self.answer(context, sql, values).await?;
+        let Some(version) = answer.as_deref().and_then(|answer| number_after("version", answer))
+        else {
+            return outcome(answer.as_deref());
+        };
+        self.versions.remember(order, version);
+        Ok(Ok(()))
+    }
+
+    async fn answer(
+        &self,
+        context: ActContext,
+        sql: Sql<'static>,
+        values: Values,
+    ) -> Result<Option<String>, StorageError> {
+        let answer = self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0));
+        Ok(answer.await?.flatten())
     }
 }
 
@@ -108,6 +156,15 @@ fn number(amount: Amount) -> Box<dyn ToSql + Sync + Send> {
 
 fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+}
+
+/// The version that the order has, if the function did nothing because it was meant for another.
+fn changed(answer: &str) -> Option<i64> {
+    number_after("changed", answer)
+}
+
+fn number_after(word: &str, answer: &str) -> Option<i64> {
+    answer.strip_prefix(word)?.strip_prefix(' ')?.parse().ok()
 }
 
 /// What the answer of a function means: NULL is success.
@@ -159,20 +216,33 @@ impl OrderStore for PostgresCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        let ids = (text(order.as_str()), text(item.as_str()));
-        self.call(context, ADD_ITEM, vec![ids.0, ids.1, number(quantity)]).await
+        let values = vec![text(order.as_str()), text(item.as_str()), number(quantity)];
+        self.edit(context, ADD_ITEM, order, values).await
     }
 
     async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        self.call(context, REMOVE_ITEM, vec![text(order.as_str()), text(item.as_str())]).await
+        let values = vec![text(order.as_str()), text(item.as_str())];
+        self.edit(context, REMOVE_ITEM, order, values).await
     }
 
     async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
+        self.versions.forget(&order);
         self.call(context, REMOVE_ORDER, vec![text(order.as_str())]).await
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        outcome(self.checkout.submit(context, order).await?.as_deref())
+        let version = self.versions.seen(&order);
+        let mut request = checkout::Request { order, version };
+        loop {
+            // A repetition is only sent by a server that still has the request, within its deadline.
+            match self.checkout.submit(context.clone(), request).await? {
+                checkout::Response::Ended(refused) => return outcome(refused.as_deref()),
+                checkout::Response::Changed(order, version) => {
+                    self.versions.remember(order.clone(), version);
+                    request = checkout::Request { order, version };
+                }
+            }
+        }
     }
 }
 
@@ -231,7 +301,19 @@ impl PaymentStore for PostgresCart {
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.call(context, CANCEL, vec![text(user.as_str()), text(order.as_str())]).await
+        let mut version = self.versions.seen(&order);
+        loop {
+            let values = vec![text(user.as_str()), text(order.as_str()), Box::new(version) as _];
+            let answer = self.answer(context.clone(), CANCEL, values).await?;
+            match answer.as_deref().and_then(changed) {
+                Some(present) => version = present,
+                None if answer.is_some() => return outcome(answer.as_deref()),
+                None => {
+                    self.versions.remember(order, version + 1);
+                    return Ok(Ok(()));
+                }
+            }
+        }
     }
 
     async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {

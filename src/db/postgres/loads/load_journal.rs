@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, GenericClient, Transaction};
 
 use crate::db::common::load_plan::remaining;
@@ -59,13 +60,21 @@ impl LoadTarget {
     }
 }
 
+fn numbers(values: &[i64]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (value as &(dyn ToSql + Sync), Type::INT8)).collect()
+}
+
 /// The load that is not finished.
 pub(super) async fn open(t: &impl GenericClient) -> Result<Option<(Load, LoadTarget)>, Error> {
-    let Some(row) = t.query_opt(OPEN, &[]).await? else { return Ok(None) };
+    let Some(row) = t.query_typed_opt(OPEN, &[]).await? else { return Ok(None) };
     let (id, seed, rows): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
-    let reserved: Vec<Range<i64>> =
-        t.query(RANGES, &[&id]).await?.iter().map(|row| row.get(0)..row.get(1)).collect();
-    let chunks = t.query(CHUNKS, &[&id]).await?;
+    let reserved: Vec<Range<i64>> = t
+        .query_typed(RANGES, &numbers(&[id]))
+        .await?
+        .iter()
+        .map(|row| row.get(0)..row.get(1))
+        .collect();
+    let chunks = t.query_typed(CHUNKS, &numbers(&[id])).await?;
     let done: Vec<Range<i64>> = chunks.iter().map(|row| row.get(0)..row.get(1)).collect();
     let written: i64 = chunks.iter().map(|row| row.get::<_, i64>(2)).sum();
     let load = Load {
@@ -87,7 +96,9 @@ pub(super) async fn start(
 ) -> Result<Load, Error> {
     let NewLoad { seed, rows, .. } = load;
     let values = (seed.cast_signed(), rows.cast_signed(), target.name());
-    let id = t.query_one(START, &[&values.0, &values.1, &values.2]).await?.get(0);
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&values.0, Type::INT8), (&values.1, Type::INT8), (&values.2, Type::TEXT)];
+    let id = t.query_typed_one(START, &values).await?.get(0);
     add_range(t, id, &range).await?;
     Ok(Load { id, seed, rows, written: 0, pending: vec![range] })
 }
@@ -98,7 +109,7 @@ pub(super) async fn add_range(
     load: i64,
     range: &Range<i64>,
 ) -> Result<(), Error> {
-    t.execute(ADD_RANGE, &[&load, &range.start, &range.end]).await.map(drop)
+    t.execute_typed(ADD_RANGE, &numbers(&[load, range.start, range.end])).await.map(drop)
 }
 
 /// Records the chunk as stored and returns where its games go. A second transaction that claims the
@@ -108,8 +119,8 @@ pub(super) async fn claim(
     load: i64,
     range: &Range<i64>,
 ) -> Result<LoadTarget, Error> {
-    t.execute(CLAIM, &[&load, &range.start, &range.end]).await?;
-    Ok(LoadTarget::of(t.query_one(TARGET, &[&load]).await?.get(0)))
+    t.execute_typed(CLAIM, &numbers(&[load, range.start, range.end])).await?;
+    Ok(LoadTarget::of(t.query_typed_one(TARGET, &numbers(&[load])).await?.get(0)))
 }
 
 /// Records how many of the chunk's games were stored.
@@ -119,12 +130,12 @@ pub(super) async fn stored(
     range: &Range<i64>,
     rows: u64,
 ) -> Result<(), Error> {
-    t.execute(STORED, &[&load, &range.start, &rows.cast_signed()]).await.map(drop)
+    t.execute_typed(STORED, &numbers(&[load, range.start, rows.cast_signed()])).await.map(drop)
 }
 
 /// Closes the load and returns where its games went. Fails if it is closed already.
 pub(super) async fn finish(t: &Transaction<'_>, load: i64) -> Result<LoadTarget, Error> {
-    Ok(LoadTarget::of(t.query_one(FINISH, &[&load]).await?.get(0)))
+    Ok(LoadTarget::of(t.query_typed_one(FINISH, &numbers(&[load])).await?.get(0)))
 }
 
 /// Deletes an open load and the mark of the demo games.
@@ -134,7 +145,7 @@ pub(super) async fn delete_open(t: &Transaction<'_>) -> Result<(), Error> {
 
 /// The number of demo games and their checksum as they were installed.
 pub(super) async fn demo(t: &Transaction<'_>) -> Result<Option<(u64, String)>, Error> {
-    let Some(row) = t.query_opt(DEMO, &[]).await? else { return Ok(None) };
+    let Some(row) = t.query_typed_opt(DEMO, &[]).await? else { return Ok(None) };
     let mark: &str = row.get(0);
     let split = mark.split_once(' ').and_then(|(rows, sum)| Some((rows.parse().ok()?, sum)));
     Ok(split.map(|(rows, sum)| (rows, sum.to_owned())))
@@ -142,5 +153,6 @@ pub(super) async fn demo(t: &Transaction<'_>) -> Result<Option<(u64, String)>, E
 
 /// Records the demo games as they are installed.
 pub(super) async fn set_demo(t: &Transaction<'_>, digest: Digest) -> Result<(), Error> {
-    t.execute(SET_DEMO, &[&format!("{} {digest}", digest.rows)]).await.map(drop)
+    let mark = format!("{} {digest}", digest.rows);
+    t.execute_typed(SET_DEMO, &[(&mark, Type::TEXT)]).await.map(drop)
 }

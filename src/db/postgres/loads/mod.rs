@@ -13,12 +13,13 @@ use std::ops::Range;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Transaction};
 
 use self::load_journal::LoadTarget;
 use super::connection::Connector;
-use super::error::storage;
+use super::error::{driver, storage};
+use super::lock::{self, LOCK_TIMEOUT, LockWait, is_lock_timeout};
 use super::overview::{ALL, overview};
 use super::sequence::Sequence;
 use super::text_array::text_array;
@@ -31,7 +32,8 @@ use crate::overview::model::Overview;
 
 /// Each chunk is a transaction, synced when it ends. Two in flight keep the server busy, the third
 /// is generated meanwhile.
-const LOAD_PARAMS: LoadParams = LoadParams { chunk: 10_000, in_flight: 3 };
+const LOAD_PARAMS: LoadParams =
+    LoadParams { chunk: 10_000, in_flight: 3, finish_may_be_dropped: true };
 
 /// Stops writers and other loads until the end of the transaction, so that what the store holds is
 /// still true when it is replaced. Readers continue.
@@ -57,6 +59,8 @@ const KEY: &str = "SET LOCAL maintenance_work_mem = '512MB'; \
                    PRIMARY KEY (game_id)";
 const CLONE_PROPERTIES: &str = "SELECT storefront_clone_properties()";
 const DEPENDENTS: &str = "SELECT storefront_dependents()";
+/// Before the new table is built on: a dump may be reading it.
+const LOCK_NEW: &str = "LOCK TABLE overviews_load IN ACCESS EXCLUSIVE MODE";
 /// Stops readers too, for as long as it takes to copy what was created meanwhile and to rename: a
 /// reader between DROP and RENAME would find no table. Taken last, after the key is built.
 const LOCK_EXCLUSIVE: &str = "LOCK TABLE overviews IN ACCESS EXCLUSIVE MODE";
@@ -96,13 +100,35 @@ impl PostgresLoads {
     async fn refuse_dependents(&self) -> Result<(), StorageError> {
         let client = self.client().await?;
         let dependents: Option<String> =
-            client.query_one(DEPENDENTS, &[]).await.map_err(storage)?.get(0);
+            client.query_typed_one(DEPENDENTS, &[]).await.map_err(storage)?.get(0);
         let Some(dependents) = dependents else { return Ok(()) };
         let text = format!(
             "the load would replace the table overviews, on which other objects depend: {dependents}; \
              drop them during the load, or use --append"
         );
         Err(StorageError::new(ErrorKind::Invalid, text))
+    }
+
+    fn lock_wait(&self) -> LockWait {
+        LockWait::new(&["overviews", "overviews_load", self.sequence.name()])
+    }
+
+    /// The outcome of a transaction that takes strong locks. `None` after a pause if they were not free:
+    /// it was rolled back, so that nobody waited for those that it had, and is to be tried again.
+    async fn unless_locked<T>(
+        &self,
+        wait: &mut LockWait,
+        outcome: Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        match outcome {
+            Err(error) if driver(&error).is_some_and(is_lock_timeout) => {
+                let client = self.client().await?;
+                wait.pause(&client).await.map_err(storage)?;
+                self.keep(client);
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
     }
 
     /// Runs one transaction on a connection of its own.
@@ -114,10 +140,14 @@ impl PostgresLoads {
         let transaction = client.transaction().await.map_err(storage)?;
         let outcome = statements(&transaction).await.map_err(storage)?;
         transaction.commit().await.map_err(storage)?;
+        self.keep(client);
+        Ok(outcome)
+    }
+
+    fn keep(&self, client: Client) {
         if let Ok(mut idle) = self.idle.lock() {
             idle.push(client);
         }
-        Ok(outcome)
     }
 }
 
@@ -135,7 +165,13 @@ impl LoadStore for PostgresLoads {
         if load.mode != LoadMode::Append {
             self.refuse_dependents().await?;
         }
-        self.transaction(async |t| begin(t, &self.sequence, load).await).await
+        let mut wait = self.lock_wait();
+        loop {
+            let tried = self.transaction(async |t| begin(t, &self.sequence, load).await).await;
+            if let Some(begun) = self.unless_locked(&mut wait, tried).await? {
+                return Ok(begun);
+            }
+        }
     }
 
     async fn write(&self, load: &Load, chunk: Chunk) -> Result<u64, StorageError> {
@@ -143,8 +179,14 @@ impl LoadStore for PostgresLoads {
     }
 
     async fn extend(&self, load: &Load, rows: u64) -> Result<Range<i64>, StorageError> {
-        let range =
-            self.transaction(async |t| extend(t, &self.sequence, load.id, rows).await).await?;
+        let mut wait = self.lock_wait();
+        let range = loop {
+            let tried =
+                self.transaction(async |t| extend(t, &self.sequence, load.id, rows).await).await;
+            if let Some(range) = self.unless_locked(&mut wait, tried).await? {
+                break range;
+            }
+        };
         range.ok_or_else(|| StorageError::new(ErrorKind::Invalid, "there are no further ids"))
     }
 
@@ -156,7 +198,14 @@ impl LoadStore for PostgresLoads {
     }
 
     async fn install_demo(&self, games: Vec<Overview>) -> Result<bool, StorageError> {
-        self.transaction(async |t| install_demo(t, &self.sequence, &games).await).await
+        let mut wait = self.lock_wait();
+        loop {
+            let tried =
+                self.transaction(async |t| install_demo(t, &self.sequence, &games).await).await;
+            if let Some(installed) = self.unless_locked(&mut wait, tried).await? {
+                return Ok(installed);
+            }
+        }
     }
 }
 
@@ -169,7 +218,7 @@ impl Inspection for PostgresLoads {
     async fn bytes(&self) -> Result<u64, StorageError> {
         let sql = "SELECT pg_total_relation_size('overviews')";
         let client = self.client().await?;
-        let bytes: i64 = client.query_one(sql, &[]).await.map_err(storage)?.get(0);
+        let bytes: i64 = client.query_typed_one(sql, &[]).await.map_err(storage)?.get(0);
         Ok(bytes.cast_unsigned())
     }
 }
@@ -179,7 +228,7 @@ async fn contents(t: &Transaction<'_>) -> Result<Contents, Error> {
         return Ok(Contents::Interrupted(load));
     }
     let is_empty: bool =
-        t.query_one("SELECT NOT EXISTS (SELECT FROM overviews)", &[]).await?.get(0);
+        t.query_typed_one("SELECT NOT EXISTS (SELECT FROM overviews)", &[]).await?.get(0);
     Ok(match load_journal::demo(t).await? {
         _ if is_empty => Contents::Empty,
         Some((rows, mark)) => {
@@ -190,8 +239,14 @@ async fn contents(t: &Transaction<'_>) -> Result<Contents, Error> {
     })
 }
 
+/// Also what would otherwise be locked later, while writers wait already.
+async fn lock_writes(t: &Transaction<'_>, sequence: &Sequence) -> Result<(), Error> {
+    let locks = format!("{LOCK_TIMEOUT}; {LOCK_WRITES}; {}", sequence.lock_statement());
+    t.batch_execute(&locks).await
+}
+
 async fn begin(t: &Transaction<'_>, sequence: &Sequence, load: NewLoad) -> Result<Begin, Error> {
-    t.batch_execute(LOCK_WRITES).await?;
+    lock_writes(t, sequence).await?;
     let plan = LoadPlan::new(contents(t).await?, load);
     let target = match plan {
         LoadPlan::Refuse(answer) => return Ok(answer),
@@ -220,7 +275,7 @@ async fn install_demo(
     sequence: &Sequence,
     games: &[Overview],
 ) -> Result<bool, Error> {
-    t.batch_execute(LOCK_WRITES).await?;
+    lock_writes(t, sequence).await?;
     // In a store that was emptied the first ids have been used.
     let next = sequence.lock(t).await?;
     let is_next = games.first().is_some_and(|game| i64::from(game.game_id.0) == next);
@@ -247,6 +302,8 @@ async fn write(t: &Transaction<'_>, load: i64, chunk: &Chunk) -> Result<u64, Err
 }
 
 async fn copy(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
+    // The driver gives this statement a name, and closes it before the transaction ends: so it works
+    // through a pooler too, which keeps the connection for the transaction.
     let writer = BinaryCopyInWriter::new(t.copy_in(COPY).await?, &COLUMNS);
     let mut writer = std::pin::pin!(writer);
     for game in games {
@@ -265,19 +322,18 @@ async fn insert(t: &Transaction<'_>, games: &[Overview]) -> Result<u64, Error> {
     let texts = |of: fn(&Overview) -> &str| -> Vec<&str> { games.iter().map(of).collect() };
     let ids: Vec<i32> = games.iter().map(|game| game.game_id.0).collect();
     let tags: Vec<String> = games.iter().map(|game| text_array(&game.tags)).collect();
-    t.execute(
-        INSERT,
-        &[
-            &ids,
-            &texts(|game| &game.game_name),
-            &texts(|game| &game.description),
-            &texts(|game| &game.release_date),
-            &texts(|game| &game.developer),
-            &texts(|game| &game.publisher),
-            &tags,
-        ],
-    )
-    .await
+    let [names, descriptions, dates, developers, publishers] = [
+        texts(|game| &game.game_name),
+        texts(|game| &game.description),
+        texts(|game| &game.release_date),
+        texts(|game| &game.developer),
+        texts(|game| &game.publisher),
+    ];
+    let columns = [&names, &descriptions, &dates, &developers, &publishers];
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&ids, Type::INT4_ARRAY)];
+    values.extend(columns.map(|texts| (texts as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
+    values.push((&tags, Type::TEXT_ARRAY));
+    t.execute_typed(INSERT, &values).await
 }
 
 async fn extend(
@@ -286,6 +342,7 @@ async fn extend(
     load: i64,
     rows: u64,
 ) -> Result<Option<Range<i64>>, Error> {
+    t.batch_execute(LOCK_TIMEOUT).await?;
     let Some(range) = sequence.reserve(t, rows).await? else { return Ok(None) };
     load_journal::add_range(t, load, &range).await?;
     Ok(Some(range))
@@ -295,9 +352,11 @@ async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(
     let target = load_journal::finish(t, load).await?;
     if target != LoadTarget::Append {
         // Everything that takes long comes before the exclusive lock.
+        lock::take(t, LOCK_NEW, &["overviews_load"]).await?;
         t.batch_execute(KEY).await?;
-        let renames: String = t.query_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
-        t.batch_execute(LOCK_EXCLUSIVE).await?;
+        let renames: String = t.query_typed_one(CLONE_PROPERTIES, &[]).await?.try_get(0)?;
+        let locks = format!("{LOCK_EXCLUSIVE}; {}", sequence.lock_statement());
+        lock::take(t, &locks, &["overviews", sequence.name()]).await?;
         if target == LoadTarget::ReplaceMerging {
             t.batch_execute(MERGE).await?;
         }
@@ -312,7 +371,7 @@ async fn finish(t: &Transaction<'_>, sequence: &Sequence, load: i64) -> Result<(
 
 async fn digest(t: &Transaction<'_>, sql: &str) -> Result<Digest, Error> {
     let mut digester = Digester::default();
-    let mut rows = std::pin::pin!(t.query_raw(sql, std::iter::empty::<i32>()).await?);
+    let mut rows = std::pin::pin!(t.query_typed_raw(sql, std::iter::empty::<(i32, Type)>()).await?);
     while let Some(row) = rows.try_next().await? {
         digester.add(&overview(&row)?);
     }

@@ -2,26 +2,36 @@
 
 use async_trait::async_trait;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
 
 use super::refusal::refusal;
 use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
 use crate::db::postgres::batch::Batch;
+use crate::db::postgres::lock::{LOCK_TIMEOUT, is_lock_timeout};
 use crate::db::postgres::sequence::Sequence;
+use crate::db::postgres::session::{PgSession, Prepared, Sql};
 use crate::db::postgres::text_array::text_array;
 use crate::db::storage::Create;
 use crate::overview::model::{Changes, GameId, NewOverview};
 
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
+/// The types of a group's ids, texts and tags.
+const COLUMNS: [Type; 7] = [
+    Type::INT4_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+];
+/// Ids that one statement takes from a sequence that may not be locked.
+const TAKEN_AT_ONCE: i64 = 10_000;
 
 /// Creates games in batches; the sequence assigns their ids.
 pub(super) struct CreateGames {
     pub(super) sequence: Sequence,
-}
-
-pub(super) struct Statements {
-    create: Statement,
-    exists: Statement,
 }
 
 /// Stores those of the given games whose ids are free and returns their numbers and ids. Ids that an
@@ -57,25 +67,24 @@ fn create_sql(sequence: &Sequence) -> String {
 impl Batch for CreateGames {
     type Request = NewOverview;
     type Response = Create;
-    type Statements = Statements;
+    type Statements = Prepared;
     const LIMIT: usize = 256;
 
-    async fn prepare(&self, client: &Client) -> Result<Statements, Error> {
-        let create = client.prepare(&create_sql(&self.sequence)).await?;
-        Ok(Statements { create, exists: client.prepare(EXISTS).await? })
+    async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
+        client.prepare(Sql { text: &create_sql(&self.sequence), types: &COLUMNS }).await
     }
 
     async fn run(
         &self,
-        client: &Client,
-        statements: &Statements,
+        client: &PgSession,
+        statement: &Prepared,
         requests: &[&NewOverview],
         responses: &mut [Option<Create>],
     ) -> Result<(), Error> {
         let mut left: Vec<usize> = (0..requests.len()).collect();
         let mut tries = 0;
         loop {
-            match store(client, &statements.create, requests, &left).await {
+            match store(client, statement, requests, &left).await {
                 Ok(stored) => {
                     for (n, id) in stored {
                         responses[n] = Some(Create::Created(id));
@@ -100,7 +109,7 @@ impl Batch for CreateGames {
             }
             tries += left.len();
             if tries >= TRIES_BEFORE_SEARCH as usize {
-                self.pass_taken_ids(client, &statements.exists).await?;
+                self.pass_taken_ids(client).await?;
                 tries = 0;
             }
         }
@@ -109,8 +118,8 @@ impl Batch for CreateGames {
 
 /// Tries to store the requests of the given numbers; returns the numbers and ids of those stored.
 async fn store(
-    client: &Client,
-    statement: &Statement,
+    client: &PgSession,
+    statement: &Prepared,
     requests: &[&NewOverview],
     numbers: &[usize],
 ) -> Result<Vec<(usize, GameId)>, Error> {
@@ -143,7 +152,7 @@ async fn store(
 }
 
 /// The outcome that the error of a single create stands for.
-async fn refused(client: &Client, error: Error, game: &NewOverview) -> Result<Create, Error> {
+async fn refused(client: &PgSession, error: Error, game: &NewOverview) -> Result<Create, Error> {
     if error.code() == Some(&SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED) {
         return Ok(Create::Exhausted);
     }
@@ -159,19 +168,48 @@ impl CreateGames {
     /// Moves the sequence past the run of taken ids that it is in: clients may have created millions
     /// of games under ids of their own. In a transaction, so that the sequence's lock is held from
     /// its reading to its change, and no id that another server takes meanwhile is assigned twice.
-    async fn pass_taken_ids(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
-        client.batch_execute("BEGIN").await?;
-        let passed = self.search(client, exists).await;
-        client.batch_execute(if passed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        passed
+    async fn pass_taken_ids(&self, client: &PgSession) -> Result<(), Error> {
+        let locked = client.transaction(async |client| {
+            client.batch_execute(LOCK_TIMEOUT).await?;
+            let last = self.sequence.lock(client).await? - 1;
+            let next = next_free_id(client, last).await?;
+            self.sequence.advance_to(client, next).await
+        });
+        match locked.await {
+            // Another transaction has assigned ids and goes on. Until it ends ids are tried one by one.
+            Err(error) if is_lock_timeout(&error) => Ok(()),
+            // Only the owner of a sequence may lock it.
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                self.take_taken_ids(client).await
+            }
+            result => result,
+        }
     }
 
-    async fn search(&self, client: &Client, exists: &Statement) -> Result<(), Error> {
-        let last = self.sequence.lock(client).await? - 1;
-        let mut search = IdSearch::after(i32::try_from(last).unwrap_or(i32::MAX));
-        while let Some(id) = search.probe() {
-            search.record(id, client.query_one(exists, &[&id]).await?.try_get(0)?);
+    /// The same without the lock: takes the ids up to the next free one, a bounded number by each
+    /// statement, because another server may be taking them too.
+    async fn take_taken_ids(&self, client: &PgSession) -> Result<(), Error> {
+        let sql = self.sequence.take_sql();
+        let take = Sql { text: &sql, types: &[Type::INT8] };
+        let taken = async |ids: i64| -> Result<i64, Error> {
+            let rows = client.query_once(take, &[&ids]).await?;
+            rows.first().map_or(Ok(i64::MAX), |row| row.try_get(0))
+        };
+        let mut last = taken(1).await?;
+        let next = client.transaction(async |client| next_free_id(client, last).await).await?;
+        while last < next - 1 {
+            last = taken((next - 1 - last).min(TAKEN_AT_ONCE)).await?;
         }
-        self.sequence.advance_to(client, search.next_free_id()).await
+        Ok(())
     }
+}
+
+/// The first id after `last` that is free, found in few probes.
+async fn next_free_id(client: &Client, last: i64) -> Result<i64, Error> {
+    let mut search = IdSearch::after(i32::try_from(last).unwrap_or(i32::MAX));
+    while let Some(id) = search.probe() {
+        let exists = client.query_typed_one(EXISTS, &[(&id, Type::INT4)]).await?;
+        search.record(id, exists.try_get(0)?);
+    }
+    Ok(search.next_free_id())
 }

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Row};
 
 use super::overview;
 use crate::db::postgres::batch::{self, Batch, Batcher};
 use crate::db::postgres::connection::Connector;
 use crate::db::postgres::error::storage;
+use crate::db::postgres::session::{PgSession, Prepared, Sql};
 use crate::db::storage::{ActContext, StorageError};
 use crate::overview::model::{GameId, Overview};
 
-const FIND: &str = "SELECT game_id, game_name, description, release_date, developer, publisher, \
-                    tags FROM overviews WHERE game_id = ANY($1)";
+const FIND: Sql<'_> = Sql {
+    text: "SELECT game_id, game_name, description, release_date, developer, publisher, tags \
+           FROM overviews WHERE game_id = ANY($1)",
+    types: &[Type::INT4_ARRAY],
+};
 
 /// A response is a row, shared by all who asked for it and decoded by each in its own task, so that
 /// the next query need not wait for that.
@@ -24,24 +28,23 @@ struct Find;
 impl Batch for Find {
     type Request = GameId;
     type Response = Option<Arc<Row>>;
-    type Statements = Statement;
+    type Statements = Prepared;
     const LIMIT: usize = 64;
 
-    async fn prepare(&self, client: &Client) -> Result<Statement, Error> {
+    async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
         client.prepare(FIND).await
     }
 
     async fn run(
         &self,
-        client: &Client,
-        statement: &Statement,
+        client: &PgSession,
+        statement: &Prepared,
         requests: &[&GameId],
         responses: &mut [Option<Option<Arc<Row>>>],
     ) -> Result<(), Error> {
         let ids: Vec<i32> = requests.iter().map(|id| id.0).collect();
-        let mut rows = std::pin::pin!(client.query_raw(statement, [&ids]).await?);
         let mut found = Vec::with_capacity(ids.len());
-        while let Some(row) = rows.try_next().await? {
+        for row in client.query(statement, &[&ids]).await? {
             found.push((row.try_get(0)?, Arc::new(row)));
         }
         batch::fill(responses, distribute(&ids, found));
