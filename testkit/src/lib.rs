@@ -3,7 +3,8 @@
 //! In this crate: a database for one test on any backend ([`database`], with [`postgres`],
 //! [`postgres_database`] and [`cassandra`] behind it), the program as a process ([`process`]), a
 //! database server that a test may kill or fill ([`db_server`], [`small_disk`]), a TCP proxy that
-//! fails on purpose ([`proxy`]), waiting for a condition ([`wait`]), seeds and rounds ([`random`]),
+//! fails on purpose ([`proxy`]), a wrong clock ([`clock`]), waiting for a condition ([`wait`]), seeds
+//! and rounds ([`random`]),
 //! games as clients send them ([`games`]) and the audit of a store at rest ([`audit`]).
 //!
 //! Not here: what one test program alone needs, such as the byte-exact HTTP client of `tests/api`.
@@ -15,6 +16,7 @@
 
 pub mod audit;
 pub mod cassandra;
+pub mod clock;
 pub mod database;
 pub mod db_server;
 pub mod games;
