@@ -4,19 +4,19 @@
 //!
 //! Afterwards exactly the stock is sold, `storefront audit` agrees, and nothing stays reserved.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use testkit::clock;
 use testkit::database::OwnDatabase;
 use testkit::process::{Server, output, stderr, stdout, storefront};
-use testkit::wait::{eventually, until};
+use testkit::wait::until;
 
 const USERS: usize = 8;
 const CREDIT: u64 = 1_000_000;
@@ -221,27 +221,30 @@ impl Shop {
 
 /// The checkouts of all orders at once.
 struct Checkouts {
-    answered: Arc<AtomicUsize>,
+    answered: watch::Sender<usize>,
     all: Vec<JoinHandle<Option<u16>>>,
 }
 
 impl Checkouts {
     fn start(server: &Server, orders: &[String]) -> Self {
-        let answered = Arc::new(AtomicUsize::new(0));
+        let answered = watch::Sender::new(0);
         let all = orders.iter().map(|order| {
             let request = server.client.post(format!("{}/orders/checkout/{order}", server.base));
-            let answered = Arc::clone(&answered);
+            let answered = answered.clone();
             tokio::spawn(async move {
                 let answer = request.send().await.ok()?;
-                answered.fetch_add(1, Ordering::Relaxed);
+                answered.send_modify(|count| *count += 1);
                 Some(answer.status().as_u16())
             })
         });
         Self { all: all.collect(), answered }
     }
 
+    /// Returns at once when there are so many answers: at that moment their attempts are not ended,
+    /// because an answer leaves before its reservations are captured.
     async fn wait_for(&self, answers: usize) {
-        eventually("answers", async || self.answered.load(Ordering::Relaxed) >= answers).await;
+        let mut answered = self.answered.subscribe();
+        answered.wait_for(|count| *count >= answers).await.expect("the sender is in this test");
     }
 
     /// The status of each answer; `None`: the connection broke.
