@@ -30,6 +30,7 @@ mod audit;
 mod balancer;
 
 mod clients;
+mod clocks;
 mod expected_state;
 mod http;
 mod model;

@@ -56,7 +56,7 @@ impl CheckoutCoordinator {
         });
         let recovered = metrics.recovered.clone();
         Ok(Arc::new(Self {
-            recovery: Arc::new(Recovery { runner: Arc::clone(&runner), recovered }),
+            recovery: Arc::new(Recovery::new(Arc::clone(&runner), recovered)),
             runner,
             order_locks: KeyedLock::default(),
             permits: Semaphore::new(MAX_ATTEMPTS),
@@ -180,10 +180,11 @@ impl CheckoutCoordinator {
         let mut saga = SagaState::reversal(attempt.attempt_id, (of, epochs), reversal, amounts);
         let outcome = self.runner.run(&mut attempt, &mut saga).await?;
         self.runner.finish(&attempt, outcome).await;
-        if outcome == SagaOutcome::NotOwner && Instant::now() > context.deadline() {
-            return Err(contended());
+        match outcome {
+            SagaOutcome::TimedOut => Err(attempt.failure()),
+            SagaOutcome::NotOwner if Instant::now() > context.deadline() => Err(contended()),
+            outcome => Ok(outcome == SagaOutcome::Completed),
         }
-        Ok(outcome == SagaOutcome::Completed)
     }
 
     /// Waits for a permit. The time that the context allows starts with the permit: an attempt that

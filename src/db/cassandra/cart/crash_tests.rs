@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::audit::Auditor;
 use super::coordinator::CheckoutCoordinator;
 use super::metrics::CartMetrics;
-use super::pending_index::tests::expired_attempt_id;
+use super::pending_index::SLOT_LEASE;
 use super::runner::AttemptContext;
 use super::saga::balance::AccountOp;
 use super::saga::order_state::{OrderState, Reversal};
-use super::saga::saga_state::{SagaOutcome, SagaState};
+use super::saga::saga_state::{SagaOutcome, SagaState, SagaStep};
 use super::{AccountKey, act, order_edits};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::config::database::{Database, Url};
@@ -19,7 +22,7 @@ use crate::config::{SettingsLoader, Sources};
 use crate::db::MigrationPolicy;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::migrate;
-use crate::db::storage::ActContext;
+use crate::db::storage::{ActContext, CartRefusal, ErrorKind};
 use crate::telemetry::Registry;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
@@ -66,32 +69,33 @@ impl World {
     }
 
     async fn order(&self, stock: [i64; 2]) -> Bought {
-        let (order, user) = (OrderId::new(), UserId::new());
-        self.begin(AccountKey::User(user.clone()), MUCH).await;
-        order_edits::create_order(&self.living, ActContext::new(), order.clone(), user.clone())
-            .await
-            .unwrap();
         let mut items = Vec::new();
         for stock in stock {
             let item = ItemId::new();
             self.begin(AccountKey::Item(item.clone()), stock).await;
-            let added = order_edits::add_item(
-                &self.living,
-                ActContext::new(),
-                order.clone(),
-                item.clone(),
-                Amount::ONE,
-            )
-            .await;
-            added.unwrap().unwrap();
             items.push(item);
+        }
+        self.order_of(items).await
+    }
+
+    /// An order of a new user.
+    async fn order_of(&self, items: Vec<ItemId>) -> Bought {
+        let (order, user) = (OrderId::new(), UserId::new());
+        self.begin(AccountKey::User(user.clone()), MUCH).await;
+        let (living, context) = (&self.living, ActContext::new);
+        order_edits::create_order(living, context(), order.clone(), user.clone()).await.unwrap();
+        for item in items.clone() {
+            order_edits::add_item(living, context(), order.clone(), item, Amount::ONE)
+                .await
+                .unwrap()
+                .unwrap();
         }
         Bought { order, user, items }
     }
 
     /// The other server recovers.
     async fn recover(&self) {
-        assert_eq!(self.living.recovery.pass().await.unwrap(), 0);
+        recover(&self.living, &[&self.dying, &self.living]).await;
     }
 
     async fn available(&self, key: AccountKey) -> i64 {
@@ -124,18 +128,30 @@ impl World {
         self.cluster.session().query_unpaged(text, ()).await.unwrap();
     }
 
-    /// Runs so many steps of an attempt whose lease has expired, and stops; the outcome, if it ended.
+    /// A new attempt of the server that will stop.
+    async fn attempt(
+        &self,
+        bought: &Bought,
+        saga: impl FnOnce(&AttemptContext, &OrderState, Vec<i64>) -> SagaState,
+    ) -> (AttemptContext, SagaState) {
+        let runner = &self.dying.runner;
+        let row = runner.orders.find(&bought.order, true).await.unwrap().unwrap();
+        let (state, amounts) = (row.state.clone(), row.amounts());
+        let deadline = ActContext::new().deadline();
+        let attempt_id = runner.pending.add(&bought.order, deadline).await.unwrap();
+        let attempt = AttemptContext::new(&bought.order, attempt_id, row);
+        let saga = saga(&attempt, &state, amounts);
+        (attempt, saga)
+    }
+
+    /// Runs so many steps of an attempt, and stops; the outcome, if it ended.
     async fn run(
         &self,
         bought: &Bought,
         steps: usize,
         saga: impl FnOnce(&AttemptContext, &OrderState, Vec<i64>) -> SagaState,
     ) -> Option<SagaOutcome> {
-        let row = self.dying.runner.orders.find(&bought.order, true).await.unwrap().unwrap();
-        let (state, amounts) = (row.state.clone(), row.amounts());
-        let mut attempt = AttemptContext::new(&bought.order, expired_attempt_id(), row);
-        self.dying.runner.pending.add(attempt.attempt_id, &attempt.order_id).await.unwrap();
-        let mut saga = saga(&attempt, &state, amounts);
+        let (mut attempt, mut saga) = self.attempt(bought, saga).await;
         for _ in 0..steps {
             let ended = self.dying.runner.step(&mut attempt, &mut saga).await.unwrap();
             if ended.is_some() {
@@ -144,6 +160,41 @@ impl World {
         }
         None
     }
+
+    /// Runs an attempt to its first operation of that kind, for which there is no time left, and on
+    /// as the coordinator does; the error.
+    async fn run_out_of_time(
+        &self,
+        (mut attempt, mut saga): (AttemptContext, SagaState),
+        at: fn(AccountOp) -> bool,
+    ) -> Option<ErrorKind> {
+        let runner = &self.dying.runner;
+        while !matches!(saga.step(), SagaStep::AccountOps { ops, .. } if at(ops[0].1)) {
+            assert_eq!(runner.step(&mut attempt, &mut saga).await.unwrap(), None);
+        }
+        attempt.step_timeout = Duration::ZERO;
+        attempt.context = ActContext::new().with_timeout(Duration::ZERO);
+        match runner.run(&mut attempt, &mut saga).await {
+            Ok(outcome) => {
+                runner.finish(&attempt, outcome).await;
+                None
+            }
+            Err(error) => Some(error.kind()),
+        }
+    }
+}
+
+/// A server recovers what others have left, when every lease has expired on its clock.
+async fn recover(recoverer: &CheckoutCoordinator, others: &[&Arc<CheckoutCoordinator>]) {
+    recoverer.recovery.pass(Instant::now).await.unwrap();
+    for other in others {
+        other.runner.pending.leave_slot().await;
+    }
+    assert_eq!(recoverer.recovery.pass(after_every_lease).await.unwrap(), 0);
+}
+
+fn after_every_lease() -> Instant {
+    Instant::now() + SLOT_LEASE
 }
 
 fn checkout(attempt: &AttemptContext, _: &OrderState, amounts: Vec<i64>) -> SagaState {
@@ -222,10 +273,7 @@ async fn an_owner_that_resumes_late_leaves_no_reservation() {
     let world = World::new().await;
     for steps in 0..5 {
         let bought = world.order([MUCH, MUCH]).await;
-        let row = world.dying.runner.orders.find(&bought.order, true).await.unwrap().unwrap();
-        let mut saga = SagaState::checkout(expired_attempt_id(), row.amounts());
-        let mut attempt = AttemptContext::new(&bought.order, saga.attempt_id(), row);
-        world.dying.runner.pending.add(attempt.attempt_id, &attempt.order_id).await.unwrap();
+        let (mut attempt, mut saga) = world.attempt(&bought, checkout).await;
         for _ in 0..steps {
             world.dying.runner.step(&mut attempt, &mut saga).await.unwrap();
         }
@@ -247,14 +295,93 @@ async fn two_recoverers_at_once_do_no_harm() {
         world.run(&bought, steps, checkout).await;
         all.push(bought);
     }
-    let passes = [&world.dying, &world.living].map(|coordinator| {
+    let both = [&world.dying, &world.living];
+    let passes = both.map(|coordinator| {
         let coordinator = Arc::clone(coordinator);
-        act(ActContext::new(), async move { coordinator.recovery.pass().await })
+        act(ActContext::new(), async move {
+            coordinator.recovery.pass(Instant::now).await?;
+            coordinator.recovery.pass(after_every_lease).await
+        })
     });
     futures::future::try_join_all(passes).await.unwrap();
     world.recover().await;
     for bought in &all {
         world.is_whole(bought, [MUCH, MUCH]).await;
     }
+    world.end().await;
+}
+
+/// The last pieces are reserved when there is no time left to capture, release or refund them: the
+/// attempt stays in the pending index, and recovery finishes it. The next customer is answered at
+/// once, because nothing stays reserved that an order of theirs would wait for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_runs_out_of_time_after_its_commit_point_is_finished() {
+    let world = World::new().await;
+    let is_capture = |op: AccountOp| matches!(op, AccountOp::Capture);
+    let is_release = |op: AccountOp| matches!(op, AccountOp::Release);
+    let is_refund = |op: AccountOp| matches!(op, AccountOp::Refund { .. });
+
+    let bought = world.order([1, 1]).await;
+    let attempt = world.attempt(&bought, checkout).await;
+    let failed = world.run_out_of_time(attempt, is_capture).await;
+    world.recover().await;
+    assert!(world.is_whole(&bought, [1, 1]).await);
+    assert_eq!(failed, Some(ErrorKind::Conflict));
+    let next = world.order_of(bought.items.clone()).await;
+    let refused = world.living.checkout(ActContext::new(), next.order).await.unwrap();
+    assert!(matches!(refused, Err(CartRefusal::OutOfStock(_))), "{refused:?}");
+
+    let attempt = world.attempt(&bought, cancel).await;
+    let failed = world.run_out_of_time(attempt, is_refund).await;
+    world.recover().await;
+    assert!(!world.is_whole(&bought, [1, 1]).await);
+    assert_eq!(failed, Some(ErrorKind::Conflict));
+
+    let short = world.order([1, 0]).await;
+    let attempt = world.attempt(&short, checkout).await;
+    let failed = world.run_out_of_time(attempt, is_release).await;
+    world.recover().await;
+    assert!(!world.is_whole(&short, [1, 0]).await);
+    assert_eq!(failed, Some(ErrorKind::Conflict));
+    let next = world.order_of(vec![short.items[0].clone()]).await;
+    world.living.checkout(ActContext::new(), next.order).await.unwrap().unwrap();
+    while world.metrics.unfinished.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    world.end().await;
+}
+
+/// Before the commit point of a cancel nothing has changed, so it can be given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_runs_out_of_time_before_its_commit_point_changes_nothing() {
+    let world = World::new().await;
+    let bought = world.order([1, 1]).await;
+    world.run(&bought, 5, checkout).await;
+    let attempt = world.attempt(&bought, cancel).await;
+    assert_eq!(
+        world.run_out_of_time(attempt, |op: AccountOp| matches!(op, AccountOp::Capture)).await,
+        None
+    );
+    world.recover().await;
+    assert!(world.is_whole(&bought, [1, 1]).await);
+    world.end().await;
+}
+
+/// A slot that was found empty is not closed while its owner may begin an attempt in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_is_kept_as_long_as_it_takes_attempts() {
+    let world = World::new().await;
+    let bought = world.order([MUCH, MUCH]).await;
+    let (ended, _) = world.attempt(&bought, checkout).await;
+    world.dying.runner.pending.remove(ended.attempt_id).await.unwrap();
+    world.living.recovery.pass(Instant::now).await.unwrap();
+    let soon = || Instant::now() + SLOT_LEASE / 2;
+    assert_eq!(world.living.recovery.pass(soon).await.unwrap(), 0);
+    // In the same slot, because little time has passed.
+    world.run(&bought, 3, checkout).await;
+    world.recover().await;
+    assert!(!world.is_whole(&bought, [MUCH, MUCH]).await);
+    assert!(world.living.recovery.pass(after_every_lease).await.is_ok());
+    assert!(world.living.runner.pending.slots().await.unwrap().is_empty());
     world.end().await;
 }

@@ -3,7 +3,8 @@
 //! Every server runs it, also several at once on one attempt: a step that another has run is found
 //! done. A pass reads the slots of `pending_index` in which all leases have expired, and closes a
 //! slot without attempts. A write that meets such an attempt ([`Recovery::load_settled`]) does not
-//! wait for the next pass. How an attempt is finished is decided in `saga::saga_state`.
+//! wait for the next pass. Whether a lease has expired is judged by watching the slot, or the order,
+//! on this process's monotonic clock. How an attempt is finished is decided in `saga::saga_state`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use uuid::Uuid;
 
 use super::contention::{BACKOFF, contended};
 use super::orders_table::OrderRow;
-use super::pending_index::lease_expired;
+use super::pending_index::{LEASE, SLOT_LEASE, Slot};
 use super::runner::{AttemptContext, SagaRunner};
 use super::saga::saga_state::{SagaOutcome, SagaState};
 use crate::cart::model::OrderId;
+use crate::db::common::lease::LeaseObserver;
 use crate::db::storage::StorageError;
 
 /// Mean pause between two passes.
@@ -29,20 +31,31 @@ const PASS_INTERVAL: Duration = Duration::from_secs(3);
 const PASS_LIMIT: Duration = Duration::from_secs(30);
 /// Attempts that are finished at once.
 const CONCURRENCY: usize = 16;
+/// Slots and orders that are watched at once: about a megabyte.
+const MAX_WATCHED: usize = 8_192;
 
 pub(super) struct Recovery {
-    pub(super) runner: Arc<SagaRunner>,
-    pub(super) recovered: Counter,
+    runner: Arc<SagaRunner>,
+    recovered: Counter,
+    slots: LeaseObserver<Slot, ()>,
+    /// Orders with an attempt in progress, by the version that it gave them.
+    orders: LeaseObserver<OrderId, Uuid>,
 }
 
 impl Recovery {
+    pub(super) fn new(runner: Arc<SagaRunner>, recovered: Counter) -> Self {
+        let slots = LeaseObserver::new(SLOT_LEASE, MAX_WATCHED);
+        let orders = LeaseObserver::new(LEASE, MAX_WATCHED);
+        Self { runner, recovered, slots, orders }
+    }
+
     /// Runs passes for ever; `abandoned` is set to what a pass could not finish.
     pub(super) async fn run(self: Arc<Self>, abandoned: Gauge) {
         loop {
             // Jitter: servers that started together do not recover the same attempts at once.
             let pause = PASS_INTERVAL.mul_f64(rand::rng().random_range(0.5..1.5));
             tokio::time::sleep(pause).await;
-            match tokio::time::timeout(PASS_LIMIT, self.pass()).await {
+            match tokio::time::timeout(PASS_LIMIT, self.pass(Instant::now)).await {
                 Ok(Ok(unfinished)) => drop(abandoned.set(unfinished)),
                 Ok(Err(error)) => tracing::debug!(%error, "a pass of cart recovery failed"),
                 Err(_) => tracing::debug!("a pass of cart recovery reached its time limit"),
@@ -51,12 +64,17 @@ impl Recovery {
     }
 
     /// One pass; returns how many attempts could not be finished.
-    pub(super) async fn pass(&self) -> Result<i64, StorageError> {
+    pub(super) async fn pass(&self, now: impl Fn() -> Instant) -> Result<i64, StorageError> {
         let (pending, mut unfinished) = (&self.runner.pending, 0);
-        for slot in pending.expired_slots().await? {
+        let mut slots = pending.slots().await?;
+        // After the read: a slot is not watched from before it was listed.
+        let seen_at = now();
+        slots.retain(|slot| self.slots.has_expired(slot, (), seen_at));
+        for slot in slots {
             let attempts = pending.attempts_in(slot).await?;
             if attempts.is_empty() {
                 pending.close_slot(slot).await?;
+                self.slots.forget(&slot);
                 continue;
             }
             let recover = |(attempt_id, id)| async move { self.try_recover(attempt_id, &id).await };
@@ -91,7 +109,8 @@ impl Recovery {
             if Instant::now() > deadline {
                 return Err(contended());
             }
-            if lease_expired(attempt_id) {
+            let version = row.map_or_else(Uuid::nil, |row| row.version);
+            if self.orders.has_expired(id, version, Instant::now()) {
                 self.recover(id, attempt_id).await?;
             }
             backoff.wait().await;

@@ -6,6 +6,7 @@
 //! starts an attempt is in `coordinator`; `recovery` finishes those of servers that stopped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use super::account_batcher::AccountBatchers;
 use super::accounts_table::AccountKey;
 use super::contention::{BACKOFF, OPERATION_TIMEOUT, contended};
 use super::orders_table::{OrderRow, OrdersTable};
-use super::pending_index::{PendingIndex, new_attempt_id, owner_lease_expired};
+use super::pending_index::PendingIndex;
 use super::saga::account_batch::AccountRequest;
 use super::saga::balance::{AccountOp, OpOutcome};
 use super::saga::order_state::{OrderTransition, TransitionOutcome, transition_of};
@@ -40,8 +41,10 @@ pub(super) struct AttemptContext {
     /// The order as this attempt last read or wrote it; `None`: to be read.
     row: Option<OrderRow>,
     participants: Vec<AccountKey>,
-    /// Its deadline is that of the commit; later steps have [`OPERATION_TIMEOUT`] each.
+    /// Its deadline is that of the commit; later steps have `step_timeout` each.
     pub(super) context: ActContext,
+    /// [`OPERATION_TIMEOUT`]; less in tests.
+    pub(super) step_timeout: Duration,
     /// Whether the attempt owns the order, or may: the answer to its write was lost.
     may_own_order: bool,
     failure: Option<StorageError>,
@@ -60,19 +63,13 @@ impl SagaRunner {
         row: OrderRow,
         context: ActContext,
     ) -> Result<AttemptContext, StorageError> {
-        let attempt_id = new_attempt_id();
-        self.pending.add(attempt_id, order_id).await?;
-        // Recovery may already have read this slot and closed it without the attempt.
-        if owner_lease_expired(attempt_id) {
-            let text = "the lease of an attempt expired while it was recorded";
-            return Err(StorageError::new(ErrorKind::Conflict, text));
-        }
+        let attempt_id = self.pending.add(order_id, context.deadline()).await?;
         let in_progress = Some(InProgress::new(&self.unfinished));
         let attempt = AttemptContext::new(order_id, attempt_id, row);
         Ok(AttemptContext { context, _in_progress: in_progress, ..attempt })
     }
 
-    /// Runs an attempt to its end.
+    /// Runs an attempt to its end. After an error it stays in the pending index, and recovery goes on.
     pub(super) async fn run(
         &self,
         attempt: &mut AttemptContext,
@@ -109,7 +106,7 @@ impl SagaRunner {
             attempt.context.clone()
         } else {
             // Capture, reversal and compensation cannot be given up: the client's deadline is not theirs.
-            ActContext::new().with_timeout(OPERATION_TIMEOUT)
+            ActContext::new().with_timeout(attempt.step_timeout)
         };
         match saga.step() {
             SagaStep::End(outcome) => return Ok(Some(outcome)),
@@ -208,25 +205,31 @@ impl SagaRunner {
             self.batchers.submit(key, context.clone(), request)
         });
         let answers = futures::future::join_all(requests).await;
+        let mut failure = None;
         for (&(participant, _), answer) in ops.iter().zip(answers) {
-            match answer {
-                Ok(outcome) => saga.on_op(participant, outcome),
-                // Before the commit point everything is compensated; otherwise the attempt stays in the
-                // pending index, and recovery goes on.
+            let outcome = match answer {
+                Ok(outcome) => outcome,
+                // Before the commit point everything is compensated.
                 Err(error) if saga.may_give_up() => {
                     attempt.failure = Some(error);
-                    saga.on_op(participant, OpOutcome::TimedOut);
+                    OpOutcome::TimedOut
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    failure = Some(error);
+                    continue;
+                }
+            };
+            // After the commit point running out of time ends nothing.
+            if !saga.on_op(participant, outcome) {
+                failure.get_or_insert_with(contended);
             }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
-    /// Removes an ended attempt from the pending index. One that may own the order but was taken
-    /// over stays: its record is what leads recovery to it.
+    /// Removes an ended attempt from the pending index, if nothing is left for recovery to find.
     pub(super) async fn finish(&self, attempt: &AttemptContext, outcome: SagaOutcome) {
-        if outcome == SagaOutcome::NotOwner && attempt.may_own_order {
+        if outcome.is_left_to_recovery(attempt.may_own_order) {
             return;
         }
         if let Err(error) = self.pending.remove(attempt.attempt_id).await {
@@ -247,6 +250,7 @@ impl AttemptContext {
                 .collect(),
             row: Some(row),
             context: ActContext::new(),
+            step_timeout: OPERATION_TIMEOUT,
             may_own_order: false,
             failure: None,
             _in_progress: None,

@@ -9,6 +9,9 @@
 //! reservation, so that recovery finds the owner of every reservation in the order, and `Release`
 //! before `Reopen`, so that an open order has no reservation left. Any server may run any step of an
 //! attempt whose lease has expired; a step that was done before does nothing.
+//!
+//! An attempt can be given up before its commit point only (a reversal's is `BeginReversal`). What
+//! runs out of time after it is not over: the attempt keeps its stage and stays in the pending index.
 
 use uuid::Uuid;
 
@@ -116,11 +119,6 @@ impl SagaState {
         Self { attempt_id, amounts, stage, remaining, epochs, outcome: SagaOutcome::Completed }
     }
 
-    #[cfg(test)]
-    pub(in crate::db) const fn attempt_id(&self) -> Uuid {
-        self.attempt_id
-    }
-
     /// The next step.
     pub(in crate::db) fn step(&self) -> SagaStep {
         match &self.stage {
@@ -173,7 +171,14 @@ impl SagaState {
 
     /// Whether it has not reached its commit point, so that its owner may still give up.
     pub(in crate::db) const fn may_give_up(&self) -> bool {
-        matches!(self.stage, Stage::Begin | Stage::Reserve | Stage::Commit)
+        matches!(
+            self.stage,
+            Stage::Begin
+                | Stage::Reserve
+                | Stage::Commit
+                | Stage::CaptureOf { .. }
+                | Stage::BeginReversal { .. }
+        )
     }
 
     /// The record of the attempt that its owner expects to find at a participant.
@@ -208,10 +213,12 @@ impl SagaState {
         self.advance();
     }
 
-    /// Takes in how an operation ended.
-    pub(in crate::db) fn on_op(&mut self, participant: usize, outcome: OpOutcome) {
-        match outcome {
-            OpOutcome::Done { epoch } => {
+    /// Takes in how an operation ended. `false`: nothing has changed, because an operation of this
+    /// stage must be done, however long it takes.
+    #[must_use]
+    pub(in crate::db) fn on_op(&mut self, participant: usize, outcome: OpOutcome) -> bool {
+        match (&self.stage, outcome) {
+            (_, OpOutcome::Done { epoch }) => {
                 if self.stage == Stage::Reserve {
                     self.epochs.push(epoch);
                 }
@@ -219,13 +226,21 @@ impl SagaState {
                 self.advance();
             }
             // A refused participant reserved nothing, so nothing is released there.
-            OpOutcome::Refused(why) => {
+            (Stage::Reserve, OpOutcome::Refused(why)) => {
                 self.abort(participant, SagaOutcome::Refused(participant, why))
             }
             // A write whose answer is unknown may still reserve here, so it is released too.
-            OpOutcome::TimedOut => self.abort(participant + 1, SagaOutcome::TimedOut),
-            OpOutcome::Fenced => self.lose_ownership(),
+            (Stage::Reserve, OpOutcome::TimedOut) => {
+                self.abort(participant + 1, SagaOutcome::TimedOut)
+            }
+            (Stage::Reserve, OpOutcome::Fenced) => self.lose_ownership(),
+            // The reversal itself has changed nothing yet.
+            (Stage::CaptureOf { .. }, OpOutcome::TimedOut) => self.end(SagaOutcome::TimedOut),
+            // It gave up already, by the answer of another participant.
+            (Stage::Ended, OpOutcome::TimedOut) => {}
+            _ => return false,
         }
+        true
     }
 
     /// Compensates everything: there is no time left to commit.
@@ -266,6 +281,12 @@ impl SagaState {
 }
 
 impl SagaOutcome {
+    /// Whether the record of the attempt must stay in the pending index. One that may own the order
+    /// but was taken over stays: its record is what leads recovery to it.
+    pub(in crate::db) fn is_left_to_recovery(self, may_own_order: bool) -> bool {
+        self == Self::NotOwner && may_own_order
+    }
+
     fn unless_completed(self, other: Self) -> Self {
         if self == Self::Completed { other } else { self }
     }
