@@ -138,4 +138,8 @@ impl CartAudit for Metered<dyn CartAudit> {
     async fn audit(&self) -> Result<Audit, StorageError> {
         self.time("audit", self.inner.audit()).await
     }
+
+    async fn repair(&self) -> Result<Audit, StorageError> {
+        self.time("audit_repair", self.inner.repair()).await
+    }
 }

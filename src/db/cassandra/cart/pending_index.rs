@@ -4,6 +4,7 @@
 //! it has ended; the slots in use are listed. So recovery reads one short list and each slot once or
 //! twice. Also here: the lease of an attempt. What recovery does with an attempt is in `recovery`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -75,6 +76,20 @@ impl PendingIndex {
         self.cluster.execute(&self.add, values).await.map(drop)
     }
 
+    /// Puts an attempt back that the index lacks. Its slot is listed after it, so that a server that
+    /// finds the slot finds the attempt. A server that is closing the slot at this moment may still
+    /// take it off the list: the caller looks whether the attempt is there.
+    pub(super) async fn restore(
+        &self,
+        attempt_id: Uuid,
+        order: &OrderId,
+    ) -> Result<(), StorageError> {
+        let slot = slot_of(attempt_id);
+        let values = (slot, shard_of(attempt_id), attempt_id, order.as_str());
+        self.cluster.execute(&self.add, values).await?;
+        self.cluster.execute(&self.list_slot, (slot,)).await.map(drop)
+    }
+
     /// Removes an attempt that has ended.
     pub(super) async fn remove(&self, attempt_id: Uuid) -> Result<(), StorageError> {
         let values = (slot_of(attempt_id), shard_of(attempt_id), attempt_id);
@@ -95,13 +110,14 @@ impl PendingIndex {
         rows.rows().map_err(shape)?.map(|row| Ok(row.map_err(shape)?).map(|(slot,)| slot)).collect()
     }
 
-    /// How many attempts have not ended, whether their leases have expired or not.
-    pub(super) async fn unfinished(&self) -> Result<u64, StorageError> {
-        let mut count = 0;
+    /// The attempts that have not ended, whether their leases have expired or not, each with its
+    /// order.
+    pub(super) async fn entries(&self) -> Result<HashMap<Uuid, OrderId>, StorageError> {
+        let mut entries = HashMap::new();
         for slot in retry_transient(|| self.slots()).await? {
-            count += retry_transient(|| self.attempts_in(slot)).await?.len() as u64;
+            entries.extend(retry_transient(|| self.attempts_in(slot)).await?);
         }
-        Ok(count)
+        Ok(entries)
     }
 
     /// The attempts of a slot that have not ended.

@@ -14,7 +14,7 @@ use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
-use self::audit::audit;
+use self::audit::{audit, nothing_to_repair};
 use self::checkout::Checkout;
 use super::batch::{self, Batcher};
 use super::connection::{Connector, with_client};
@@ -272,6 +272,10 @@ impl FixtureStore for PostgresCart {
 impl CartAudit for PostgresCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         audit(&self.connector).await
+    }
+
+    async fn repair(&self) -> Result<Audit, StorageError> {
+        Err(nothing_to_repair())
     }
 }
 
