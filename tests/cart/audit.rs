@@ -1,7 +1,14 @@
 //! `storefront audit`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 
+use crate::clients::{Client, Shared, Workload};
+use crate::expected_state::Shop;
 use crate::server_group::ServerGroup;
 use testkit::database::OwnDatabase;
 use testkit::postgres::{REPLICA, address};
@@ -11,6 +18,7 @@ each_backend! {
     a_store_that_agrees_is_counted
     a_difference_is_named_and_the_exit_code_is_1
     a_store_without_a_schema_is_one_sentence
+    an_audit_of_a_busy_store_finds_no_difference
 }
 
 /// A program, a user with 10, an item of which 10 at 2 each, and a paid order of 3 of it, at rest.
@@ -95,6 +103,39 @@ async fn a_store_without_a_schema_is_one_sentence(backend: &str) {
     assert_eq!(said.lines().filter(|line| line.starts_with("storefront: ")).count(), 1, "{said}");
 }
 
+/// What is in progress is not mistaken for what was left in progress, nor a sum that changes for one
+/// that is wrong.
+async fn an_audit_of_a_busy_store_finds_no_difference(backend: &str) {
+    let group = ServerGroup::start(backend, 2).await;
+    let shop = Shop::open(&group).await;
+    let (answered, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
+    let shared = Arc::new(Shared { group, shop, answered, unknown });
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut rng = testkit::random::rng();
+    let clients: Vec<_> = (0..12)
+        .map(|_| StdRng::seed_from_u64(rng.random()))
+        .map(|rng| {
+            tokio::spawn(Client::new(Arc::clone(&shared), Workload::Mixed, &stop, rng).run())
+        })
+        .collect();
+    let (mut audits, mut answered_before) = (0, 0);
+    // Each audit has seen clients at work.
+    while audits < 8 {
+        let report = tokio::task::block_in_place(|| shared.group.audit());
+        assert_eq!(report["different"], 0, "{report}");
+        let answered = shared.answered.load(Ordering::Relaxed);
+        audits += u64::from(answered > answered_before);
+        answered_before = answered;
+        assert!(clients.iter().all(|client| !client.is_finished()), "a client got a wrong answer");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.unwrap();
+    }
+    let report = tokio::task::block_in_place(|| shared.group.agrees());
+    assert_eq!(report["unsettled"], 0, "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_embedded_database_has_no_replicas() {
     let group = shop("embedded").await;
@@ -119,14 +160,17 @@ async fn a_single_replica_is_reported_as_the_only_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_replicas_on_cassandra_are_repaired() {
-    for (backend, sentence) in [
-        ("embedded", "an embedded database has none: leave it out, or restore a backup"),
-        ("postgres", "must be made again from its primary"),
+async fn only_cassandra_is_repaired() {
+    let replicas = ["--replicas", "--repair"].as_slice();
+    for (backend, arguments, sentence) in [
+        ("embedded", replicas, "an embedded database has none: leave it out, or restore a backup"),
+        ("postgres", replicas, "must be made again from its primary"),
+        ("embedded", &["--repair"], "an embedded database leaves nothing: leave it out"),
+        ("postgres", &["--repair"], "PostgreSQL leaves nothing: leave it out"),
     ] {
         let group = shop(backend).await;
         let mut command = storefront(group.folder());
-        command.args(["audit", "--replicas", "--repair", "--database-url", group.database_url()]);
+        command.arg("audit").args(arguments).args(["--database-url", group.database_url()]);
         let refused = output(&mut command);
         assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
         assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));

@@ -35,6 +35,7 @@ mod expected_state;
 mod http;
 mod model;
 mod nemesis;
+mod orphans;
 mod ports;
 mod sequences;
 mod server_group;

@@ -12,7 +12,8 @@ use crate::telemetry::Registry;
 /// Check that stock, credit and orders agree
 ///
 /// Changes nothing, except with --repair. Servers may run meanwhile; the result is exact while no
-/// checkout or other write is under way. The exit code is 0 if all agrees and 1 if something differs.
+/// checkout or other write is under way. The exit code is 0 if all agrees and 1 if something differs;
+/// after --repair, if something still differs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// How the result looks
@@ -22,8 +23,9 @@ pub(super) struct Args {
     /// replica of --replica-url with the primary
     #[arg(long)]
     replicas: bool,
-    /// With --replicas on Cassandra: repair the ranges that differ, then compare them again
-    #[arg(long, requires = "replicas")]
+    /// On Cassandra: end reservations and orders that would stay in progress for ever, then check
+    /// again; with --replicas also repair the ranges that differ
+    #[arg(long)]
     repair: bool,
     #[command(flatten)]
     settings: Settings<false>,
@@ -48,7 +50,10 @@ async fn audit(database: &Database, args: &Args) -> anyhow::Result<Report> {
         true => Some(compare_replicas(database, &stores, args.repair).await?),
         false => None,
     };
-    let audit = stores.audit.audit().await?;
+    let audit = match args.repair {
+        true => stores.audit.repair().await?,
+        false => stores.audit.audit().await?,
+    };
     Ok(Report::new(database.url.to_string(), audit, replica))
 }
 

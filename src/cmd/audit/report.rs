@@ -62,9 +62,14 @@ fn table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         ("paid orders", audit.paid_orders),
         ("reset", audit.reset),
         ("unfinished", audit.unfinished),
+        ("unsettled", audit.unsettled),
         ("differences", audit.different),
     ] {
         writeln!(out, "  {name:<12} {count:>12}")?;
+    }
+    if let Some(repaired) = &audit.repaired {
+        writeln!(out, "  {:<12} {:>12}", "repaired", repaired.len())?;
+        listed("repaired:", repaired, out)?;
     }
     for difference in &audit.differences {
         writeln!(out, "  {difference}")?;
@@ -137,7 +142,7 @@ mod tests {
         let mut audit = Audit::default();
         for n in 0..=Audit::SHOWN {
             let what = format!("credit of user {n}");
-            audit.differs(Difference { what, found: 5, expected: 6 });
+            audit.differs(Difference::Sum { what, found: 5, expected: 6 });
         }
         let shown = shown(&report(audit));
         assert!(shown.contains("  credit of user 99 is 5, should be 6\n  and so on;"), "{shown}");
@@ -149,11 +154,13 @@ mod tests {
     fn json_is_for_programs() {
         let mut audit = Audit { items: 3, ..Audit::default() };
         let what = "stock of item a".to_owned();
-        audit.differs(Difference { what, found: -1, expected: 0 });
+        audit.differs(Difference::Sum { what, found: -1, expected: 0 });
         let json = serde_json::to_value(report(audit)).unwrap();
         assert_eq!(json["agrees"], false);
         assert_eq!((&json["items"], &json["different"]), (&3.into(), &1.into()));
-        let listed = serde_json::json!([{"what": "stock of item a", "found": -1, "expected": 0}]);
+        let listed = serde_json::json!(
+            [{"kind": "sum", "what": "stock of item a", "found": -1, "expected": 0}]
+        );
         assert_eq!(json["differences"], listed);
     }
 

@@ -19,6 +19,7 @@ use scylla::policies::load_balancing::{
     DefaultPolicy, LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
 };
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::response::PagingState;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::batch::BatchValues;
 use scylla::serialize::row::SerializeRow;
@@ -134,6 +135,18 @@ impl Cluster {
     {
         let pager = self.session().execute_iter(statement.clone(), values).await;
         pager.map_err(error::first_page)?.rows_stream().map_err(error::shape)
+    }
+
+    /// Runs a prepared read for the page that begins there; the page, and where the next one begins.
+    pub(super) async fn page(
+        self: &Arc<Self>,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        from: PagingState,
+    ) -> Result<(QueryResult, Option<PagingState>), StorageError> {
+        let page = self.session().execute_single_page(statement, values, from).await;
+        let (result, next) = page.map_err(|failure| self.convert_error(failure, true))?;
+        Ok((result, next.into_paging_control_flow().continue_value()))
     }
 
     /// Runs conditional statements on one partition, all of them or none. Unlogged: a batch log is

@@ -82,6 +82,18 @@ pub(super) const fn is_unreachable(error: &ExecutionError) -> bool {
     )
 }
 
+/// Whether a node refused a read, as it does when it would pass too many deleted rows.
+pub(super) fn is_read_failure(error: &StorageError) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(
+        cause,
+        Some(ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+            DbError::ReadFailure { .. },
+            _
+        )))
+    )
+}
+
 /// The error of preparing a statement when the store is opened.
 pub(super) fn preparing(error: PrepareError) -> StorageError {
     let (kind, message) = match &error {

@@ -66,4 +66,5 @@ metered!(FixtureStore {
 
 metered!(CartAudit {
     time "audit" audit() -> Result<Audit>;
+    time "audit_repair" repair() -> Result<Audit>;
 });

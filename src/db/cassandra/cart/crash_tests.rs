@@ -27,25 +27,25 @@ use crate::telemetry::Registry;
 
 const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 /// What a user has, and what there is of each item.
-const MUCH: i64 = 10;
+pub(super) const MUCH: i64 = 10;
 
 /// A keyspace and two servers on it, of which the first stops after some step.
-struct World {
-    cluster: Arc<Cluster>,
+pub(super) struct World {
+    pub(super) cluster: Arc<Cluster>,
     dying: Arc<CheckoutCoordinator>,
-    living: Arc<CheckoutCoordinator>,
+    pub(super) living: Arc<CheckoutCoordinator>,
     metrics: CartMetrics,
 }
 
 /// A user, two items, and an order of one of each at a price of 1.
-struct Bought {
-    order: OrderId,
+pub(super) struct Bought {
+    pub(super) order: OrderId,
     user: UserId,
-    items: Vec<ItemId>,
+    pub(super) items: Vec<ItemId>,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let server = std::env::var(SERVER).expect("`. scripts/test-servers` sets the server");
         let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let url = format!("{address}/storefront_test_{:016x}?timeout=20000", rand::random::<u64>());
@@ -68,7 +68,7 @@ impl World {
         self.living.runner.batchers.apply(ActContext::new(), key, begin).await.unwrap().unwrap();
     }
 
-    async fn order(&self, stock: [i64; 2]) -> Bought {
+    pub(super) async fn order(&self, stock: [i64; 2]) -> Bought {
         let mut items = Vec::new();
         for stock in stock {
             let item = ItemId::new();
@@ -94,7 +94,7 @@ impl World {
     }
 
     /// The other server recovers.
-    async fn recover(&self) {
+    pub(super) async fn recover(&self) {
         recover(&self.living, &[&self.dying, &self.living]).await;
     }
 
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// No attempt is in progress, and the sums are right; whether the order is paid.
-    async fn is_whole(&self, bought: &Bought, stock: [i64; 2]) -> bool {
+    pub(super) async fn is_whole(&self, bought: &Bought, stock: [i64; 2]) -> bool {
         let row = self.living.runner.orders.find(&bought.order, true).await.unwrap().unwrap();
         assert_eq!(row.state.attempt_in_progress(), None);
         let captured = i64::from(row.is_paid());
@@ -119,7 +119,7 @@ impl World {
         row.is_paid()
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         let auditor = Auditor::open(&self.cluster).await.unwrap();
         let audit = auditor.audit(&self.living).await.unwrap();
         assert_eq!((audit.different, audit.unfinished), (0, 0), "{:?}", audit.differences);
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Runs so many steps of an attempt, and stops; the outcome, if it ended.
-    async fn run(
+    pub(super) async fn run(
         &self,
         bought: &Bought,
         steps: usize,
@@ -197,11 +197,11 @@ fn after_every_lease() -> Instant {
     Instant::now() + SLOT_LEASE
 }
 
-fn checkout(attempt: &AttemptContext, _: &OrderState, amounts: Vec<i64>) -> SagaState {
+pub(super) fn checkout(attempt: &AttemptContext, _: &OrderState, amounts: Vec<i64>) -> SagaState {
     SagaState::checkout(attempt.attempt_id, amounts)
 }
 
-fn cancel(attempt: &AttemptContext, state: &OrderState, amounts: Vec<i64>) -> SagaState {
+pub(super) fn cancel(attempt: &AttemptContext, state: &OrderState, amounts: Vec<i64>) -> SagaState {
     let OrderState::Paid { attempt_id, epochs } = state else { panic!("{state:?}") };
     SagaState::reversal(
         attempt.attempt_id,

@@ -274,6 +274,15 @@ impl CartAudit for CassandraCart {
         )
         .await
     }
+
+    async fn repair(&self) -> Result<Audit, StorageError> {
+        let auditor = Arc::clone(&self.auditor);
+        self.act(
+            ActContext::new(),
+            |coordinator, _| async move { auditor.repair(&coordinator).await },
+        )
+        .await
+    }
 }
 
 fn unexpected(refused: crate::db::storage::CartRefusal) -> StorageError {

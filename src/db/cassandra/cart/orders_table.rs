@@ -209,7 +209,7 @@ impl TryFrom<Columns> for OrderRow {
     }
 }
 
-const fn state_name(state: &OrderState) -> &'static str {
+pub(super) const fn state_name(state: &OrderState) -> &'static str {
     match state {
         OrderState::Open => "open",
         OrderState::Pending { .. } => "pending",

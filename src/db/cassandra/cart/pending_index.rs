@@ -18,6 +18,7 @@
 //!
 //! Also here: the lease of an attempt. What recovery does with an attempt is in `recovery`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -150,6 +151,21 @@ impl PendingIndex {
         *self.current.lock().await = None;
     }
 
+    /// Puts an attempt back that the index lacks: the one case in which a slot is listed again. That is
+    /// after the record, so that a server that finds the slot finds the attempt. One that saw the slot
+    /// listed before may recover the attempt at once, and one that is closing the slot may take it off
+    /// the list again: the caller looks whether the attempt is there.
+    pub(super) async fn restore(
+        &self,
+        attempt_id: Uuid,
+        order: &OrderId,
+    ) -> Result<(), StorageError> {
+        let slot = Slot::of(attempt_id);
+        let values = (slot.0, shard_of(attempt_id), attempt_id, order.as_str());
+        self.cluster.execute(&self.add, values).await?;
+        self.cluster.execute(&self.list_slot, (slot.shard(), slot.0)).await.map(drop)
+    }
+
     /// Removes an attempt that has ended.
     pub(super) async fn remove(&self, attempt_id: Uuid) -> Result<(), StorageError> {
         let values = (Slot::of(attempt_id).0, shard_of(attempt_id), attempt_id);
@@ -168,13 +184,14 @@ impl PendingIndex {
         Ok(slots)
     }
 
-    /// How many attempts have not ended, whether their leases have expired or not.
-    pub(super) async fn unfinished(&self) -> Result<u64, StorageError> {
-        let mut count = 0;
+    /// The attempts that have not ended, whether their leases have expired or not, each with its
+    /// order.
+    pub(super) async fn entries(&self) -> Result<HashMap<Uuid, OrderId>, StorageError> {
+        let mut entries = HashMap::new();
         for slot in retry_transient(|| self.slots()).await? {
-            count += retry_transient(|| self.attempts_in(slot)).await?.len() as u64;
+            entries.extend(retry_transient(|| self.attempts_in(slot)).await?);
         }
-        Ok(count)
+        Ok(entries)
     }
 
     /// The attempts of a slot that have not ended.

@@ -117,8 +117,9 @@ impl Recovery {
         }
     }
 
-    /// Finishes an attempt whose lease has expired.
-    async fn recover(&self, id: &OrderId, attempt_id: Uuid) -> Result<(), StorageError> {
+    /// Finishes an attempt whose lease has expired, or of a paid order, of which only captures are
+    /// left.
+    pub(super) async fn recover(&self, id: &OrderId, attempt_id: Uuid) -> Result<(), StorageError> {
         let Some(row) = self.runner.orders.find(id, true).await? else {
             return self.runner.pending.remove(attempt_id).await;
         };

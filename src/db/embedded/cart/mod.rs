@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use self::audit::audit;
+use self::audit::{audit, nothing_to_repair};
 use self::checkout::{cancel, checkout};
 use self::rows::{ActResult, REMOVE_LINES, amount, execute, lines, order_state};
 use super::reader::Readers;
@@ -198,6 +198,10 @@ impl CartAudit for EmbeddedCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let readers = Arc::clone(&self.readers);
         crate::db::embedded::blocking(move || readers.with(audit)).await
+    }
+
+    async fn repair(&self) -> Result<Audit, StorageError> {
+        Err(nothing_to_repair())
     }
 }
 
