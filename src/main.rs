@@ -9,6 +9,7 @@ use storefront::cmd::{Cli, exit};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    sqlite_mimalloc::install().expect("nothing has used SQLite yet");
     match Cli::try_parse() {
         Ok(cli) => exit::of(cli.run()),
         Err(usage) => exit::usage(&usage),

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use rlimit::Resource;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 use testkit::database::OwnDatabase;
@@ -31,10 +31,14 @@ const GROWTH_KB: u64 = 32 * 1024;
 /// What one client may cost, its connection included.
 const CLIENT_KB: u64 = 64;
 
+/// One test at a time: the clients of both need more open files than many machines allow a process.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// On a busy machine the first batch fails, and all that waits with it, before so many clients have come
 /// that the queue is full. So who is refused at once is not asserted here.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_wait_for_a_silent_postgres_fill_a_bounded_queue() {
+    let _guard = ALONE.lock().await;
     let database = OwnDatabase::on("postgres").await;
     database.migrate();
     let (url, proxy) = Proxy::before(database.url()).await;
@@ -50,6 +54,7 @@ async fn clients_that_wait_for_a_silent_postgres_fill_a_bounded_queue() {
 /// Another program holds the lock of the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_wait_for_a_locked_file_fill_a_bounded_queue() {
+    let _guard = ALONE.lock().await;
     let database = OwnDatabase::on("embedded").await;
     let server = serve(&database, database.url());
     let path = database.url().strip_prefix("embedded:").expect("a file");

@@ -7,6 +7,9 @@
 //!
 //! The queue is the same for a task and for a thread; what a batch does is the worker's business.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -61,33 +64,39 @@ impl<R: Send, A: Send> Queued for Pending<R, A> {
 /// Where requests wait. Its worker ends when this is dropped and everything in it is answered.
 #[derive(Debug)]
 pub(in crate::db) struct Queue<T> {
-    sender: mpsc::Sender<T>,
+    sender: mpsc::UnboundedSender<T>,
+    waiting: Arc<AtomicUsize>,
+    capacity: usize,
 }
 
 /// The worker's end of a [`Queue`].
 #[derive(Debug)]
 pub(in crate::db) struct Batches<T> {
-    receiver: mpsc::Receiver<T>,
-    /// Taken out of the queue while nothing could be carried out; goes first. As many as the queue's
-    /// capacity at most.
+    receiver: mpsc::UnboundedReceiver<T>,
+    /// Taken out of the channel while nothing could be carried out, to look at their deadlines; goes
+    /// first.
     held: Vec<T>,
+    /// Requests in the channel and in `held`. It bounds nothing but memory, so that it may be a moment
+    /// late: no order with other memory is needed.
+    waiting: Arc<AtomicUsize>,
 }
 
-/// A queue of at most `capacity` requests: more are refused at once, before memory grows.
+/// A queue in which at most `capacity` requests wait: more are refused at once, before memory grows.
 pub(in crate::db) fn queue<T: Queued>(capacity: usize) -> (Queue<T>, Batches<T>) {
-    let (sender, receiver) = mpsc::channel(capacity);
-    (Queue { sender }, Batches { receiver, held: Vec::new() })
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let batches = Batches { receiver, held: Vec::new(), waiting: Arc::clone(&waiting) };
+    (Queue { sender, waiting, capacity }, batches)
 }
 
 impl<T: Queued> Queue<T> {
     /// Puts a request into the queue, or answers it that the queue is full.
     pub(in crate::db) fn push(&self, item: T) {
-        match self.sender.try_send(item) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(item)) => {
-                item.refuse(StorageError::new(ErrorKind::Unavailable, "the queue is full"));
-            }
-            Err(mpsc::error::TrySendError::Closed(item)) => item.refuse(stopped()),
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.capacity {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            item.refuse(StorageError::new(ErrorKind::Unavailable, "the queue is full"));
+        } else if let Err(mpsc::error::SendError(item)) = self.sender.send(item) {
+            item.refuse(stopped());
         }
     }
 }
@@ -120,7 +129,9 @@ impl<T: Queued> Batches<T> {
             if !batch.is_empty() {
                 return Some(batch);
             }
-            if self.receiver.recv_many(&mut batch, most).await == 0 {
+            let count = self.receiver.recv_many(&mut batch, most).await;
+            self.left(count);
+            if count == 0 {
                 return None;
             }
         }
@@ -134,7 +145,9 @@ impl<T: Queued> Batches<T> {
             if !batch.is_empty() {
                 return Some(batch);
             }
-            if self.receiver.blocking_recv_many(&mut batch, most) == 0 {
+            let count = self.receiver.blocking_recv_many(&mut batch, most);
+            self.left(count);
+            if count == 0 {
                 return None;
             }
         }
@@ -142,16 +155,10 @@ impl<T: Queued> Batches<T> {
 
     /// Answers those that wait and whose deadline has passed, while the worker cannot take a batch.
     pub(in crate::db) fn refuse_waiting(&mut self) {
-        while self.held.len() < self.receiver.max_capacity()
-            && let Ok(item) = self.receiver.try_recv()
-        {
+        while let Ok(item) = self.receiver.try_recv() {
             self.held.push(item);
         }
-        refuse_expired(&mut self.held);
-    }
-
-    fn take_held(&mut self, most: usize) -> Vec<T> {
-        self.held.drain(..most.min(self.held.len())).collect()
+        self.refuse_expired_held();
     }
 
     /// Refuses everything that waits and everything that comes, until `event` ends; `None` when
@@ -163,7 +170,7 @@ impl<T: Queued> Batches<T> {
         event: impl Future<Output = E>,
     ) -> Option<E> {
         let mut event = std::pin::pin!(event);
-        let mut batch = std::mem::take(&mut self.held);
+        let mut batch = self.take_held(usize::MAX);
         if !batch.is_empty() {
             refused(batch.len());
             batch.drain(..).for_each(|item| item.refuse(error.shared()));
@@ -175,6 +182,7 @@ impl<T: Queued> Batches<T> {
                     if count == 0 {
                         return None;
                     }
+                    self.left(count);
                     refused(count);
                     for item in batch.drain(..) {
                         item.refuse(error.shared());
@@ -183,11 +191,9 @@ impl<T: Queued> Batches<T> {
             }
         }
     }
-}
 
-impl<T: Queued> Batches<T> {
     /// Lets everything wait, each request until its own deadline, until `event` ends; `None` when
-    /// there will be no request any more. At most twice the queue's capacity waits.
+    /// there will be no request any more.
     pub(in crate::db) async fn hold_until<E>(
         &mut self,
         event: impl Future<Output = E>,
@@ -195,7 +201,6 @@ impl<T: Queued> Batches<T> {
         let mut event = std::pin::pin!(event);
         let mut is_closed = false;
         loop {
-            let space = self.receiver.max_capacity().saturating_sub(self.held.len());
             let next_deadline = self.held.iter().map(Queued::deadline).min();
             let expiry = async {
                 match next_deadline {
@@ -206,15 +211,32 @@ impl<T: Queued> Batches<T> {
             tokio::select! {
                 outcome = &mut event => return Some(outcome),
                 () = expiry => {}
-                count = self.receiver.recv_many(&mut self.held, space), if space > 0 && !is_closed => {
+                count = self.receiver.recv_many(&mut self.held, usize::MAX), if !is_closed => {
                     is_closed = count == 0;
                 }
             }
-            refuse_expired(&mut self.held);
+            self.refuse_expired_held();
             if is_closed && self.held.is_empty() {
                 return None;
             }
         }
+    }
+
+    fn take_held(&mut self, most: usize) -> Vec<T> {
+        let taken: Vec<_> = self.held.drain(..most.min(self.held.len())).collect();
+        self.left(taken.len());
+        taken
+    }
+
+    fn refuse_expired_held(&mut self) {
+        let before = self.held.len();
+        refuse_expired(&mut self.held);
+        self.left(before - self.held.len());
+    }
+
+    /// So many requests wait no more.
+    fn left(&self, count: usize) {
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
     }
 }
 
@@ -313,6 +335,22 @@ mod tests {
         for n in [2, 3] {
             assert_eq!(batches.next(10).await.unwrap()[0].request, n);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_counts_as_waiting() {
+        let (queue, mut batches) = queue::<Item>(2);
+        let (first, _answer) = Pending::new(ActContext::new(), 1);
+        let (second, _answer) = Pending::new(ActContext::new(), 2);
+        queue.push(first);
+        batches.refuse_waiting();
+        queue.push(second);
+        let error = queue.submit(ActContext::new(), 3).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(batches.next(1).await.unwrap()[0].request, 1);
+        let (fourth, _answer) = Pending::new(ActContext::new(), 4);
+        queue.push(fourth);
+        assert_eq!(batches.next(10).await.unwrap().len(), 2);
     }
 
     #[tokio::test]
