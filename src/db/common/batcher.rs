@@ -94,7 +94,7 @@ impl<T: Queued> Queue<T> {
     pub(in crate::db) fn push(&self, item: T) {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.capacity {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            item.refuse(StorageError::new(ErrorKind::Unavailable, "the queue is full"));
+            item.refuse(if self.sender.is_closed() { stopped() } else { full() });
         } else if let Err(mpsc::error::SendError(item)) = self.sender.send(item) {
             item.refuse(stopped());
         }
@@ -252,6 +252,10 @@ pub(in crate::db) fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
         let text = "the request waited too long in the queue";
         item.refuse(StorageError::new(ErrorKind::Unavailable, text));
     }
+}
+
+fn full() -> StorageError {
+    StorageError::new(ErrorKind::Unavailable, "the queue is full")
 }
 
 fn stopped() -> StorageError {

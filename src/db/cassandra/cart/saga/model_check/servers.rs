@@ -63,7 +63,7 @@ impl Scenario {
             is_recorded: false,
             read,
             may_own_order: false,
-            unknown_transition: false,
+            in_transition: false,
             sent: None,
         });
         (world.started[job], world.slots[slot].listed) = (true, true);
@@ -120,20 +120,19 @@ impl Scenario {
         let order = self.jobs[actor.job].order;
         match actor.saga.step() {
             SagaStep::OrderTransition(transition) => {
-                actor.unknown_transition = false;
                 let (version, state) = &world.orders[order];
                 match transition_of(state, attempt_id(actor.job), &transition) {
                     TransitionOutcome::Change(_)
                         if transition.takes_ownership() && actor.read != Some(*version) =>
                     {
-                        actor.saga.on_transition(false);
+                        actor.on_transition(false);
                     }
                     TransitionOutcome::Change(state) => {
                         let write = Write::Order { order, if_version: *version, state };
-                        actor.sent = Some((write, None));
+                        (actor.sent, actor.in_transition) = (Some((write, None)), true);
                     }
-                    TransitionOutcome::AlreadyDone => actor.saga.on_transition(true),
-                    TransitionOutcome::NotOwner => actor.saga.on_transition(false),
+                    TransitionOutcome::AlreadyDone => actor.on_transition(true),
+                    TransitionOutcome::NotOwner => actor.on_transition(false),
                 }
             }
             SagaStep::AccountOps { op_id, ops } => {
@@ -185,9 +184,7 @@ impl Scenario {
     pub(super) fn time_out(&self, world: &mut World, who: Who) -> Option<()> {
         let mut actor = world.actor(who).take()?;
         match actor.saga.step() {
-            SagaStep::OrderTransition(OrderTransition::Commit { .. })
-                if !actor.unknown_transition =>
-            {
+            SagaStep::OrderTransition(OrderTransition::Commit { .. }) if !actor.in_transition => {
                 actor.saga.give_up()
             }
             SagaStep::AccountOps { ops, .. } => {
@@ -235,7 +232,7 @@ impl Scenario {
             }
             (None, _) if applied => {
                 actor.may_own_order = true;
-                actor.saga.on_transition(true);
+                actor.on_transition(true);
             }
             _ => {}
         }
@@ -248,7 +245,7 @@ impl Scenario {
         let actor = world.actor(who).as_mut()?;
         let (write, _) = actor.sent.take()?;
         if matches!(write, Write::Order { .. }) {
-            (actor.may_own_order, actor.unknown_transition) = (true, true);
+            actor.may_own_order = true;
         }
         world.late.push(write);
         world.losses -= 1;
@@ -267,7 +264,7 @@ impl Scenario {
                     is_recorded: true,
                     read: None,
                     may_own_order: true,
-                    unknown_transition: false,
+                    in_transition: false,
                     sent: None,
                 });
             }

@@ -51,8 +51,9 @@ pub(super) struct Actor {
     /// The version of the order that the attempt begins on; it does not begin on another.
     pub(super) read: Option<u8>,
     pub(super) may_own_order: bool,
-    /// The answer to its last transition was lost: it cannot be given up any more.
-    pub(super) unknown_transition: bool,
+    /// It has sent a transition and does not know yet what became of it: the attempt cannot be given up
+    /// any more.
+    pub(super) in_transition: bool,
     pub(super) sent: Option<(Write, Option<usize>)>,
 }
 
@@ -85,6 +86,14 @@ pub(super) fn attempt_id(job: usize) -> Uuid {
 
 fn job_of(attempt_id: Uuid) -> usize {
     attempt_id.as_u128() as usize - 1
+}
+
+impl Actor {
+    /// It knows whether the transition was done.
+    pub(super) fn on_transition(&mut self, done: bool) {
+        self.in_transition = false;
+        self.saga.on_transition(done);
+    }
 }
 
 impl Account {
