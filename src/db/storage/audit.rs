@@ -58,7 +58,7 @@ impl Audit {
     /// Differences that are listed.
     pub const SHOWN: usize = 100;
 
-    /// Notes a difference.
+    /// Adds a difference.
     pub fn differs(&mut self, difference: Difference) {
         self.different += 1;
         if self.differences.len() < Self::SHOWN {

@@ -1,10 +1,10 @@
 //! The audit: recomputes the sums of every account from the orders, and looks for what is in progress
 //! although recovery does not know of it.
 //!
-//! The pending index is read first, then all orders, then all balances ([`scan`], [`records`]), page by page; the
-//! arithmetic is in [`sums`]. The reservation of a paid order that is not captured yet counts as
-//! captured. What does not fit is read again and judged in [`judge`], because servers may change the
-//! store meanwhile. [`mod@repair`] ends what would stay in progress; without it nothing is changed.
+//! The pending index is read first, then all orders, then all balances ([`scan`], [`records`]), page
+//! by page; the arithmetic is in [`sums`]. The reservation of a paid order that is not captured yet
+//! counts as captured. What does not fit is read again and judged in [`mod@judge`], because servers may
+//! change the store meanwhile. [`mod@repair`] ends what would stay in progress; without it nothing is changed.
 //! Comparing replicas is in `replica_check`.
 
 mod judge;
@@ -29,7 +29,7 @@ use super::coordinator::CheckoutCoordinator;
 use super::saga::balance::Balance;
 use crate::cart::model::OrderId;
 use crate::db::cassandra::connection::Cluster;
-use crate::db::storage::{Audit, StorageError};
+use crate::db::storage::{Audit, Difference, StorageError};
 
 pub(super) struct Auditor {
     scan: Scan,
@@ -80,8 +80,11 @@ impl Auditor {
         let FirstReading { mut audit, suspects, .. } = first;
         let found = judge(&self.scan, &coordinator.runner, suspects).await?;
         audit.unsettled = found.unsettled;
-        found.sums.into_iter().for_each(|difference| audit.differs(difference));
-        found.orphans.iter().for_each(|orphan| audit.differs(orphan.difference()));
+        let mut differences = found.sums;
+        differences.extend(found.orphans.iter().map(Orphan::difference));
+        // They are judged side by side, and two audits of one store are to say the same.
+        differences.sort_by_cached_key(Difference::to_string);
+        differences.into_iter().for_each(|difference| audit.differs(difference));
         Ok((audit, found.orphans))
     }
 
