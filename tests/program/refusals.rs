@@ -101,6 +101,36 @@ async fn a_refused_create_fails_alone_and_nothing_is_stored_twice() {
 }
 
 #[tokio::test]
+async fn a_refused_change_fails_alone() {
+    let (database, server) = server_on("").await;
+    let refusals = join_all((0..4).map(async |_| {
+        for _ in 0..10 {
+            let change = json!({ "publisher": "" });
+            let (status, body) = answer(&server, Method::PUT, "/api/overview/4", &change).await;
+            assert_eq!(status, 409, "{body}");
+            let (status, body) =
+                answer(&server, Method::DELETE, "/api/overview/2", &Value::Null).await;
+            assert_eq!(status, 409, "{body}");
+        }
+    }));
+    // Games 2, 3 and 4 of each four are there; several clients change and remove the same ones.
+    let changes = join_all((0..40).map(async |n| {
+        let path = format!("/api/overview/{}", 403 + 4 * (n % 10));
+        let change = json!({ "publisher": format!("p{n}") });
+        let (status, body) = answer(&server, Method::PUT, &path, &change).await;
+        assert_eq!(status, 200, "{body}");
+        let path = format!("/api/overview/{}", 804 + 4 * (n % 20));
+        answer(&server, Method::DELETE, &path, &Value::Null).await.0
+    }));
+    let (_, removed) = join(refusals, changes).await;
+    let of = |status| removed.iter().filter(|removed| **removed == status).count();
+    assert_eq!((of(200), of(404)), (20, 20), "{removed:?}");
+    let changed =
+        "SELECT count(*) FILTER (WHERE publisher <> 'p') || ' of ' || count(*) FROM overviews";
+    assert_eq!(database.column(changed).await, ["10 of 730"]);
+}
+
+#[tokio::test]
 async fn a_value_that_does_not_fit_its_column_is_malformed_and_names_the_column() {
     let (_database, server) = server_on("").await;
     for (field, value) in [("game_name", json!("thirteen long")), ("tags", json!(["abc", "abcd"]))]

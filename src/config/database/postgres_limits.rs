@@ -10,20 +10,22 @@ use crate::config::setting::{Setting, settings};
 const FIND: usize = 2;
 /// The connection that creates games.
 const CREATE: usize = 1;
+/// The connection that changes and removes games.
+const CHANGE: usize = 1;
 /// The connection that asks the primary, or the replica, for its position in the log.
 const POSITION: usize = 1;
 /// The connection that checks out.
 const CHECKOUT: usize = 1;
 /// The fewest connections of the cart and of the games: those of the batches, and one for all else.
 const LEAST_CART: usize = CHECKOUT + 1;
-const LEAST_GAMES: usize = FIND + CREATE + 1;
+const LEAST_GAMES: usize = FIND + CREATE + CHANGE + 1;
 /// More than any server of PostgreSQL has.
 const MOST: usize = 10_000;
 
 settings! {
     /// Limits of a server on PostgreSQL.
     pub struct PostgresLimits {
-        /// Connections of this server to PostgreSQL, all together, at least 6, with a replica 7.
+        /// Connections of this server to PostgreSQL, all together, at least 7, with a replica 8.
         /// Requests wait for a free one
         postgres_connections: usize = connections("N"), default "9";
         /// How many of these are the cart's, at least 2; the others are for games. Without it half
@@ -81,7 +83,7 @@ impl Limits {
         let position = if has_replica { POSITION } else { 0 };
         let left = |all: usize, batches: usize| all.saturating_sub(batches).max(1);
         Pools {
-            games: left(self.games, FIND + CREATE + position),
+            games: left(self.games, FIND + CREATE + CHANGE + position),
             cart: left(self.cart, CHECKOUT),
             replica: left(self.games, FIND + POSITION),
         }
@@ -128,14 +130,14 @@ mod tests {
     fn the_connections_of_the_batches_and_of_the_pools_are_as_many_as_the_setting_says() {
         let replica = ("replica_url", "postgres://u@r/d");
         for (flags, games, cart, on_replica) in [
-            (&[][..], 2, 3, 2),
-            (&[replica], 1, 3, 2),
-            (&[("postgres_connections", "6"), ("postgres_cart_connections", "2")], 1, 1, 1),
-            (&[("postgres_connections", "7"), replica], 1, 1, 2),
-            (&[("postgres_connections", "30")], 12, 14, 12),
+            (&[][..], 1, 3, 2),
+            (&[replica], 1, 2, 3),
+            (&[("postgres_connections", "7"), ("postgres_cart_connections", "2")], 1, 1, 2),
+            (&[("postgres_connections", "8"), replica], 1, 1, 3),
+            (&[("postgres_connections", "30")], 11, 14, 12),
             (
                 &[("postgres_connections", "30"), ("postgres_cart_connections", "4"), replica],
-                22,
+                21,
                 3,
                 23,
             ),
@@ -149,8 +151,8 @@ mod tests {
     fn too_few_connections_are_refused() {
         let replica = ("replica_url", "postgres://u@r/d");
         for (flags, setting) in [
-            (&[("postgres_connections", "5")][..], "--postgres-connections"),
-            (&[("postgres_connections", "6"), replica], "--postgres-connections"),
+            (&[("postgres_connections", "6")][..], "--postgres-connections"),
+            (&[("postgres_connections", "7"), replica], "--postgres-connections"),
             (&[("postgres_cart_connections", "1")], "--postgres-cart-connections"),
             (&[("postgres_cart_connections", "6")], "--postgres-cart-connections"),
             (&[("postgres_statement_timeout", "0")], "--postgres-statement-timeout"),

@@ -1,22 +1,23 @@
 //! The game pages in PostgreSQL.
 //!
-//! Here: pages of the catalogue, updates and removals, each one statement on a connection of the
-//! pool. Most of the traffic is batched on connections of its own: finding games in [`find`],
-//! creating them in [`create`]. What the database itself refuses becomes an outcome in [`mod@refusal`].
-//! A row becomes a game in [`row`].
+//! Here: pages of the catalogue, each one statement on a connection of the pool. Most of the traffic
+//! is batched on connections of its own: finding games in [`find`], creating them in [`create`], changing
+//! and removing them in [`change`]. What the database itself refuses becomes an outcome in
+//! [`mod@refusal`]. A row becomes a game in [`row`].
 //! Not here: reads from a replica ([`super::replica`]) and bulk loads ([`super::loads`]).
 
+mod change;
 mod create;
 mod find;
 mod refusal;
 mod row;
 
 use async_trait::async_trait;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
+use self::change::{Change, ChangeGames};
 use self::create::CreateGames;
 pub(super) use self::find::Finder;
-use self::refusal::refusal;
 pub(super) use self::row::overview;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
@@ -38,13 +39,11 @@ const PAGE: Sql<'_> = Sql {
 /// Every row, for digests.
 pub(super) const ALL: &str = "SELECT game_id, game_name, description, release_date, developer, \
                               publisher, tags FROM overviews";
-const REMOVE: Sql<'_> =
-    Sql { text: "DELETE FROM overviews WHERE game_id = $1", types: &[Type::INT4] };
-const FIND_ID: &str = "SELECT game_id FROM overviews WHERE game_id = $1";
 
 pub(super) struct PostgresOverviews {
     find: Finder,
     create: Batcher<CreateGames>,
+    change: Batcher<ChangeGames>,
     pool: Pool,
 }
 
@@ -58,6 +57,7 @@ impl PostgresOverviews {
         Ok(Self {
             find: Finder::start(connector),
             create: batch::start(connector, CreateGames { sequence }),
+            change: batch::start(connector, ChangeGames),
             pool: Pool::new(connector, pool)?,
         })
     }
@@ -92,32 +92,15 @@ impl OverviewStore for PostgresOverviews {
         id: GameId,
         changes: Changes,
     ) -> Result<Update, StorageError> {
-        with_client(&self.pool, context, move |client| async move {
-            let (text, types, values) = update_of(&changes, &id.0);
-            let statement = client.prepare_cached(Sql { text: &text, types: &types }).await?;
-            // Without changes the statement is a query for the game's existence; either way there
-            // is a row in its result for each game of that id.
-            match client.execute(&statement, &values).await {
-                Ok(0) => Ok(Update::Missing),
-                Ok(_) => Ok(Update::Updated),
-                Err(error) => refusal(&client, error, &changes).await.map(Update::Refused),
-            }
-        })
-        .await
+        if changes == Changes::default() {
+            let found = self.find.game(id).await?;
+            return Ok(if found.is_some() { Update::Updated } else { Update::Missing });
+        }
+        self.change.submit(context, Change::Update(id, changes)).await.map(Update::from)
     }
 
     async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
-        with_client(&self.pool, context, move |client| async move {
-            let statement = client.prepare_cached(REMOVE).await?;
-            match client.execute(&statement, &[&id.0]).await {
-                Ok(0) => Ok(Remove::Missing),
-                Ok(_) => Ok(Remove::Removed),
-                Err(error) => {
-                    refusal(&client, error, &Changes::default()).await.map(Remove::Refused)
-                }
-            }
-        })
-        .await
+        self.change.submit(context, Change::Remove(id)).await.map(Remove::from)
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
@@ -146,34 +129,4 @@ pub(super) async fn page(
         games => games,
     };
     Ok(cut(games?, after, limit))
-}
-
-/// The statement that changes what is given, of a game whose id comes last; at most 63 texts, so
-/// that each can stay prepared. With nothing to change it only looks for the game.
-fn update_of<'a>(
-    changes: &'a Changes,
-    id: &'a i32,
-) -> (String, Vec<Type>, Vec<&'a (dyn ToSql + Sync)>) {
-    let text = |value: &'a Option<String>| {
-        value.as_ref().map(|value| (Type::TEXT, value as &(dyn ToSql + Sync)))
-    };
-    let columns = [
-        ("game_name", text(&changes.game_name)),
-        ("description", text(&changes.description)),
-        ("release_date", text(&changes.release_date)),
-        ("developer", text(&changes.developer)),
-        ("publisher", text(&changes.publisher)),
-        ("tags", changes.tags.as_ref().map(|tags| (Type::TEXT_ARRAY, tags as _))),
-    ];
-    let given = columns.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let (names, (mut types, mut values)): (Vec<_>, (Vec<_>, Vec<_>)) = given.unzip();
-    types.push(Type::INT4);
-    values.push(id);
-    if names.is_empty() {
-        return (FIND_ID.to_owned(), types, values);
-    }
-    let set: Vec<_> =
-        names.iter().enumerate().map(|(n, name)| format!("{name} = ${}", n + 1)).collect();
-    let sql = format!("UPDATE overviews SET {} WHERE game_id = ${}", set.join(", "), values.len());
-    (sql, types, values)
 }
