@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
+use super::create::COLUMNS;
 use super::refusal::refusal;
 use crate::db::postgres::batch::Batch;
 use crate::db::postgres::session::{PgSession, Prepared, Sql};
@@ -32,15 +33,7 @@ const UPDATE: Sql<'_> = Sql {
              tags = coalesce(given.tags::text[], game.tags::text[]) \
            FROM locked JOIN given USING (game_id) WHERE game.game_id = locked.game_id \
            RETURNING game.game_id",
-    types: &[
-        Type::INT4_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-    ],
+    types: &COLUMNS,
 };
 /// Removes the games, and returns the ids that were found; locked in the same order.
 const REMOVE: Sql<'_> = Sql {

@@ -17,7 +17,7 @@ use crate::overview::model::{Changes, GameId, NewOverview};
 
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
 /// The types of a group's ids, texts and tags.
-const COLUMNS: [Type; 7] = [
+pub(super) const COLUMNS: [Type; 7] = [
     Type::INT4_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
