@@ -91,17 +91,17 @@ async fn create_fixtures(
     let context = || fixtures::context(&ActContext::new());
     let (one, much) = (Amount::ONE, Amount::new(1 << 40).context("an amount")?);
     for numbers in fixtures::chunks(orders) {
-        store.put_users(context(), numbers.map(UserId::numbered).collect(), much).await?;
+        store.put_users(context(), numbers.map(UserId::numbered).collect(), much).await??;
     }
     for numbers in fixtures::chunks(items) {
         let item = Item { stock: much, price: one };
-        store.put_items(context(), numbers.map(ItemId::numbered).collect(), item).await?;
+        store.put_items(context(), numbers.map(ItemId::numbered).collect(), item).await??;
     }
     let rng = &mut StdRng::seed_from_u64(1);
     for numbers in fixtures::chunks(orders) {
         let chunk: Vec<Order> =
             numbers.map(|n| fixtures::order(n, items, orders, one, rng)).collect();
-        store.put_orders(context(), chunk).await?;
+        store.put_orders(context(), chunk).await??;
     }
     Ok(())
 }

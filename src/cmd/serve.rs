@@ -18,6 +18,7 @@ use crate::server::assets::Assets;
 use crate::server::listener::{Server, ShutdownOutcome};
 use crate::server::metrics::ServerMetrics;
 use crate::server::operations::Readiness;
+use crate::server::request_layer::RequestLimits;
 use crate::server::router::{App, router};
 use crate::telemetry::{Registry, logs};
 use crate::upstreams::Upstreams;
@@ -57,8 +58,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         registry,
         readiness: readiness.clone(),
-        body: BodyLimits { bytes: limits.max_body, time: limits.body_timeout },
-        in_flight: limits.max_in_flight,
+        limits: RequestLimits {
+            in_flight: limits.max_in_flight,
+            body: BodyLimits { bytes: limits.max_body, time: limits.body_timeout },
+            key_kept_for: serve.idempotency_ttl,
+        },
     });
     let signals = Signals::watch()?;
     let server = Server::bind(serve.listen, app, &limits, metrics).with_context(|| {

@@ -36,6 +36,9 @@ settings! {
         /// Seconds after a signal in which /readyz says 503 and requests are still answered, so that
         /// load balancers notice
         drain_delay: Duration = delay("SECONDS"), default "0";
+        /// Seconds for which a write that has an Idempotency-Key is remembered: a repeat in that time
+        /// gets the same answer and changes nothing
+        idempotency_ttl: Duration = key_ttl("SECONDS"), default "86400";
     }
 }
 
@@ -108,6 +111,15 @@ fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if (1..=MAX_NUMBER).contains(&number) => Ok(number),
         _ => Err(format!("`{text}` is not a whole number from 1 to {MAX_NUMBER}")),
+    }
+}
+
+/// Up to a year: each key that is stored takes some hundred bytes of the store.
+fn key_ttl(text: &str) -> Result<Duration, String> {
+    const MAX: u64 = 366 * 86_400;
+    match text.parse() {
+        Ok(seconds) if (1..=MAX).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("`{text}` is not a whole number of seconds from 1 to {MAX}")),
     }
 }
 

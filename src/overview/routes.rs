@@ -17,7 +17,9 @@ use utoipa_axum::routes;
 use super::id::Id;
 use super::input;
 use super::model::{GameId, NewOverview, Overview};
-use crate::db::storage::{Create, Cursor, OverviewStore, Remove, Update, WriteRefusal};
+use crate::db::storage::{
+    CartRefusal, Create, Cursor, OverviewStore, Precondition, Remove, Update, WriteRefusal,
+};
 use crate::web::act::Act;
 use crate::web::body::{BodyLimits, Payload};
 use crate::web::problem::{Problem, ProblemBody, Refusal, text};
@@ -153,7 +155,7 @@ async fn list(
             headers(("Location" = String, description = "`/api/overview/{game_id}`"))),
         (status = 400, body = String, content_type = "text/plain", description = "`Malformed request: ` and which field, and why"),
         (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The id is taken; nothing changed"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: the text says which requests may be repeated"),
     ),
 )]
 async fn create(
@@ -179,7 +181,10 @@ async fn create(
 /// Only the fields in the body change.
 #[utoipa::path(
     put, path = "/api/overview/{game_id}", tag = "overview",
-    params(("game_id" = i32, Path, description = "Number of the game")),
+    params(
+        ("game_id" = i32, Path, description = "Number of the game"),
+        ("If-Match" = Option<String>, Header, description = "Tags of which the game must have one, as `GET` gives them; or `*`"),
+    ),
     request_body(content(
         (UpdateBody = "application/json"),
         (UpdateBody = "application/x-www-form-urlencoded"),
@@ -188,19 +193,23 @@ async fn create(
         (status = 200, body = String, content_type = "text/plain", description = "`OK`"),
         (status = 400, body = String, content_type = "text/plain", description = "`Malformed request: ` and which field, and why"),
         (status = 404, body = String, content_type = "text/plain", description = "`Not Found`"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+        (status = 412, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The game is not the one that `If-Match` names; nothing changed"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: the text says which requests may be repeated"),
     ),
 )]
 async fn update(
     State(store): State<Arc<dyn OverviewStore>>,
     Id(id): Id,
     Act(context): Act,
+    headers: HeaderMap,
     payload: Payload,
 ) -> Result<Response, Refusal> {
     let changes = input::changes(&payload, id).map_err(Refusal::Malformed)?;
+    let context = context.with_precondition(precondition(&headers));
     match store.update(context, id, changes).await? {
         Update::Updated => Ok(read_token::attach(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Update::Missing => Err(Refusal::NotFound),
+        Update::PreconditionFailed => Err(precondition_failed()),
         Update::Refused(why) => Err(refused(why)),
     }
 }
@@ -208,27 +217,34 @@ async fn update(
 /// Remove a game
 #[utoipa::path(
     delete, path = "/api/overview/{game_id}", tag = "overview",
-    params(("game_id" = i32, Path, description = "Number of the game")),
+    params(
+        ("game_id" = i32, Path, description = "Number of the game"),
+        ("If-Match" = Option<String>, Header, description = "Tags of which the game must have one, as `GET` gives them; or `*`"),
+    ),
     responses(
         (status = 200, body = String, content_type = "text/plain", description = "`OK`"),
         (status = 404, body = String, content_type = "text/plain", description = "`Not Found`"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+        (status = 412, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The game is not the one that `If-Match` names; nothing changed"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: the text says which requests may be repeated"),
     ),
 )]
 async fn remove(
     State(store): State<Arc<dyn OverviewStore>>,
     Id(id): Id,
     Act(context): Act,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let context = context.with_precondition(precondition(&headers));
     match store.remove(context, id).await? {
         Remove::Removed => Ok(read_token::attach(store.as_ref(), text(StatusCode::OK, "OK")).await),
         Remove::Missing => Err(Refusal::NotFound),
+        Remove::PreconditionFailed => Err(precondition_failed()),
         Remove::Refused(why) => Err(refused(why)),
     }
 }
 
-/// A refusal by the database: a value that does not fit its column is malformed, everything else is
-/// a conflict.
+/// A refusal: a value that does not fit its column is malformed, the key of another request is
+/// unprocessable, everything else is a conflict.
 fn refused(why: WriteRefusal) -> Refusal {
     let named = |what: &str, name: Option<String>| {
         name.map_or_else(|| format!("a {what} of the table"), |name| format!("the {what} `{name}`"))
@@ -241,7 +257,23 @@ fn refused(why: WriteRefusal) -> Refusal {
             "The database refused it by {}; nothing was changed.",
             named("constraint", constraint)
         )),
+        WriteRefusal::KeyReused => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Problem::new(status, CartRefusal::KeyReused.to_string()).into()
+        }
     }
+}
+
+/// The condition of `If-Match`: tags are those of answers to `find`.
+fn precondition(headers: &HeaderMap) -> Option<Precondition> {
+    let tags = etag::IfMatch::of(headers)?;
+    Some(Precondition::new(move |game| tags.has_tag_of(&[game])))
+}
+
+fn precondition_failed() -> Refusal {
+    let detail =
+        "The game is not the one that `If-Match` names; nothing was changed: read it again.";
+    Problem::new(StatusCode::PRECONDITION_FAILED, detail).into()
 }
 
 fn conflict(detail: &str) -> Refusal {

@@ -12,5 +12,5 @@ mod lingering_close;
 pub mod listener;
 pub mod metrics;
 pub mod operations;
-mod request_layer;
+pub mod request_layer;
 pub mod router;

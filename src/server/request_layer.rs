@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use futures::future::Either;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -28,16 +29,30 @@ use super::compress::compress;
 use super::metrics::{RequestLabels, Route, ServerMetrics};
 use crate::db::storage::Permit;
 use crate::telemetry::logs::LogRateLimiter;
+use crate::web::body::BodyLimits;
 use crate::web::etag::hex;
+use crate::web::idempotency_key;
 use crate::web::problem::{Cause, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("etag,location,retry-after,storefront-position,x-request-id");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "etag,idempotency-replayed,location,retry-after,storefront-position,x-request-id",
+);
 const VARY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+
+/// What a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// Reads answered at once, and as many writes besides; further requests get 503.
+    pub in_flight: usize,
+    /// Limits of a body.
+    pub body: BodyLimits,
+    /// How long an `Idempotency-Key` is stored at least.
+    pub key_kept_for: Duration,
+}
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -49,7 +64,7 @@ struct Shared {
     /// reads and health checks out.
     reads: AtomicUsize,
     writes: AtomicUsize,
-    limit: usize,
+    limits: RequestLimits,
     /// Random for each start of the server; the rest of an id is a running number.
     id_prefix: [u8; 16],
     requests: AtomicU64,
@@ -58,12 +73,12 @@ struct Shared {
 }
 
 impl RequestLayer {
-    pub(super) fn new(metrics: ServerMetrics, limit: usize) -> Self {
+    pub(super) fn new(metrics: ServerMetrics, limits: RequestLimits) -> Self {
         Self(Arc::new(Shared {
             metrics,
             reads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
-            limit,
+            limits,
             id_prefix: hex(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)),
             requests: AtomicU64::new(0),
             no_route: "none".into(),
@@ -77,7 +92,8 @@ impl RequestLayer {
         // the counter orders no other memory.
         let in_flight = InFlight { shared: Arc::clone(&self.0), is_read: is_read(method) };
         self.0.metrics.in_flight.inc();
-        (in_flight.counter().fetch_add(1, Ordering::Relaxed) < self.0.limit).then_some(in_flight)
+        (in_flight.counter().fetch_add(1, Ordering::Relaxed) < self.0.limits.in_flight)
+            .then_some(in_flight)
     }
 }
 
@@ -165,8 +181,8 @@ pub(super) struct RequestService<S> {
 
 impl<S> Service<Request> for RequestService<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
 {
     type Response = Response;
     type Error = Infallible;
@@ -190,7 +206,7 @@ where
             return Box::pin(ready(Ok(context.finish(layer, preflight(request.headers())))));
         }
         let holder = Holder::new(in_flight, &mut request);
-        let answer = self.inner.call(request);
+        let answer = self.answer(request);
         Box::pin(async move {
             let layer = holder.layer();
             // The panic hook has logged the panic and its location.
@@ -203,6 +219,36 @@ where
             };
             let response = compress(context.encodings.as_ref(), response).await;
             Ok(context.finish(layer, response))
+        })
+    }
+}
+
+impl<S> RequestService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    /// The route's answer. A request without an idempotency key goes to its route as it is.
+    fn answer(
+        &mut self,
+        request: Request,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<S> {
+        if is_read(request.method()) || !idempotency_key::is_given(request.headers()) {
+            return Either::Left(self.inner.call(request));
+        }
+        let limits = self.layer.0.limits;
+        // The service that was polled until it was ready goes along; a clone of it stays.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Either::Right(async move {
+            let identified = idempotency_key::identify(request, limits.body, limits.key_kept_for);
+            Ok(match identified.await {
+                Ok((request, key)) => {
+                    let Ok(response) = inner.call(request).await;
+                    idempotency_key::mark(response, &key)
+                }
+                Err(problem) => problem.into_response(),
+            })
         })
     }
 }

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::assets::{self, Assets};
 use super::metrics::ServerMetrics;
 use super::operations::{self, Readiness};
-use super::request_layer::RequestLayer;
+use super::request_layer::{RequestLayer, RequestLimits};
 use crate::cart;
 use crate::config::services::Services;
 use crate::db::Stores;
@@ -21,7 +21,6 @@ use crate::overview;
 use crate::overview::routes::Overviews;
 use crate::telemetry::Registry;
 use crate::upstreams::{self, Upstreams};
-use crate::web::body::BodyLimits;
 use crate::web::etag;
 use crate::web::problem::Problem;
 
@@ -41,10 +40,8 @@ pub struct App {
     pub registry: Registry,
     /// Turned off when the server begins to shut down.
     pub readiness: Readiness,
-    /// Limits of request bodies.
-    pub body: BodyLimits,
-    /// Reads answered at once, and as many writes besides; further requests get 503.
-    pub in_flight: usize,
+    /// What a request may take.
+    pub limits: RequestLimits,
 }
 
 #[derive(OpenApi)]
@@ -58,7 +55,7 @@ struct Document;
 /// Every route, inside the request layer.
 pub fn router(app: App) -> Router {
     let App { stores, services, upstreams, assets, .. } = app;
-    let overviews = Overviews { store: Arc::clone(&stores.overviews), body: app.body };
+    let overviews = Overviews { store: Arc::clone(&stores.overviews), body: app.limits.body };
     let mut routes = OpenApiRouter::with_openapi(Document::openapi());
     let mut page = assets::reference(assets.clone());
     if services.overview {
@@ -82,7 +79,7 @@ pub fn router(app: App) -> Router {
                 "The route does not know this method; `Allow` names those it knows.",
             )
         })
-        .layer(RequestLayer::new(app.metrics, app.in_flight))
+        .layer(RequestLayer::new(app.metrics, app.limits))
 }
 
 /// The routes of those services of the cart that are served.

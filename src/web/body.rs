@@ -86,7 +86,8 @@ fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     encoding.filter(|_| charset.is_none_or(|c| matches!(c.as_str(), "utf-8" | "utf8")))
 }
 
-async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
+/// Reads a whole body, within its limits.
+pub(super) async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
     let collected = tokio::time::timeout(limits.time, Limited::new(body, limits.bytes).collect());
     match collected.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -1,9 +1,10 @@
-//! Answers with a weak entity tag, and 304 for a client that has the same content.
+//! Answers with a weak entity tag, 304 for a client that has the same content, and changes of the
+//! content that a client has.
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -63,16 +64,43 @@ pub fn hex(number: u64) -> [u8; 16] {
     std::array::from_fn(|at| b"0123456789abcdef"[(number >> (60 - 4 * at)) as usize & 15])
 }
 
-/// Whether `If-None-Match` has the tag, compared weakly (RFC 9110, 8.8.3.2).
+/// The tags of a request's `If-Match`, of which what is to be changed must have one.
+#[derive(Debug)]
+pub struct IfMatch(HeaderMap);
+
+impl IfMatch {
+    /// Those of a request; `None`: it may change anything.
+    #[must_use]
+    pub fn of(request: &HeaderMap) -> Option<Self> {
+        let mut tags = HeaderMap::new();
+        for value in request.get_all(IF_MATCH) {
+            tags.append(IF_MATCH, value.clone());
+        }
+        (!tags.is_empty()).then_some(Self(tags))
+    }
+
+    /// Whether one of them is that of an answer of [`json`] with this value.
+    pub fn has_tag_of(&self, value: &impl Serialize) -> bool {
+        let content = serde_json::to_vec(value).unwrap_or_default();
+        names(&self.0, IF_MATCH, &tag(xxh3_64(&content)))
+    }
+}
+
+/// Whether `If-None-Match` has the tag.
 #[must_use]
 pub fn matches(request: &HeaderMap, tag: &HeaderValue) -> bool {
-    if !request.contains_key(IF_NONE_MATCH) {
+    names(request, IF_NONE_MATCH, tag)
+}
+
+/// Whether a header has the tag in its list, compared weakly (RFC 9110, 8.8.3.2), or is `*`.
+fn names(request: &HeaderMap, header: HeaderName, tag: &HeaderValue) -> bool {
+    if !request.contains_key(&header) {
         return false;
     }
     let opaque = |text: &str| text.trim().trim_start_matches("W/").to_owned();
     let Ok(tag) = tag.to_str().map(opaque) else { return false };
     request
-        .get_all(IF_NONE_MATCH)
+        .get_all(header)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -98,5 +126,18 @@ mod tests {
             assert!(!matches(&headers, &tag), "{value}");
         }
         assert!(!matches(&HeaderMap::new(), &tag));
+    }
+
+    #[test]
+    fn a_condition_holds_for_the_content_whose_tag_it_names() {
+        let answer = json(&HeaderMap::new(), &[1, 2]).unwrap();
+        let tag = answer.headers()[ETAG].clone();
+        let headers = HeaderMap::from_iter([(IF_MATCH, tag)]);
+        let condition = IfMatch::of(&headers).unwrap();
+        assert!(condition.has_tag_of(&[1, 2]));
+        assert!(!condition.has_tag_of(&[1, 3]));
+        let headers = HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static("*"))]);
+        assert!(IfMatch::of(&headers).unwrap().has_tag_of(&[1, 3]));
+        assert!(IfMatch::of(&HeaderMap::new()).is_none());
     }
 }

@@ -1,11 +1,13 @@
 //! HTTP that the routes of all domains share.
 //!
 //! In this module: error answers ([`problem`]), request bodies ([`body`]), entity tags ([`etag`]), the
-//! context of a write ([`act`]) and read tokens ([`read_token`]). Not here: the routes, which are with
+//! context of a write ([`act`]), the key that makes it safe to repeat ([`idempotency_key`]) and read
+//! tokens ([`read_token`]). Not here: the routes, which are with
 //! their domains, and the layer around every request, which is in [`crate::server`].
 
 pub mod act;
 pub mod body;
 pub mod etag;
+pub mod idempotency_key;
 pub mod problem;
 pub mod read_token;

@@ -92,7 +92,9 @@ impl From<StorageError> for Problem {
         match error.kind() {
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Conflict => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The store could not answer. A write may have happened or not: repeat the request.",
+                "The store could not answer. A write may have happened or not: repeat the request if it \
+                 has an `Idempotency-Key`, or reads, checks out, changes or removes a game; else look \
+                 first.",
             )
             .with_cause(cause),
             ErrorKind::Invalid | ErrorKind::Internal => Self::defect(cause),

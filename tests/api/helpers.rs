@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use storefront::server::assets::Assets;
 use storefront::server::listener::{Server, ShutdownOutcome};
 use storefront::server::metrics::ServerMetrics;
 use storefront::server::operations::Readiness;
+use storefront::server::request_layer::RequestLimits;
 use storefront::server::router::{App, router};
 use storefront::telemetry::Registry;
 use storefront::upstreams::Upstreams;
@@ -89,8 +91,11 @@ impl TestStore {
             metrics: metrics.clone(),
             registry: registry.clone(),
             readiness: readiness.clone(),
-            body: BodyLimits { bytes: limits.max_body, time: limits.body_timeout },
-            in_flight: limits.max_in_flight,
+            limits: RequestLimits {
+                in_flight: limits.max_in_flight,
+                body: BodyLimits { bytes: limits.max_body, time: limits.body_timeout },
+                key_kept_for: Duration::from_secs(86_400),
+            },
         });
         let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(free_port, app, &limits, metrics.clone()).expect("a free port");

@@ -79,7 +79,7 @@ async fn an_item_beyond_the_limit_of_an_order_is_refused_by_its_name() {
     let (id, user) = (OrderId::new(), UserId::new());
     let full = Order { id: id.clone(), user, paid: false, lines };
     let stores = shop.store.database.open().await;
-    stores.fixtures.put_orders(ActContext::new(), vec![full]).await.unwrap();
+    stores.fixtures.put_orders(ActContext::new(), vec![full]).await.unwrap().unwrap();
     let why = shop.refuses("POST", &format!("/orders/addItem/{id}/{{item}}/1"), 400).await;
     assert_eq!(why, "The order has 1000 different items, which is the limit: use another order.");
 }

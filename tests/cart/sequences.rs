@@ -187,17 +187,24 @@ impl Shown {
     }
 }
 
+/// Drops the id of what was made.
+fn made<T>(outcome: Result<T, CartRefusal>) -> Result<(), CartRefusal> {
+    outcome.map(drop)
+}
+
 async fn perform(store: &Stores, model: &Model, operation: &Operation) -> CartResult {
     let ids = &model.ids;
     match operation {
-        Operation::CreateOrder(o, u) => {
-            store.orders.create_order(ActContext::new(), ids.order(*o), ids.user(*u)).await.map(Ok)
-        }
+        Operation::CreateOrder(o, u) => store
+            .orders
+            .create_order(ActContext::new(), ids.order(*o), ids.user(*u))
+            .await
+            .map(made),
         Operation::CreateItem(i, price) => {
-            store.stock.create_item(ActContext::new(), ids.item(*i), n(*price)).await.map(Ok)
+            store.stock.create_item(ActContext::new(), ids.item(*i), n(*price)).await.map(made)
         }
         Operation::CreateUser(u) => {
-            store.payments.create_user(ActContext::new(), ids.user(*u)).await.map(Ok)
+            store.payments.create_user(ActContext::new(), ids.user(*u)).await.map(made)
         }
         Operation::AddItem(o, i, q) => {
             store.orders.add_item(ActContext::new(), ids.order(*o), ids.item(*i), n(*q)).await
@@ -232,16 +239,14 @@ async fn perform(store: &Stores, model: &Model, operation: &Operation) -> CartRe
             });
             let (id, user) = (ids.order(*o), ids.user(*u));
             let order = Order { id, user, paid: false, lines: lines.collect() };
-            store.fixtures.put_orders(ActContext::new(), vec![order]).await.map(Ok)
+            store.fixtures.put_orders(ActContext::new(), vec![order]).await
         }
         Operation::PutItem(i, stock, price) => {
             let item = Item { stock: n(*stock), price: n(*price) };
-            store.fixtures.put_items(ActContext::new(), vec![ids.item(*i)], item).await.map(Ok)
+            store.fixtures.put_items(ActContext::new(), vec![ids.item(*i)], item).await
         }
-        Operation::PutUser(u, credit) => store
-            .fixtures
-            .put_users(ActContext::new(), vec![ids.user(*u)], n(*credit))
-            .await
-            .map(Ok),
+        Operation::PutUser(u, credit) => {
+            store.fixtures.put_users(ActContext::new(), vec![ids.user(*u)], n(*credit)).await
+        }
     }
 }

@@ -20,14 +20,14 @@ fn cart(stores: &Stores) -> Cart {
 
 async fn item(cart: &Cart, stock: u64, price: u64) -> ItemId {
     let id = ItemId::new();
-    cart.stock.create_item(act(), id.clone(), n(price)).await.unwrap();
+    cart.stock.create_item(act(), id.clone(), n(price)).await.unwrap().unwrap();
     cart.stock.add_stock(act(), id.clone(), n(stock)).await.unwrap().unwrap();
     id
 }
 
 async fn user(cart: &Cart, credit: u64) -> UserId {
     let id = UserId::new();
-    cart.payments.create_user(act(), id.clone()).await.unwrap();
+    cart.payments.create_user(act(), id.clone()).await.unwrap().unwrap();
     cart.payments.add_funds(act(), id.clone(), n(credit)).await.unwrap().unwrap();
     id
 }
@@ -35,7 +35,7 @@ async fn user(cart: &Cart, credit: u64) -> UserId {
 /// An order of these quantities.
 async fn order(cart: &Cart, user: &UserId, items: &[(&ItemId, u64)]) -> OrderId {
     let id = OrderId::new();
-    cart.orders.create_order(act(), id.clone(), user.clone()).await.unwrap();
+    cart.orders.create_order(act(), id.clone(), user.clone()).await.unwrap().unwrap();
     for (item, quantity) in items {
         cart.orders
             .add_item(act(), id.clone(), (*item).clone(), n(*quantity))
@@ -76,7 +76,7 @@ async fn agrees(cart: &Cart) {
 pub async fn a_new_order_is_empty_and_its_user_need_not_exist(world: World) {
     let cart = cart(&world.stores);
     let (id, user) = (OrderId::new(), UserId::new());
-    cart.orders.create_order(act(), id.clone(), user.clone()).await.unwrap();
+    cart.orders.create_order(act(), id.clone(), user.clone()).await.unwrap().unwrap();
     let expected = Order { id: id.clone(), user: user.clone(), paid: false, lines: vec![] };
     assert_eq!(cart.orders.find_order(&id).await.unwrap(), Some(expected));
     assert_eq!(cart.orders.find_order(&OrderId::new()).await.unwrap(), None);
@@ -155,7 +155,7 @@ pub async fn an_order_has_a_thousand_lines_at_most(world: World) {
     let mut lines: Vec<_> = (0..999).map(line).collect();
     lines.sort_by(|a, b| a.item.cmp(&b.item));
     let full = Order { id: id.clone(), user, paid: false, lines };
-    cart.fixtures.put_orders(act(), vec![full]).await.unwrap();
+    cart.fixtures.put_orders(act(), vec![full]).await.unwrap().unwrap();
     let (last, beyond) = (item(&cart, 0, 1).await, item(&cart, 0, 1).await);
     let add = async |item: &ItemId| {
         cart.orders.add_item(act(), id.clone(), item.clone(), n(1)).await.unwrap()
@@ -284,7 +284,7 @@ pub async fn the_price_is_that_at_the_time_of_adding(world: World) {
     let id = ItemId::numbered(0);
     let put = async |price| {
         let item = Item { stock: n(10), price: n(price) };
-        cart.fixtures.put_items(act(), vec![id.clone()], item).await.unwrap();
+        cart.fixtures.put_items(act(), vec![id.clone()], item).await.unwrap().unwrap();
     };
     put(3).await;
     let user = user(&cart, 100).await;
@@ -299,10 +299,15 @@ pub async fn the_price_is_that_at_the_time_of_adding(world: World) {
 /// A bed of 3 users, 2 items and 3 orders of one of each item.
 async fn bed(cart: &Cart) -> Vec<OrderId> {
     let items: Vec<_> = (0..2).map(ItemId::numbered).collect();
-    cart.fixtures.put_users(act(), (0..3).map(UserId::numbered).collect(), n(10)).await.unwrap();
+    cart.fixtures
+        .put_users(act(), (0..3).map(UserId::numbered).collect(), n(10))
+        .await
+        .unwrap()
+        .unwrap();
     cart.fixtures
         .put_items(act(), items.clone(), Item { stock: n(10), price: n(2) })
         .await
+        .unwrap()
         .unwrap();
     let lines = items.into_iter().map(|item| Line { item, quantity: n(1), cost: n(2) });
     let lines: Vec<_> = lines.collect();
@@ -313,7 +318,7 @@ async fn bed(cart: &Cart) -> Vec<OrderId> {
         lines: lines.clone(),
     });
     let orders: Vec<_> = orders.collect();
-    cart.fixtures.put_orders(act(), orders.clone()).await.unwrap();
+    cart.fixtures.put_orders(act(), orders.clone()).await.unwrap().unwrap();
     orders.into_iter().map(|order| order.id).collect()
 }
 
@@ -338,13 +343,14 @@ pub async fn reset_fixtures_are_counted_by_the_audit(world: World) {
     checkout(&cart, &orders[1]).await.unwrap();
     assert_eq!(cart.audit.audit().await.unwrap().reset, 0);
     // A user and an item of paid orders begin anew; so does a paid order.
-    cart.fixtures.put_users(act(), vec![UserId::numbered(0)], n(7)).await.unwrap();
+    cart.fixtures.put_users(act(), vec![UserId::numbered(0)], n(7)).await.unwrap().unwrap();
     cart.fixtures
         .put_items(act(), vec![ItemId::numbered(0)], Item { stock: n(4), price: n(2) })
         .await
+        .unwrap()
         .unwrap();
     let replaced = Order { paid: false, ..found(&cart, &orders[1]).await };
-    cart.fixtures.put_orders(act(), vec![replaced]).await.unwrap();
+    cart.fixtures.put_orders(act(), vec![replaced]).await.unwrap().unwrap();
     agrees(&cart).await;
     assert!(cart.audit.audit().await.unwrap().reset > 0);
     // What was begun anew takes nothing back.
@@ -467,12 +473,17 @@ async fn acceptance(world: World, kinds: u64) {
     let (cart, other) = (cart(&world.stores), cart_of(&world).await);
     let items: Vec<_> = (0..kinds).map(ItemId::numbered).collect();
     let orders = (0..1_000).map(|number| one_piece(number, &items)).collect();
-    cart.fixtures.put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap();
+    cart.fixtures
+        .put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1))
+        .await
+        .unwrap()
+        .unwrap();
     cart.fixtures
         .put_items(act(), items.clone(), Item { stock: n(100 / kinds), price: n(1) })
         .await
+        .unwrap()
         .unwrap();
-    cart.fixtures.put_orders(act(), orders).await.unwrap();
+    cart.fixtures.put_orders(act(), orders).await.unwrap().unwrap();
     let outcomes = at_once((0..1_000).map(|number| {
         let cart = if number % 2 == 0 { cart.clone() } else { other.clone() };
         async move { checkout(&cart, &OrderId::numbered(number)).await }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{MessageBody, done};
+use super::answers::{MessageBody, done, put_in_chunks};
 use super::params::{Count, Params};
 use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
@@ -83,8 +83,7 @@ async fn create(
     Act(context): Act,
     Params((user,)): Params<(UserId,)>,
 ) -> Result<Json<OrderIdBody>, Problem> {
-    let order_id = OrderId::new();
-    store.create_order(context, order_id.clone(), user).await?;
+    let order_id = store.create_order(context, OrderId::new(), user).await??;
     Ok(Json(OrderIdBody { order_id }))
 }
 
@@ -176,7 +175,7 @@ async fn remove(
         (status = 200, body = String, content_type = "text/plain"),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such order, item or user"),
         (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The order is empty, an item is sold out, or the credit is too small; nothing has changed"),
-        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: repeat it"),
+        (status = 503, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The outcome may be unknown: the text says which requests may be repeated"),
     ),
 )]
 async fn checkout(
@@ -211,9 +210,10 @@ async fn batch_init(
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let mut rng = StdRng::seed_from_u64(rand::random());
-    for numbers in fixtures::chunks(n) {
+    put_in_chunks(store.as_ref(), &context, n, |context, numbers| {
         let orders = numbers.map(|n| fixtures::order(n, items, users, price, &mut rng)).collect();
-        store.put_orders(fixtures::context(&context), orders).await?;
-    }
+        store.put_orders(context, orders)
+    })
+    .await?;
     Ok(Json(MessageBody { msg: "Batch init for orders successful" }))
 }

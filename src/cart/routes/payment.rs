@@ -10,9 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{MessageBody, done};
+use super::answers::{MessageBody, done, put_in_chunks};
 use super::params::{Count, Params};
-use crate::cart::fixtures;
 use crate::cart::model::{Amount, OrderId, UserId};
 use crate::db::storage::{CartRefusal, FixtureStore, PaymentStore};
 use crate::web::act::Act;
@@ -63,8 +62,7 @@ struct StatusBody {
     responses((status = 200, body = UserIdBody)),
 )]
 async fn create_user(State(store): Store, Act(context): Act) -> Result<Json<UserIdBody>, Problem> {
-    let user_id = UserId::new();
-    store.create_user(context, user_id.clone()).await?;
+    let user_id = store.create_user(context, UserId::new()).await??;
     Ok(Json(UserIdBody { user_id }))
 }
 
@@ -189,10 +187,9 @@ async fn batch_init(
     Act(context): Act,
     Params((n, credit)): Params<(Count, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
-    for numbers in fixtures::chunks(n.0) {
-        store
-            .put_users(fixtures::context(&context), numbers.map(UserId::numbered).collect(), credit)
-            .await?;
-    }
+    put_in_chunks(store.as_ref(), &context, n.0, |context, numbers| {
+        store.put_users(context, numbers.map(UserId::numbered).collect(), credit)
+    })
+    .await?;
     Ok(Json(MessageBody { msg: "Batch init for users successful" }))
 }

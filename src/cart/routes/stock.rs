@@ -10,9 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{MessageBody, done};
+use super::answers::{MessageBody, done, put_in_chunks};
 use super::params::{Count, Params};
-use crate::cart::fixtures;
 use crate::cart::model::{Amount, Item, ItemId};
 use crate::db::storage::{CartRefusal, FixtureStore, StockStore};
 use crate::web::act::Act;
@@ -63,8 +62,7 @@ async fn create(
     Act(context): Act,
     Params((price,)): Params<(Amount,)>,
 ) -> Result<Json<ItemIdBody>, Problem> {
-    let item_id = ItemId::new();
-    store.create_item(context, item_id.clone(), price).await?;
+    let item_id = store.create_item(context, ItemId::new(), price).await??;
     Ok(Json(ItemIdBody { item_id }))
 }
 
@@ -135,9 +133,9 @@ async fn batch_init(
     Act(context): Act,
     Params((n, stock, price)): Params<(Count, Amount, Amount)>,
 ) -> Result<Json<MessageBody>, Problem> {
-    for numbers in fixtures::chunks(n.0) {
-        let items = numbers.map(ItemId::numbered).collect();
-        store.put_items(fixtures::context(&context), items, Item { stock, price }).await?;
-    }
+    put_in_chunks(store.as_ref(), &context, n.0, |context, numbers| {
+        store.put_items(context, numbers.map(ItemId::numbered).collect(), Item { stock, price })
+    })
+    .await?;
     Ok(Json(MessageBody { msg: "Batch init for stock successful" }))
 }

@@ -8,7 +8,7 @@ use storefront_seed::{Generator, Offer};
 
 use crate::cart::model::{Amount, Item, ItemId};
 use crate::db::Stores;
-use crate::db::storage::{ActContext, Contents, StorageError};
+use crate::db::storage::{ActContext, Contents};
 
 /// The demo games are the first of what `seed` makes without `--seed`.
 pub(super) const DEFAULT_SEED: u64 = 1;
@@ -33,9 +33,9 @@ pub(in crate::cmd) async fn demo(stores: &Stores) -> anyhow::Result<()> {
 }
 
 /// Stores for each game the item of the same number. Existing items stay as they are.
-async fn put_stock(stores: &Stores, generator: Generator) -> Result<(), StorageError> {
+async fn put_stock(stores: &Stores, generator: Generator) -> anyhow::Result<()> {
     let missing: Vec<i32> = stream::iter(1..=GAMES)
-        .map(async |id| Ok((id, stores.stock.find_item(&item(id)).await?.is_none())))
+        .map(async |id| anyhow::Ok((id, stores.stock.find_item(&item(id)).await?.is_none())))
         .buffered(CONCURRENCY)
         .try_filter_map(async |(id, missing)| Ok(missing.then_some(id)))
         .try_collect()
@@ -47,7 +47,7 @@ async fn put_stock(stores: &Stores, generator: Generator) -> Result<(), StorageE
     stream::iter(offers)
         .map(Ok)
         .try_for_each_concurrent(CONCURRENCY, async |(offer, items)| {
-            stores.fixtures.put_items(ActContext::new(), items, amounts(offer)).await
+            Ok(stores.fixtures.put_items(ActContext::new(), items, amounts(offer)).await??)
         })
         .await
 }
@@ -110,7 +110,7 @@ mod tests {
     async fn a_start_that_was_killed_before_the_games_is_completed_and_keeps_existing_items() {
         let (_folder, stores) = new_store().await;
         let own = Item { stock: Amount::ONE, price: Amount::MAX };
-        stores.fixtures.put_items(ActContext::new(), vec![item(7)], own).await.unwrap();
+        stores.fixtures.put_items(ActContext::new(), vec![item(7)], own).await.unwrap().unwrap();
         demo(&stores).await.unwrap();
         assert_eq!(found(&stores, 7).await, Some(own));
         assert!(found(&stores, 8).await.is_some());

@@ -14,9 +14,10 @@ use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, StorageError};
 
 /// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [Step; 2] = [
+const STEPS: [Step; 3] = [
     include_str!("../../../schema/embedded/0001_overview.sql"),
     include_str!("../../../schema/embedded/0002_cart.sql"),
+    include_str!("../../../schema/embedded/0003_idempotency_keys.sql"),
 ];
 /// "stor" in ASCII, kept in the file's header so that another program's database is not touched.
 const APPLICATION_ID: i32 = 0x7374_6f72;

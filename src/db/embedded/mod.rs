@@ -2,14 +2,15 @@
 //!
 //! In this module: the one writer thread with its group commit ([`writer`]) and its jobs ([`job`]),
 //! the read connections, one for each runtime thread ([`reader`]), migrations ([`migrate`]), whether
-//! the file is still the one that was opened ([`identity`]), and the storage traits over
-//! them ([`overview`], [`cart`], [`loads`]). Several
+//! the file is still the one that was opened ([`identity`]), writes under a key ([`idempotency`]),
+//! and the storage traits over them ([`overview`], [`cart`], [`loads`]). Several
 //! processes on one machine may share the file, so nothing that another process may change is cached.
 //! Not here: the algorithms that other backends need too ([`super::common`]).
 
 mod cart;
 mod connection;
 mod error;
+mod idempotency;
 mod identity;
 mod job;
 mod loads;

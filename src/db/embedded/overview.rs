@@ -11,7 +11,8 @@ use super::writer::Writer;
 use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
 use crate::db::common::page::cut;
 use crate::db::storage::{
-    ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
+    ActContext, Create, Cursor, OverviewStore, Page, Precondition, ReadToken, Remove, StorageError,
+    Update,
 };
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -50,7 +51,7 @@ impl OverviewStore for EmbeddedOverviews {
         id: GameId,
         _seen: Option<ReadToken>,
     ) -> Result<Option<Overview>, StorageError> {
-        self.readers.with(|c| c.prepare_cached(FIND)?.query_row([id.0], overview).optional())
+        self.readers.with(|c| find(c, id))
     }
 
     async fn page(
@@ -78,13 +79,25 @@ impl OverviewStore for EmbeddedOverviews {
         id: GameId,
         changes: Changes,
     ) -> Result<Update, StorageError> {
-        self.writer.submit(context, move |c| update(c, id, changes)).await
+        let precondition = context.precondition().cloned();
+        self.writer
+            .submit(context, move |c| match tested(c, id, precondition.as_ref())? {
+                Tested::Holds => update(c, id, changes),
+                Tested::Fails => Ok(Update::PreconditionFailed),
+                Tested::Missing => Ok(Update::Missing),
+            })
+            .await
     }
 
     async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
-        let removed =
-            self.writer.submit(context, move |c| c.prepare_cached(REMOVE)?.execute([id.0])).await?;
-        Ok(if removed == 0 { Remove::Missing } else { Remove::Removed })
+        let precondition = context.precondition().cloned();
+        self.writer
+            .submit(context, move |c| match tested(c, id, precondition.as_ref())? {
+                Tested::Holds => remove(c, id),
+                Tested::Fails => Ok(Remove::PreconditionFailed),
+                Tested::Missing => Ok(Remove::Missing),
+            })
+            .await
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
@@ -92,6 +105,32 @@ impl OverviewStore for EmbeddedOverviews {
         self.readers.check()?;
         self.readers.with(|c| c.prepare_cached(EXISTS)?.query_row([1], |_| Ok(())))
     }
+}
+
+fn find(c: &Connection, id: GameId) -> rusqlite::Result<Option<Overview>> {
+    c.prepare_cached(FIND)?.query_row([id.0], overview).optional()
+}
+
+/// What a precondition says of a game.
+enum Tested {
+    Holds,
+    Fails,
+    Missing,
+}
+
+/// Tests a precondition in the transaction of the change. Without one the change itself finds out
+/// whether there is such a game.
+fn tested(
+    c: &Connection,
+    id: GameId,
+    precondition: Option<&Precondition>,
+) -> rusqlite::Result<Tested> {
+    let Some(precondition) = precondition else { return Ok(Tested::Holds) };
+    Ok(match find(c, id)? {
+        None => Tested::Missing,
+        Some(game) if precondition.holds(&game) => Tested::Holds,
+        Some(_) => Tested::Fails,
+    })
 }
 
 fn create(connection: &Connection, game: &NewOverview) -> rusqlite::Result<Create> {
@@ -156,6 +195,11 @@ fn update(connection: &Connection, id: GameId, changes: Changes) -> rusqlite::Re
         connection.prepare_cached(&sql)?.execute(params_from_iter(values))? > 0
     };
     Ok(if found { Update::Updated } else { Update::Missing })
+}
+
+fn remove(c: &Connection, id: GameId) -> rusqlite::Result<Remove> {
+    let removed = c.prepare_cached(REMOVE)?.execute([id.0])?;
+    Ok(if removed == 0 { Remove::Missing } else { Remove::Removed })
 }
 
 /// Tags as they are stored.

@@ -15,9 +15,11 @@ use rusqlite::Connection;
 use tokio::time::Instant;
 
 use super::error::{internal, storage};
+use super::idempotency::once;
 use super::identity::FileIdentity;
 use super::job::{Job, PendingJob, QueuedJobGuard, stopped};
 use crate::db::common::batcher::{Batches, Pending, Queue, answered, queue, refuse_expired};
+use crate::db::common::recorded::Recorded;
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 use crate::telemetry::{Registry, Supervisor};
 
@@ -80,9 +82,9 @@ impl Writer {
         if runs { Ok(()) } else { Err(stopped()) }
     }
 
-    /// Runs the statements of one job in the next group. Once this has been called the job runs
-    /// even if the future is dropped; its outcome is given after the commit.
-    pub(super) fn submit<T: Send + 'static, F>(
+    /// Runs the statements of one job in the next group, once for each key. When this has been called
+    /// the job runs even if the future is dropped; its outcome is given after the commit.
+    pub(super) fn submit<T: Recorded + Send + 'static, F>(
         &self,
         context: ActContext,
         statements: F,
@@ -90,6 +92,8 @@ impl Writer {
     where
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        let key = context.key().cloned();
+        let statements = move |c: &Connection| once(c, key.as_ref(), statements);
         let (pending, answer) = Pending::new(context, Some(statements));
         if let Some(queue) = &self.queue {
             let guard = QueuedJobGuard::new(&self.waiting);
@@ -245,6 +249,7 @@ mod tests {
     use super::*;
     use crate::db::MigrationPolicy;
     use crate::db::embedded::{connection, migrate};
+    use crate::db::storage::Update;
 
     /// A writer of a new file, and another connection to it.
     fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
@@ -260,6 +265,11 @@ mod tests {
         (writer, Connection::open(path).unwrap())
     }
 
+    /// Statements that succeed.
+    fn done(_: &Connection) -> rusqlite::Result<Update> {
+        Ok(Update::Updated)
+    }
+
     fn within(milliseconds: u64) -> ActContext {
         ActContext::new().with_timeout(Duration::from_millis(milliseconds))
     }
@@ -271,14 +281,13 @@ mod tests {
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         // The first ones are the group that waits for the lock, later ones wait in the queue; those
         // with a long deadline must not keep the others there.
-        let patient = writer.submit(within(600_000), |_| Ok("done"));
-        let hasty: Vec<_> =
-            (0..GROUP + 10).map(|_| writer.submit(within(200), |_| Ok(()))).collect();
+        let patient = writer.submit(within(600_000), done);
+        let hasty: Vec<_> = (0..GROUP + 10).map(|_| writer.submit(within(200), done)).collect();
         for outcome in futures::future::join_all(hasty).await {
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
         }
         other.execute_batch("COMMIT").unwrap();
-        assert_eq!(patient.await.unwrap(), "done");
+        assert_eq!(patient.await.unwrap(), Update::Updated);
     }
 
     #[tokio::test]
@@ -287,10 +296,10 @@ mod tests {
         let path = folder.path().join("games.db");
         for suffix in ["", "-wal", "-shm"] {
             let (writer, _other) = writer(&folder);
-            writer.submit(ActContext::new(), |_| Ok(())).await.unwrap();
+            writer.submit(ActContext::new(), done).await.unwrap();
             std::fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
             for _ in 0..2 {
-                let error = writer.submit(ActContext::new(), |_| Ok(())).await.unwrap_err();
+                let error = writer.submit(ActContext::new(), done).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{suffix}");
             }
             drop(writer);

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::Metered;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use crate::db::storage::{
-    ActContext, Audit, CartAudit, CartResult, FixtureStore, OrderStore, PaymentStore, StockStore,
-    StorageError,
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, FixtureStore, OrderStore, PaymentStore,
+    StockStore, StorageError,
 };
 
 /// Implements a trait by its inner store, each call timed under the name that the metric shows: by
@@ -28,8 +28,8 @@ macro_rules! metered {
 type Result<T> = std::result::Result<T, StorageError>;
 
 metered!(OrderStore {
-    time "order_create"
-        create_order(context: ActContext, order: OrderId, user: UserId) -> Result<()>;
+    time_act "order_create"
+        create_order(context: ActContext, order: OrderId, user: UserId) -> CartResult<OrderId>;
     time "order_find" find_order(order: &OrderId) -> Result<Option<Order>>;
     time_act "order_add_item"
         add_item(context: ActContext, order: OrderId, item: ItemId, quantity: Amount) -> CartResult;
@@ -40,7 +40,8 @@ metered!(OrderStore {
 });
 
 metered!(StockStore {
-    time "item_create" create_item(context: ActContext, item: ItemId, price: Amount) -> Result<()>;
+    time_act "item_create"
+        create_item(context: ActContext, item: ItemId, price: Amount) -> CartResult<ItemId>;
     time "item_find" find_item(item: &ItemId) -> Result<Option<Item>>;
     time_act "add_stock"
         add_stock(context: ActContext, item: ItemId, quantity: Amount) -> CartResult;
@@ -49,7 +50,7 @@ metered!(StockStore {
 });
 
 metered!(PaymentStore {
-    time "user_create" create_user(context: ActContext, user: UserId) -> Result<()>;
+    time_act "user_create" create_user(context: ActContext, user: UserId) -> CartResult<UserId>;
     time "user_find" find_credit(user: &UserId) -> Result<Option<Amount>>;
     time_act "add_funds" add_funds(context: ActContext, user: UserId, amount: Amount) -> CartResult;
     time_act "pay" pay(context: ActContext, user: UserId, amount: Amount) -> CartResult;
@@ -58,10 +59,12 @@ metered!(PaymentStore {
 });
 
 metered!(FixtureStore {
-    time "orders_put" put_orders(context: ActContext, orders: Vec<Order>) -> Result<()>;
-    time "items_put" put_items(context: ActContext, items: Vec<ItemId>, item: Item) -> Result<()>;
-    time "users_put"
-        put_users(context: ActContext, users: Vec<UserId>, credit: Amount) -> Result<()>;
+    time "key_find"
+        find_outcome(context: &ActContext) -> Result<Option<std::result::Result<(), CartRefusal>>>;
+    time_act "orders_put" put_orders(context: ActContext, orders: Vec<Order>) -> CartResult;
+    time_act "items_put" put_items(context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult;
+    time_act "users_put"
+        put_users(context: ActContext, users: Vec<UserId>, credit: Amount) -> CartResult;
 });
 
 metered!(CartAudit {

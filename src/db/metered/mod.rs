@@ -66,11 +66,11 @@ impl<S: ?Sized> Metered<S> {
     }
 
     /// The same of an act that may be refused.
-    async fn time_act(
+    async fn time_act<R>(
         &self,
         call: &'static str,
-        work: impl Future<Output = CartResult>,
-    ) -> CartResult {
+        work: impl Future<Output = CartResult<R>>,
+    ) -> CartResult<R> {
         let begun = Instant::now();
         let done = work.await;
         let refused = matches!(done, Ok(Err(_)));

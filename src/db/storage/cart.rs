@@ -13,6 +13,9 @@
 //! have happened or not, wholly in either case; `checkout` may then be repeated. A checkout or a cancel
 //! whose server has died may still take effect, but not after another change of the order was
 //! acknowledged.
+//!
+//! A write whose context has an [`IdempotencyKey`](super::IdempotencyKey) takes effect once, however
+//! often it is repeated: then every one may be.
 
 use async_trait::async_trait;
 
@@ -22,13 +25,14 @@ use crate::cart::model::{Amount, Item, ItemId, MAX_LINES, Order, OrderId, UserId
 /// Orders and their checkout.
 #[async_trait]
 pub trait OrderStore: Send + Sync {
-    /// Stores a new, empty order; its id must be a new one. The user need not exist.
+    /// Stores a new, empty order and returns its id: the one given, which must be a new one, or that
+    /// of the first request under the key. The user need not exist.
     async fn create_order(
         &self,
         context: ActContext,
         order: OrderId,
         user: UserId,
-    ) -> Result<(), StorageError>;
+    ) -> CartResult<OrderId>;
 
     /// The order of that id, its lines ascending by item.
     async fn find_order(&self, order: &OrderId) -> Result<Option<Order>, StorageError>;
@@ -57,13 +61,14 @@ pub trait OrderStore: Send + Sync {
 /// Items in stock.
 #[async_trait]
 pub trait StockStore: Send + Sync {
-    /// Stores a new item of which there is none yet; its id must be a new one.
+    /// Stores a new item of which there is none yet, and returns its id as
+    /// [`OrderStore::create_order`] does.
     async fn create_item(
         &self,
         context: ActContext,
         item: ItemId,
         price: Amount,
-    ) -> Result<(), StorageError>;
+    ) -> CartResult<ItemId>;
 
     /// The item of that id.
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError>;
@@ -83,8 +88,8 @@ pub trait StockStore: Send + Sync {
 /// Users and their credit.
 #[async_trait]
 pub trait PaymentStore: Send + Sync {
-    /// Stores a new user without credit; the id must be a new one.
-    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError>;
+    /// Stores a new user without credit, and returns the id as [`OrderStore::create_order`] does.
+    async fn create_user(&self, context: ActContext, user: UserId) -> CartResult<UserId>;
 
     /// The credit of that user.
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError>;
@@ -104,20 +109,23 @@ pub trait PaymentStore: Send + Sync {
 }
 
 /// Fixtures for tests and demo data: each row is replaced by itself, not all of them together.
+///
+/// A request is many writes. The last one has the request's key in its context, and is recorded under it.
 #[async_trait]
 pub trait FixtureStore: Send + Sync {
+    /// Whether a request was made before under the key of the context: `Some(Ok(()))` if this one,
+    /// `Some(Err(CartRefusal::KeyReused))` if another one.
+    async fn find_outcome(
+        &self,
+        context: &ActContext,
+    ) -> Result<Option<Result<(), CartRefusal>>, StorageError>;
+
     /// Stores unpaid orders in place of any of the same ids. What a paid order that is replaced had
     /// taken does not return, and the audit reports it as reset.
-    async fn put_orders(&self, context: ActContext, orders: Vec<Order>)
-    -> Result<(), StorageError>;
+    async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult;
 
     /// Stores items in place of any of the same ids, their sums reset.
-    async fn put_items(
-        &self,
-        context: ActContext,
-        items: Vec<ItemId>,
-        item: Item,
-    ) -> Result<(), StorageError>;
+    async fn put_items(&self, context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult;
 
     /// Stores users in place of any of the same ids, their sums reset.
     async fn put_users(
@@ -125,11 +133,11 @@ pub trait FixtureStore: Send + Sync {
         context: ActContext,
         users: Vec<UserId>,
         credit: Amount,
-    ) -> Result<(), StorageError>;
+    ) -> CartResult;
 }
 
 /// The outcome of a write that may be refused.
-pub type CartResult = Result<Result<(), CartRefusal>, StorageError>;
+pub type CartResult<T = ()> = Result<Result<T, CartRefusal>, StorageError>;
 
 /// Why a write was refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -173,4 +181,9 @@ pub enum CartRefusal {
         "The amount is too large, because with what is there it exceeds 9007199254740991: take less."
     )]
     AmountOverflow,
+    /// The context's key is stored with another request.
+    #[error(
+        "The Idempotency-Key belongs to another request: send this one under a key of its own."
+    )]
+    KeyReused,
 }

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::idempotency::{IdempotencyKey, Precondition};
+
 /// How long a write may take by default.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The context of one write. Cloning it makes the context of another part of the same request.
 ///
-/// Every write method takes one, so that what comes next (a key that makes a repeat harmless, a
-/// precondition) is a field here and changes no signature.
+/// Every write method takes one, so that what comes next is a field here and changes no signature.
 #[derive(Debug, Clone)]
 pub struct ActContext {
     deadline: Instant,
+    key: Option<IdempotencyKey>,
+    precondition: Option<Precondition>,
     #[expect(dead_code, reason = "held until the write has ended")]
     permit: Option<Permit>,
 }
@@ -41,10 +44,11 @@ impl Permit {
 }
 
 impl ActContext {
-    /// A write with the default timeout and no permit.
+    /// A write with the default timeout, and nothing else.
     #[must_use]
     pub fn new() -> Self {
-        Self { deadline: Instant::now() + WRITE_TIMEOUT, permit: None }
+        let deadline = Instant::now() + WRITE_TIMEOUT;
+        Self { deadline, key: None, precondition: None, permit: None }
     }
 
     /// The same with another timeout, counted from now.
@@ -57,6 +61,30 @@ impl ActContext {
     #[must_use]
     pub fn with_permit(self, permit: Option<Permit>) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same under a key, or without one.
+    #[must_use]
+    pub fn with_key(self, key: Option<IdempotencyKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The same if a condition holds, or in any case. Only changes and removals of games test it.
+    #[must_use]
+    pub fn with_precondition(self, precondition: Option<Precondition>) -> Self {
+        Self { precondition, ..self }
+    }
+
+    /// The key by which a repeat of the write is recognised.
+    #[must_use]
+    pub const fn key(&self) -> Option<&IdempotencyKey> {
+        self.key.as_ref()
+    }
+
+    /// The condition without which a game is not changed.
+    #[must_use]
+    pub const fn precondition(&self) -> Option<&Precondition> {
+        self.precondition.as_ref()
     }
 
     /// When the write gives up, if it has not begun to change the store by then.

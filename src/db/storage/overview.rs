@@ -10,6 +10,9 @@ use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 /// Every write is durable when its method returns: a crash of the program or of the machine does
 /// not undo it (Cassandra: as far as its commit log is set to). A read that begins after a write
 /// returned, on any server, sees it.
+///
+/// A write whose context has an [`IdempotencyKey`](super::IdempotencyKey) takes effect once, however
+/// often it is repeated.
 #[async_trait]
 pub trait OverviewStore: Send + Sync {
     /// The game of that id, or `None`. With a token the answer is not older than what the token's
@@ -37,8 +40,8 @@ pub trait OverviewStore: Send + Sync {
     /// servers: in blocks), never twice, not even after a delete.
     async fn create(&self, context: ActContext, game: NewOverview) -> Result<Create, StorageError>;
 
-    /// Changes the fields that are given and no other, all or none of them. No changes at all
-    /// only tells whether the game exists.
+    /// Changes the fields that are given and no other, all or none of them, if the context's
+    /// precondition holds for the game. No changes at all only tells whether the game exists.
     async fn update(
         &self,
         context: ActContext,
@@ -46,7 +49,8 @@ pub trait OverviewStore: Send + Sync {
         changes: Changes,
     ) -> Result<Update, StorageError>;
 
-    /// Removes the game. The second of two is [`Remove::Missing`].
+    /// Removes the game, if the context's precondition holds for it. The second of two is
+    /// [`Remove::Missing`].
     async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError>;
 
     /// Whether reads may come from a replica, so that they need the token of their client.
@@ -73,7 +77,7 @@ pub enum Create {
     Taken,
     /// The counter has passed the largest id.
     Exhausted,
-    /// The database refused the game; nothing changed.
+    /// The game was refused; nothing changed.
     Refused(WriteRefusal),
 }
 
@@ -84,7 +88,9 @@ pub enum Update {
     Updated,
     /// There is no such game.
     Missing,
-    /// The database refused the new values; nothing changed.
+    /// The precondition does not hold for the game; nothing changed.
+    PreconditionFailed,
+    /// The new values were refused; nothing changed.
     Refused(WriteRefusal),
 }
 
@@ -95,18 +101,22 @@ pub enum Remove {
     Removed,
     /// There was no such game.
     Missing,
-    /// The database refused to remove it; nothing changed.
+    /// The precondition does not hold for the game; nothing changed.
+    PreconditionFailed,
+    /// The removal was refused; nothing changed.
     Refused(WriteRefusal),
 }
 
-/// Why the database refused a write that this program takes to be valid: an existing table may have
-/// narrower columns, constraints or triggers of its own. Nothing has changed.
+/// Why a write was refused that this program takes to be valid: an existing table may have narrower
+/// columns, constraints or triggers of its own. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteRefusal {
     /// A value does not fit its column, which is named where the database tells.
     Malformed(Option<String>),
     /// A constraint, trigger or policy forbids it; named where the database tells.
     Forbidden(Option<String>),
+    /// The context's key is stored with another request.
+    KeyReused,
 }
 
 /// A place between two games in the store's order: behind the game of this id.

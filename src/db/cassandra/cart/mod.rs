@@ -45,8 +45,8 @@ use super::act;
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use crate::db::storage::{
-    ActContext, Audit, CartAudit, CartResult, ErrorKind, FixtureStore, OrderStore, PaymentStore,
-    StockStore, StorageError,
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
+    PaymentStore, StockStore, StorageError,
 };
 use crate::telemetry::Registry;
 
@@ -119,9 +119,10 @@ impl OrderStore for CassandraCart {
         context: ActContext,
         order: OrderId,
         user: UserId,
-    ) -> Result<(), StorageError> {
+    ) -> CartResult<OrderId> {
         self.act(context, |coordinator, context| async move {
-            order_edits::create_order(&coordinator, context, order, user).await
+            order_edits::create_order(&coordinator, context, order.clone(), user).await?;
+            Ok(Ok(order))
         })
         .await
     }
@@ -173,9 +174,11 @@ impl StockStore for CassandraCart {
         context: ActContext,
         item: ItemId,
         price: Amount,
-    ) -> Result<(), StorageError> {
+    ) -> CartResult<ItemId> {
         let create = AccountOp::Create { available: 0, price: price.signed() };
-        self.apply(context, AccountKey::Item(item), create).await?.map_err(unexpected)
+        let created = self.apply(context, AccountKey::Item(item.clone()), create).await?;
+        created.map_err(unexpected)?;
+        Ok(Ok(item))
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
@@ -198,9 +201,11 @@ impl StockStore for CassandraCart {
 
 #[async_trait]
 impl PaymentStore for CassandraCart {
-    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
+    async fn create_user(&self, context: ActContext, user: UserId) -> CartResult<UserId> {
         let create = AccountOp::Create { available: 0, price: 0 };
-        self.apply(context, AccountKey::User(user), create).await?.map_err(unexpected)
+        let created = self.apply(context, AccountKey::User(user.clone()), create).await?;
+        created.map_err(unexpected)?;
+        Ok(Ok(user))
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
@@ -230,27 +235,27 @@ impl PaymentStore for CassandraCart {
 
 #[async_trait]
 impl FixtureStore for CassandraCart {
-    async fn put_orders(
+    async fn find_outcome(
         &self,
-        context: ActContext,
-        orders: Vec<Order>,
-    ) -> Result<(), StorageError> {
+        _context: &ActContext,
+    ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
+        Ok(None)
+    }
+
+    async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
         let fixtures = Arc::clone(&self.fixtures);
         self.act(context, |coordinator, context| async move {
-            fixtures.put_orders(&coordinator, &context, orders).await
+            fixtures.put_orders(&coordinator, &context, orders).await.map(Ok)
         })
         .await
     }
 
-    async fn put_items(
-        &self,
-        context: ActContext,
-        items: Vec<ItemId>,
-        item: Item,
-    ) -> Result<(), StorageError> {
+    async fn put_items(&self, context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult {
         let create =
             AccountOp::Create { available: item.stock.signed(), price: item.price.signed() };
-        self.put_accounts(context, items.into_iter().map(AccountKey::Item).collect(), create).await
+        self.put_accounts(context, items.into_iter().map(AccountKey::Item).collect(), create)
+            .await
+            .map(Ok)
     }
 
     async fn put_users(
@@ -258,9 +263,11 @@ impl FixtureStore for CassandraCart {
         context: ActContext,
         users: Vec<UserId>,
         credit: Amount,
-    ) -> Result<(), StorageError> {
+    ) -> CartResult {
         let create = AccountOp::Create { available: credit.signed(), price: 0 };
-        self.put_accounts(context, users.into_iter().map(AccountKey::User).collect(), create).await
+        self.put_accounts(context, users.into_iter().map(AccountKey::User).collect(), create)
+            .await
+            .map(Ok)
     }
 }
 
@@ -285,6 +292,6 @@ impl CartAudit for CassandraCart {
     }
 }
 
-fn unexpected(refused: crate::db::storage::CartRefusal) -> StorageError {
+fn unexpected(refused: CartRefusal) -> StorageError {
     StorageError::with_source(ErrorKind::Internal, "a new account was refused", refused)
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{REMOVE_LINES, execute};
+use super::rows::{ActResult, REMOVE_LINES, execute};
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
 
 const FORMER: &str = "SELECT user_id, user_epoch, paid FROM cart_orders WHERE order_id = ?1";
@@ -23,7 +23,7 @@ const PUT_USER: &str = "INSERT INTO cart_users (user_id, credit, funded) VALUES 
                         ON CONFLICT DO UPDATE SET credit = ?2, funded = ?2, paid = 0, \
                                                   charged = 0, written_off = 0, epoch = epoch + 1";
 
-pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<()> {
+pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> ActResult {
     for order in orders {
         let id = order.id.as_str();
         write_off(c, id)?;
@@ -33,7 +33,7 @@ pub(super) fn put_orders(c: &Connection, orders: &[Order]) -> rusqlite::Result<(
             execute(c, PUT_LINE, params![id, line.item.as_str(), quantity, cost])?;
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Removes the lines of the order of that id, if there is one. What it took when it was paid is
@@ -56,17 +56,17 @@ fn write_off(c: &Connection, id: &str) -> rusqlite::Result<()> {
     execute(c, REMOVE_LINES, [id])
 }
 
-pub(super) fn put_items(c: &Connection, items: &[ItemId], item: Item) -> rusqlite::Result<()> {
+pub(super) fn put_items(c: &Connection, items: &[ItemId], item: Item) -> ActResult {
     for id in items {
         let (price, stock) = (item.price.signed(), item.stock.signed());
         execute(c, PUT_ITEM, params![id.as_str(), price, stock])?;
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
-pub(super) fn put_users(c: &Connection, users: &[UserId], credit: Amount) -> rusqlite::Result<()> {
+pub(super) fn put_users(c: &Connection, users: &[UserId], credit: Amount) -> ActResult {
     for id in users {
         execute(c, PUT_USER, params![id.as_str(), credit.signed()])?;
     }
-    Ok(())
+    Ok(Ok(()))
 }

@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use self::audit::{audit, nothing_to_repair};
 use self::checkout::{cancel, checkout};
 use self::rows::{ActResult, REMOVE_LINES, amount, execute, lines, order_state};
+use super::idempotency;
 use super::reader::Readers;
 use super::writer::Writer;
 use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
@@ -67,9 +68,12 @@ impl OrderStore for EmbeddedCart {
         context: ActContext,
         order: OrderId,
         user: UserId,
-    ) -> Result<(), StorageError> {
+    ) -> CartResult<OrderId> {
         self.writer
-            .submit(context, move |c| execute(c, CREATE_ORDER, [order.as_str(), user.as_str()]))
+            .submit(context, move |c| {
+                execute(c, CREATE_ORDER, [order.as_str(), user.as_str()])?;
+                Ok(Ok(order))
+            })
             .await
     }
 
@@ -112,10 +116,13 @@ impl StockStore for EmbeddedCart {
         context: ActContext,
         item: ItemId,
         price: Amount,
-    ) -> Result<(), StorageError> {
-        let statements =
-            move |c: &Connection| execute(c, CREATE_ITEM, params![item.as_str(), price.signed()]);
-        self.writer.submit(context, statements).await
+    ) -> CartResult<ItemId> {
+        self.writer
+            .submit(context, move |c| {
+                execute(c, CREATE_ITEM, params![item.as_str(), price.signed()])?;
+                Ok(Ok(item))
+            })
+            .await
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
@@ -138,8 +145,13 @@ impl StockStore for EmbeddedCart {
 
 #[async_trait]
 impl PaymentStore for EmbeddedCart {
-    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
-        self.writer.submit(context, move |c| execute(c, CREATE_USER, [user.as_str()])).await
+    async fn create_user(&self, context: ActContext, user: UserId) -> CartResult<UserId> {
+        self.writer
+            .submit(context, move |c| {
+                execute(c, CREATE_USER, [user.as_str()])?;
+                Ok(Ok(user))
+            })
+            .await
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
@@ -166,20 +178,19 @@ impl PaymentStore for EmbeddedCart {
 
 #[async_trait]
 impl FixtureStore for EmbeddedCart {
-    async fn put_orders(
+    async fn find_outcome(
         &self,
-        context: ActContext,
-        orders: Vec<Order>,
-    ) -> Result<(), StorageError> {
+        context: &ActContext,
+    ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
+        let Some(key) = context.key() else { return Ok(None) };
+        self.readers.with(|c| idempotency::find(c, key))
+    }
+
+    async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
         self.writer.submit(context, move |c| fixtures::put_orders(c, &orders)).await
     }
 
-    async fn put_items(
-        &self,
-        context: ActContext,
-        items: Vec<ItemId>,
-        item: Item,
-    ) -> Result<(), StorageError> {
+    async fn put_items(&self, context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult {
         self.writer.submit(context, move |c| fixtures::put_items(c, &items, item)).await
     }
 
@@ -188,7 +199,7 @@ impl FixtureStore for EmbeddedCart {
         context: ActContext,
         users: Vec<UserId>,
         credit: Amount,
-    ) -> Result<(), StorageError> {
+    ) -> CartResult {
         self.writer.submit(context, move |c| fixtures::put_users(c, &users, credit)).await
     }
 }

@@ -199,8 +199,10 @@ impl OrderStore for PostgresCart {
         context: ActContext,
         order: OrderId,
         user: UserId,
-    ) -> Result<(), StorageError> {
-        self.execute(context, CREATE_ORDER, vec![text(order.as_str()), text(user.as_str())]).await
+    ) -> CartResult<OrderId> {
+        let values = vec![text(order.as_str()), text(user.as_str())];
+        self.execute(context, CREATE_ORDER, values).await?;
+        Ok(Ok(order))
     }
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
@@ -253,8 +255,9 @@ impl StockStore for PostgresCart {
         context: ActContext,
         item: ItemId,
         price: Amount,
-    ) -> Result<(), StorageError> {
-        self.execute(context, CREATE_ITEM, vec![text(item.as_str()), number(price)]).await
+    ) -> CartResult<ItemId> {
+        self.execute(context, CREATE_ITEM, vec![text(item.as_str()), number(price)]).await?;
+        Ok(Ok(item))
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
@@ -281,8 +284,9 @@ impl StockStore for PostgresCart {
 
 #[async_trait]
 impl PaymentStore for PostgresCart {
-    async fn create_user(&self, context: ActContext, user: UserId) -> Result<(), StorageError> {
-        self.execute(context, CREATE_USER, vec![text(user.as_str())]).await
+    async fn create_user(&self, context: ActContext, user: UserId) -> CartResult<UserId> {
+        self.execute(context, CREATE_USER, vec![text(user.as_str())]).await?;
+        Ok(Ok(user))
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
@@ -324,21 +328,19 @@ impl PaymentStore for PostgresCart {
 
 #[async_trait]
 impl FixtureStore for PostgresCart {
-    async fn put_orders(
+    async fn find_outcome(
         &self,
-        context: ActContext,
-        orders: Vec<Order>,
-    ) -> Result<(), StorageError> {
-        fixtures::put_orders(&self.pool, context, orders).await
+        _context: &ActContext,
+    ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
+        Ok(None)
     }
 
-    async fn put_items(
-        &self,
-        context: ActContext,
-        items: Vec<ItemId>,
-        item: Item,
-    ) -> Result<(), StorageError> {
-        fixtures::put_items(&self.pool, context, items, item).await
+    async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
+        fixtures::put_orders(&self.pool, context, orders).await.map(Ok)
+    }
+
+    async fn put_items(&self, context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult {
+        fixtures::put_items(&self.pool, context, items, item).await.map(Ok)
     }
 
     async fn put_users(
@@ -346,8 +348,8 @@ impl FixtureStore for PostgresCart {
         context: ActContext,
         users: Vec<UserId>,
         credit: Amount,
-    ) -> Result<(), StorageError> {
-        fixtures::put_users(&self.pool, context, users, credit).await
+    ) -> CartResult {
+        fixtures::put_users(&self.pool, context, users, credit).await.map(Ok)
     }
 }
 
