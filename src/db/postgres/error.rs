@@ -169,6 +169,11 @@ pub(super) fn unreachable_now() -> StorageError {
     StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable")
 }
 
+/// The error of a change whose row stayed locked until its deadline: nothing was done for it.
+pub(super) fn row_locked() -> StorageError {
+    StorageError::new(ErrorKind::Conflict, "another transaction keeps the row locked")
+}
+
 /// The error of a statement without an answer in time.
 pub(super) fn timeout() -> StorageError {
     StorageError::new(ErrorKind::Timeout, "PostgreSQL did not answer in time")

@@ -2,11 +2,12 @@
 //!
 //! Here: pages of the catalogue, each one statement on a connection of the pool. Most of the traffic
 //! is batched on connections of its own: finding games in [`find`], creating them in [`create`], changing
-//! and removing them in [`change`]. What the database itself refuses becomes an outcome in
+//! and removing them in [`change`]; the values of a group of games are in [`columns`]. What the database itself refuses becomes an outcome in
 //! [`mod@refusal`]. A row becomes a game in [`row`].
 //! Not here: reads from a replica ([`super::replica`]) and bulk loads ([`super::loads`]).
 
 mod change;
+mod columns;
 mod create;
 mod find;
 mod refusal;
