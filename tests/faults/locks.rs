@@ -1,5 +1,4 @@
-//! Locks of others: who waits for a strong lock on a table in use makes nobody else wait for long, and a row
-//! that another transaction keeps locked delays no change of another row.
+//! Strong locks on tables in use: who waits for one makes nobody else wait for long.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use reqwest::Method;
-use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::requests::{ANSWER_TIMEOUT, Request, answer, is_unavailable};
+use crate::requests::{ANSWER_TIMEOUT, Request, answer};
 use testkit::database::OwnDatabase;
 use testkit::games::game;
 use testkit::postgres::OpenTransaction;
@@ -101,7 +99,7 @@ impl Client {
 }
 
 /// A server with one game.
-async fn with_a_game() -> (OwnDatabase, Arc<Server>) {
+pub async fn with_a_game() -> (OwnDatabase, Arc<Server>) {
     let database = OwnDatabase::on("postgres").await;
     let server = Arc::new(Server::on(&database));
     let created = answer(&server, ANSWER_TIMEOUT, create()).await;
@@ -109,7 +107,7 @@ async fn with_a_game() -> (OwnDatabase, Arc<Server>) {
     (database, server)
 }
 
-fn create() -> Request<'static> {
+pub fn create() -> Request<'static> {
     (Method::POST, "/api/overview", Some(game("any")))
 }
 
@@ -185,83 +183,4 @@ async fn while_a_migration_waits_for_a_reader_others_read() {
     }
     dump.commit().await;
     migrate.succeeds();
-}
-
-/// Games that nobody locks.
-const OTHERS: std::ops::RangeInclusive<u32> = 2..=60;
-
-/// A server with game 1, which an operator keeps locked, and the others.
-async fn with_a_locked_game() -> (OwnDatabase, Arc<Server>, OpenTransaction) {
-    let (database, server) = with_a_game().await;
-    for _ in OTHERS {
-        assert_eq!(answer(&server, ANSWER_TIMEOUT, create()).await.status(), 201);
-    }
-    let lock = "SELECT FROM overviews WHERE game_id = 1 FOR UPDATE";
-    let operator = OpenTransaction::begin(database.url(), "an operator", lock).await;
-    (database, server, operator)
-}
-
-/// Sends a change of the locked game, which waits.
-fn change_locked(server: &Arc<Server>, change: Value) -> JoinHandle<u16> {
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
-        let request = (Method::PUT, "/api/overview/1", Some(change));
-        answer(&server, ANSWER_TIMEOUT, request).await.status().as_u16()
-    })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_a_game_is_locked_others_are_changed_and_removed() {
-    let (database, server, operator) = with_a_locked_game().await;
-    let waiting: Vec<_> = ["developer", "publisher", "description"]
-        .map(|field| change_locked(&server, json!({ field: "changed" })))
-        .into();
-    // One after the other, so that they are in many groups, each with what waits.
-    for n in OTHERS {
-        let path = format!("/api/overview/{n}");
-        let change = (Method::PUT, path.as_str(), Some(json!({ "developer": "other" })));
-        for request in [change, (Method::DELETE, &path, None)] {
-            let answer = answer(&server, ANSWER_TIMEOUT, request).await;
-            assert_eq!(answer.status(), 200, "{}\n{}", answer.url(), server.log());
-            let answered = waiting.iter().filter(|task| task.is_finished()).count();
-            assert_eq!(answered, 0, "answered before {}", answer.url());
-        }
-    }
-    operator.commit().await;
-    for task in waiting {
-        assert_eq!(task.await.unwrap(), 200, "{}", server.log());
-    }
-    let changed = "SELECT count(*) FROM overviews WHERE game_id = 1 AND developer = 'changed' \
-                   AND publisher = 'changed' AND description = 'changed'";
-    assert_eq!(database.column(changed).await, ["1"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_a_game_that_stays_locked_is_refused_in_time_and_not_made_later() {
-    let (database, server, operator) = with_a_locked_game().await;
-    for request in [
-        (Method::PUT, "/api/overview/1", Some(json!({ "developer": "late" }))),
-        (Method::DELETE, "/api/overview/1", None),
-    ] {
-        is_unavailable(&answer(&server, ANSWER_TIMEOUT, request).await);
-    }
-    let log = server.log();
-    assert!(log.contains("another transaction keeps the row locked"), "{log}");
-    operator.commit().await;
-    let change = change_locked(&server, json!({ "publisher": "in time" }));
-    assert_eq!(change.await.unwrap(), 200, "{}", server.log());
-    let is = "SELECT developer || ', ' || publisher FROM overviews WHERE game_id = 1";
-    let found = database.column(is).await;
-    assert!(!found[0].contains("late") && found[0].contains("in time"), "{found:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_game_that_was_removed_while_its_change_waited_is_missing() {
-    let (_database, server, operator) = with_a_locked_game().await;
-    let waiting = change_locked(&server, json!({ "developer": "late" }));
-    let other = (Method::PUT, "/api/overview/2", Some(json!({ "developer": "other" })));
-    assert_eq!(answer(&server, ANSWER_TIMEOUT, other).await.status(), 200);
-    operator.execute("DELETE FROM overviews WHERE game_id = 1").await;
-    operator.commit().await;
-    assert_eq!(waiting.await.unwrap(), 404);
 }
