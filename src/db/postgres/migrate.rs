@@ -32,7 +32,7 @@ use crate::db::storage::{ErrorKind, MigrationPolicy, StorageError};
 const STEPS: [Step; 3] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
-    "-- functions 19df6ab99948db83",
+    "-- functions 9cbb43652e6010b6",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(
