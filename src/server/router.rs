@@ -127,7 +127,7 @@ fn document_keys(document: &mut utoipa::openapi::OpenApi) {
         }
         let writes = [&mut item.post, &mut item.put, &mut item.delete];
         for operation in writes.into_iter().flatten() {
-            operation.parameters.get_or_insert_default().push(key.clone());
+            operation.parameters.get_or_insert_default().push(key.clone().into());
             operation.responses.responses.insert("422".to_owned(), reused.clone().into());
         }
     }

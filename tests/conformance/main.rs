@@ -52,6 +52,7 @@ macro_rules! conformance_of {
                     pages_show_each_game_once
                     a_page_ends_where_the_games_end
                     servers_on_one_database_assign_different_ids
+                    servers_that_change_the_same_games_do_not_disturb_each_other
                     a_write_is_seen_by_every_server_at_once
                     a_write_whose_future_is_dropped_is_still_done
                     a_store_without_a_replica_gives_no_read_token
