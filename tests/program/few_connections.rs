@@ -39,10 +39,7 @@ async fn more_requests_than_connections_wait_for_a_slow_statement() {
     let (client, connection) =
         tokio_postgres::connect(url.as_str(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    client
-        .batch_execute("BEGIN; LOCK TABLE overviews IN SHARE MODE")
-        .await
-        .unwrap();
+    client.batch_execute("BEGIN; LOCK TABLE overviews IN SHARE MODE").await.unwrap();
     let requests: Vec<_> = (0..40)
         .map(|n| {
             let server = Arc::clone(&server);
