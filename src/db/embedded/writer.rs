@@ -19,8 +19,7 @@ use super::idempotency::once;
 use super::identity::FileIdentity;
 use super::job::{Job, PendingJob, QueuedJobGuard, stopped};
 use crate::db::common::batcher::{Batches, Pending, Queue, answered, queue, refuse_expired};
-use crate::db::common::recorded::Recorded;
-use crate::db::storage::{ActContext, ErrorKind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, Recorded, StorageError};
 use crate::telemetry::{Registry, Supervisor};
 
 /// Jobs that may wait; more are refused at once, before memory grows.
