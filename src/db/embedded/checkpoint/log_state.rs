@@ -170,6 +170,11 @@ impl LogState {
         Some(hold)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_held(&self) -> bool {
+        self.lock().is_held
+    }
+
     /// Ends the thread at its next look.
     pub(super) fn stop(&self) {
         self.lock().is_stopping = true;
