@@ -15,7 +15,7 @@ use super::runner::AttemptContext;
 use super::saga::balance::AccountOp;
 use super::saga::order_state::{OrderState, Reversal};
 use super::saga::saga_state::{SagaOutcome, SagaState, SagaStep};
-use super::{AccountKey, act, order_edits};
+use super::{AccountKey, act_to_end, order_edits};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::config::database::{Database, Url};
 use crate::config::{SettingsLoader, Sources};
@@ -298,7 +298,7 @@ async fn two_recoverers_at_once_do_no_harm() {
     let both = [&world.dying, &world.living];
     let passes = both.map(|coordinator| {
         let coordinator = Arc::clone(coordinator);
-        act(ActContext::new(), async move {
+        act_to_end(ActContext::new(), async move {
             coordinator.recovery.pass(Instant::now).await?;
             coordinator.recovery.pass(after_every_lease).await
         })
