@@ -12,7 +12,8 @@ use super::scenario::{Defect, Job, Scenario, open};
 
 fn check(name: &str, scenario: Scenario) {
     let begun = std::time::Instant::now();
-    let checker = scenario.checker().threads(2).spawn_bfs().join();
+    let first_failure = HasDiscoveries::AnyFailures;
+    let checker = scenario.checker().finish_when(first_failure).threads(2).spawn_bfs().join();
     println!("{name}: {} states, {:.1?}", checker.unique_state_count(), begun.elapsed());
     checker.assert_properties();
 }
