@@ -274,7 +274,9 @@ mod tests {
         let patient = writer.submit(within(600_000), |_| Ok("done"));
         let hasty: Vec<_> =
             (0..GROUP + 10).map(|_| writer.submit(within(200), |_| Ok(()))).collect();
-        for outcome in futures::future::join_all(hasty).await {
+        let answers = futures::future::join_all(hasty);
+        let answers = tokio::time::timeout(Duration::from_secs(30), answers).await;
+        for outcome in answers.expect("each is answered at its deadline") {
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
         }
         other.execute_batch("COMMIT").unwrap();
