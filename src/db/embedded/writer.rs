@@ -305,7 +305,9 @@ mod tests {
         // with a long deadline must not keep the others there.
         let patient = writer.submit(within(600_000), done);
         let hasty: Vec<_> = (0..GROUP + 10).map(|_| writer.submit(within(200), done)).collect();
-        for outcome in futures::future::join_all(hasty).await {
+        let answers = futures::future::join_all(hasty);
+        let answers = tokio::time::timeout(Duration::from_secs(30), answers).await;
+        for outcome in answers.expect("each is answered at its deadline") {
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
         }
         other.execute_batch("COMMIT").unwrap();

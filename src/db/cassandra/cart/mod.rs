@@ -41,7 +41,7 @@ use self::coordinator::CheckoutCoordinator;
 use self::fixtures::Fixtures;
 use self::metrics::CartMetrics;
 use self::saga::balance::AccountOp;
-use super::act;
+use super::act::{act, act_to_end};
 use super::connection::Cluster;
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use crate::db::storage::{
@@ -76,7 +76,8 @@ impl CassandraCart {
         })
     }
 
-    /// Runs a write in a task of its own: a client that hangs up must not stop it half way.
+    /// Runs a write in a task of its own, and answers by its deadline: neither a client that hangs up
+    /// nor the deadline stops it half way.
     async fn act<T, F>(
         &self,
         context: ActContext,
@@ -88,6 +89,38 @@ impl CassandraCart {
     {
         let work = work(Arc::clone(&self.coordinator), contention::capped(context.clone()));
         act(context, work).await
+    }
+
+    /// The same for what makes an attempt: its time starts with its permit.
+    async fn attempt<F>(
+        &self,
+        context: ActContext,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext) -> F + Send + 'static,
+    ) -> CartResult
+    where
+        F: Future<Output = CartResult> + Send + 'static,
+    {
+        let (permit, context) = self.coordinator.admit(contention::capped(context)).await?;
+        self.act(context, |coordinator, context| async move {
+            let outcome = work(coordinator, context).await;
+            drop(permit);
+            outcome
+        })
+        .await
+    }
+
+    /// The same for fixtures and the audit, which take as long as there is to do.
+    async fn act_to_end<T, F>(
+        &self,
+        context: ActContext,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext) -> F,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StorageError>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.coordinator), contention::capped(context.clone()));
+        act_to_end(context, work).await
     }
 
     /// One operation on one account.
@@ -105,7 +138,7 @@ impl CassandraCart {
         create: AccountOp,
     ) -> Result<(), StorageError> {
         let fixtures = Arc::clone(&self.fixtures);
-        self.act(context, |coordinator, context| async move {
+        self.act_to_end(context, |coordinator, context| async move {
             fixtures.put_accounts(&coordinator, &context, keys, create).await
         })
         .await
@@ -160,7 +193,7 @@ impl OrderStore for CassandraCart {
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.act(context, |coordinator, context| async move {
+        self.attempt(context, |coordinator, context| async move {
             coordinator.checkout(context, order).await
         })
         .await
@@ -221,7 +254,7 @@ impl PaymentStore for CassandraCart {
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.act(context, |coordinator, context| async move {
+        self.attempt(context, |coordinator, context| async move {
             coordinator.cancel(context, user, order).await
         })
         .await
@@ -244,7 +277,7 @@ impl FixtureStore for CassandraCart {
 
     async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
         let fixtures = Arc::clone(&self.fixtures);
-        self.act(context, |coordinator, context| async move {
+        self.act_to_end(context, |coordinator, context| async move {
             fixtures.put_orders(&coordinator, &context, orders).await.map(Ok)
         })
         .await
@@ -275,19 +308,17 @@ impl FixtureStore for CassandraCart {
 impl CartAudit for CassandraCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let auditor = Arc::clone(&self.auditor);
-        self.act(
-            ActContext::new(),
-            |coordinator, _| async move { auditor.audit(&coordinator).await },
-        )
+        self.act_to_end(ActContext::new(), |coordinator, _| async move {
+            auditor.audit(&coordinator).await
+        })
         .await
     }
 
     async fn repair(&self) -> Result<Audit, StorageError> {
         let auditor = Arc::clone(&self.auditor);
-        self.act(
-            ActContext::new(),
-            |coordinator, _| async move { auditor.repair(&coordinator).await },
-        )
+        self.act_to_end(ActContext::new(), |coordinator, _| async move {
+            auditor.repair(&coordinator).await
+        })
         .await
     }
 }
