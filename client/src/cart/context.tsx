@@ -13,6 +13,12 @@ interface Cart {
   /** The latest message, until it is dismissed. */
   readonly message: Message | null;
   readonly showMessage: (message: Message | null) => void;
+  /** While an operation waits for a store that cannot be reached. */
+  readonly wait: Wait | null;
+}
+
+interface Wait {
+  readonly stop: () => void;
 }
 
 const CartContext = createContext<Cart | null>(null);
@@ -32,12 +38,14 @@ interface Props {
 export function CartProvider({ api, visitors, children }: Props) {
   const client = useQueryClient();
   const [message, showMessage] = useState<Message | null>(null);
+  const [wait, setWait] = useState<Wait | null>(null);
   const operations = useMemo(
     () =>
       new CartOperations({
         api,
         visitors,
         onEvent: (event) => showMessage(EVENT_MESSAGES[event]),
+        onWait: (stop) => setWait(stop && { stop }),
       }),
     [api, visitors],
   );
@@ -54,8 +62,8 @@ export function CartProvider({ api, visitors, children }: Props) {
     [client, visitors],
   );
   const cart = useMemo(
-    () => ({ api, visitors, operations, message, showMessage }),
-    [api, visitors, operations, message],
+    () => ({ api, visitors, operations, message, showMessage, wait }),
+    [api, visitors, operations, message, wait],
   );
   return <CartContext value={cart}>{children}</CartContext>;
 }
