@@ -124,6 +124,24 @@ test('a visitor who stops waiting is told to look in the cart', async () => {
   expect(inCart()).toEqual([]);
 });
 
+test('an order that was read before the game was added does not hide it', async () => {
+  let release = () => {};
+  const late = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const read = fakeStore.order.bind(fakeStore);
+  vi.spyOn(fakeStore, 'order').mockImplementationOnce(async (id) => {
+    const empty = await read(id);
+    await late;
+    return empty;
+  });
+  const user = show();
+  await user.click(await button('Add to cart'));
+  await screen.findByText('Game 1 was added to your cart.');
+  release();
+  expect(await screen.findByText('1 in your cart')).toBeTruthy();
+});
+
 test('from the first click to the refund', async () => {
   const user = show();
   await user.click(await button('Add to cart'));

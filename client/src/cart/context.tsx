@@ -1,4 +1,4 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
 import type { CartApi } from '../api/cart';
 import { EVENT_MESSAGES, type Message } from './messages';
@@ -54,8 +54,8 @@ export function CartProvider({ api, visitors, children }: Props) {
     () =>
       visitors.subscribe((current, previous, fromOtherTab) => {
         // Any operation, in any tab, may have changed the order and the balance.
-        void client.invalidateQueries({ queryKey: ['cart', 'order'] });
-        void client.invalidateQueries({ queryKey: ['cart', 'credit'] });
+        void refetch(client, 'order');
+        void refetch(client, 'credit');
         const paid = current.paid.some(({ id }) => id === previous.order);
         if (fromOtherTab && paid) showMessage(EVENT_MESSAGES.paidInOtherTab);
       }),
@@ -66,4 +66,14 @@ export function CartProvider({ api, visitors, children }: Props) {
     [api, visitors, operations, message, wait],
   );
   return <CartContext value={cart}>{children}</CartContext>;
+}
+
+/**
+ * Reads again what is displayed. A first read that is under way must not stand for this one: it may have
+ * been answered before the change.
+ */
+async function refetch(client: QueryClient, kind: 'order' | 'credit'): Promise<void> {
+  const filters = { queryKey: ['cart', kind] };
+  await client.cancelQueries(filters);
+  await client.invalidateQueries(filters);
 }
