@@ -31,7 +31,7 @@ export const EVENT_MESSAGES: Record<CartEvent | 'paidInOtherTab', Message> = {
   },
 };
 
-export const WAIT_TEXT = 'One moment: the store is not responding. We keep trying.';
+export const WAIT_TEXT = 'One moment: the store is not responding.';
 
 const ERROR_TEXTS: Record<ErrorKind, string> = {
   unreachable: 'The store cannot be reached right now.',
@@ -68,11 +68,10 @@ export function added(name: string): Message {
 }
 
 export function notAdded(name: string, error: unknown): Message {
-  const text = explainFailure(
-    error,
-    `${name} was not added to your cart.`,
-    `${name} was added to your cart. Look in your cart before you try again.`,
-  );
+  if (error instanceof Unconfirmed) {
+    const text = `The store is not responding. ${name} may already be in your cart.`;
+    return { text, tone: 'bad', toCart: true };
+  }
   const end = errorKind(error) === 'unreachable' ? ' Please try again.' : '';
-  return { text: text + end, tone: 'bad', toCart: error instanceof Unconfirmed };
+  return { text: `${name} was not added to your cart. ${explainError(error)}${end}`, tone: 'bad' };
 }
