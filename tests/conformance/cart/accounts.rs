@@ -66,7 +66,8 @@ pub async fn reset_fixtures_are_counted_by_the_audit(world: World) {
     cart.fixtures
         .put_items(act(), vec![ItemId::numbered(0)], Item { stock: n(4), price: n(2) })
         .await
-        .unwrap().unwrap();
+        .unwrap()
+        .unwrap();
     let replaced = Order { paid: false, ..found(&cart, &orders[1]).await };
     cart.fixtures.put_orders(act(), vec![replaced]).await.unwrap().unwrap();
     agrees(&cart).await;

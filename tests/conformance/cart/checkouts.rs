@@ -156,11 +156,16 @@ async fn acceptance(world: World, kinds: u64) {
     let (cart, other) = (cart(&world.stores), cart_of(&world).await);
     let items: Vec<_> = (0..kinds).map(ItemId::numbered).collect();
     let orders = (0..1_000).map(|number| one_piece(number, &items)).collect();
-    cart.fixtures.put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1)).await.unwrap().unwrap();
+    cart.fixtures
+        .put_users(act(), (0..1_000).map(UserId::numbered).collect(), n(1))
+        .await
+        .unwrap()
+        .unwrap();
     cart.fixtures
         .put_items(act(), items.clone(), Item { stock: n(100 / kinds), price: n(1) })
         .await
-        .unwrap().unwrap();
+        .unwrap()
+        .unwrap();
     cart.fixtures.put_orders(act(), orders).await.unwrap().unwrap();
     let outcomes = at_once((0..1_000).map(|number| {
         let cart = if number % 2 == 0 { cart.clone() } else { other.clone() };

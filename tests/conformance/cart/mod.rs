@@ -83,11 +83,16 @@ pub(super) async fn agrees(cart: &Cart) {
 /// Fixtures: 3 users, 2 items and 3 orders of one of each item.
 pub(super) async fn fixtures(cart: &Cart) -> Vec<OrderId> {
     let items: Vec<_> = (0..2).map(ItemId::numbered).collect();
-    cart.fixtures.put_users(act(), (0..3).map(UserId::numbered).collect(), n(10)).await.unwrap().unwrap();
+    cart.fixtures
+        .put_users(act(), (0..3).map(UserId::numbered).collect(), n(10))
+        .await
+        .unwrap()
+        .unwrap();
     cart.fixtures
         .put_items(act(), items.clone(), Item { stock: n(10), price: n(2) })
         .await
-        .unwrap().unwrap();
+        .unwrap()
+        .unwrap();
     let lines = items.into_iter().map(|item| Line { item, quantity: n(1), cost: n(2) });
     let lines: Vec<_> = lines.collect();
     let orders = (0..3).map(|number| Order {

@@ -5,7 +5,7 @@ use crate::db::MigrationPolicy;
 use crate::db::embedded::identity::FileIdentity;
 use crate::db::embedded::writer::{Writer, WriterMetrics};
 use crate::db::embedded::{connection, migrate};
-use crate::db::storage::ActContext;
+use crate::db::storage::{ActContext, Update};
 
 const SMALL: Limits = Limits { copy: 50, restart: 200, few: 60, slow: 400, slowest: 800 };
 /// Of the inserted rows: two pages or three.
@@ -55,7 +55,8 @@ impl Store {
         let client = async || {
             for _ in 0..rows {
                 let insert = |c: &Connection| {
-                    c.execute("INSERT INTO blobs VALUES (zeroblob(?1))", [ROW_BYTES])
+                    c.execute("INSERT INTO blobs VALUES (zeroblob(?1))", [ROW_BYTES])?;
+                    Ok(Update::Updated)
                 };
                 self.writer.submit(ActContext::new(), insert).await.unwrap();
             }
@@ -94,6 +95,17 @@ async fn the_log_is_bounded_under_constant_writes() {
     // The file never shrinks below the limit of kept bytes, so this is the longest it was.
     assert!(log < 4 * u64::from(SMALL.slowest) * FRAME_BYTES, "{log} of {written} bytes");
     assert!(store.metric("checkpoint_seconds_count") > 10.0);
+}
+
+/// Each group is of 1,024 jobs, and the next waits: no PASSIVE checkpoint ends between two of them.
+#[tokio::test]
+async fn a_log_that_gets_new_pages_all_the_time_begins_from_its_start_again() {
+    let never = u32::MAX;
+    let store = Store::new(Limits { few: 4_000, slow: never, slowest: never, ..SMALL });
+    store.insert(4_000, 4).await;
+    let (written, log) = (16_000 * u64::from(ROW_BYTES), store.log_bytes());
+    assert!(log < written / 2, "{log} of {written} bytes");
+    assert!(store.metric("writer_held_seconds_count") >= 1.0);
 }
 
 #[tokio::test]
