@@ -165,6 +165,10 @@ impl Client {
         let key = self.has_keys.then(|| self.rng.random::<u128>().to_string());
         let request = Request { method, path: path.to_owned(), key };
         let (begun, mut faults, mut repeated) = (Instant::now(), faults, false);
+        if self.has_keys && self.rng.random_range(0..10) == 0 {
+            // About as long as a request takes, so that many of these answers are lost.
+            faults = Faults::HangUp(Duration::from_micros(self.rng.random_range(100..20_000)));
+        }
         loop {
             let answer = self.try_to_ask(faults, &request).await;
             if !(answer.is_unknown() && self.has_keys) {
