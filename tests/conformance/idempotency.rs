@@ -9,8 +9,8 @@ use std::time::Duration;
 use storefront::cart::model::{Amount, Item, ItemId, OrderId, UserId};
 use storefront::db::Stores;
 use storefront::db::storage::{
-    ActContext, CartRefusal, Create, IdempotencyKey, Precondition, Remove, StorageError, Update,
-    WriteRefusal,
+    ActContext, Begin, CartRefusal, Create, IdempotencyKey, LoadMode, NewLoad, Precondition,
+    Remove, StorageError, Update, WriteRefusal,
 };
 use storefront::overview::model::{Changes, GameId};
 use testkit::audit::settled_audit;
@@ -424,6 +424,26 @@ pub async fn a_key_is_looked_up_before_a_precondition_is_tested(world: World) {
         |context: ActContext| store.remove(context.with_precondition(if_developer("b")), GameId(7));
     assert_eq!(removed.send(remove).await, (Remove::Removed, false));
     assert_eq!(removed.send(remove).await, (Remove::Removed, true));
+}
+
+/// One id is left, and the one after it is taken: what is answered as created is there, although others of
+/// the same batch are refused.
+pub async fn the_last_id_is_assigned_once_under_keys(world: World) {
+    let all_but_two = NewLoad { seed: 1, rows: i32::MAX as u64 - 2, mode: LoadMode::Append };
+    let begun = world.stores.loads.begin(all_but_two).await.unwrap();
+    assert!(matches!(begun, Begin::Started(_)), "{begun:?}");
+    let store = &world.stores.overviews;
+    let taken = store.create(act(), game(Some(i32::MAX))).await.unwrap();
+    assert_eq!(taken, Create::Created(GameId(i32::MAX)));
+    let creates = (0..20).map(|_| {
+        let store = Arc::clone(store);
+        async move { Request::new().send(|context| store.create(context, game(None))).await.0 }
+    });
+    let outcomes = at_once(creates.collect::<Vec<_>>()).await;
+    let created: Vec<_> =
+        outcomes.iter().filter(|outcome| **outcome != Create::Exhausted).collect();
+    assert_eq!(created, [&Create::Created(GameId(i32::MAX - 1))]);
+    assert!(store.find(GameId(i32::MAX - 1), None).await.unwrap().is_some());
 }
 
 /// Keys may be any visible characters, and are compared as they are.

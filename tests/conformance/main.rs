@@ -111,6 +111,7 @@ macro_rules! conformance_of {
                     a_precondition_is_tested_with_the_change
                     of_many_changes_of_what_was_read_one_is_made
                     a_key_is_looked_up_before_a_precondition_is_tested
+                    the_last_id_is_assigned_once_under_keys
                     keys_are_told_apart
                 }
                 model {

@@ -8,8 +8,9 @@
 -- text. Answers what the statement answers; or `replayed ` and the record of the request that had the key
 -- before; or `key-reused` if that was another request.
 --
--- The key is inserted first: a second request under it waits here until the first one has ended. Keys
--- come before orders, users and items in the order of locks (cart_orders.sql).
+-- The key is locked first: a second request under it waits here until the first one has ended. Keys come
+-- before orders, users and items in the order of locks (cart_orders.sql). Batches try the same lock
+-- (src/db/postgres/idempotency.rs); two keys of one hash wait for each other, which does no harm.
 CREATE OR REPLACE FUNCTION storefront_once(p_key text, p_fingerprint bytea, p_kept_for_ms bigint,
                                            p_record text, p_statement text, p_values text[])
 RETURNS text LANGUAGE plpgsql AS $$
@@ -17,6 +18,7 @@ DECLARE
     known storefront_idempotency_keys;
     answer text;
 BEGIN
+    PERFORM pg_advisory_xact_lock(1937010546, hashtext(p_key));
     LOOP
         INSERT INTO storefront_idempotency_keys AS k (key, fingerprint, record, expires_at)
         VALUES (p_key, p_fingerprint, p_record, now() + p_kept_for_ms * interval '1 millisecond')

@@ -46,11 +46,19 @@ pub(super) trait Batch: Send + Sync + 'static {
 
     async fn prepare(&self, client: &PgSession) -> Result<Self::Statements, Error>;
 
+    /// What must be done before a transaction that [`Batch::run`] will be a part of.
+    async fn before_transaction(&self, _client: &PgSession) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Carries the requests out. Each response is put into its place once the database has
     /// committed what it says; an error is the outcome of the requests without a response, and
     /// nothing is stored for them unless the connection broke. So what is stored is never run twice.
     /// Without an error, those without a response found a row that another transaction has locked, and
     /// are run again a moment later.
+    ///
+    /// A transaction may be open: then responses count once it is committed. A single request that is
+    /// refused may take the transaction back.
     async fn run(
         &self,
         client: &PgSession,
@@ -134,6 +142,7 @@ async fn open<B: Batch>(connector: &Connector, batch: &B) -> Result<Session<B>, 
 }
 
 async fn prepare<B: Batch>(batch: &B, client: &PgSession) -> Result<B::Statements, Failure> {
+    client.forget_prepared();
     match timeout(CONNECT_TIMEOUT, batch.prepare(client)).await {
         Ok(statements) => Ok(statements?),
         Err(_) => Err(Failure::Timeout),
@@ -335,6 +344,7 @@ impl<B: Batch> BatchWorker<B> {
         responses: &mut [Option<B::Response>],
     ) -> Result<(), Error> {
         let Session { client, statements, .. } = session;
+        self.batch.before_transaction(client).await?;
         client.begin().await?;
         let claims = idempotency::claim(client, keys).await?;
         let new: Vec<usize> = (0..keys.len()).filter(|n| claims[*n] == Claim::New).collect();
@@ -355,8 +365,9 @@ impl<B: Batch> BatchWorker<B> {
         for ((claim, key), response) in claims.into_iter().zip(keys).zip(responses) {
             match (claim, key) {
                 (Claim::Recorded(record), Some(key)) => {
-                    key.set_replayed();
-                    *response = B::replay(&record);
+                    let replayed = B::replay(&record).inspect(|_| key.set_replayed());
+                    // A record that this build cannot read is that of another request.
+                    *response = replayed.or_else(B::key_reused);
                 }
                 (Claim::Reused, _) => *response = B::key_reused(),
                 _ => {}

@@ -87,9 +87,11 @@ impl Connector {
     ) -> Result<(PgSession, JoinHandle<()>), Failure> {
         let Connected { client, ended, is_pooled } = self.handshake().await?;
         // The server ends a statement whose caller has given up, so that it holds no locks any longer.
-        let limit = format!("statement_timeout = {}", self.statement_timeout.as_millis().max(1));
-        let settings: Vec<_> =
-            std::iter::once(limit).chain(settings.iter().map(|set| (*set).to_owned())).collect();
+        // And the transaction of a program that was stopped or cut off between two statements.
+        let limit = self.statement_timeout.as_millis().max(1);
+        let limits = ["statement_timeout", "idle_in_transaction_session_timeout"];
+        let limits = limits.iter().map(|name| format!("{name} = {limit}"));
+        let settings: Vec<_> = limits.chain(settings.iter().map(|set| (*set).to_owned())).collect();
         let session = timeout(CONNECT_TIMEOUT, PgSession::new(client, is_pooled, &settings)).await;
         Ok((session.map_err(|_| Failure::Timeout)??, ended))
     }

@@ -181,7 +181,10 @@ pub(super) fn unreachable_now() -> StorageError {
 
 /// The error of a change whose row stayed locked until its deadline: nothing was done for it.
 pub(super) fn row_locked() -> StorageError {
-    StorageError::new(ErrorKind::Conflict, "another transaction keeps the row locked")
+    StorageError::new(
+        ErrorKind::Conflict,
+        "another transaction keeps the row, or the idempotency key",
+    )
 }
 
 /// The error of a statement without an answer in time.

@@ -1,9 +1,9 @@
 //! Keys of requests: a key is claimed at the beginning of the transaction of its request, and what the
 //! request made is recorded at its end.
 //!
-//! The row of a claimed key makes a second request under the key, on any server, wait for the end of the
-//! first. Keys are locked before all other rows, those of a batch in ascending order, so that no two
-//! transactions wait for each other. A refused request gives its key back.
+//! Whoever claims a key takes its advisory lock first. A second request under the key waits for the end of
+//! the first: a call of the cart in the database, a batch by trying again, so that it delays no others. So
+//! no batch ever waits for a key. A refused request gives its key back.
 //!
 //! Here: claims of a batch, and writes of several statements. A write of the cart that is one statement
 //! does the same in one round trip, by `storefront_once` of the schema.
@@ -19,18 +19,19 @@ use super::pool::{Pool, with_client};
 use super::session::{PgSession, Sql, Values};
 use crate::db::storage::{ActContext, IdempotencyKey, Recorded, StorageError};
 
-/// Returns those keys that are the transaction's own now. A key that has expired counts as new.
+/// Returns those keys that are the transaction's own now: not those that another transaction has claimed.
+/// A key that has expired counts as new. The first number of the lock is that of `storefront_once`.
 const CLAIM: Sql<'_> = Sql {
     text: "INSERT INTO storefront_idempotency_keys AS k (key, fingerprint, expires_at) \
            SELECT key, fingerprint, now() + kept_for * interval '1 millisecond' \
            FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS given (key, fingerprint, kept_for) \
-           ORDER BY key COLLATE \"C\" \
+           WHERE pg_try_advisory_xact_lock(1937010546, hashtext(key)) \
            ON CONFLICT (key) DO UPDATE \
            SET fingerprint = excluded.fingerprint, record = NULL, expires_at = excluded.expires_at \
            WHERE k.expires_at <= now() RETURNING key",
     types: &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY],
 };
-/// A statement of its own, which sees what was committed while the claim waited.
+/// A statement of its own, which sees what was committed before the claim ended.
 const FIND: Sql<'_> = Sql {
     text: "SELECT key, fingerprint, record FROM storefront_idempotency_keys \
            WHERE key = ANY($1) AND expires_at > now() AND record IS NOT NULL",
@@ -57,6 +58,8 @@ const PRUNE: Sql<'_> = Sql {
 /// Expired keys that one statement removes.
 const PRUNED_AT_ONCE: i64 = 1_000;
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+/// Before a key is tried again that another request has claimed.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a key tells of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +70,7 @@ pub(super) enum Claim {
     Recorded(String),
     /// Another request had the key.
     Reused,
-    /// Another request of this batch has it, or one that has just given it back: to be tried again.
+    /// A request that has not ended has it, or one that has just given it back: to be tried again.
     Busy,
 }
 
@@ -104,6 +107,9 @@ pub(super) async fn claim(
 }
 
 async fn claim_new(client: &PgSession, keys: &[&IdempotencyKey]) -> Result<HashSet<String>, Error> {
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
     let texts: Vec<&str> = keys.iter().map(|key| key.text()).collect();
     let fingerprints: Vec<_> = keys.iter().map(|key| key.fingerprint()).collect();
     let fingerprints: Vec<&[u8]> = fingerprints.iter().map(<[u8; 16]>::as_slice).collect();
@@ -162,14 +168,15 @@ async fn try_once<T: Recorded>(
     loop {
         client.begin().await?;
         let replayed = match (claim(client, &[key]).await?.pop(), key) {
-            (Some(Claim::Recorded(record)), Some(key)) => {
-                key.set_replayed();
-                T::replay(&record)
-            }
+            (Some(Claim::Recorded(record)), Some(key)) => Some(replay(key, &record)),
             (Some(Claim::Reused), _) => Some(T::key_reused()),
             (Some(Claim::Busy), _) => None,
             _ => {
                 let outcome = statements(client).await?;
+                // A refusal by the database has taken the transaction back, and the key with it.
+                if !client.is_open() {
+                    return Ok(outcome);
+                }
                 let records = key.into_iter().map(|key| (key, outcome.record()));
                 record_and_commit(client, records.collect()).await?;
                 return Ok(outcome);
@@ -179,7 +186,13 @@ async fn try_once<T: Recorded>(
         if let Some(outcome) = replayed {
             return Ok(outcome);
         }
+        tokio::time::sleep(BUSY_PAUSE).await;
     }
+}
+
+/// The outcome of a repeat. A record that this build cannot read is that of another request.
+fn replay<T: Recorded>(key: &IdempotencyKey, record: &str) -> T {
+    T::replay(record).inspect(|_| key.set_replayed()).unwrap_or_else(T::key_reused)
 }
 
 /// The outcome that is stored under a key.
@@ -194,8 +207,7 @@ pub(super) async fn find_outcome<T: Recorded + Send + 'static>(
         if fingerprint != key.fingerprint() {
             return Ok(Some(T::key_reused()));
         }
-        key.set_replayed();
-        Ok(T::replay(&record))
+        Ok(Some(replay(&key, &record)))
     })
     .await
 }
@@ -206,7 +218,7 @@ pub(super) async fn prune(pool: &Pool) {
         match prune_some(pool).await {
             Ok(PRUNED_AT_ONCE..) => continue,
             Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "cannot remove expired idempotency keys"),
+            Err(error) => tracing::warn!(%error, "cannot remove expired idempotency keys"),
         }
         tokio::time::sleep(PRUNE_INTERVAL).await;
     }

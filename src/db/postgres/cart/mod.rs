@@ -129,7 +129,7 @@ impl PostgresCart {
         };
         let answer = with_client(&self.pool, context, {
             let key = key.clone();
-            move |client| async move { once(&client, &key, &record, sql, &values).await }
+            move |client| async move { call_once(&client, &key, &record, sql, &values).await }
         });
         let answer = answer.await?;
         Ok(match answer.as_deref().and_then(|answer| answer.strip_prefix("replayed ")) {
@@ -156,7 +156,7 @@ const ONCE: Sql<'_> = Sql {
 };
 
 /// Runs a statement together with its key, in one round trip.
-async fn once(
+async fn call_once(
     client: &PgSession,
     key: &IdempotencyKey,
     record: &str,

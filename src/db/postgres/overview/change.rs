@@ -44,7 +44,7 @@ const REMOVE: &str = "WITH locked AS MATERIALIZED ( \
 /// For a condition on the game.
 const LOCK: Sql<'_> = Sql {
     text: "SELECT game_id, game_name, description, release_date, developer, publisher, tags \
-           FROM overviews WHERE game_id = $1 FOR UPDATE",
+           FROM overviews WHERE game_id = $1 FOR UPDATE NOWAIT",
     types: &[Type::INT4],
 };
 /// The ids that were changed, and those of rows that are there and were passed over. These are only
@@ -135,8 +135,9 @@ impl Batch for ChangeGames {
     }
 }
 
-/// Makes one change if a condition holds for the game, in an open transaction of its own. Waits for the
-/// lock of the row: it is on a connection of the pool, where it delays no others.
+/// Makes one change if a condition holds for the game, in an open transaction of its own. It waits for no
+/// lock, which would keep a connection of the pool from others: a locked row is an error
+/// (`is_lock_timeout`).
 pub(super) async fn change_if(
     client: &PgSession,
     change: &Change,
@@ -154,7 +155,8 @@ pub(super) async fn change_if(
         Change::Remove(_) => Statement::prepare(client, REMOVE, &TYPES[..1]).await?,
     };
     match statement.run(client, &[change], &[0]).await {
-        Ok(_) => Ok(Changed::Found),
+        Ok(outcomes) if outcomes.get(&change.id().0) == Some(&true) => Ok(Changed::Found),
+        Ok(_) => Ok(Changed::Missing),
         Err(error) => {
             client.roll_back().await?;
             refused(client, error, change).await.map(Changed::Refused)

@@ -1,5 +1,7 @@
 //! Creating games, many by one statement: a commit costs a sync to disk, however many it holds.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_trait::async_trait;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -21,7 +23,15 @@ const TAKEN_AT_ONCE: i64 = 10_000;
 
 /// Creates games in batches; the sequence assigns their ids.
 pub(super) struct CreateGames {
-    pub(super) sequence: Sequence,
+    sequence: Sequence,
+    /// Assigned ids that were taken, one after the other, in transactions.
+    taken: AtomicUsize,
+}
+
+impl CreateGames {
+    pub(super) const fn new(sequence: Sequence) -> Self {
+        Self { sequence, taken: AtomicUsize::new(0) }
+    }
 }
 
 /// Stores those of the given games whose ids are free and returns their numbers and ids. Ids that an
@@ -61,6 +71,15 @@ impl Batch for CreateGames {
     const LIMIT: usize = 256;
     recorded!();
 
+    /// In a transaction the sequence would stay locked until its end.
+    async fn before_transaction(&self, client: &PgSession) -> Result<(), Error> {
+        if self.taken.load(Ordering::Relaxed) < TRIES_BEFORE_SEARCH as usize {
+            return Ok(());
+        }
+        self.taken.store(0, Ordering::Relaxed);
+        self.pass_taken_ids(client).await
+    }
+
     async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
         client.prepare(Sql { text: &create_sql(&self.sequence), types: &TYPES }).await
     }
@@ -81,8 +100,9 @@ impl Batch for CreateGames {
                         responses[n] = Some(Create::Created(id));
                     }
                 }
-                // The error is this request's own: no other was in the statement.
-                Err(error) if left.len() == 1 => {
+                // The error is this request's own: no other was in the statement, nor in the transaction
+                // that has to be taken back.
+                Err(error) if left.len() == 1 && (requests.len() == 1 || !client.is_open()) => {
                     client.roll_back().await?;
                     let refused = refused(client, error, requests[left[0]]).await?;
                     responses[left[0]] = Some(refused);
@@ -97,6 +117,12 @@ impl Batch for CreateGames {
                 responses[*n].is_none()
             });
             if left.is_empty() {
+                self.taken.store(0, Ordering::Relaxed);
+                return Ok(());
+            }
+            // The others must not wait in this transaction for an id that is free: they are run again.
+            if client.is_open() {
+                self.taken.fetch_add(left.len(), Ordering::Relaxed);
                 return Ok(());
             }
             tries += left.len();

@@ -13,7 +13,11 @@ mod find;
 mod refusal;
 mod row;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
 use self::change::{Change, ChangeGames, Changed, change_if};
@@ -22,14 +26,16 @@ pub(super) use self::find::Finder;
 pub(super) use self::row::overview;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
-use super::error::{driver, is_outdated};
+use super::error::{driver, is_outdated, row_locked};
 use super::idempotency::once;
+use super::lock::is_lock_timeout;
 use super::pool::{Pool, with_client};
 use super::sequence::Sequence;
 use super::session::{PgSession, Sql};
 use crate::db::common::page::cut;
 use crate::db::storage::{
-    ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
+    ActContext, Create, Cursor, OverviewStore, Page, Precondition, ReadToken, Remove, StorageError,
+    Update,
 };
 use crate::overview::model::{Changes, GameId, NewOverview, Overview};
 
@@ -38,6 +44,8 @@ const PAGE: Sql<'_> = Sql {
            FROM overviews WHERE game_id > $1::bigint ORDER BY game_id LIMIT $2",
     types: &[Type::INT8, Type::INT8],
 };
+/// Before a change with a condition is tried again whose row another transaction has locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(10);
 /// Every row, for digests.
 pub(super) const ALL: &str = "SELECT game_id, game_name, description, release_date, developer, \
                               publisher, tags FROM overviews";
@@ -58,7 +66,7 @@ impl PostgresOverviews {
     ) -> Result<Self, StorageError> {
         Ok(Self {
             find: Finder::start(connector),
-            create: batch::start(connector, CreateGames { sequence }),
+            create: batch::start(connector, CreateGames::new(sequence)),
             change: batch::start(connector, ChangeGames),
             pool: Pool::new(connector, pool)?,
         })
@@ -123,6 +131,32 @@ impl PostgresOverviews {
         let Some(precondition) = context.precondition().cloned() else {
             return self.change.submit(context, change).await;
         };
+        let change = Arc::new(change);
+        let mut has_failed = false;
+        loop {
+            match self.try_change(context.clone(), &change, &precondition).await {
+                Err(error) if driver(&error).is_some_and(is_lock_timeout) => {
+                    if Instant::now() + LOCKED_PAUSE >= context.deadline() {
+                        return Err(row_locked());
+                    }
+                    sleep(LOCKED_PAUSE).await;
+                }
+                // Outdated statements were closed with their connections.
+                Err(error) if !has_failed && driver(&error).is_some_and(is_outdated) => {
+                    has_failed = true;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_change(
+        &self,
+        context: ActContext,
+        change: &Arc<Change>,
+        precondition: &Precondition,
+    ) -> Result<Changed, StorageError> {
+        let (change, precondition) = (Arc::clone(change), precondition.clone());
         let key = context.key().cloned();
         with_client(&self.pool, context, move |client| async move {
             let change = async |client: &PgSession| change_if(client, &change, &precondition).await;
