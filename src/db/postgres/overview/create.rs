@@ -100,9 +100,9 @@ impl Batch for CreateGames {
                         responses[n] = Some(Create::Created(id));
                     }
                 }
-                // The error is this request's own: no other was in the statement, nor in the transaction
-                // that has to be taken back.
-                Err(error) if left.len() == 1 && (requests.len() == 1 || !client.is_open()) => {
+                // The error is this request's own: no other was in the statement, nor in the transaction,
+                // in which there is one statement.
+                Err(error) if left.len() == 1 => {
                     client.roll_back().await?;
                     let refused = refused(client, error, requests[left[0]]).await?;
                     responses[left[0]] = Some(refused);
