@@ -18,6 +18,7 @@ use super::balance_cache::BalanceCache;
 use super::contention::{BACKOFF, contended};
 use super::saga::account_batch::{AccountRequest, Plan, Snapshot, optimistic, plan};
 use super::saga::balance::{AccountOp, Expected, OpOutcome};
+use crate::db::cassandra::idempotency::Claim;
 use crate::db::common::batcher::{Pending, answered, take_expired};
 use crate::db::common::retry::{Backoff, is_transient};
 use crate::db::storage::{ActContext, CartResult, StorageError};
@@ -53,23 +54,42 @@ impl AccountBatchers {
         Arc::new(Self { accounts, workers: Mutex::default(), cache: BalanceCache::default() })
     }
 
-    /// Runs one operation under an id of its own, which makes its retries harmless.
+    /// Runs one operation under its id, which makes its retries harmless.
     pub(super) async fn apply(
         self: &Arc<Self>,
         context: ActContext,
         key: AccountKey,
+        op_id: Uuid,
         op: AccountOp,
     ) -> CartResult {
         let expected = match op {
             AccountOp::Create { .. } => Expected::NoAccount,
             _ => Expected::NoRecord,
         };
-        let request = AccountRequest { op_id: Uuid::now_v7(), op, expected: Some(expected) };
+        let request = AccountRequest { op_id, op, expected: Some(expected) };
         match self.submit(key.clone(), context, request).await? {
             OpOutcome::Done { .. } => Ok(Ok(())),
             OpOutcome::Refused(reason) => Ok(Err(key.refusal(reason))),
             OpOutcome::Fenced | OpOutcome::TimedOut => Err(contended()),
         }
+    }
+
+    /// Runs one operation for a request, once if it has a key.
+    pub(super) async fn apply_once(
+        self: &Arc<Self>,
+        context: ActContext,
+        claim: Option<Claim>,
+        key: AccountKey,
+        op: AccountOp,
+    ) -> CartResult {
+        let op_id = claim.as_ref().map_or_else(Uuid::now_v7, Claim::request_id);
+        if let Some(claim) = claim.filter(Claim::is_repeat)
+            && self.accounts.read(&key, [op_id], true).await?.was_done(op_id, op)
+        {
+            claim.found_done();
+            return Ok(Ok(()));
+        }
+        self.apply(context, key, op_id, op).await
     }
 
     /// Submits an operation and waits for its outcome.

@@ -130,7 +130,7 @@ impl Fixtures {
             match row {
                 // Written off first: the audit must find an order for everything captured.
                 Some(row) if row.is_paid() => {
-                    coordinator.reverse(id, row, Reversal::WriteOff, context).await?;
+                    coordinator.reverse(id, row, Reversal::WriteOff, context, None).await?;
                 }
                 row => {
                     let next = row.as_ref().map(|row| new.in_place_of(row));

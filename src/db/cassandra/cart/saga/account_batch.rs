@@ -128,6 +128,15 @@ pub(in crate::db) fn plan<'a>(
 }
 
 impl Account {
+    /// Whether an operation that has no reservation was done. An account is created under an id of its
+    /// own, so if there is one it was created, and must not be reset.
+    pub(in crate::db) fn was_done(&self, op_id: Uuid, op: AccountOp) -> bool {
+        match op {
+            AccountOp::Create { .. } => self.balance.is_some(),
+            _ => self.records.contains_key(&op_id),
+        }
+    }
+
     /// The record of an operation. That of the creation is in the balance's row.
     fn record(&self, request: &AccountRequest) -> Option<OpRecord> {
         let created_by =

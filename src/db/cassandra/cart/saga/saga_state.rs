@@ -103,7 +103,7 @@ impl SagaState {
     ) -> Option<Self> {
         let (stage, epochs) = match state {
             _ if state.attempt_id() != Some(attempt_id) => return None,
-            OrderState::Open => return None,
+            OrderState::Open | OrderState::Removed => return None,
             OrderState::Pending { .. } => (Stage::Abort, &[][..]),
             OrderState::Aborting { .. } => (Stage::Release, &[][..]),
             OrderState::Paid { .. } => (Stage::Capture, &[][..]),
