@@ -139,7 +139,7 @@ impl IdempotencyKeys {
         };
         let found = match found {
             Found::Claimed(claim) if claim.is_repeat => {
-                Found::Claimed(self.note_repeat(claim).await.map_err(not_begun)?)
+                self.note_repeat(claim).await.map_err(not_begun)?
             }
             found => found,
         };
@@ -158,7 +158,13 @@ impl IdempotencyKeys {
             Found::Outcome(outcome) => return Ok(outcome),
             Found::Claimed(claim) => claim,
         };
-        let outcome = act(Some(claim.clone())).await?;
+        let outcome = match act(Some(claim.clone())).await {
+            // Another server may have done the request meanwhile.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                return self.find_outcome(&claim.key).await?.ok_or(error);
+            }
+            outcome => outcome?,
+        };
         if let Some(record) = outcome.record() {
             self.record(&claim, &record).await;
         }
@@ -248,15 +254,17 @@ impl IdempotencyKeys {
         Ok(claim.is_repeat || self.reload(claim).await?.1)
     }
 
-    /// Notes that a repeat runs the act; the claim as it is then.
-    async fn note_repeat(&self, mut claim: Claim) -> Result<Claim, StorageError> {
-        loop {
-            if self.change(&claim, &claim.new_id, MaybeUnset::Set(true)).await? {
-                return Ok(claim);
+    /// Notes that a repeat runs the act of a claim, as the claim is then, unless it has ended.
+    async fn note_repeat<T: Recorded>(&self, mut claim: Claim) -> Result<Found<T>, StorageError> {
+        while !self.change(&claim, &claim.new_id, MaybeUnset::Set(true)).await? {
+            // Its `new_id` has changed since it was read, or it has its record.
+            let row = self.read(&claim.key).await?.ok_or_else(expired)?;
+            match row.judge(&claim.key)? {
+                Found::Claimed(reloaded) => claim = reloaded,
+                outcome => return Ok(outcome),
             }
-            // Its `new_id` has changed since it was read.
-            claim = self.reload(&claim).await?.0;
         }
+        Ok(Found::Claimed(claim))
     }
 
     async fn change(
