@@ -54,28 +54,9 @@ impl AccountBatchers {
         Arc::new(Self { accounts, workers: Mutex::default(), cache: BalanceCache::default() })
     }
 
-    /// Runs one operation under its id, which makes its retries harmless.
+    /// Runs one operation: for a request with a key under its id, so once; else under one of its own,
+    /// which makes retries harmless.
     pub(super) async fn apply(
-        self: &Arc<Self>,
-        context: ActContext,
-        key: AccountKey,
-        op_id: Uuid,
-        op: AccountOp,
-    ) -> CartResult {
-        let expected = match op {
-            AccountOp::Create { .. } => Expected::NoAccount,
-            _ => Expected::NoRecord,
-        };
-        let request = AccountRequest { op_id, op, expected: Some(expected) };
-        match self.submit(key.clone(), context, request).await? {
-            OpOutcome::Done { .. } => Ok(Ok(())),
-            OpOutcome::Refused(reason) => Ok(Err(key.refusal(reason))),
-            OpOutcome::Fenced | OpOutcome::TimedOut => Err(contended()),
-        }
-    }
-
-    /// Runs one operation for a request, once if it has a key.
-    pub(super) async fn apply_once(
         self: &Arc<Self>,
         context: ActContext,
         claim: Option<Claim>,
@@ -83,13 +64,28 @@ impl AccountBatchers {
         op: AccountOp,
     ) -> CartResult {
         let op_id = claim.as_ref().map_or_else(Uuid::now_v7, Claim::request_id);
-        if let Some(claim) = claim.filter(Claim::is_repeat)
+        let repeat = claim.as_ref().filter(|claim| claim.is_repeat());
+        if let Some(claim) = repeat
             && self.accounts.read(&key, [op_id], true).await?.was_done(op_id, op)
         {
             claim.found_done();
             return Ok(Ok(()));
         }
-        self.apply(context, key, op_id, op).await
+        let expected = match op {
+            // Another server may be running it, so its record must be read.
+            _ if repeat.is_some() => None,
+            AccountOp::Create { .. } => Some(Expected::NoAccount),
+            _ => Some(Expected::NoRecord),
+        };
+        let request = AccountRequest { op_id, op, expected };
+        match self.submit(key.clone(), context, request).await? {
+            OpOutcome::Done { before, .. } => {
+                claim.filter(|_| before).inspect(Claim::found_done);
+                Ok(Ok(()))
+            }
+            OpOutcome::Refused(reason) => Ok(Err(key.refusal(reason))),
+            OpOutcome::Fenced | OpOutcome::TimedOut => Err(contended()),
+        }
     }
 
     /// Submits an operation and waits for its outcome.
@@ -215,12 +211,19 @@ impl AccountWorker {
 
     /// Answers the operations that were decided.
     fn answer(&mut self, plan: &Plan) {
-        (self.needs_serial, self.backoff, self.unknown_write) = (false, BACKOFF, None);
+        // What was done before may have been done by the write whose answer was lost.
+        let is_known = self.unknown_write.take().is_none();
+        (self.needs_serial, self.backoff) = (false, BACKOFF);
         let mut outcomes = plan.outcomes.iter();
         let is_decided = |_: &mut PendingRequest| outcomes.next().is_some_and(Option::is_some);
         let decided: Vec<_> = self.waiting.extract_if(..plan.outcomes.len(), is_decided).collect();
         for (pending, outcome) in decided.into_iter().zip(plan.outcomes.iter().flatten()) {
-            pending.answer(Ok(*outcome));
+            pending.answer(Ok(match *outcome {
+                OpOutcome::Done { epoch, before } => {
+                    OpOutcome::Done { epoch, before: before && is_known }
+                }
+                outcome => outcome,
+            }));
         }
     }
 

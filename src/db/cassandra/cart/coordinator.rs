@@ -235,7 +235,7 @@ impl CheckoutCoordinator {
     }
 }
 
-/// Whether a request with a key has changed the order before, so that nothing is left to do.
+/// Whether another try of a request with a key has changed the order, so that nothing is left to do.
 pub(super) fn is_done(claim: Option<&Claim>, row: Option<&OrderRow>) -> Result<bool, StorageError> {
     let (Some(claim), Some(row)) = (claim, row) else { return Ok(false) };
     let is_done = row.was_changed_by(claim.request_id())?;

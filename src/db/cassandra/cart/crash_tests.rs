@@ -59,7 +59,7 @@ impl World {
         self.living
             .runner
             .batchers
-            .apply(ActContext::new(), key, Uuid::now_v7(), begin)
+            .apply(ActContext::new(), None, key, begin)
             .await
             .unwrap()
             .unwrap();

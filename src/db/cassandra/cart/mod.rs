@@ -116,7 +116,7 @@ impl CassandraCart {
     /// One operation on one account.
     async fn apply(&self, context: ActContext, key: AccountKey, op: AccountOp) -> CartResult {
         self.once(context, "", move |coordinator, context, claim| async move {
-            coordinator.runner.batchers.apply_once(context, claim, key, op).await
+            coordinator.runner.batchers.apply(context, claim, key, op).await
         })
         .await
     }
@@ -133,7 +133,7 @@ impl CassandraCart {
         self.once(context, &id.to_record(), move |coordinator, context, claim| async move {
             let id = claimed(claim.as_ref(), id)?;
             let (batchers, key) = (&coordinator.runner.batchers, account(id.clone()));
-            batchers.apply_once(context, claim, key, create).await?.map_err(unexpected)?;
+            batchers.apply(context, claim, key, create).await?.map_err(unexpected)?;
             Ok(Ok(id))
         })
         .await

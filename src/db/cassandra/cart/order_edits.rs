@@ -56,11 +56,11 @@ pub(super) async fn create_order(
     }
     // The id is new, so an order that is there was made by a try of this write.
     let found = orders.find(&id, true).await?;
-    let is_done = is_done(claim.as_ref(), found.as_ref())?;
-    match found {
-        Some(found) if is_done || found.has_been(&[new.version]) => Ok(()),
-        _ => Err(StorageError::new(ErrorKind::Conflict, "the id of a new order is taken")),
+    let is_ours = found.as_ref().is_some_and(|found| found.has_been(&[new.version]));
+    if is_ours || is_done(claim.as_ref(), found.as_ref())? {
+        return Ok(());
     }
+    Err(StorageError::new(ErrorKind::Conflict, "the id of a new order is taken"))
 }
 
 pub(super) async fn add_item(
@@ -125,7 +125,9 @@ async fn edit(
     let mut backoff = BACKOFF;
     loop {
         let row = coordinator.recovery.load_settled(id, serial, deadline).await?;
-        if is_done(claim, row.as_ref())? || unknown.was_done(row.as_ref())? {
+        // An own write counts first; only if it is unknown do the requests tell.
+        let was_done = unknown.was_done(row.as_ref());
+        if matches!(was_done, Ok(true)) || is_done(claim, row.as_ref())? || was_done? {
             return Ok(Ok(()));
         }
         let edit = change(row.as_ref().filter(|row| !row.is_removed()));

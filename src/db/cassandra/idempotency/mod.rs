@@ -362,11 +362,9 @@ impl Claim {
         &self.new_id
     }
 
-    /// Notes that the act was found done: by an earlier request, if there was one.
+    /// Notes that the act was found done, and not by this try.
     pub(super) fn found_done(&self) {
-        if self.is_repeat {
-            self.key.set_replayed();
-        }
+        self.key.set_replayed();
     }
 
     /// Whether what tells if the act was done may have expired.

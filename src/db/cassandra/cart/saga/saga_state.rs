@@ -218,7 +218,7 @@ impl SagaState {
     #[must_use]
     pub(in crate::db) fn on_op(&mut self, participant: usize, outcome: OpOutcome) -> bool {
         match (&self.stage, outcome) {
-            (_, OpOutcome::Done { epoch }) => {
+            (_, OpOutcome::Done { epoch, .. }) => {
                 if self.stage == Stage::Reserve {
                     self.epochs.push(epoch);
                 }

@@ -168,7 +168,7 @@ impl Scenario {
                 actor.sent = Some((write, Some(participant)));
                 return Some(());
             }
-            Decision::NoOp => OpOutcome::Done { epoch: account.balance.epoch },
+            Decision::NoOp => OpOutcome::Done { epoch: account.balance.epoch, before: true },
             Decision::Wait => return None,
             Decision::Refused(RefusalReason::Missing | RefusalReason::Overflow) => {
                 unreachable!("{op:?}")
@@ -227,7 +227,7 @@ impl Scenario {
         let applied = world.apply(&write);
         match (participant, &write) {
             (Some(participant), Write::Account { balance, .. }) if applied => {
-                let done = OpOutcome::Done { epoch: balance.epoch };
+                let done = OpOutcome::Done { epoch: balance.epoch, before: false };
                 assert!(actor.saga.on_op(participant, done));
             }
             (None, _) if applied => {
