@@ -7,7 +7,9 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use utoipa::OpenApi;
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::assets::{self, Assets};
@@ -66,6 +68,7 @@ pub fn router(app: App) -> Router {
     routes = routes.merge(cart_routes(services, &stores));
     let operations = operations::router(stores.overviews, app.registry, app.readiness);
     let (api, mut document) = routes.merge(operations).split_for_parts();
+    document_keys(&mut document);
     document_failures(&mut document);
     let document = Bytes::from(document.to_json().unwrap_or_default());
     let document =
@@ -96,6 +99,38 @@ fn cart_routes(services: Services, stores: &Stores) -> OpenApiRouter {
             routes.merge(cart::routes::payment(stores.payments.clone(), stores.fixtures.clone()));
     }
     routes
+}
+
+/// Adds the idempotency key to every operation that changes the store, and its failure.
+fn document_keys(document: &mut utoipa::openapi::OpenApi) {
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1 to 255 visible ASCII characters, new for each request: a repeat of the request under \
+             it gets the same answer, with `Idempotency-Replayed: true`, and changes nothing",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    let reused = ResponseBuilder::new()
+        .description("The `Idempotency-Key` belongs to another request; nothing changed")
+        .content(
+            "application/problem+json",
+            ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build(),
+        )
+        .build();
+    for (path, item) in &mut document.paths.paths {
+        // The earlier cart answered a read to POST too.
+        if path.starts_with("/payment/status") {
+            continue;
+        }
+        let writes = [&mut item.post, &mut item.put, &mut item.delete];
+        for operation in writes.into_iter().flatten() {
+            operation.parameters.get_or_insert_default().push(key.clone().into());
+            operation.responses.responses.insert("422".to_owned(), reused.clone().into());
+        }
+    }
 }
 
 /// Adds to every operation the failures that any route may answer with.

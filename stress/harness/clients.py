@@ -3,6 +3,7 @@
 import json
 import os
 import statistics
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -75,12 +76,15 @@ def parse(name: str, output: str) -> Sample:
 
 
 def wrk(server: Server, route: str, seconds: float, arguments: Sequence[object],
-        connections: int = CONNECTIONS) -> Child:
-    """Full speed over persistent connections, each with one request in flight."""
+        connections: int = CONNECTIONS, key_header: str | None = None) -> Child:
+    """Full speed over persistent connections, each with one request in flight. With `key_header`
+    each write has a value of its own in that header."""
+    keys = {"STRESS_KEY_HEADER": key_header, "STRESS_KEY_PREFIX": uuid.uuid4().hex[:16]}
     return start(f"wrk {route}", [
         programs.wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
         "--latency", "--timeout", "10s", "-s", STRESS / "wrk" / f"{route}.lua", server.base,
-        "--", *[str(argument) for argument in arguments]], LOGS)
+        "--", *[str(argument) for argument in arguments]], LOGS,
+        {**os.environ, **keys} if key_header else None)
 
 
 def k6(server: Server, route: str, rate: int, seconds: float, rows: int, seed: int) -> Child:

@@ -2,11 +2,15 @@
 dofile((debug.getinfo(1, "S").source:match("^@(.*/)") or "./") .. "report.lua")
 
 function init()
-  local headers = { ["Content-Type"] = "application/json" }
-  -- Every request is the same, so it is made once.
-  text = wrk.format("POST", "/api/overview", headers, read_body("post.json"))
+  headers = { ["Content-Type"] = "application/json" }
+  body = read_body("post.json")
+  -- Every request is the same but for its key, so it is made once where there are none.
+  text = wrk.format("POST", "/api/overview", headers, body)
 end
 
 function request()
+  if has_keys() then
+    return wrk.format("POST", "/api/overview", with_key(headers), body)
+  end
   return text
 end

@@ -9,5 +9,5 @@ function init(args)
 end
 
 function request()
-  return wrk.format("PUT", "/api/overview/" .. math.random(1, rows), headers, body)
+  return wrk.format("PUT", "/api/overview/" .. math.random(1, rows), with_key(headers), body)
 end

@@ -11,6 +11,24 @@ function read_body(name)
   return text
 end
 
+-- Headers of a write. With STRESS_KEY_HEADER each request has another value in that header, beginning
+-- with STRESS_KEY_PREFIX, which must differ from run to run.
+local key_header, key_prefix = os.getenv("STRESS_KEY_HEADER"), os.getenv("STRESS_KEY_PREFIX") or ""
+local keys = 0
+
+function with_key(headers)
+  if key_header then
+    keys = keys + 1
+    headers[key_header] = key_prefix .. "-" .. number .. "-" .. keys
+  end
+  return headers
+end
+
+-- Whether each request must be made by itself.
+function has_keys()
+  return key_header ~= nil
+end
+
 threads = {}
 
 -- Each thread learns its number, from 0, before its own init runs.

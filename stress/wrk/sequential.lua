@@ -22,5 +22,5 @@ function next_request(method, path)
     last_id = id
     next_id = id + 1
   end
-  return wrk.format(method, path .. id)
+  return wrk.format(method, path .. id, with_key({}))
 end

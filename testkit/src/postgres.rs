@@ -95,6 +95,11 @@ impl OpenTransaction {
         Self { client }
     }
 
+    /// Runs further statements in it.
+    pub async fn execute(&self, sql: &str) {
+        self.client.batch_execute(sql).await.expect("the statements succeed");
+    }
+
     /// Ends it.
     pub async fn commit(self) {
         self.client.batch_execute("COMMIT").await.expect("the transaction is open");

@@ -23,6 +23,7 @@ mod failures;
 mod find;
 mod forms;
 mod helpers;
+mod idempotency;
 mod identity;
 mod limits;
 mod malformed;

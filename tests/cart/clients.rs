@@ -1,8 +1,9 @@
-//! Clients that send random requests; each has orders of its own, users and items are shared.
+//! Clients that send random requests; each has orders of its own, users and items are shared. Half of them
+//! send each request under an idempotency key, and again until it is answered: they know what happened.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -11,8 +12,9 @@ use reqwest::{Client as Http, Method};
 use crate::expected_state::{
     ExpectedOrder, ExpectedState, OrderContent, PRICES, Shop, Sum, USERS, is_rich,
 };
-use crate::http::{Answer, Faults, client};
+use crate::http::{Answer, Faults, Request, client};
 use crate::server_group::ServerGroup;
+use testkit::wait::TIMEOUT;
 
 /// Orders that a client has at one time.
 const ORDERS_AT_ONCE: usize = 4;
@@ -120,6 +122,8 @@ pub struct Client {
     stop: Arc<AtomicBool>,
     http: Http,
     rng: StdRng,
+    /// Whether its requests have keys.
+    has_keys: bool,
     orders: Vec<OwnOrder>,
     expected: ExpectedState,
 }
@@ -130,10 +134,11 @@ impl Client {
         shared: Arc<Shared>,
         workload: Workload,
         stop: &Arc<AtomicBool>,
-        rng: StdRng,
+        mut rng: StdRng,
     ) -> Self {
         let (orders, expected) = (Vec::new(), ExpectedState::default());
-        Self { shared, workload, stop: Arc::clone(stop), http: client(), rng, orders, expected }
+        let (stop, http, has_keys) = (Arc::clone(stop), client(), rng.random());
+        Self { shared, workload, stop, http, rng, has_keys, orders, expected }
     }
 
     /// Sends requests until it is told to stop; gives the state that it expects.
@@ -153,9 +158,26 @@ impl Client {
         self.expected
     }
 
-    async fn ask(&self, faults: Faults, method: Method, path: &str) -> Answer {
+    /// Sends a request; under a key until it is answered. The flag tells whether it was sent before in
+    /// vain: of a refusal then a late first one may still have another outcome, because refusals are not
+    /// stored.
+    async fn ask(&mut self, faults: Faults, method: Method, path: &str) -> (Answer, bool) {
+        let key = self.has_keys.then(|| self.rng.random::<u128>().to_string());
+        let request = Request { method, path: path.to_owned(), key };
+        let (begun, mut faults, mut repeated) = (Instant::now(), faults, false);
+        loop {
+            let answer = self.try_to_ask(faults, &request).await;
+            if !(answer.is_unknown() && self.has_keys) {
+                return (answer, repeated);
+            }
+            assert!(begun.elapsed() < TIMEOUT, "no answer: {request:?}");
+            (faults, repeated) = (Faults::Any, true);
+        }
+    }
+
+    async fn try_to_ask(&self, faults: Faults, request: &Request) -> Answer {
         let shared = &self.shared;
-        let answer = shared.group.ask_under_faults(&self.http, method, path, faults).await;
+        let answer = shared.group.ask_under_faults(&self.http, request, faults).await;
         if answer.is_unknown() {
             shared.unknown.fetch_add(1, Ordering::Relaxed);
             // A short pause, so that retries during a fault do not fill the test's time.
@@ -167,7 +189,7 @@ impl Client {
     }
 
     /// One of ten checkouts has a client that soon hangs up.
-    async fn send(&mut self, operation: Operation, own: &OwnOrder) -> Answer {
+    async fn send(&mut self, operation: Operation, own: &OwnOrder) -> (Answer, bool) {
         let (method, path) = operation.request(&self.shared.shop, own);
         let faults = if operation == Operation::Checkout && self.rng.random_range(0..10) == 0 {
             Faults::HangUp(Duration::from_millis(self.rng.random_range(1..500)))
@@ -181,7 +203,7 @@ impl Client {
     async fn create(&mut self) {
         let user = self.rng.random_range(0..USERS);
         let path = format!("/orders/create/{}", self.shared.shop.users[user]);
-        match self.ask(Faults::Any, Method::POST, &path).await {
+        match self.ask(Faults::Any, Method::POST, &path).await.0 {
             answer @ Answer::Done(_) => {
                 let (order, content) = (answer.text("order_id"), OrderContent::default());
                 self.orders.push(OwnOrder { order, user, content });
@@ -195,7 +217,7 @@ impl Client {
         let route = if more { "add_funds" } else { "pay" };
         let path = format!("/payment/{route}/{}/{amount}", self.shared.shop.users[user]);
         let answer = self.ask(Faults::Any, Method::POST, &path).await;
-        enter(&mut self.expected.funds[user], amount, more, &answer);
+        enter(&mut self.expected.funds[user], amount, more, answer);
     }
 
     async fn change_stock(&mut self) {
@@ -203,7 +225,7 @@ impl Client {
         let route = if more { "add" } else { "subtract" };
         let path = format!("/stock/{route}/{}/{amount}", self.shared.shop.items[item]);
         let answer = self.ask(Faults::Any, Method::POST, &path).await;
-        enter(&mut self.expected.stock[item], amount, more, &answer);
+        enter(&mut self.expected.stock[item], amount, more, answer);
     }
 
     fn draw_change(&mut self, of: usize) -> (usize, i64, bool) {
@@ -223,11 +245,15 @@ impl Client {
             Workload::OneItem(item) => Operation::next_of_item(item, &own.content, &mut self.rng),
         };
         let after = operation.done_to(&own.content);
-        let answer = self.send(operation, &own).await;
+        let (answer, repeated) = self.send(operation, &own).await;
         let what = || format!("{operation:?} on {} of {:?}: {answer:?}", own.order, own.content);
         match (&answer, after) {
-            (Answer::Refused(_) | Answer::Unknown, None) => self.orders.push(own),
-            (Answer::TimedOut, None) => {
+            (Answer::Refused(_), Some(after)) if repeated => {
+                let before = Some(own.content.clone());
+                self.retire(own, [before, after]);
+            }
+            (Answer::Refused(_) | Answer::Unknown, None) if !repeated => self.orders.push(own),
+            (Answer::TimedOut | Answer::Refused(_), None) => {
                 let unchanged = own.content.clone();
                 self.retire(own, [Some(unchanged)]);
             }
@@ -261,7 +287,7 @@ impl Client {
         let (before, open) = (own.content.clone(), OrderContent { paid: false, ..paid.clone() });
         let operation = if self.rng.random() { Operation::Checkout } else { Operation::Cancel };
         let answer = loop {
-            let answer = self.send(operation, &own).await;
+            let (answer, _) = self.send(operation, &own).await;
             late |= answer == Answer::TimedOut;
             if operation == Operation::Cancel || !answer.is_unknown() {
                 break answer;
@@ -298,10 +324,11 @@ impl Client {
 }
 
 /// Records the outcome of a change. Only a decrease may be refused.
-fn enter(sum: &mut Sum, amount: i64, more: bool, answer: &Answer) {
+fn enter(sum: &mut Sum, amount: i64, more: bool, (answer, repeated): (Answer, bool)) {
     let change = if more { amount } else { -amount };
     match answer {
         Answer::Done(_) => sum.known += change,
+        Answer::Refused(409) if !more && repeated => sum.unknown.push(change),
         Answer::Refused(409) if !more => {}
         Answer::Unknown => sum.unknown.push(change),
         other => panic!("a change by {change}: {other:?}"),

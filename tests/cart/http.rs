@@ -64,9 +64,22 @@ pub fn client() -> Client {
     testkit::process::client().timeout(TIMEOUT).build().expect("a client")
 }
 
+/// A request to any of the programs.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Method,
+    pub path: String,
+    /// Its idempotency key: a repeat changes nothing again.
+    pub key: Option<String>,
+}
+
 /// Sends a request. Any answer that is not allowed at all is a failure: with faults a 503 is.
-pub async fn ask(client: &Client, method: Method, url: &str, faults: Faults) -> Answer {
+pub async fn ask(client: &Client, request: &Request, url: &str, faults: Faults) -> Answer {
+    let Request { method, key, .. } = request;
     let mut request = client.request(method.clone(), url);
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
     if let Faults::HangUp(after) = faults {
         request = request.timeout(after);
     }

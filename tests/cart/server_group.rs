@@ -9,7 +9,7 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 
 use crate::balancer::Balancer;
-use crate::http::{Answer, Faults, ask, client};
+use crate::http::{Answer, Faults, Request, ask, client};
 use crate::ports::Port;
 use testkit::clock;
 use testkit::database::OwnDatabase;
@@ -113,21 +113,23 @@ impl ServerGroup {
 
     /// Sends a request to the next program, and lets nothing but 200 and 4xx pass.
     pub async fn ask(&self, method: Method, path: &str) -> Answer {
-        ask(&self.client, method, &self.next(path), Faults::None).await
+        let request = Request { method, path: path.to_owned(), key: None };
+        ask(&self.client, &request, &self.next(path), Faults::None).await
     }
 
     /// The same while programs and connections fail; what was never sent goes to another program.
     pub async fn ask_under_faults(
         &self,
         client: &Client,
-        method: Method,
-        path: &str,
+        request: &Request,
         faults: Faults,
     ) -> Answer {
         let begun = Instant::now();
         loop {
-            match ask(client, method.clone(), &self.next(path), faults).await {
-                Answer::NotSent => assert!(begun.elapsed() < TIMEOUT, "nothing listens: {path}"),
+            match ask(client, request, &self.next(&request.path), faults).await {
+                Answer::NotSent => {
+                    assert!(begun.elapsed() < TIMEOUT, "nothing listens: {request:?}");
+                }
                 answer => return answer,
             }
             tokio::task::yield_now().await;

@@ -11,6 +11,7 @@ mod cart;
 mod cassandra_legacy_import;
 mod cassandra_loads;
 mod cassandra_opening;
+mod idempotency;
 mod loads;
 mod model;
 mod overview;
@@ -51,6 +52,7 @@ macro_rules! conformance_of {
                     pages_show_each_game_once
                     a_page_ends_where_the_games_end
                     servers_on_one_database_assign_different_ids
+                    servers_that_change_the_same_games_do_not_disturb_each_other
                     a_write_is_seen_by_every_server_at_once
                     a_write_whose_future_is_dropped_is_still_done
                     a_store_without_a_replica_gives_no_read_token
@@ -95,6 +97,21 @@ macro_rules! conformance_of {
                     an_audit_counts_what_is_there
                     a_thousand_buyers_of_a_hundred_pieces_buy_a_hundred
                     a_thousand_buyers_of_a_hundred_items_buy_a_hundred
+                }
+                idempotency {
+                    every_write_of_the_cart_takes_effect_once
+                    every_write_of_a_game_takes_effect_once
+                    a_repeat_changes_nothing_that_was_changed_since
+                    of_many_at_once_under_one_key_one_takes_effect
+                    many_keys_at_once_do_not_block_each_other
+                    another_request_under_a_key_is_refused
+                    a_refused_request_is_judged_anew
+                    a_key_is_forgotten_when_its_time_is_over
+                    fixtures_are_recorded_with_their_last_chunk
+                    a_precondition_is_tested_with_the_change
+                    of_many_changes_of_what_was_read_one_is_made
+                    a_key_is_looked_up_before_a_precondition_is_tested
+                    keys_are_told_apart
                 }
                 model {
                     any_sequence_of_operations_does_what_the_model_does

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::world::act;
 use futures::FutureExt;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use storefront::db::storage::{
     Begin, Create, Cursor, LoadMode, NewLoad, OverviewStore, Remove, Update,
 };
@@ -246,6 +248,45 @@ pub async fn servers_on_one_database_assign_different_ids(world: World) {
     assert_eq!(distinct.len(), 300);
     for id in distinct {
         assert!(find(stores[0].as_ref(), id).await.is_some(), "game {id} was acknowledged");
+    }
+}
+
+/// No write fails for the others, such as by a deadlock, and each game is there exactly if it was created
+/// more often than removed.
+pub async fn servers_that_change_the_same_games_do_not_disturb_each_other(world: World) {
+    const GAMES: i32 = 8;
+    let other = world.another_server().await;
+    let stores = [shared(&world.stores), shared(&other)];
+    let seed = testkit::random::seed();
+    let clients = at_once((0..40).map(|client| {
+        let store = Arc::clone(&stores[client % 2]);
+        let mut random = StdRng::seed_from_u64(seed.wrapping_add(client as u64));
+        async move {
+            let mut there = [0; GAMES as usize];
+            for n in 0..15 {
+                let id = random.random_range(0..GAMES);
+                there[id as usize] += match random.random_range(0..4) {
+                    0 => i32::from(create(store.as_ref(), Some(id)).await != Create::Taken),
+                    1 => {
+                        let removed = store.remove(act(), GameId(id)).await.unwrap();
+                        -i32::from(removed == Remove::Removed)
+                    }
+                    _ => {
+                        let developer = Some(format!("{client} {n}"));
+                        let changes = Changes { developer, ..Changes::default() };
+                        store.update(act(), GameId(id), changes).await.unwrap();
+                        0
+                    }
+                };
+            }
+            there
+        }
+    }))
+    .await;
+    for id in 0..GAMES {
+        let there: i32 = clients.iter().map(|client| client[id as usize]).sum();
+        let found = find(stores[0].as_ref(), id).await;
+        assert_eq!(there, i32::from(found.is_some()), "game {id}");
     }
 }
 

@@ -55,6 +55,21 @@ impl Shop {
         Self { first, second, proxy, user, item, order, name, _folder: folder, schema }
     }
 
+    /// The same with an order that `batch_init` has put.
+    async fn with_a_fixture() -> Self {
+        let mut shop = Self::open().await;
+        shop.done(&format!("/payment/batch_init/1/{CREDIT}")).await;
+        shop.done(&format!("/stock/batch_init/2/10/{PRICE}")).await;
+        (shop.order, shop.user) = ("0".to_owned(), "0".to_owned());
+        shop.put_order().await;
+        shop
+    }
+
+    /// Puts the order of the fixtures, in place of the one that there is.
+    async fn put_order(&self) {
+        self.done(&format!("/orders/batch_init/1/2/1/{PRICE}")).await;
+    }
+
     fn checkout(&self) -> String {
         format!("/orders/checkout/{}", self.order)
     }
@@ -177,4 +192,35 @@ async fn a_late_cancel_does_not_undo_an_acknowledged_payment() {
     shop.done(&shop.checkout()).await;
     shop.release().await;
     assert!(shop.is_paid().await, "it was paid after the cancel");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_checkout_of_an_unchanged_fixture_pays_it() {
+    let mut shop = Shop::with_a_fixture().await;
+    shop.hold(&shop.checkout()).await;
+    shop.release().await;
+    assert!(shop.is_paid().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_checkout_does_not_pay_the_order_that_replaced_its_own() {
+    let mut shop = Shop::with_a_fixture().await;
+    shop.hold(&shop.checkout()).await;
+    shop.put_order().await;
+    shop.release().await;
+    assert!(!shop.is_paid().await, "nobody has asked to check out the new one");
+    shop.done(&shop.checkout()).await;
+    assert!(shop.is_paid().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_cancel_does_not_open_the_order_that_replaced_its_own() {
+    let mut shop = Shop::with_a_fixture().await;
+    shop.done(&shop.checkout()).await;
+    shop.hold(&shop.cancel()).await;
+    shop.put_order().await;
+    shop.done(&format!("/payment/batch_init/1/{CREDIT}")).await;
+    shop.done(&shop.checkout()).await;
+    shop.release().await;
+    assert!(shop.is_paid().await, "the new one was paid");
 }

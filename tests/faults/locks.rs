@@ -99,7 +99,7 @@ impl Client {
 }
 
 /// A server with one game.
-async fn with_a_game() -> (OwnDatabase, Arc<Server>) {
+pub async fn with_a_game() -> (OwnDatabase, Arc<Server>) {
     let database = OwnDatabase::on("postgres").await;
     let server = Arc::new(Server::on(&database));
     let created = answer(&server, ANSWER_TIMEOUT, create()).await;
@@ -107,7 +107,7 @@ async fn with_a_game() -> (OwnDatabase, Arc<Server>) {
     (database, server)
 }
 
-fn create() -> Request<'static> {
+pub fn create() -> Request<'static> {
     (Method::POST, "/api/overview", Some(game("any")))
 }
 

@@ -27,6 +27,7 @@ mod read_only;
 mod replica_check;
 mod requests;
 mod restart;
+mod row_locks;
 mod silence;
 mod unknown;
 mod unread_log;

@@ -39,10 +39,7 @@ async fn more_requests_than_connections_wait_for_a_slow_statement() {
     let (client, connection) =
         tokio_postgres::connect(url.as_str(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    client
-        .batch_execute("BEGIN; SELECT FROM overviews WHERE game_id = 1 FOR UPDATE")
-        .await
-        .unwrap();
+    client.batch_execute("BEGIN; LOCK TABLE overviews IN SHARE MODE").await.unwrap();
     let requests: Vec<_> = (0..40)
         .map(|n| {
             let server = Arc::clone(&server);
@@ -53,12 +50,12 @@ async fn more_requests_than_connections_wait_for_a_slow_statement() {
             })
         })
         .collect();
-    eventually("a change waits for the row", async || {
+    eventually("a change waits for the table", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
         database.column(waiting).await != ["0"]
     })
     .await;
-    // The one that holds the row is the test's own.
+    // The one that holds the lock is the test's own.
     assert!(connections(&database).await <= 7 + 1);
     client.batch_execute("COMMIT").await.unwrap();
     for request in requests {

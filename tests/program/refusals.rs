@@ -17,7 +17,7 @@ const TABLE: &str = "CREATE TABLE overviews (game_id serial PRIMARY KEY, game_na
                      CREATE TABLE reviews (game_id integer CONSTRAINT reviewed REFERENCES overviews); \
                      INSERT INTO reviews VALUES (2)";
 /// Ways to refuse the game named `refused`; its description does not fit into an index.
-const REFUSE: [&str; 7] = [
+const REFUSE: [&str; 9] = [
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
      $$ BEGIN RAISE 'not this one'; END $$; \
      CREATE TRIGGER refuse AFTER INSERT ON overviews FOR EACH ROW \
@@ -26,6 +26,14 @@ const REFUSE: [&str; 7] = [
      $$ BEGIN RAISE 'not this one'; END $$; \
      CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON overviews DEFERRABLE INITIALLY DEFERRED \
      FOR EACH ROW WHEN (NEW.game_name = 'refused') EXECUTE FUNCTION refuse()",
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN RAISE 'not this one' USING ERRCODE = 'ZX001'; END $$; \
+     CREATE TRIGGER refuse BEFORE INSERT ON overviews FOR EACH ROW \
+     WHEN (NEW.game_name = 'refused') EXECUTE FUNCTION refuse()",
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN RAISE 'not this one' USING ERRCODE = '45000', CONSTRAINT = 'ours'; END $$; \
+     CREATE TRIGGER refuse AFTER INSERT ON overviews FOR EACH ROW \
+     WHEN (NEW.game_name = 'refused') EXECUTE FUNCTION refuse()",
     "CREATE POLICY refuse ON overviews USING (true) WITH CHECK (game_name <> 'refused'); \
      ALTER TABLE overviews ENABLE ROW LEVEL SECURITY; ALTER TABLE overviews FORCE ROW LEVEL SECURITY",
     "CREATE INDEX refuse ON overviews (description)",

@@ -6,8 +6,8 @@
 -- Puts orders in place of those of the same ids, many in one transaction; the lines of each are arrays
 -- in text form. What a replaced order had taken while it was paid moves to written_off, because it no
 -- longer follows from any order. enable_seqscan is off because the planner has no statistics yet of a
--- table that was just filled; rows are found by their keys all the same. An order that was only ever put
--- here keeps version 0, which servers assume of orders that they do not know: see order_versions.rs.
+-- table that was just filled; rows are found by their keys all the same. An order gets a higher version than
+-- the one that it replaces, so that a late checkout of that one does not pay it.
 CREATE OR REPLACE FUNCTION cart_put_orders(p_order_ids text[], p_user_ids text[], p_items text[],
                                            p_quantities text[], p_costs text[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -51,7 +51,7 @@ BEGIN
     WHERE item_id = t.item AND epoch = t.at_epoch;
     UPDATE cart_orders
     SET user_id = u, paid = false, items = i::text[], quantities = q::bigint[], costs = c::bigint[],
-        user_epoch = 0, item_epochs = '{}', version = version + least(version, 1)
+        user_epoch = 0, item_epochs = '{}', version = version + 1
     FROM unnest(p_order_ids, p_user_ids, p_items, p_quantities, p_costs) AS fixture (o, u, i, q, c)
     WHERE order_id = o AND o IN (SELECT unnest(existing));
 END

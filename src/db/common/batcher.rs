@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::db::storage::{ActContext, ErrorKind, StorageError};
 
@@ -73,9 +73,10 @@ pub(in crate::db) struct Queue<T> {
 #[derive(Debug)]
 pub(in crate::db) struct Batches<T> {
     receiver: mpsc::UnboundedReceiver<T>,
-    /// Taken out of the channel while nothing could be carried out, to look at their deadlines; goes
-    /// first.
+    /// Taken out of the channel while nothing could be carried out, to look at their deadlines, or put
+    /// back; goes first, once `held_until` has passed.
     held: Vec<T>,
+    held_until: Instant,
     /// Requests in the channel and in `held`. It bounds nothing but memory, so that it may be a moment
     /// late: no order with other memory is needed.
     waiting: Arc<AtomicUsize>,
@@ -85,7 +86,8 @@ pub(in crate::db) struct Batches<T> {
 pub(in crate::db) fn queue<T: Queued>(capacity: usize) -> (Queue<T>, Batches<T>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
-    let batches = Batches { receiver, held: Vec::new(), waiting: Arc::clone(&waiting) };
+    let held_until = Instant::now();
+    let batches = Batches { receiver, held: Vec::new(), held_until, waiting: waiting.clone() };
     (Queue { sender, waiting, capacity }, batches)
 }
 
@@ -123,21 +125,41 @@ pub(in crate::db) async fn answered<A>(answer: Answer<A>) -> Result<A, StorageEr
 impl<T: Queued> Batches<T> {
     /// Waits for requests and takes up to `most` of them; `None` when there will be none any more.
     pub(in crate::db) async fn next(&mut self, most: usize) -> Option<Vec<T>> {
-        let mut batch = self.take_held(most);
+        let mut batch = Vec::new();
         loop {
+            if batch.is_empty() && self.held_until <= Instant::now() {
+                batch = self.take_held(most);
+            }
             refuse_expired(&mut batch);
             if !batch.is_empty() {
                 return Some(batch);
             }
-            let count = self.receiver.recv_many(&mut batch, most).await;
+            let count = tokio::select! {
+                () = sleep_until(self.held_until), if !self.held.is_empty() => continue,
+                count = self.receiver.recv_many(&mut batch, most) => count,
+            };
             self.left(count);
             if count == 0 {
-                return None;
+                if self.held.is_empty() {
+                    return None;
+                }
+                // No further request can come; those that were put back are still to be answered.
+                sleep_until(self.held_until).await;
             }
         }
     }
 
-    /// The same for a thread.
+    /// Puts back requests that could not be carried out yet. They wait again, and are taken again at that
+    /// time, or when those that were put back before them are.
+    pub(in crate::db) fn put_back(&mut self, requests: Vec<T>, at: Instant) {
+        if self.held_until <= Instant::now() {
+            self.held_until = at;
+        }
+        self.waiting.fetch_add(requests.len(), Ordering::Relaxed);
+        self.held.extend(requests);
+    }
+
+    /// The same as [`Self::next`] for a thread, where nothing is put back.
     pub(in crate::db) fn next_blocking(&mut self, most: usize) -> Option<Vec<T>> {
         let mut batch = self.take_held(most);
         loop {
@@ -204,7 +226,7 @@ impl<T: Queued> Batches<T> {
             let next_deadline = self.held.iter().map(Queued::deadline).min();
             let expiry = async {
                 match next_deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    Some(deadline) => sleep_until(deadline).await,
                     None => std::future::pending().await,
                 }
             };
@@ -355,6 +377,42 @@ mod tests {
         let (fourth, _answer) = Pending::new(ActContext::new(), 4);
         queue.push(fourth);
         assert_eq!(batches.next(10).await.unwrap().len(), 2);
+    }
+
+    /// A request that was taken from a queue.
+    async fn taken(queue: &Queue<Item>, batches: &mut Batches<Item>, n: u32) -> Vec<Item> {
+        queue.push(Pending::new(within(Duration::from_secs(600)), n).0);
+        let batch = batches.next(10).await.unwrap();
+        assert_eq!(batch.iter().map(|item| item.request).collect::<Vec<_>>(), [n]);
+        batch
+    }
+
+    #[tokio::test]
+    async fn what_is_put_back_delays_nothing_and_counts_as_waiting() {
+        let (queue, mut batches) = queue::<Item>(2);
+        let at = Instant::now() + Duration::from_secs(60);
+        for n in [1, 2] {
+            let batch = taken(&queue, &mut batches, n).await;
+            batches.put_back(batch, at);
+        }
+        let error = queue.submit(ActContext::new(), 3).await.unwrap_err();
+        assert_eq!(error.to_string(), "the queue is full");
+    }
+
+    #[tokio::test]
+    async fn what_is_put_back_is_taken_again_at_its_time_however_much_is_put_back_since() {
+        let (queue, mut batches) = queue::<Item>(10);
+        let (first, second) =
+            (taken(&queue, &mut batches, 1).await, taken(&queue, &mut batches, 2).await);
+        let at = Instant::now() + Duration::from_millis(500);
+        batches.put_back(first, at);
+        batches.put_back(second, at + Duration::from_secs(60));
+        // Nor does the queue end before.
+        drop(queue);
+        let batch = batches.next(10).await.unwrap();
+        assert_eq!(batch.iter().map(|item| item.request).collect::<Vec<_>>(), [1, 2]);
+        assert!(Instant::now() >= at);
+        assert!(batches.next(10).await.is_none());
     }
 
     #[tokio::test]

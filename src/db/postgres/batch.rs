@@ -1,7 +1,8 @@
 //! Batching: one connection that carries out the requests of many callers by one statement.
 //!
 //! Here: the task that owns the connection, opens it again when it breaks, prepares its statements anew
-//! when they are outdated, and runs requests one by one when the server has refused them together.
+//! when they are outdated, runs requests one by one when the server has refused them together, and tries
+//! those again that another transaction prevents.
 //! Not here: the queue, deadlines and answers, which are in [`crate::db::common::batcher`], and the
 //! statements, which each [`Batch`] brings along: see `overview/find.rs` for reads and
 //! `overview/create.rs` for writes.
@@ -16,10 +17,11 @@ use tokio_postgres::Error;
 
 use super::connection::{CONNECT_TIMEOUT, Connector, FULL};
 use super::error::{self, Failure};
+use super::idempotency::{self, Claim};
 use super::session::PgSession;
 use crate::db::common::batcher::{self, Batches, Pending, Queue, Queued, refuse_expired};
 use crate::db::common::retry::Backoff;
-use crate::db::storage::StorageError;
+use crate::db::storage::{IdempotencyKey, StorageError};
 use crate::telemetry::logs::LogRateLimiter;
 
 /// Requests that may wait; more are refused at once, before memory grows.
@@ -27,6 +29,8 @@ const QUEUE: usize = 8_192;
 /// Pauses between attempts to connect. They do not grow: one connection's attempts cost the server
 /// little, and a longer pause would delay the first answer after a restart.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_millis(250));
+/// Pauses before requests are tried again whose rows another transaction has locked. A try costs little.
+const LOCKED: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(10));
 /// Plans are made once, and for a table that will be large.
 const SETTINGS: [&str; 2] = ["plan_cache_mode = force_generic_plan", "enable_seqscan = off"];
 
@@ -45,6 +49,8 @@ pub(super) trait Batch: Send + Sync + 'static {
     /// Carries the requests out. Each response is put into its place once the database has
     /// committed what it says; an error is the outcome of the requests without a response, and
     /// nothing is stored for them unless the connection broke. So what is stored is never run twice.
+    /// Without an error, those without a response found a row that another transaction has locked, and
+    /// are run again a moment later.
     async fn run(
         &self,
         client: &PgSession,
@@ -52,7 +58,43 @@ pub(super) trait Batch: Send + Sync + 'static {
         requests: &[&Self::Request],
         responses: &mut [Option<Self::Response>],
     ) -> Result<(), Error>;
+
+    /// What is stored of a response with the key of its request, as
+    /// [`Recorded`](crate::db::common::recorded::Recorded) says. Requests that read have no key.
+    fn record(_response: &Self::Response) -> Option<String> {
+        None
+    }
+
+    /// The response to a repeat.
+    fn replay(_record: &str) -> Option<Self::Response> {
+        None
+    }
+
+    /// The response to another request under the same key.
+    fn key_reused() -> Option<Self::Response> {
+        None
+    }
 }
+
+/// Implements the last three methods of [`Batch`] for a response that is [`Recorded`].
+///
+/// [`Recorded`]: crate::db::common::recorded::Recorded
+macro_rules! recorded {
+    () => {
+        fn record(response: &Self::Response) -> Option<String> {
+            $crate::db::common::recorded::Recorded::record(response)
+        }
+
+        fn replay(record: &str) -> Option<Self::Response> {
+            $crate::db::common::recorded::Recorded::replay(record)
+        }
+
+        fn key_reused() -> Option<Self::Response> {
+            Some($crate::db::common::recorded::Recorded::key_reused())
+        }
+    };
+}
+pub(super) use recorded;
 
 type Item<B> = Pending<<B as Batch>::Request, <B as Batch>::Response>;
 
@@ -200,15 +242,24 @@ impl<B: Batch> BatchWorker<B> {
     }
 
     /// Answers all requests of a batch; an error if the connection can no longer be used.
-    async fn carry_out(&self, session: &mut Session<B>, batch: Vec<Item<B>>) -> Result<(), End> {
+    async fn carry_out(
+        &mut self,
+        session: &mut Session<B>,
+        batch: Vec<Item<B>>,
+    ) -> Result<(), End> {
         let mut batches = VecDeque::from([batch]);
         let mut prepared_anew = false;
         while let Some(mut batch) = batches.pop_front() {
             // A deadline may have passed while other requests were run alone.
             refuse_expired(&mut batch);
-            let Err((failed, failure)) = self.attempt(session, batch).await else { continue };
+            let (left, result) = self.attempt(session, batch).await;
+            let Err(failure) = result else {
+                self.put_back(left);
+                continue;
+            };
             if let Some(end) = End::of(session, &failure) {
-                self.refuse(failed.into_iter().chain(batches.into_iter().flatten()), failure);
+                let all = left.into_iter().chain(batches.into_iter().flatten());
+                self.refuse(all, &error::storage(failure));
                 return Err(end);
             }
             let Failure::Driver(error) = &failure else { continue };
@@ -217,15 +268,15 @@ impl<B: Batch> BatchWorker<B> {
                 match prepare(&self.batch, &session.client).await {
                     Ok(statements) => {
                         session.statements = statements;
-                        batches.push_front(failed);
+                        batches.push_front(left);
                     }
-                    Err(failure) => self.refuse(failed, failure),
+                    Err(failure) => self.refuse(left, &error::storage(failure)),
                 }
-            } else if error.code().is_some() && failed.len() > 1 {
+            } else if error.code().is_some() && left.len() > 1 {
                 // One request may be the cause of the error of all, so each is run alone.
-                batches.extend(failed.into_iter().map(|item| vec![item]));
+                batches.extend(left.into_iter().map(|item| vec![item]));
             } else {
-                self.refuse(failed, failure);
+                self.refuse(left, &error::storage(failure));
             }
         }
         Ok(())
@@ -236,37 +287,111 @@ impl<B: Batch> BatchWorker<B> {
         &self,
         session: &Session<B>,
         batch: Vec<Item<B>>,
-    ) -> Result<(), (Vec<Item<B>>, Failure)> {
+    ) -> (Vec<Item<B>>, Result<(), Failure>) {
         if batch.is_empty() {
-            return Ok(());
+            return (batch, Ok(()));
         }
         let requests: Vec<_> = batch.iter().map(|item| &item.request).collect();
         let mut responses: Vec<_> = batch.iter().map(|_| None).collect();
-        let running =
-            self.batch.run(&session.client, &session.statements, &requests, &mut responses);
+        let keys: Vec<_> = batch.iter().map(|item| item.context.key()).collect();
+        let running = self.run_once(session, &requests, &keys, &mut responses);
         let result = timeout(self.connector.statement_timeout(), running).await;
-        let mut failed = Vec::new();
+        let mut left = Vec::new();
         for (item, response) in batch.into_iter().zip(responses) {
             match response {
                 Some(response) => item.answer(Ok(response)),
-                None => failed.push(item),
+                None => left.push(item),
             }
         }
         match result {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err((failed, Failure::Driver(error))),
-            Err(_) => Err((failed, Failure::Timeout)),
+            Ok(result) => (left, result.map_err(Failure::Driver)),
+            Err(_) => (left, Err(Failure::Timeout)),
         }
     }
 
-    fn refuse(&self, items: impl IntoIterator<Item = Item<B>>, failure: Failure) {
-        let error = error::storage(failure);
+    /// Carries requests out, once for each key. Those with a key are in one transaction with the others
+    /// of the batch.
+    async fn run_once(
+        &self,
+        session: &Session<B>,
+        requests: &[&B::Request],
+        keys: &[Option<&IdempotencyKey>],
+        responses: &mut [Option<B::Response>],
+    ) -> Result<(), Error> {
+        let Session { client, statements, .. } = session;
+        if keys.iter().all(Option::is_none) {
+            return self.batch.run(client, statements, requests, responses).await;
+        }
+        let result = self.run_in_transaction(session, requests, keys, responses).await;
+        client.roll_back().await?;
+        result
+    }
+
+    async fn run_in_transaction(
+        &self,
+        session: &Session<B>,
+        requests: &[&B::Request],
+        keys: &[Option<&IdempotencyKey>],
+        responses: &mut [Option<B::Response>],
+    ) -> Result<(), Error> {
+        let Session { client, statements, .. } = session;
+        client.begin().await?;
+        let claims = idempotency::claim(client, keys).await?;
+        let new: Vec<usize> = (0..keys.len()).filter(|n| claims[*n] == Claim::New).collect();
+        let requests: Vec<_> = new.iter().map(|n| requests[*n]).collect();
+        let mut made: Vec<_> = new.iter().map(|_| None).collect();
+        if !new.is_empty() {
+            self.batch.run(client, statements, &requests, &mut made).await?;
+        }
+        // A refusal by the database has ended the transaction.
+        if client.is_open() {
+            let record = |made: &Option<B::Response>| made.as_ref().and_then(B::record);
+            let records = new.iter().zip(&made);
+            let records = records.filter_map(|(n, made)| Some((keys[*n]?, record(made))));
+            idempotency::record_and_commit(client, records.collect()).await?;
+        }
+        // Only now it is stored.
+        new.into_iter().zip(made).for_each(|(n, made)| responses[n] = made);
+        for ((claim, key), response) in claims.into_iter().zip(keys).zip(responses) {
+            match (claim, key) {
+                (Claim::Recorded(record), Some(key)) => {
+                    key.set_replayed();
+                    *response = B::replay(&record);
+                }
+                (Claim::Reused, _) => *response = B::key_reused(),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets requests wait for the locks of others, each until its deadline, and as long as it could wait
+    /// in a statement.
+    fn put_back(&mut self, locked: Vec<Item<B>>) {
+        if locked.is_empty() {
+            return;
+        }
+        let next_try = LOCKED.clone().next();
+        let limit = self.connector.statement_timeout();
+        let limited = locked.into_iter().map(|mut item| {
+            item.context = item.context.with_timeout_at_most(limit);
+            item
+        });
+        let (waiting, late): (Vec<_>, Vec<_>) =
+            limited.partition(|item| item.deadline() > next_try);
+        if !late.is_empty() {
+            self.refuse(late, &error::row_locked());
+        }
+        self.batches.put_back(waiting, next_try);
+    }
+
+    fn refuse(&self, items: impl IntoIterator<Item = Item<B>>, error: &StorageError) {
         let mut refused = 0;
         for item in items {
             item.refuse(error.shared());
             refused += 1;
         }
-        log_refused(&self.log_rate, &error, refused);
+        log_refused(&self.log_rate, error, refused);
     }
 }
 

@@ -146,16 +146,26 @@ pub(super) fn refusal(error: &Error) -> Option<WriteRefusal> {
 fn refusal_of(code: &SqlState, column: Option<&str>, named: Option<&str>) -> Option<WriteRefusal> {
     let owned = |name: Option<&str>| name.map(str::to_owned);
     match *code {
-        // RAISE in a trigger, row security, an index entry that is too long.
+        // RAISE in a trigger without a code, row security, an index entry that is too long.
         SqlState::RAISE_EXCEPTION
         | SqlState::INSUFFICIENT_PRIVILEGE
         | SqlState::PROGRAM_LIMIT_EXCEEDED => Some(WriteRefusal::Forbidden(owned(named))),
         _ => match code.code().get(..2)? {
             "22" => Some(WriteRefusal::Malformed(owned(column))),
             "23" => Some(WriteRefusal::Forbidden(owned(named))),
+            class if is_user_defined(class) => Some(WriteRefusal::Forbidden(owned(named))),
             _ => None,
         },
     }
+}
+
+/// Whether only rules that the database's owner made use a class of codes. The standard reserves those that
+/// begin with 5 to 9 or I to Z for implementations: all but PostgreSQL's own. 45 is the class that other
+/// databases give to unhandled conditions of users.
+fn is_user_defined(class: &str) -> bool {
+    const POSTGRES: [&str; 8] = ["53", "54", "55", "57", "58", "72", "P0", "XX"];
+    let is_reserved = matches!(class.as_bytes(), [b'5'..=b'9' | b'I'..=b'Z', _]);
+    class == "45" || is_reserved && !POSTGRES.contains(&class)
 }
 
 /// The error of an operation that got no connection before its deadline: nothing was done for it.
@@ -167,6 +177,11 @@ pub(super) fn no_connection() -> StorageError {
 /// The error of an operation while no connection is open and none has been tried.
 pub(super) fn unreachable_now() -> StorageError {
     StorageError::new(ErrorKind::Unavailable, "PostgreSQL is unreachable")
+}
+
+/// The error of a change whose row stayed locked until its deadline: nothing was done for it.
+pub(super) fn row_locked() -> StorageError {
+    StorageError::new(ErrorKind::Conflict, "another transaction keeps the row locked")
 }
 
 /// The error of a statement without an answer in time.
@@ -241,6 +256,17 @@ mod tests {
             ("P0001", &forbidden),
             ("42501", &forbidden),
             ("54000", &forbidden),
+            ("ZX001", &forbidden),
+            ("I0000", &forbidden),
+            ("90000", &forbidden),
+            ("45000", &forbidden),
+            ("HV000", &None),
+            ("F0000", &None),
+            ("P0002", &None),
+            ("XX000", &None),
+            ("55P03", &None),
+            ("72000", &None),
+            ("0A000", &None),
             ("42P01", &None),
             ("40001", &None),
             ("53100", &None),

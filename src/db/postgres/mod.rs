@@ -2,8 +2,8 @@
 //!
 //! Here: connections ([`connection`], [`pool`], [`tls`]), how they run statements ([`session`]), also
 //! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]), strong locks
-//! ([`lock`]), whether an existing database can be used ([`usable`]) and the
-//! storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
+//! ([`lock`]), whether an existing database can be used ([`usable`]), writes under a key
+//! ([`idempotency`]) and the storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
 //! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
 //! checkouts cost a round trip and a sync to disk for many at once.
@@ -15,6 +15,7 @@ mod batch;
 mod cart;
 mod connection;
 mod error;
+mod idempotency;
 mod loads;
 mod lock;
 mod migrate;

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join3;
 use tokio_postgres::types::{ToSql, Type};
@@ -35,6 +36,9 @@ pub(super) enum Prepared {
 pub(super) struct PgSession {
     client: Client,
     mode: Mode,
+    /// Whether [`Self::begin`] has begun a transaction that has not ended. Its one user reads it and
+    /// writes it in turn.
+    is_open: AtomicBool,
 }
 
 enum Mode {
@@ -60,7 +64,7 @@ impl PgSession {
             client.batch_execute(&each("SET")).await?;
             Mode::Direct(Mutex::default())
         };
-        Ok(Self { client, mode })
+        Ok(Self { client, mode, is_open: AtomicBool::new(false) })
     }
 
     /// Whether the connection has ended.
@@ -144,18 +148,54 @@ impl PgSession {
         self.query(&Self::unnamed(sql), values).await
     }
 
-    /// Runs several statements in one transaction, on the client, which sends them without names.
+    /// Begins a transaction in which all statements run until [`Self::commit`] or
+    /// [`Self::roll_back`]. Constraints are tested by each statement, as without a transaction, so that
+    /// an error is that of its statement.
+    pub(super) async fn begin(&self) -> Result<(), Error> {
+        const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+        let begin = match &self.mode {
+            Mode::Direct(_) => "BEGIN;",
+            Mode::Pooled { begin } => begin,
+        };
+        self.is_open.store(true, Ordering::Relaxed);
+        self.client.batch_execute(&format!("{begin}{IMMEDIATE}")).await
+    }
+
+    /// Whether a transaction is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Ends the transaction. After a failed statement the server rolls it back here.
+    pub(super) async fn commit(&self) -> Result<(), Error> {
+        self.client.batch_execute("COMMIT").await?;
+        self.is_open.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes back the transaction, if one is open.
+    pub(super) async fn roll_back(&self) -> Result<(), Error> {
+        if self.is_open() {
+            self.client.batch_execute("ROLLBACK").await?;
+            self.is_open.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Runs several statements in one transaction, on the client, which sends them without names. In an
+    /// open transaction they are a part of it that can fail alone.
     pub(super) async fn transaction<T>(
         &self,
         statements: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let begin = match &self.mode {
-            Mode::Direct(_) => "BEGIN",
-            Mode::Pooled { begin } => begin,
+        let (begin, commit, roll_back) = match &self.mode {
+            _ if self.is_open() => ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part"),
+            Mode::Direct(_) => ("BEGIN", "COMMIT", "ROLLBACK"),
+            Mode::Pooled { begin } => (begin.as_str(), "COMMIT", "ROLLBACK"),
         };
         self.client.batch_execute(begin).await?;
         let outcome = statements(&self.client).await;
-        let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let end = if outcome.is_ok() { commit } else { roll_back };
         self.client.batch_execute(end).await?;
         outcome
     }
@@ -168,6 +208,9 @@ impl PgSession {
         statement: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let Mode::Pooled { begin } = &self.mode else { return statement.await };
+        if self.is_open() {
+            return statement.await;
+        }
         let begin = self.client.batch_execute(begin);
         let commit = self.client.batch_execute("COMMIT");
         let (begun, outcome, committed) = join3(begin, statement, commit).await;

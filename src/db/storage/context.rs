@@ -57,6 +57,12 @@ impl ActContext {
         Self { deadline: Instant::now() + timeout, ..self }
     }
 
+    /// The same with a deadline that is no later than this from now.
+    #[must_use]
+    pub fn with_timeout_at_most(self, timeout: Duration) -> Self {
+        Self { deadline: self.deadline.min(Instant::now() + timeout), ..self }
+    }
+
     /// The same holding a permit until the write has ended.
     #[must_use]
     pub fn with_permit(self, permit: Option<Permit>) -> Self {

@@ -6,7 +6,8 @@ use tokio_postgres::types::Type;
 
 use super::changed;
 use crate::cart::model::OrderId;
-use crate::db::postgres::batch::{Batch, fill};
+use crate::db::common::recorded::Recorded;
+use crate::db::postgres::batch::{Batch, fill, recorded};
 use crate::db::postgres::session::{PgSession, Prepared, Sql};
 
 const CHECKOUT: Sql<'_> = Sql {
@@ -29,12 +30,27 @@ pub(super) enum Response {
     Changed(OrderId, i64),
 }
 
+impl Recorded for Response {
+    fn record(&self) -> Option<String> {
+        matches!(self, Self::Ended(None)).then(String::new)
+    }
+
+    fn replay(_record: &str) -> Option<Self> {
+        Some(Self::Ended(None))
+    }
+
+    fn key_reused() -> Self {
+        Self::Ended(Some("key-reused".to_owned()))
+    }
+}
+
 #[async_trait]
 impl Batch for Checkout {
     type Request = Request;
     type Response = Response;
     type Statements = Prepared;
     const LIMIT: usize = 64;
+    recorded!();
 
     async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
         client.prepare(CHECKOUT).await

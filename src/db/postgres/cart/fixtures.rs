@@ -3,13 +3,14 @@
 //! Rows are locked in ascending order of their ids, so that two calls, or a call and checkouts, cannot
 //! deadlock. Fixtures of orders are in `schema/postgres/functions/cart_fixtures.sql`.
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::cart::model::{Amount, Item, ItemId, Order, UserId};
+use crate::db::postgres::idempotency::once;
 use crate::db::postgres::pool::{Pool, with_client};
-use crate::db::postgres::session::Sql;
+use crate::db::postgres::session::{PgSession, Sql};
 use crate::db::postgres::text_array::text_array;
-use crate::db::storage::{ActContext, StorageError};
+use crate::db::storage::{ActContext, CartResult};
 
 const PUT_ORDERS: Sql<'_> = Sql {
     text: "SELECT cart_put_orders($1, $2, $3, $4, $5)",
@@ -38,31 +39,36 @@ const PUT_USERS: Sql<'_> = Sql {
     types: &[Type::TEXT_ARRAY, Type::INT8],
 };
 
-pub(super) async fn put_orders(
-    pool: &Pool,
-    context: ActContext,
-    orders: Vec<Order>,
-) -> Result<(), StorageError> {
+type Values = Vec<Box<dyn ToSql + Sync + Send>>;
+
+/// Runs a statement, once for the key of the context.
+async fn put(pool: &Pool, context: ActContext, sql: Sql<'static>, values: Values) -> CartResult {
+    let key = context.key().cloned();
     with_client(pool, context, move |client| async move {
-        let text = |of: fn(&Order) -> String| orders.iter().map(of).collect::<Vec<_>>();
-        let statement = client.prepare_cached(PUT_ORDERS).await?;
-        client
-            .execute(
-                &statement,
-                &[
-                    &text(|order| order.id.to_string()),
-                    &text(|order| order.user.to_string()),
-                    &text(|order| text_array(order.lines.iter().map(|line| line.item.as_str()))),
-                    &text(|order| {
-                        text_array(order.lines.iter().map(|line| line.quantity.to_string()))
-                    }),
-                    &text(|order| text_array(order.lines.iter().map(|line| line.cost.to_string()))),
-                ],
-            )
-            .await
-            .map(drop)
+        let statement = client.prepare_cached(sql).await?;
+        let values: Vec<_> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+        if key.is_none() {
+            return client.execute(&statement, &values).await.map(|_| Ok(()));
+        }
+        let put =
+            async |client: &PgSession| client.execute(&statement, &values).await.map(|_| Ok(()));
+        once(&client, key.as_ref(), put).await
     })
     .await
+}
+
+pub(super) async fn put_orders(pool: &Pool, context: ActContext, orders: Vec<Order>) -> CartResult {
+    let text = |of: fn(&Order) -> String| -> Box<dyn ToSql + Sync + Send> {
+        Box::new(orders.iter().map(of).collect::<Vec<_>>())
+    };
+    let values = vec![
+        text(|order| order.id.to_string()),
+        text(|order| order.user.to_string()),
+        text(|order| text_array(order.lines.iter().map(|line| line.item.as_str()))),
+        text(|order| text_array(order.lines.iter().map(|line| line.quantity.to_string()))),
+        text(|order| text_array(order.lines.iter().map(|line| line.cost.to_string()))),
+    ];
+    put(pool, context, PUT_ORDERS, values).await
 }
 
 pub(super) async fn put_items(
@@ -70,14 +76,10 @@ pub(super) async fn put_items(
     context: ActContext,
     items: Vec<ItemId>,
     item: Item,
-) -> Result<(), StorageError> {
-    with_client(pool, context, move |client| async move {
-        let ids: Vec<&str> = items.iter().map(ItemId::as_str).collect();
-        let statement = client.prepare_cached(PUT_ITEMS).await?;
-        let (price, stock) = (item.price.signed(), item.stock.signed());
-        client.execute(&statement, &[&ids, &price, &stock]).await.map(drop)
-    })
-    .await
+) -> CartResult {
+    let ids: Vec<_> = items.iter().map(ItemId::to_string).collect();
+    let (price, stock) = (item.price.signed(), item.stock.signed());
+    put(pool, context, PUT_ITEMS, vec![Box::new(ids), Box::new(price), Box::new(stock)]).await
 }
 
 pub(super) async fn put_users(
@@ -85,11 +87,7 @@ pub(super) async fn put_users(
     context: ActContext,
     users: Vec<UserId>,
     credit: Amount,
-) -> Result<(), StorageError> {
-    with_client(pool, context, move |client| async move {
-        let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let statement = client.prepare_cached(PUT_USERS).await?;
-        client.execute(&statement, &[&ids, &credit.signed()]).await.map(drop)
-    })
-    .await
+) -> CartResult {
+    let ids: Vec<_> = users.iter().map(UserId::to_string).collect();
+    put(pool, context, PUT_USERS, vec![Box::new(ids), Box::new(credit.signed())]).await
 }

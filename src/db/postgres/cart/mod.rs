@@ -1,8 +1,9 @@
 //! Orders, stock and payment in PostgreSQL.
 //!
 //! Each write is one call of a function of the schema, one transaction and one round trip; the rules,
-//! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: the calls, and what
-//! their answers mean. Checkouts, the most frequent of them, are batched in [`checkout`]. Which version
+//! the locks and their order are in `schema/postgres/functions/cart_*.sql`. Here: how they are called, and
+//! what their answers mean. The calls are in [`orders`], [`stock`] and [`payment`], one for each trait.
+//! Checkouts, the most frequent of them, are batched in [`checkout`]. Which version
 //! of an order a checkout or a cancel is meant for is in [`order_versions`]. [`fixtures`] and
 //! [`mod@audit`] have statements of their own.
 
@@ -10,22 +11,28 @@ mod audit;
 mod checkout;
 mod fixtures;
 mod order_versions;
+mod orders;
+mod payment;
+mod stock;
 
 use async_trait::async_trait;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::audit::{audit, nothing_to_repair};
 use self::checkout::Checkout;
 use self::order_versions::OrderVersions;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
+use super::idempotency::{self, milliseconds};
 use super::pool::{Pool, with_client};
-use super::session::Sql;
-use crate::cart::model::{Amount, Item, ItemId, Line, Order, OrderId, UserId};
+use super::session::{PgSession, Sql};
+use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
+use crate::db::common::recorded::Made;
 use crate::db::storage::{
-    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
-    PaymentStore, StockStore, StorageError,
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, IdempotencyKey,
+    StorageError,
 };
 
 /// Ids of two kinds, one after the other.
@@ -33,66 +40,30 @@ const IDS: &[Type] = &[Type::TEXT, Type::TEXT];
 const ID: &[Type] = &[Type::TEXT];
 const ID_AND_AMOUNT: &[Type] = &[Type::TEXT, Type::INT8];
 
-const CREATE_ORDER: Sql<'_> =
-    Sql { text: "INSERT INTO cart_orders (order_id, user_id) VALUES ($1, $2)", types: IDS };
-const ORDER: Sql<'_> = Sql {
-    text: "SELECT user_id, paid, items, quantities, costs FROM cart_orders WHERE order_id = $1",
-    types: ID,
-};
-const ADD_ITEM: Sql<'_> =
-    Sql { text: "SELECT cart_add_item($1, $2, $3)", types: &[Type::TEXT, Type::TEXT, Type::INT8] };
-const REMOVE_ITEM: Sql<'_> = Sql { text: "SELECT cart_remove_item($1, $2)", types: IDS };
-const REMOVE_ORDER: Sql<'_> = Sql { text: "SELECT cart_remove_order($1)", types: ID };
-const IS_PAID: Sql<'_> =
-    Sql { text: "SELECT paid FROM cart_orders WHERE order_id = $1 AND user_id = $2", types: IDS };
-const CANCEL: Sql<'_> =
-    Sql { text: "SELECT cart_cancel($1, $2, $3)", types: &[Type::TEXT, Type::TEXT, Type::INT8] };
-const CREATE_ITEM: Sql<'_> = Sql {
-    text: "INSERT INTO cart_items (item_id, price, stock, added) VALUES ($1, $2, 0, 0)",
-    types: ID_AND_AMOUNT,
-};
-const ITEM: Sql<'_> =
-    Sql { text: "SELECT stock, price FROM cart_items WHERE item_id = $1", types: ID };
-const CREATE_USER: Sql<'_> =
-    Sql { text: "INSERT INTO cart_users (user_id, credit, funded) VALUES ($1, 0, 0)", types: ID };
-const CREDIT: Sql<'_> = Sql { text: "SELECT credit FROM cart_users WHERE user_id = $1", types: ID };
-
-const ADD_STOCK: Sql<'_> = Sql { text: "SELECT cart_add_stock($1, $2)", types: ID_AND_AMOUNT };
-const SUBTRACT_STOCK: Sql<'_> =
-    Sql { text: "SELECT cart_subtract_stock($1, $2)", types: ID_AND_AMOUNT };
-const ADD_FUNDS: Sql<'_> = Sql { text: "SELECT cart_add_funds($1, $2)", types: ID_AND_AMOUNT };
-const PAY: Sql<'_> = Sql { text: "SELECT cart_pay($1, $2)", types: ID_AND_AMOUNT };
-
 pub(super) struct PostgresCart {
     checkout: Batcher<Checkout>,
     versions: OrderVersions,
     pool: Pool,
     connector: Connector,
+    _pruning: AbortOnDropHandle<()>,
 }
 
 impl PostgresCart {
     /// `pool` is how many connections it gets besides that of the checkouts.
     pub(super) fn new(connector: &Connector, pool: usize) -> Result<Self, StorageError> {
+        let pool = Pool::new(connector, pool)?;
+        let prune = {
+            let pool = pool.clone();
+            async move || idempotency::prune(&pool).await
+        };
+        let pruning = connector.supervisor().supervise("removal of expired keys", prune);
         Ok(Self {
             checkout: batch::start(connector, Checkout),
             versions: OrderVersions::default(),
-            pool: Pool::new(connector, pool)?,
+            pool,
             connector: connector.clone(),
+            _pruning: AbortOnDropHandle::new(tokio::spawn(pruning)),
         })
-    }
-
-    /// Runs a statement that returns no row.
-    async fn execute(
-        &self,
-        context: ActContext,
-        sql: Sql<'static>,
-        values: Values,
-    ) -> Result<(), StorageError> {
-        with_client(&self.pool, context, move |client| async move {
-            let statement = client.prepare_cached(sql).await?;
-            client.execute(&statement, &borrowed(&values)).await.map(drop)
-        })
-        .await
     }
 
     /// Runs a statement that returns at most one row.
@@ -111,9 +82,18 @@ impl PostgresCart {
         .await
     }
 
-    /// Calls a function that returns why it refused, if it did.
-    async fn call(&self, context: ActContext, sql: Sql<'static>, values: Values) -> CartResult {
-        outcome(self.answer(context, sql, values).await?.as_deref())
+    /// Calls a function that returns why it refused, if it did; else gives what the request made.
+    async fn call<T: Made>(
+        &self,
+        context: ActContext,
+        sql: Sql<'static>,
+        values: Values,
+        made: T,
+    ) -> CartResult<T> {
+        match self.answer(context, sql, values, made.to_record()).await? {
+            Answer::New(refused) => Ok(outcome(refused.as_deref())?.map(|()| made)),
+            Answer::Recorded(record) => T::from_record(&record).map(Ok).ok_or_else(damaged),
+        }
     }
 
     /// Calls a function that changes the lines of an order and returns its new version.
@@ -124,7 +104,10 @@ impl PostgresCart {
         order: OrderId,
         values: Values,
     ) -> CartResult {
-        let answer = self.answer(context, sql, values).await?;
+        let answer = match self.answer(context, sql, values, String::new()).await? {
+            Answer::New(answer) => answer,
+            Answer::Recorded(_) => return Ok(Ok(())),
+        };
         let Some(version) = answer.as_deref().and_then(|answer| number_after("version", answer))
         else {
             return outcome(answer.as_deref());
@@ -133,29 +116,113 @@ impl PostgresCart {
         Ok(Ok(()))
     }
 
+    /// Calls a function, once for each key; `record` is what the request makes.
     async fn answer(
         &self,
         context: ActContext,
         sql: Sql<'static>,
         values: Values,
-    ) -> Result<Option<String>, StorageError> {
-        let answer = self.query(context, sql, values, |row| row.try_get::<_, Option<String>>(0));
-        Ok(answer.await?.flatten())
+        record: String,
+    ) -> Result<Answer, StorageError> {
+        let read = |row: &Row| row.try_get::<_, Option<String>>(0);
+        let Some(key) = context.key().cloned() else {
+            return Ok(Answer::New(self.query(context, sql, values, read).await?.flatten()));
+        };
+        let answer = with_client(&self.pool, context, {
+            let key = key.clone();
+            move |client| async move { once(&client, &key, &record, sql, &values).await }
+        });
+        let answer = answer.await?;
+        Ok(match answer.as_deref().and_then(|answer| answer.strip_prefix("replayed ")) {
+            Some(record) => {
+                key.set_replayed();
+                Answer::Recorded(record.to_owned())
+            }
+            None => Answer::New(answer),
+        })
     }
 }
 
-type Values = Vec<Box<dyn ToSql + Sync + Send>>;
-
-fn text(id: &str) -> Box<dyn ToSql + Sync + Send> {
-    Box::new(id.to_owned())
+/// What a function answered.
+enum Answer {
+    /// To this request: NULL is success.
+    New(Option<String>),
+    /// To an earlier request under the same key, which made this.
+    Recorded(String),
 }
 
-fn number(amount: Amount) -> Box<dyn ToSql + Sync + Send> {
-    Box::new(amount.signed())
+const ONCE: Sql<'_> = Sql {
+    text: "SELECT storefront_once($1, $2, $3, $4, $5, $6)",
+    types: &[Type::TEXT, Type::BYTEA, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT_ARRAY],
+};
+
+/// Runs a statement together with its key, in one round trip.
+async fn once(
+    client: &PgSession,
+    key: &IdempotencyKey,
+    record: &str,
+    sql: Sql<'static>,
+    values: &Values,
+) -> Result<Option<String>, Error> {
+    let (fingerprint, kept_for) = (key.fingerprint(), milliseconds(key.kept_for()));
+    let values: Vec<String> = values.iter().map(Value::to_string).collect();
+    let (statement, text) = (client.prepare_cached(ONCE).await?, with_array(sql));
+    let (key, fingerprint) = (key.text(), fingerprint.as_slice());
+    let values: &[&(dyn ToSql + Sync)] = &[&key, &fingerprint, &kept_for, &record, &text, &values];
+    client.query_opt(&statement, values).await?.map_or(Ok(None), |row| row.try_get(0))
+}
+
+/// The statement with one parameter, an array of its values as text.
+fn with_array(sql: Sql<'_>) -> String {
+    let mut parts = sql.text.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    // The number of a parameter is one digit.
+    for part in parts {
+        let (number, rest) = part.split_at(1);
+        let kind = number.parse::<usize>().ok().and_then(|number| sql.types.get(number - 1));
+        let kind = kind.map_or("text", |kind| kind.name());
+        text.push_str(&format!("($1)[{number}]::{kind}{rest}"));
+    }
+    text
+}
+
+/// A value of a statement.
+#[derive(Debug)]
+enum Value {
+    Text(String),
+    Number(i64),
+}
+
+type Values = Vec<Value>;
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+fn text(id: &str) -> Value {
+    Value::Text(id.to_owned())
+}
+
+const fn number(amount: Amount) -> Value {
+    Value::Number(amount.signed())
+}
+
+impl Value {
+    fn borrowed(&self) -> &(dyn ToSql + Sync) {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number,
+        }
+    }
 }
 
 fn borrowed(values: &Values) -> Vec<&(dyn ToSql + Sync)> {
-    values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+    values.iter().map(Value::borrowed).collect()
 }
 
 /// The version that the order has, if the function did nothing because it was meant for another.
@@ -181,6 +248,7 @@ fn outcome(refused: Option<&str>) -> CartResult {
         ("not-enough-credit", ..) => CartRefusal::NotEnoughCredit,
         ("amount-overflow", ..) => CartRefusal::AmountOverflow,
         ("too-many-lines", ..) => CartRefusal::TooManyLines,
+        ("key-reused", ..) => CartRefusal::KeyReused,
         ("no-item", Some(item), _) => CartRefusal::NoItem(item),
         ("out-of-stock", Some(item), _) => CartRefusal::OutOfStock(item),
         ("no-user", _, Some(user)) => CartRefusal::NoUser(user),
@@ -193,154 +261,21 @@ fn outcome(refused: Option<&str>) -> CartResult {
 }
 
 #[async_trait]
-impl OrderStore for PostgresCart {
-    async fn create_order(
-        &self,
-        context: ActContext,
-        order: OrderId,
-        user: UserId,
-    ) -> CartResult<OrderId> {
-        let values = vec![text(order.as_str()), text(user.as_str())];
-        self.execute(context, CREATE_ORDER, values).await?;
-        Ok(Ok(order))
-    }
-
-    async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
-        let found =
-            self.query(ActContext::new(), ORDER, vec![text(id.as_str())], order_row).await?;
-        found.map(|found| found.order(id.clone())).transpose()
-    }
-
-    async fn add_item(
-        &self,
-        context: ActContext,
-        order: OrderId,
-        item: ItemId,
-        quantity: Amount,
-    ) -> CartResult {
-        let values = vec![text(order.as_str()), text(item.as_str()), number(quantity)];
-        self.edit(context, ADD_ITEM, order, values).await
-    }
-
-    async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        let values = vec![text(order.as_str()), text(item.as_str())];
-        self.edit(context, REMOVE_ITEM, order, values).await
-    }
-
-    async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.versions.forget(&order);
-        self.call(context, REMOVE_ORDER, vec![text(order.as_str())]).await
-    }
-
-    async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        let version = self.versions.seen(&order);
-        let mut request = checkout::Request { order, version };
-        loop {
-            // A repetition is only sent by a server that still has the request, within its deadline.
-            match self.checkout.submit(context.clone(), request).await? {
-                checkout::Response::Ended(refused) => return outcome(refused.as_deref()),
-                checkout::Response::Changed(order, version) => {
-                    self.versions.remember(order.clone(), version);
-                    request = checkout::Request { order, version };
-                }
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl StockStore for PostgresCart {
-    async fn create_item(
-        &self,
-        context: ActContext,
-        item: ItemId,
-        price: Amount,
-    ) -> CartResult<ItemId> {
-        self.execute(context, CREATE_ITEM, vec![text(item.as_str()), number(price)]).await?;
-        Ok(Ok(item))
-    }
-
-    async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
-        let found = |row: &Row| Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?));
-        match self.query(ActContext::new(), ITEM, vec![text(item.as_str())], found).await? {
-            Some((stock, price)) => Ok(Some(Item { stock: amount(stock)?, price: amount(price)? })),
-            None => Ok(None),
-        }
-    }
-
-    async fn add_stock(&self, context: ActContext, item: ItemId, quantity: Amount) -> CartResult {
-        self.call(context, ADD_STOCK, vec![text(item.as_str()), number(quantity)]).await
-    }
-
-    async fn subtract_stock(
-        &self,
-        context: ActContext,
-        item: ItemId,
-        quantity: Amount,
-    ) -> CartResult {
-        self.call(context, SUBTRACT_STOCK, vec![text(item.as_str()), number(quantity)]).await
-    }
-}
-
-#[async_trait]
-impl PaymentStore for PostgresCart {
-    async fn create_user(&self, context: ActContext, user: UserId) -> CartResult<UserId> {
-        self.execute(context, CREATE_USER, vec![text(user.as_str())]).await?;
-        Ok(Ok(user))
-    }
-
-    async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
-        let found = |row: &Row| row.try_get::<_, i64>(0);
-        let credit =
-            self.query(ActContext::new(), CREDIT, vec![text(user.as_str())], found).await?;
-        credit.map(amount).transpose()
-    }
-
-    async fn add_funds(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.call(context, ADD_FUNDS, vec![text(user.as_str()), number(amount)]).await
-    }
-
-    async fn pay(&self, context: ActContext, user: UserId, amount: Amount) -> CartResult {
-        self.call(context, PAY, vec![text(user.as_str()), number(amount)]).await
-    }
-
-    async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        let mut version = self.versions.seen(&order);
-        loop {
-            let values = vec![text(user.as_str()), text(order.as_str()), Box::new(version) as _];
-            let answer = self.answer(context.clone(), CANCEL, values).await?;
-            match answer.as_deref().and_then(changed) {
-                Some(present) => version = present,
-                None if answer.is_some() => return outcome(answer.as_deref()),
-                None => {
-                    self.versions.remember(order, version + 1);
-                    return Ok(Ok(()));
-                }
-            }
-        }
-    }
-
-    async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
-        let values = vec![text(order.as_str()), text(user.as_str())];
-        self.query(ActContext::new(), IS_PAID, values, |row| row.try_get(0)).await
-    }
-}
-
-#[async_trait]
 impl FixtureStore for PostgresCart {
     async fn find_outcome(
         &self,
-        _context: &ActContext,
+        context: &ActContext,
     ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
-        Ok(None)
+        let Some(key) = context.key() else { return Ok(None) };
+        idempotency::find_outcome(&self.pool, key).await
     }
 
     async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
-        fixtures::put_orders(&self.pool, context, orders).await.map(Ok)
+        fixtures::put_orders(&self.pool, context, orders).await
     }
 
     async fn put_items(&self, context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult {
-        fixtures::put_items(&self.pool, context, items, item).await.map(Ok)
+        fixtures::put_items(&self.pool, context, items, item).await
     }
 
     async fn put_users(
@@ -349,7 +284,7 @@ impl FixtureStore for PostgresCart {
         users: Vec<UserId>,
         credit: Amount,
     ) -> CartResult {
-        fixtures::put_users(&self.pool, context, users, credit).await.map(Ok)
+        fixtures::put_users(&self.pool, context, users, credit).await
     }
 }
 
@@ -364,37 +299,6 @@ impl CartAudit for PostgresCart {
     }
 }
 
-/// An order's row as the driver decodes it.
-struct OrderRow {
-    user: String,
-    paid: bool,
-    items: Vec<String>,
-    quantities: Vec<i64>,
-    costs: Vec<i64>,
-}
-
-fn order_row(row: &Row) -> Result<OrderRow, Error> {
-    Ok(OrderRow {
-        user: row.try_get(0)?,
-        paid: row.try_get(1)?,
-        items: row.try_get(2)?,
-        quantities: row.try_get(3)?,
-        costs: row.try_get(4)?,
-    })
-}
-
-impl OrderRow {
-    fn order(self, id: OrderId) -> Result<Order, StorageError> {
-        let user = UserId::parse(&self.user).ok_or_else(damaged)?;
-        let mut lines = Vec::with_capacity(self.items.len());
-        for ((item, quantity), cost) in self.items.iter().zip(self.quantities).zip(self.costs) {
-            let item = ItemId::parse(item).ok_or_else(damaged)?;
-            lines.push(Line { item, quantity: amount(quantity)?, cost: amount(cost)? });
-        }
-        Ok(Order { id, user, paid: self.paid, lines })
-    }
-}
-
 fn amount(value: i64) -> Result<Amount, StorageError> {
     Amount::stored(value).ok_or_else(damaged)
 }
@@ -404,4 +308,18 @@ fn damaged() -> StorageError {
         ErrorKind::Invalid,
         "a row of the cart has a value that this program never writes",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_takes_its_values_from_one_array() {
+        let sql = Sql { text: "SELECT f($2, $1) WHERE $1 > ''", types: &[Type::TEXT, Type::INT8] };
+        assert_eq!(
+            with_array(sql),
+            "SELECT f(($1)[2]::int8, ($1)[1]::text) WHERE ($1)[1]::text > ''"
+        );
+    }
 }

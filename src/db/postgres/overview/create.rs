@@ -5,27 +5,17 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
+use super::columns::{Columns, Given, TYPES};
 use super::refusal::refusal;
 use crate::db::common::id_search::{IdSearch, TRIES_BEFORE_SEARCH};
-use crate::db::postgres::batch::Batch;
+use crate::db::postgres::batch::{Batch, recorded};
 use crate::db::postgres::lock::{LOCK_TIMEOUT, is_lock_timeout};
 use crate::db::postgres::sequence::Sequence;
 use crate::db::postgres::session::{PgSession, Prepared, Sql};
-use crate::db::postgres::text_array::text_array;
 use crate::db::storage::Create;
 use crate::overview::model::{Changes, GameId, NewOverview};
 
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM overviews WHERE game_id = $1)";
-/// The types of a group's ids, texts and tags.
-pub(super) const COLUMNS: [Type; 7] = [
-    Type::INT4_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-];
 /// Ids that one statement takes from a sequence that may not be locked.
 const TAKEN_AT_ONCE: i64 = 10_000;
 
@@ -69,9 +59,10 @@ impl Batch for CreateGames {
     type Response = Create;
     type Statements = Prepared;
     const LIMIT: usize = 256;
+    recorded!();
 
     async fn prepare(&self, client: &PgSession) -> Result<Prepared, Error> {
-        client.prepare(Sql { text: &create_sql(&self.sequence), types: &COLUMNS }).await
+        client.prepare(Sql { text: &create_sql(&self.sequence), types: &TYPES }).await
     }
 
     async fn run(
@@ -92,6 +83,7 @@ impl Batch for CreateGames {
                 }
                 // The error is this request's own: no other was in the statement.
                 Err(error) if left.len() == 1 => {
+                    client.roll_back().await?;
                     let refused = refused(client, error, requests[left[0]]).await?;
                     responses[left[0]] = Some(refused);
                 }
@@ -123,25 +115,8 @@ async fn store(
     requests: &[&NewOverview],
     numbers: &[usize],
 ) -> Result<Vec<(usize, GameId)>, Error> {
-    let games: Vec<&NewOverview> = numbers.iter().map(|n| requests[*n]).collect();
-    let texts =
-        |of: fn(&NewOverview) -> &str| -> Vec<&str> { games.iter().map(|game| of(game)).collect() };
-    let ids: Vec<Option<i32>> = games.iter().map(|game| game.game_id.map(|id| id.0)).collect();
-    let tags: Vec<String> = games.iter().map(|game| text_array(&game.tags)).collect();
-    let rows = client
-        .query(
-            statement,
-            &[
-                &ids,
-                &texts(|game| &game.game_name),
-                &texts(|game| &game.description),
-                &texts(|game| &game.release_date),
-                &texts(|game| &game.developer),
-                &texts(|game| &game.publisher),
-                &tags,
-            ],
-        )
-        .await?;
+    let columns: Columns<'_> = numbers.iter().map(|n| Given::new_game(requests[*n])).collect();
+    let rows = client.query(statement, &columns.values()).await?;
     rows.iter()
         .map(|row| {
             let number: i64 = row.try_get(0)?;

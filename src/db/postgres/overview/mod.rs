@@ -2,11 +2,12 @@
 //!
 //! Here: pages of the catalogue, each one statement on a connection of the pool. Most of the traffic
 //! is batched on connections of its own: finding games in [`find`], creating them in [`create`], changing
-//! and removing them in [`change`]. What the database itself refuses becomes an outcome in
-//! [`mod@refusal`]. A row becomes a game in [`row`].
+//! and removing them in [`change`]; the values of a group of games are in [`columns`]. What the
+//! database itself refuses becomes an outcome in [`mod@refusal`]. A row becomes a game in [`row`].
 //! Not here: reads from a replica ([`super::replica`]) and bulk loads ([`super::loads`]).
 
 mod change;
+mod columns;
 mod create;
 mod find;
 mod refusal;
@@ -15,16 +16,17 @@ mod row;
 use async_trait::async_trait;
 use tokio_postgres::types::Type;
 
-use self::change::{Change, ChangeGames};
+use self::change::{Change, ChangeGames, Changed, change_if};
 use self::create::CreateGames;
 pub(super) use self::find::Finder;
 pub(super) use self::row::overview;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
 use super::error::{driver, is_outdated};
+use super::idempotency::once;
 use super::pool::{Pool, with_client};
 use super::sequence::Sequence;
-use super::session::Sql;
+use super::session::{PgSession, Sql};
 use crate::db::common::page::cut;
 use crate::db::storage::{
     ActContext, Create, Cursor, OverviewStore, Page, ReadToken, Remove, StorageError, Update,
@@ -93,18 +95,40 @@ impl OverviewStore for PostgresOverviews {
         changes: Changes,
     ) -> Result<Update, StorageError> {
         if changes == Changes::default() {
-            let found = self.find.game(id).await?;
-            return Ok(if found.is_some() { Update::Updated } else { Update::Missing });
+            return Ok(match self.find.game(id).await? {
+                None => Update::Missing,
+                Some(game)
+                    if context.precondition().is_none_or(|condition| condition.holds(&game)) =>
+                {
+                    Update::Updated
+                }
+                Some(_) => Update::PreconditionFailed,
+            });
         }
-        self.change.submit(context, Change::Update(id, changes)).await.map(Update::from)
+        self.change(context, Change::Update(id, changes)).await.map(Update::from)
     }
 
     async fn remove(&self, context: ActContext, id: GameId) -> Result<Remove, StorageError> {
-        self.change.submit(context, Change::Remove(id)).await.map(Remove::from)
+        self.change(context, Change::Remove(id)).await.map(Remove::from)
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
         self.find.ping().await
+    }
+}
+
+impl PostgresOverviews {
+    /// With the others that come at the same time; one with a condition alone.
+    async fn change(&self, context: ActContext, change: Change) -> Result<Changed, StorageError> {
+        let Some(precondition) = context.precondition().cloned() else {
+            return self.change.submit(context, change).await;
+        };
+        let key = context.key().cloned();
+        with_client(&self.pool, context, move |client| async move {
+            let change = async |client: &PgSession| change_if(client, &change, &precondition).await;
+            once(&client, key.as_ref(), change).await
+        })
+        .await
     }
 }
 
