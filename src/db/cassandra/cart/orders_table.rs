@@ -346,7 +346,8 @@ mod tests {
             assert!(row.was_changed_by(forgotten).unwrap());
             row = row.next().changed_by(None).changed_by(Some(Uuid::from_u128(other)));
         }
-        assert!(row.in_place_of(&row).was_changed_by(request).unwrap());
+        let fixture = OrderRow::open(UserId::new(), vec![]).in_place_of(&row);
+        assert!(fixture.was_changed_by(request).unwrap());
         assert_eq!(row.was_changed_by(forgotten).unwrap_err().kind(), ErrorKind::Timeout);
         assert!(!row.was_changed_by(Uuid::max()).unwrap());
         assert!(row.removed(None).is_some_and(|row| row.was_changed_by(request).unwrap()));

@@ -401,6 +401,32 @@ async fn a_key_that_has_expired_is_new() {
     servers.end().await;
 }
 
+/// A first try that is still running learns that a repeat runs too, and of none if there is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_try_knows_of_a_repeat_that_runs_too() {
+    let servers = TwoServers::new().await;
+    let open = || IdempotencyKeys::open(&servers.cluster);
+    let (first, second) = (open().await.unwrap(), open().await.unwrap());
+    let request = Request::new();
+    let context = || ActContext::new().with_key(Some(request.key()));
+    let check = || async { Ok(Ok(String::new())) };
+    let repeat = |claim: Option<Claim>| async move {
+        assert!(claim.unwrap().is_repeat());
+        Err(StorageError::new(ErrorKind::Internal, "stopped"))
+    };
+    let act = async |claim: Option<Claim>| {
+        let claim = claim.unwrap();
+        assert!(!first.is_shared(&claim).await?);
+        let repeated: Result<Result<(), CartRefusal>, _> =
+            second.once_checked(&context(), check(), repeat).await;
+        repeated.unwrap_err();
+        assert!(first.is_shared(&claim).await?);
+        Ok(Ok::<_, CartRefusal>(()))
+    };
+    first.once_checked(&context(), check(), act).await.unwrap().unwrap();
+    servers.end().await;
+}
+
 /// The last chunk of fixtures records the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_for_fixtures_is_recorded_with_its_last_chunk() {
