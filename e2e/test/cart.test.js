@@ -7,6 +7,7 @@ import { useSite } from '../support/site.js';
 
 const site = useSite();
 const VISITOR_KEY = 'storefront.visitor';
+const WAITING = 'One moment: the store is not responding.';
 
 const button = (page, name) => page.getByRole('button', { name });
 const cartButton = (page) => page.getByRole('banner').getByRole('link', { name: /^Cart/ });
@@ -40,6 +41,32 @@ async function readyToPay(id = 1) {
   await button(page, 'Add 20,000 credits').click();
   await waitForText(sum(page, 'Your balance'), '20,000 credits');
   return page;
+}
+
+/** Lets the page wait for nearly as long as it would, whatever the random part of the backoff is. */
+async function waitLong(page) {
+  await page.evaluate(() => {
+    Math.random = () => 0.9;
+  });
+}
+
+/**
+ * Drops the responses to the first `times` requests of each route after the store has handled the
+ * request; returns the idempotency keys of all requests, in order, as they are sent.
+ */
+async function loseResponses(page, routes, times) {
+  const keys = [];
+  const lost = new Map();
+  await page.route(routes, async (route) => {
+    const request = route.request();
+    keys.push(request.headers()['idempotency-key']);
+    const count = lost.get(request.url()) ?? 0;
+    lost.set(request.url(), count + 1);
+    if (count >= times) return route.continue();
+    await route.fetch();
+    await route.abort();
+  });
+  return keys;
 }
 
 async function stockOf(item) {
@@ -212,42 +239,90 @@ describe('two tabs', () => {
 });
 
 describe('the store becomes unreachable', () => {
-  test('before a checkout, which succeeds after the restart', async () => {
+  test('before a checkout, which waits for the restart', async () => {
     const { price } = await site.store.get('/stock/find/1');
     const page = await readyToPay();
+    await waitLong(page);
     await site.store.kill();
     await button(page, 'Check out').click();
-    await page.getByText('The store is not responding').waitFor();
+    await page.getByText(WAITING).waitFor();
     await site.store.restart();
-    await button(page, 'Check out').click();
     await waitForHeading(page, 'Thank you!');
+    await page.getByText(WAITING).waitFor({ state: 'detached' });
     assert.equal(await creditOf(page), 20_000 - price);
   });
 
   test('after the payment, before the response: charged once', async () => {
-    const { price } = await site.store.get('/stock/find/1');
+    const { price, stock } = await site.store.get('/stock/find/1');
     const page = await readyToPay();
-    let attempts = 0;
-    await page.route('**/orders/checkout/**', async (route) => {
-      attempts += 1;
-      if (attempts === 1) await route.fetch();
-      if (attempts <= 2) await route.abort();
-      else await route.continue();
-    });
+    const keys = await loseResponses(page, '**/orders/checkout/**', 2);
     await button(page, 'Check out').click();
     await waitForHeading(page, 'Thank you!');
-    assert.equal(attempts, 3);
+    assert.deepEqual(keys, Array(3).fill(keys[0]));
+    assert.equal(await creditOf(page), 20_000 - price);
+    assert.equal(await stockOf(1), stock - 1);
+  });
+
+  test('after a game was added, before the response: the order has it once', async () => {
+    const page = await site.openPage('/1');
+    const keys = await loseResponses(page, '**/orders/addItem/**', 2);
+    await button(page, 'Add to cart').click();
+    await page.getByText('was added to your cart.').waitFor();
+    const { order } = await visitorOf(page);
+    assert.deepEqual((await site.store.get(`/orders/find/${order}`)).items, [['1', 1]]);
+    assert.deepEqual(keys, Array(3).fill(keys[0]));
+  });
+
+  test('after every other write, before the response: one user, one order, credit once', async () => {
+    const page = await site.openPage('/1');
+    const keys = await loseResponses(
+      page,
+      /\/(create_user|orders\/create|removeItem|add_funds)/,
+      1,
+    );
+    await button(page, 'Add to cart').click();
+    await page.getByText('was added to your cart.').waitFor();
+    await page.getByRole('link', { name: 'View cart' }).click();
+    await button(page, 'Add 5,000 credits').click();
+    await waitForText(sum(page, 'Your balance'), '5,000 credits');
+    await button(page, /^Remove/).click();
+    await waitForHeading(page, 'Your cart is empty');
+    assert.equal(await creditOf(page), 5_000);
+    const { order } = await visitorOf(page);
+    assert.deepEqual((await site.store.get(`/orders/find/${order}`)).items, []);
+    assert.deepEqual([keys.length, new Set(keys).size], [8, 4]);
+  });
+
+  test('after the payment, and the visitor reloads: the order is in the history', async () => {
+    const { price } = await site.store.get('/stock/find/1');
+    const page = await readyToPay();
+    await waitLong(page);
+    await loseResponses(page, '**/orders/checkout/**', Number.POSITIVE_INFINITY);
+    await button(page, 'Check out').click();
+    await page.getByText(WAITING).waitFor();
+    await page.reload();
+    await page.getByText('Your order has already been paid.').waitFor();
+    await button(page, 'Cancel order').waitFor();
     assert.equal(await creditOf(page), 20_000 - price);
   });
 
   test('while a game is added', async () => {
     const page = await site.openPage('/1');
+    let retryAfter = '5';
     await page.route('**/orders/addItem/**', (route) =>
-      route.fulfill({ status: 503, headers: { 'retry-after': '1' }, body: '{}' }),
+      route.fulfill({ status: 503, headers: { 'retry-after': retryAfter }, body: '{}' }),
     );
     await button(page, 'Add to cart').click();
-    await page.getByText('The store cannot be reached right now. Please try again.').waitFor();
+    await page.getByText(WAITING).waitFor();
     await assertAccessible(page);
+    await button(page, 'Stop trying').click();
+    await page.getByText('Stardew Valley may already be in your cart.').waitFor();
+    await assertAccessible(page);
+    // Longer than the page makes a visitor wait.
+    retryAfter = '60';
+    await button(page, 'Dismiss message').click();
+    await button(page, 'Add to cart').click();
+    await page.getByText('Stardew Valley may already be in your cart.').waitFor();
     await page.unroute('**/orders/addItem/**');
     await button(page, 'Add to cart').click();
     await page.getByText('1 in your cart').waitFor();

@@ -179,7 +179,7 @@ pub fn total(lines: &[Line]) -> Amount {
 }
 
 /// A quantity of one item in an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Line {
     /// The item.
     pub item: ItemId,

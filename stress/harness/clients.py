@@ -38,6 +38,8 @@ class Sample:
     p95_ms: float
     p99_ms: float
     max_ms: float
+    # Of wrk only.
+    p999_ms: float | None = None
     # Last id that was used, of clients that use ids in ascending order.
     last_id: int = 0
     # Answers in a warm-up, which no other figure includes.
@@ -139,7 +141,7 @@ def middle(samples: Sequence[Sample]) -> Sample:
               for key in ("achieved", *LATENCIES)}
     median["max_ms"] = max(sample.max_ms for sample in samples)
     spent = {key: [getattr(one, key) for one in samples if getattr(one, key) is not None]
-             for key in ("cpu_us_per_request", "database_cpu_us_per_request")}
+             for key in ("p999_ms", "cpu_us_per_request", "database_cpu_us_per_request")}
     total: dict[str, int] = {}
     for sample in samples:
         for kind, count in sample.errors.items():

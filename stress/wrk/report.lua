@@ -52,9 +52,10 @@ function done(summary, latency, requests)
   io.write(string.format(
     '{"client":"wrk","seconds":%.3f,"achieved":%.1f,"ok":%d,"sent":%d,"dropped":0,'
     .. '"errors":{"status":%d,"broken":%d},"last_id":%d,'
-    .. '"mean_ms":%.3f,"p50_ms":%.3f,"p95_ms":%.3f,"p99_ms":%.3f,"max_ms":%.3f}\n',
+    .. '"mean_ms":%.3f,"p50_ms":%.3f,"p95_ms":%.3f,"p99_ms":%.3f,"p999_ms":%.3f,'
+    .. '"max_ms":%.3f}\n',
     seconds, (summary.requests - errors.status) / seconds, summary.requests - errors.status,
     summary.requests, errors.status, broken, last_id,
     ms(latency.mean), ms(latency:percentile(50)), ms(latency:percentile(95)),
-    ms(latency:percentile(99)), ms(latency.max)))
+    ms(latency:percentile(99)), ms(latency:percentile(99.9)), ms(latency.max)))
 end

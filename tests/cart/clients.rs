@@ -208,7 +208,7 @@ impl Client {
                 let (order, content) = (answer.text("order_id"), OrderContent::default());
                 self.orders.push(OwnOrder { order, user, content });
             }
-            answer => assert_eq!(answer, Answer::Unknown, "{path}"),
+            answer => assert!(answer.is_unknown(), "{path}: {answer:?}"),
         }
     }
 
@@ -272,7 +272,7 @@ impl Client {
             {
                 self.find_out(own, paid, answer == Answer::TimedOut).await;
             }
-            (Answer::Unknown, Some(after)) => {
+            (Answer::Unknown | Answer::TimedOut, Some(after)) => {
                 let before = Some(own.content.clone());
                 self.retire(own, [before, after]);
             }
@@ -330,7 +330,7 @@ fn enter(sum: &mut Sum, amount: i64, more: bool, (answer, repeated): (Answer, bo
         Answer::Done(_) => sum.known += change,
         Answer::Refused(409) if !more && repeated => sum.unknown.push(change),
         Answer::Refused(409) if !more => {}
-        Answer::Unknown => sum.unknown.push(change),
+        Answer::Unknown | Answer::TimedOut => sum.unknown.push(change),
         other => panic!("a change by {change}: {other:?}"),
     }
 }

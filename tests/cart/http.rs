@@ -19,7 +19,8 @@ pub enum Answer {
     /// checkout that nginx has sent twice: what died first may have left it to the database. No
     /// server has the request any more.
     Unknown,
-    /// The client hung up: a server may have the request still, and read or begin it at any time.
+    /// The client hung up, or on Cassandra was answered at the deadline: a server may have the request
+    /// still, and read, begin or end it at any time.
     TimedOut,
     /// It was not sent: nothing listens there.
     NotSent,

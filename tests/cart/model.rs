@@ -88,7 +88,7 @@ struct Credit {
     epoch: u64,
 }
 
-/// A store in memory. Epochs tell what a set of fixtures has begun anew.
+/// A store in memory. Epochs tell what fixtures have reset.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     orders: BTreeMap<usize, OwnOrder>,
@@ -326,7 +326,7 @@ impl Model {
         self.orders.insert(number, order);
     }
 
-    /// What was begun anew since takes nothing back.
+    /// What was reset since takes nothing back.
     fn cancel(&mut self, number: usize) {
         let mut order = self.orders[&number].clone();
         for (item, (quantity, _, epoch)) in &order.lines {

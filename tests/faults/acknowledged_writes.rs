@@ -36,12 +36,7 @@ impl Sender for InTime {
 impl Writers {
     /// Half of them write games, the others have a cart each.
     pub fn start(server: &Arc<Server>) -> Self {
-        Self::answered_within(server, CART_ANSWER_TIMEOUT)
-    }
-
-    /// The same on a database that lets a request wait longer.
-    pub fn answered_within(server: &Arc<Server>, within: Duration) -> Self {
-        Self::of(server, within, 0..CLIENTS)
+        Self::of(server, CART_ANSWER_TIMEOUT, 0..CLIENTS)
     }
 
     /// Clients that all write games: the sums of a cart differ while it is audited and used.

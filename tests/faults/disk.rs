@@ -7,9 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::acknowledged_writes::Writers;
-use crate::requests::{
-    ANSWER_TIMEOUT, CASSANDRA_ANSWER_TIMEOUT, answer, everything_works_again, is_unavailable, serve,
-};
+use crate::requests::{ANSWER_TIMEOUT, answer, everything_works_again, is_unavailable, serve};
 use testkit::games::game;
 use testkit::process::Server;
 use testkit::small_disk::SmallDisk;
@@ -41,7 +39,7 @@ async fn a_full_disk_of_cassandra_loses_no_acknowledged_write() {
     let database = SmallDisk::of_cassandra().await;
     let server = Arc::new(serve(folder.path(), database.url()));
     // A create is several statements, each of which may time out.
-    let writers = Writers::answered_within(&server, CASSANDRA_ANSWER_TIMEOUT);
+    let writers = Writers::start(&server);
     let told = all_filled(&server, 3 * ANSWER_TIMEOUT).await;
     writers.refused(8).await;
     let acknowledged = writers.stop().await;

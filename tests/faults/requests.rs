@@ -18,11 +18,8 @@ use testkit::proxy::Proxy;
 pub const RECOVERY: Duration = Duration::from_secs(10);
 /// The store's own timeout is five seconds; no answer may take much longer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
-/// An operation of the cart may be several statements; its deadline is ten seconds.
+/// A write may be several statements; its deadline is ten seconds.
 pub const CART_ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
-/// On Cassandra a checkout that gives up after its deadline is answered when its reservations are
-/// released.
-pub const CASSANDRA_ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 /// Long enough for a busy machine, and far below the store's timeout.
 pub const AT_ONCE: Duration = Duration::from_secs(2);
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::acknowledged_writes::Writers;
 use crate::every_route::every_route;
 use crate::requests::{
-    ANSWER_TIMEOUT, CART_ANSWER_TIMEOUT, CASSANDRA_ANSWER_TIMEOUT, ProxiedServer, answer,
-    are_unavailable, everything_works_again, is_unavailable,
+    ANSWER_TIMEOUT, CART_ANSWER_TIMEOUT, ProxiedServer, answer, are_unavailable,
+    everything_works_again, is_unavailable,
 };
 use testkit::proxy::Mode;
 
@@ -64,10 +64,7 @@ async fn no_acknowledged_write_is_lost_by_silence() {
         [("postgres", Mode::Freeze), ("postgres", Mode::Swallow), ("cassandra", Mode::Freeze)]
     {
         let ProxiedServer { server, proxy, .. } = &ProxiedServer::on(backend).await;
-        let writers = match backend {
-            "cassandra" => Writers::answered_within(server, CASSANDRA_ANSWER_TIMEOUT),
-            _ => Writers::start(server),
-        };
+        let writers = Writers::start(server);
         for _ in 0..testkit::random::rounds(1) {
             writers.acknowledged(100).await;
             proxy.set(mode);

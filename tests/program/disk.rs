@@ -9,18 +9,19 @@ use std::sync::Arc;
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
-use testkit::games::game;
+use testkit::games::{game, game_with};
 use testkit::process::{Server, program, storefront};
 use testkit::workload::{self, Acknowledged, Direct, Progress};
 
-/// Runs the server in a mount namespace of its own, where `disk` is a file system of 6 MB that
+/// Runs the server in a mount namespace of its own, where `disk` is a file system of some MB that
 /// exists for it alone and goes with it. The test reaches it through the process's root.
-fn on_a_small_disk(folder: &Path) -> Server {
+fn on_a_small_disk(folder: &Path, megabytes: u32) -> Server {
     let mut command = program(Path::new("unshare"), folder);
     // Other users than root may do this in a user namespace of their own.
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
-    command.args(["sh", "-c", "mount -t tmpfs -o size=6m none disk && exec \"$0\" \"$@\""]);
+    command.args(["sh", "-c", "mount -t tmpfs -o size=$0m none disk && exec \"$@\""]);
+    command.arg(megabytes.to_string());
     command.arg(testkit::process::binary());
     command.args(["serve", "--database-url", "embedded:disk/games.db"]);
     Server::spawn(&mut command, folder)
@@ -30,7 +31,7 @@ fn on_a_small_disk(folder: &Path) -> Server {
 async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("disk")).unwrap();
-    let server = Arc::new(on_a_small_disk(folder.path()));
+    let server = Arc::new(on_a_small_disk(folder.path(), 6));
     let progress = Arc::new(Progress::default());
     let writers: Vec<_> = (0..4)
         .map(|number| {
@@ -66,19 +67,62 @@ async fn no_write_is_acknowledged_falsely_on_a_full_disk() {
     assert_eq!(server.get("/readyz").await, "ready");
 
     // The operator enlarges the disk; no restart is needed.
-    let root = format!("/proc/{}/root", server.id());
-    let disk = format!("{root}{}", folder.path().join("disk").display());
-    let bigger = Command::new("nsenter")
-        .args([&format!("--mount=/proc/{}/ns/mnt", server.id()), "mount", "-o", "remount,size=64m"])
-        .arg(folder.path().join("disk"))
-        .status();
-    assert!(bigger.is_ok_and(|status| status.success()), "{disk}");
+    enlarge(&server, folder.path());
     let answer = server.send(Method::POST, "/api/overview", Some(&game("after"))).await.unwrap();
     assert_eq!(answer.status(), 201);
     for path in &acknowledged {
         assert_eq!(server.status(path).await, 200, "{path} was acknowledged");
     }
     told.verify(&server).await;
+}
+
+fn enlarge(server: &Server, folder: &Path) {
+    let root = format!("/proc/{}/root", server.id());
+    let disk = format!("{root}{}", folder.join("disk").display());
+    let bigger = Command::new("nsenter")
+        .args([
+            &format!("--mount=/proc/{}/ns/mnt", server.id()),
+            "mount",
+            "-o",
+            "remount,size=200m",
+        ])
+        .arg(folder.join("disk"))
+        .status();
+    assert!(bigger.is_ok_and(|status| status.success()), "{disk}");
+}
+
+/// The log finds room and the file does not: what is answered is in the log, and is copied later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_finds_the_disk_full_is_made_later() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("disk")).unwrap();
+    // Room for a log of 8,000 pages, at which the second checkpoint begins, and half as large a file.
+    let server = on_a_small_disk(folder.path(), 54);
+    let large = game_with(serde_json::json!({ "description": "d".repeat(60_000) }));
+    let create = async || server.send(Method::POST, "/api/overview", Some(&large)).await.unwrap();
+    let mut acknowledged = 0;
+    while create().await.status() == 201 {
+        acknowledged += 1;
+    }
+    server.has_logged("checkpoint failed").await;
+    let failures = server.metric("storefront_checkpoint_failures_total").await;
+    testkit::wait::eventually("another try", async || {
+        server.metric("storefront_checkpoint_failures_total").await > failures
+    })
+    .await;
+    assert_eq!(server.log().matches("checkpoint failed").count(), 1);
+    let made = server.metric("storefront_checkpoint_seconds_count").await;
+
+    enlarge(&server, folder.path());
+    testkit::wait::eventually("a checkpoint", async || {
+        server.metric("storefront_checkpoint_seconds_count").await > made
+    })
+    .await;
+    assert_eq!(create().await.status(), 201);
+    assert!(acknowledged > 300, "{acknowledged}");
+    for id in 1..=acknowledged {
+        assert_eq!(server.status(&format!("/api/overview/{id}")).await, 200, "{id}");
+    }
 }
 
 /// Writes until refused; the places of what was acknowledged.

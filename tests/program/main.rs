@@ -14,6 +14,7 @@ mod first_run;
 mod legacy_schema;
 mod locked_file;
 mod logging;
+mod long_read;
 mod lost_file;
 mod opening;
 mod pooler;

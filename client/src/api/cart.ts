@@ -1,6 +1,6 @@
 import { errorKind } from './errors';
 import { asArray, asBoolean, asFields, asInteger, asText, malformed } from './guards';
-import { apiUrl, getJson, send } from './request';
+import { apiUrl, getJson, send, type WriteOptions } from './request';
 
 export interface Item {
   readonly stock: number;
@@ -21,7 +21,7 @@ export interface Order {
   readonly total: number;
 }
 
-/** The store's order, stock and payment routes below one base URL. */
+/** The store's order, stock and payment routes below one base URL; each call is one request. */
 export interface CartApi {
   /** Null: not for sale. */
   item(item: string, signal?: AbortSignal): Promise<Item | null>;
@@ -29,15 +29,15 @@ export interface CartApi {
   order(order: string, signal?: AbortSignal): Promise<Order | null>;
   /** Null: no such user. */
   credit(user: string, signal?: AbortSignal): Promise<number | null>;
-  createUser(): Promise<string>;
-  createOrder(user: string): Promise<string>;
-  addItem(order: string, item: string, quantity: number): Promise<void>;
+  createUser(options: WriteOptions): Promise<string>;
+  createOrder(user: string, options: WriteOptions): Promise<string>;
+  addItem(order: string, item: string, quantity: number, options: WriteOptions): Promise<void>;
   /** Removes one copy. */
-  removeItem(order: string, item: string): Promise<void>;
-  /** Idempotent: an order is charged once. */
-  checkout(order: string): Promise<void>;
-  cancel(user: string, order: string): Promise<void>;
-  addFunds(user: string, amount: number): Promise<void>;
+  removeItem(order: string, item: string, options: WriteOptions): Promise<void>;
+  /** An order is charged once, also under several keys. */
+  checkout(order: string, options: WriteOptions): Promise<void>;
+  cancel(user: string, order: string, options: WriteOptions): Promise<void>;
+  addFunds(user: string, amount: number, options: WriteOptions): Promise<void>;
 }
 
 /** A game is sold as the item whose id is the game's number. */
@@ -50,7 +50,8 @@ export function createCartApi(base: string): CartApi {
     apiUrl(base, path.map((part) => `/${encodeURIComponent(part)}`).join(''));
   const find = (signal: AbortSignal | undefined, ...path: string[]) =>
     getJson(url(...path), signal ?? new AbortController().signal);
-  const post = (...path: (string | number)[]) => send('POST', url(...path));
+  const post = (options: WriteOptions, ...path: (string | number)[]) =>
+    send('POST', url(...path), options);
   return {
     item: (item, signal) =>
       nullIfMissing(async () => parseItem(await find(signal, 'stock', 'find', item))),
@@ -61,15 +62,19 @@ export function createCartApi(base: string): CartApi {
         const fields = asFields(await find(signal, 'payment', 'find_user', user), 'user');
         return asAmount(fields.credit, 'credit');
       }),
-    createUser: async () => parseId((await post('payment', 'create_user'))(), 'user_id'),
-    createOrder: async (user) => parseId((await post('orders', 'create', user))(), 'order_id'),
-    addItem: async (order, item, quantity) =>
-      void (await post('orders', 'addItem', order, item, quantity)),
-    removeItem: async (order, item) =>
-      void (await send('DELETE', url('orders', 'removeItem', order, item))),
-    checkout: async (order) => void (await post('orders', 'checkout', order)),
-    cancel: async (user, order) => void (await post('payment', 'cancel', user, order)),
-    addFunds: async (user, amount) => void (await post('payment', 'add_funds', user, amount)),
+    createUser: async (options) =>
+      parseId((await post(options, 'payment', 'create_user'))(), 'user_id'),
+    createOrder: async (user, options) =>
+      parseId((await post(options, 'orders', 'create', user))(), 'order_id'),
+    addItem: async (order, item, quantity, options) =>
+      void (await post(options, 'orders', 'addItem', order, item, quantity)),
+    removeItem: async (order, item, options) =>
+      void (await send('DELETE', url('orders', 'removeItem', order, item), options)),
+    checkout: async (order, options) => void (await post(options, 'orders', 'checkout', order)),
+    cancel: async (user, order, options) =>
+      void (await post(options, 'payment', 'cancel', user, order)),
+    addFunds: async (user, amount, options) =>
+      void (await post(options, 'payment', 'add_funds', user, amount)),
   };
 }
 

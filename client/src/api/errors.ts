@@ -8,13 +8,20 @@
  */
 export type ErrorKind = 'missing' | 'unreachable' | 'refused' | 'failed' | 'malformed';
 
+interface Options extends ErrorOptions {
+  readonly retryAfterMs?: number;
+}
+
 export class ApiError extends Error {
   readonly kind: ErrorKind;
+  /** How long the service asked to wait before a repeat; 0 if it did not say. */
+  readonly retryAfterMs: number;
 
-  constructor(kind: ErrorKind, message: string, options?: ErrorOptions) {
+  constructor(kind: ErrorKind, message: string, options: Options = {}) {
     super(message, options);
     this.name = 'ApiError';
     this.kind = kind;
+    this.retryAfterMs = options.retryAfterMs ?? 0;
   }
 }
 

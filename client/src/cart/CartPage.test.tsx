@@ -36,6 +36,7 @@ let fakeStore: FakeStore;
 let visitors: VisitorStore;
 
 beforeEach(() => {
+  vi.spyOn(Math, 'random').mockReturnValue(0);
   window.scrollTo = () => {};
   fakeStore = new FakeStore();
   fakeStore.items.set('1', { stock: 10, price: 1_499 });
@@ -95,10 +96,50 @@ test('two clicks before the next render add one', async () => {
 });
 
 test('an unreachable store is reported, and nothing is added', async () => {
-  fakeStore.failNext('createUser', 'before');
   const user = show();
   await user.click(await button('Add to cart'));
-  expect(await screen.findByText(/was not added to your cart.*cannot be reached/)).toBeTruthy();
+  await screen.findByText('Game 1 was added to your cart.');
+  fakeStore.failNext('order', 'before', 1, 60_000);
+  await user.click(await button('Increase quantity'));
+  expect(await screen.findByText('The store cannot be reached right now.')).toBeTruthy();
+  expect(inCart()).toEqual([{ item: '1', quantity: 1 }]);
+});
+
+test('while the store does not respond, a message says so until the game is added', async () => {
+  fakeStore.failNext('addItem', 'after', 1, 300);
+  const user = show();
+  await user.click(await button('Add to cart'));
+  expect(await screen.findByText(/^One moment: the store is not responding/)).toBeTruthy();
+  expect(await screen.findByText('Game 1 was added to your cart.')).toBeTruthy();
+  expect(screen.queryByText(/^One moment/)).toBeNull();
+  expect(inCart()).toEqual([{ item: '1', quantity: 1 }]);
+});
+
+test('a visitor who stops waiting is told to look in the cart', async () => {
+  fakeStore.failNext('addItem', 'before', 1, 10_000);
+  const user = show();
+  await user.click(await button('Add to cart'));
+  await user.click(await button('Stop trying'));
+  expect(await screen.findByText(/Game 1 may already be in your cart/)).toBeTruthy();
+  expect(inCart()).toEqual([]);
+});
+
+test('an order that was read before the game was added does not hide it', async () => {
+  let release = () => {};
+  const late = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const read = fakeStore.order.bind(fakeStore);
+  vi.spyOn(fakeStore, 'order').mockImplementationOnce(async (id) => {
+    const empty = await read(id);
+    await late;
+    return empty;
+  });
+  const user = show();
+  await user.click(await button('Add to cart'));
+  await screen.findByText('Game 1 was added to your cart.');
+  release();
+  expect(await screen.findByText('1 in your cart')).toBeTruthy();
 });
 
 test('from the first click to the refund', async () => {

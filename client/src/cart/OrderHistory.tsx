@@ -9,7 +9,7 @@ import { useCart } from './context';
 import { ErrorBox } from './ErrorBox';
 import { useAction, useCredit, useOrder, useRefreshItems, useVisitor } from './hooks';
 import { ItemLink } from './items';
-import { explainError } from './messages';
+import { explainFailure } from './messages';
 import type { PaidOrder } from './visitor';
 
 /** Orders shown, and requested from the store, at a time. */
@@ -148,7 +148,15 @@ function OrderStatus({ order }: { order: Order }) {
           </button>
         </>
       )}
-      <ErrorBox>{error && `Your order was not cancelled. ${explainError(error)}`}</ErrorBox>
+      <ErrorBox>
+        {error &&
+          !busy &&
+          explainFailure(
+            error,
+            'Your order was not cancelled.',
+            'your order was cancelled. Try again in a moment; it is refunded only once.',
+          )}
+      </ErrorBox>
     </div>
   );
 }

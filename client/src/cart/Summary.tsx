@@ -1,13 +1,12 @@
 import type { ReactNode } from 'react';
 import type { Order } from '../api/cart';
-import { errorKind } from '../api/errors';
 import { formatNumber, plural } from '../ui/format';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
 import { ErrorBox } from './ErrorBox';
 import { useAction, useCredit, useCurrentCost, useRefreshItems, useVisitor } from './hooks';
 import { useItemName } from './items';
-import { explainError } from './messages';
+import { explainFailure } from './messages';
 import { quantityOf, Refusal, type Shortage } from './operations';
 
 /** Amounts that a visitor of the demo store can add. */
@@ -96,7 +95,15 @@ function AddFunds() {
           </button>
         ))}
       </div>
-      <ErrorBox>{funds.error && `No credits were added. ${explainError(funds.error)}`}</ErrorBox>
+      <ErrorBox>
+        {funds.error &&
+          !funds.busy &&
+          explainFailure(
+            funds.error,
+            'No credits were added.',
+            'the credits were added. Look at your balance before you try again.',
+          )}
+      </ErrorBox>
     </fieldset>
   );
 }
@@ -119,10 +126,11 @@ function describeCheckoutError(error: unknown, order: Order, shortfall: number):
       </>
     );
   }
-  if (errorKind(error) === 'unreachable') {
-    return 'The store is not responding, so we do not know whether your order was paid. Check out again in a moment; you will be charged only once.';
-  }
-  return `You were not charged. ${explainError(error)}`;
+  return explainFailure(
+    error,
+    'You were not charged.',
+    'your order was paid. Check out again in a moment; you will be charged only once.',
+  );
 }
 
 function ShortageLine({ item, stock }: Shortage) {

@@ -1,4 +1,4 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
 import type { CartApi } from '../api/cart';
 import { EVENT_MESSAGES, type Message } from './messages';
@@ -13,6 +13,12 @@ interface Cart {
   /** The latest message, until it is dismissed. */
   readonly message: Message | null;
   readonly showMessage: (message: Message | null) => void;
+  /** While an operation waits for a store that cannot be reached. */
+  readonly wait: Wait | null;
+}
+
+interface Wait {
+  readonly stop: () => void;
 }
 
 const CartContext = createContext<Cart | null>(null);
@@ -32,12 +38,14 @@ interface Props {
 export function CartProvider({ api, visitors, children }: Props) {
   const client = useQueryClient();
   const [message, showMessage] = useState<Message | null>(null);
+  const [wait, setWait] = useState<Wait | null>(null);
   const operations = useMemo(
     () =>
       new CartOperations({
         api,
         visitors,
         onEvent: (event) => showMessage(EVENT_MESSAGES[event]),
+        onWait: (stop) => setWait(stop && { stop }),
       }),
     [api, visitors],
   );
@@ -46,16 +54,26 @@ export function CartProvider({ api, visitors, children }: Props) {
     () =>
       visitors.subscribe((current, previous, fromOtherTab) => {
         // Any operation, in any tab, may have changed the order and the balance.
-        void client.invalidateQueries({ queryKey: ['cart', 'order'] });
-        void client.invalidateQueries({ queryKey: ['cart', 'credit'] });
+        void refetch(client, 'order');
+        void refetch(client, 'credit');
         const paid = current.paid.some(({ id }) => id === previous.order);
         if (fromOtherTab && paid) showMessage(EVENT_MESSAGES.paidInOtherTab);
       }),
     [client, visitors],
   );
   const cart = useMemo(
-    () => ({ api, visitors, operations, message, showMessage }),
-    [api, visitors, operations, message],
+    () => ({ api, visitors, operations, message, showMessage, wait }),
+    [api, visitors, operations, message, wait],
   );
   return <CartContext value={cart}>{children}</CartContext>;
+}
+
+/**
+ * Reads again what is displayed. A first read that is under way must not stand for this one: it may have
+ * been answered before the change.
+ */
+async function refetch(client: QueryClient, kind: 'order' | 'credit'): Promise<void> {
+  const filters = { queryKey: ['cart', kind] };
+  await client.cancelQueries(filters);
+  await client.invalidateQueries(filters);
 }

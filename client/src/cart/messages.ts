@@ -1,4 +1,5 @@
 import { type ErrorKind, errorKind } from '../api/errors';
+import { Unconfirmed } from './act';
 import { type CartEvent, Refusal } from './operations';
 
 /** A message to the visitor, shown at the bottom of the window. */
@@ -30,6 +31,8 @@ export const EVENT_MESSAGES: Record<CartEvent | 'paidInOtherTab', Message> = {
   },
 };
 
+export const WAIT_TEXT = 'One moment: the store is not responding.';
+
 const ERROR_TEXTS: Record<ErrorKind, string> = {
   unreachable: 'The store cannot be reached right now.',
   missing: 'The store could not find it.',
@@ -44,7 +47,20 @@ export function explainError(error: unknown): string {
     if (error.reason === 'notForSale') return 'This game is no longer for sale.';
     return 'Your cart has changed, perhaps in another tab. Please review it and try again.';
   }
+  if (error instanceof Unconfirmed) {
+    return 'The store is not responding, so we do not know whether this was saved.';
+  }
   return ERROR_TEXTS[errorKind(error)];
+}
+
+/**
+ * Why an operation did not succeed. `notDone` says so; `whether` and what to do are said instead when
+ * the store may have done it.
+ */
+export function explainFailure(error: unknown, notDone: string, whether: string): string {
+  return error instanceof Unconfirmed
+    ? `The store is not responding, so we do not know whether ${whether}`
+    : `${notDone} ${explainError(error)}`;
 }
 
 export function added(name: string): Message {
@@ -52,6 +68,10 @@ export function added(name: string): Message {
 }
 
 export function notAdded(name: string, error: unknown): Message {
+  if (error instanceof Unconfirmed) {
+    const text = `The store is not responding. ${name} may already be in your cart.`;
+    return { text, tone: 'bad', toCart: true };
+  }
   const end = errorKind(error) === 'unreachable' ? ' Please try again.' : '';
   return { text: `${name} was not added to your cart. ${explainError(error)}${end}`, tone: 'bad' };
 }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Order } from '../api/cart';
-import { ApiError } from '../api/errors';
+import type { CartApi, Order } from '../api/cart';
+import { MAX_TRIES } from '../api/repeat';
+import { Unconfirmed } from './act';
 import { FakeStore } from './fakeStore';
 import { type CartEvent, CartOperations, quantityOf, Refusal } from './operations';
 import { VisitorStore } from './visitor';
@@ -9,24 +10,28 @@ let store: FakeStore;
 let visitors: VisitorStore;
 let operations: CartOperations;
 let events: CartEvent[];
-let sleep = vi.fn<(ms: number) => Promise<void>>();
+let onWait = vi.fn<(stop: (() => void) | null) => void>();
 
-beforeEach(() => {
+beforeEach(setUp);
+
+function setUp() {
   store = new FakeStore();
   store.items.set('1', { stock: 10, price: 100 });
   store.items.set('2', { stock: 1, price: 30 });
   visitors = new VisitorStore(() => null);
   events = [];
-  sleep = vi.fn(async () => {});
+  onWait = vi.fn();
+  // No wait between repeats.
+  vi.spyOn(Math, 'random').mockReturnValue(0);
   operations = newOperations();
-});
+}
 
 function newOperations() {
   return new CartOperations({
     api: store,
     visitors,
     onEvent: (what) => events.push(what),
-    sleep,
+    onWait,
   });
 }
 
@@ -59,12 +64,16 @@ async function readyToPay() {
   return current();
 }
 
+async function payInOtherTab(order: string) {
+  await store.checkout(order, { key: 'other tab', signal: new AbortController().signal });
+}
+
 describe('adding', () => {
   test('creates a user and an order when first needed, and only once', async () => {
     await operations.add('1');
     await operations.add('1');
-    const order = await operations.add('2');
-    expect(order.lines).toEqual([
+    await operations.add('2');
+    expect(current().lines).toEqual([
       { item: '1', quantity: 2 },
       { item: '2', quantity: 1 },
     ]);
@@ -78,15 +87,10 @@ describe('adding', () => {
     expect(current().total).toBe(230);
   });
 
-  test('succeeds if only the response was lost', async () => {
-    store.failNext('addItem', 'after');
-    expect(quantityOf(await operations.add('1'), '1')).toBe(1);
-  });
-
-  test('fails and adds nothing if the request was lost', async () => {
+  test('fails and adds nothing if the store stays unreachable', async () => {
     await operations.add('1');
-    store.failNext('addItem', 'before');
-    expect(await errorOf(operations.add('1'))).toBeInstanceOf(ApiError);
+    store.failNext('addItem', 'before', MAX_TRIES);
+    expect(await errorOf(operations.add('1'))).toBeInstanceOf(Unconfirmed);
     expect(quantityOf(current(), '1')).toBe(1);
   });
 
@@ -96,7 +100,7 @@ describe('adding', () => {
 
   test('creates a new order after the current one was paid elsewhere', async () => {
     const { id } = await readyToPay();
-    await store.checkout(id);
+    await payInOtherTab(id);
     await operations.add('2');
     expect(current().id).not.toBe(id);
     expect(visitors.read().paid.map((order) => order.id)).toEqual([id]);
@@ -127,9 +131,10 @@ describe('adding', () => {
 describe('quantities', () => {
   test('can be raised, lowered and set to zero', async () => {
     await operations.add('1');
-    expect(quantityOf(await operations.setQuantity('1', 4), '1')).toBe(4);
-    expect(quantityOf(await operations.setQuantity('1', 2), '1')).toBe(2);
-    expect((await operations.setQuantity('1', 0)).lines).toEqual([]);
+    for (const quantity of [4, 2, 0]) {
+      await operations.setQuantity('1', quantity);
+      expect(quantityOf(current(), '1')).toBe(quantity);
+    }
   });
 
   test('requested twice are set once', async () => {
@@ -140,8 +145,8 @@ describe('quantities', () => {
 
   test('fail when the store becomes unreachable half way', async () => {
     await operations.setQuantity('1', 3);
-    store.failNext('removeItem', 'before');
-    expect(await errorOf(operations.setQuantity('1', 1))).toBeInstanceOf(ApiError);
+    store.failNext('removeItem', 'before', MAX_TRIES);
+    expect(await errorOf(operations.setQuantity('1', 1))).toBeInstanceOf(Unconfirmed);
     expect(quantityOf(current(), '1')).toBe(3);
   });
 });
@@ -162,18 +167,10 @@ describe('a checkout', () => {
     expect(visitors.read().paid).toHaveLength(1);
   });
 
-  test.each(['before', 'after'] as const)('lost %s it took effect is retried', async (when) => {
-    const displayed = await readyToPay();
-    store.failNext('checkout', when, 2);
-    await operations.checkout(displayed);
-    expect(credit()).toBe(400);
-    expect(sleep).toHaveBeenCalledTimes(2);
-  });
-
   test('without any response leaves the order open and can be repeated', async () => {
     const displayed = await readyToPay();
-    store.failNext('checkout', 'after', 4);
-    expect(await errorOf(operations.checkout(displayed))).toMatchObject({ kind: 'unreachable' });
+    store.failNext('checkout', 'after', MAX_TRIES);
+    expect(await errorOf(operations.checkout(displayed))).toBeInstanceOf(Unconfirmed);
     expect(visitors.read().order).toBe(displayed.id);
     await operations.checkout(displayed);
     expect(credit()).toBe(400);
@@ -217,35 +214,134 @@ describe('a checkout', () => {
 });
 
 describe('cancelling', () => {
-  test.each([null, 'before', 'after'] as const)(
-    'returns the credit once; response lost: %s',
-    async (when) => {
-      const displayed = await readyToPay();
-      await operations.checkout(displayed);
-      if (when) store.failNext('cancel', when);
-      if (when === 'before') {
-        expect(await errorOf(operations.cancel(displayed.id))).toMatchObject({
-          kind: 'unreachable',
-        });
-        expect(credit()).toBe(400);
-      }
-      await operations.cancel(displayed.id);
-      expect(credit()).toBe(500);
-      await operations.cancel(displayed.id);
-      expect(credit()).toBe(500);
-    },
-  );
+  test('returns the credit once, also when another tab has cancelled the order', async () => {
+    const displayed = await readyToPay();
+    await operations.checkout(displayed);
+    await operations.cancel(displayed.id);
+    expect(credit()).toBe(500);
+    await operations.cancel(displayed.id);
+    expect(credit()).toBe(500);
+  });
 });
 
-describe('funds', () => {
-  test.each([
-    ['before', 'unreachable', 0],
-    ['after', undefined, 500],
-  ] as const)('lost %s they were added', async (when, kind, left) => {
-    store.failNext('addFunds', when);
-    const failure = await errorOf(operations.addFunds(500));
-    expect(failure instanceof ApiError ? failure.kind : undefined).toBe(kind);
-    expect(credit()).toBe(left);
+describe('a store that cannot be reached for a moment', () => {
+  const acts = {
+    createUser: () => operations.add('1'),
+    createOrder: () => operations.add('1'),
+    addItem: () => operations.add('1'),
+    removeItem: () => operations.setQuantity('1', 0),
+    addFunds: () => operations.addFunds(500),
+    checkout: () => operations.checkout(current()),
+    cancel: () => operations.cancel(visitors.read().paid[0]?.id ?? ''),
+  };
+  const cases = Object.keys(acts).flatMap((route) => [
+    [route as keyof typeof acts, 'before'] as const,
+    [route as keyof typeof acts, 'after'] as const,
+  ]);
+
+  async function prepare(route: keyof typeof acts) {
+    if (route.startsWith('create') || route === 'addItem') return;
+    await operations.add('1');
+    if (route === 'addFunds') return;
+    await operations.addFunds(500);
+    if (route === 'cancel') await operations.checkout(current());
+  }
+
+  function state() {
+    const { items, users, orders } = store;
+    return [[...items], [...users], [...orders]];
+  }
+
+  test.each(cases)('%s, two tries lost %s it took effect: one act', async (route, when) => {
+    await prepare(route);
+    await acts[route]();
+    const expected = state();
+
+    setUp();
+    await prepare(route);
+    store.failNext(route, when, 2);
+    await acts[route]();
+    expect(state()).toEqual(expected);
+    expect(new Set(store.keysOf(route)).size).toBe(1);
+    expect(store.keysOf(route)).toHaveLength(3);
+  });
+
+  test('another click has another key', async () => {
+    await operations.add('1');
+    await operations.add('1');
+    expect(new Set(store.keysOf('addItem')).size).toBe(2);
+    expect(quantityOf(current(), '1')).toBe(2);
+  });
+
+  test('every write of a click has its own key, with the same beginning', async () => {
+    await operations.add('1');
+    const keys = ['createUser', 'createOrder', 'addItem'].flatMap((route) => store.keysOf(route));
+    expect(new Set(keys).size).toBe(3);
+    expect(new Set(keys.map((key) => key.replace(/\.\d$/, ''))).size).toBe(1);
+  });
+
+  test('reads of an act are repeated, too', async () => {
+    const displayed = await readyToPay();
+    store.failNext('order', 'before', MAX_TRIES - 1);
+    await operations.checkout(displayed);
+    expect(credit()).toBe(400);
+  });
+
+  test('an act that has sent no write says that nothing happened', async () => {
+    const displayed = await readyToPay();
+    store.failNext('order', 'before', MAX_TRIES);
+    expect(await errorOf(operations.checkout(displayed))).toMatchObject({ kind: 'unreachable' });
+  });
+
+  test('a longer Retry-After than the visitor would wait ends the act at once', async () => {
+    store.failNext('createUser', 'before', 1, 60_000);
+    expect(await errorOf(operations.add('1'))).toBeInstanceOf(Unconfirmed);
+    expect(store.keysOf('createUser')).toHaveLength(1);
+  });
+
+  test('the wait is reported until the act ends, and can be stopped', async () => {
+    store.failNext('createUser', 'before', 1, 10_000);
+    onWait.mockImplementationOnce((stop) => stop?.());
+    expect(await errorOf(operations.add('1'))).toBeInstanceOf(Unconfirmed);
+    expect(onWait.mock.calls).toEqual([[expect.any(Function)], [null]]);
+    expect(store.keysOf('createUser')).toHaveLength(1);
+  });
+
+  test('nothing is repeated for an operation that no visitor waits for', async () => {
+    await readyToPay();
+    store.failNext('credit', 'before');
+    expect(await errorOf(operations.reconcile())).toMatchObject({ kind: 'unreachable' });
+  });
+});
+
+describe('a reload while an act waits', () => {
+  /** Runs an act whose answers are lost, with the page gone before it could record anything. */
+  async function interrupted(route: keyof CartApi, act: () => Promise<unknown>) {
+    store.failNext(route, 'after', MAX_TRIES);
+    await errorOf(act());
+    operations = newOperations();
+  }
+
+  test('after the payment: the order is in the history, and charged once', async () => {
+    const displayed = await readyToPay();
+    await interrupted('checkout', () => operations.checkout(displayed));
+    await operations.reconcile();
+    expect(visitors.read()).toMatchObject({ order: null, paid: [{ id: displayed.id }] });
+    expect(credit()).toBe(400);
+  });
+
+  test('after a game was added: the order has it once', async () => {
+    await operations.add('2');
+    await interrupted('addItem', () => operations.add('1'));
+    await operations.setQuantity('1', 1);
+    expect(current().total).toBe(130);
+  });
+
+  test('after a new order was made: the next click makes another, with the game once', async () => {
+    await interrupted('createOrder', () => operations.add('1'));
+    await operations.add('1');
+    expect(current().lines).toEqual([{ item: '1', quantity: 1 }]);
+    expect(store.users.size).toBe(1);
   });
 });
 
@@ -263,7 +359,7 @@ test('an order that the store has lost is removed from the history; without its 
 
 test('reconciling records a paid order, and clears the visitor after a reset of the store', async () => {
   const { id } = await readyToPay();
-  await store.checkout(id);
+  await payInOtherTab(id);
   await operations.reconcile();
   expect(visitors.read()).toMatchObject({ order: null, paid: [{ id }] });
   store.users.clear();

@@ -1,5 +1,6 @@
 import type { CartApi, Line, Order } from '../api/cart';
 import { errorKind } from '../api/errors';
+import { Act } from './act';
 import type { VisitorStore } from './visitor';
 import { withLock } from './withLock';
 
@@ -33,56 +34,58 @@ interface Options {
   readonly api: CartApi;
   readonly visitors: VisitorStore;
   readonly onEvent: (event: CartEvent) => void;
-  readonly sleep?: (ms: number) => Promise<void>;
+  /**
+   * Called with a function that stops the repeats when an operation begins to wait for a store that
+   * cannot be reached, and with null when that operation ends.
+   */
+  readonly onWait: (stop: (() => void) | null) => void;
 }
 
-/** Backoff between attempts to check out. */
-const RETRY_DELAYS_MS = [500, 1_000, 2_000];
+/** How long after the visitor's act its requests are repeated. */
+const REPEAT_MS = 15_000;
 
 /**
- * The operations of the cart, one at a time. Each reads the state before it writes, and again after a
- * lost response, because the write may have taken effect.
+ * The operations of the cart, one at a time. Each reads the state before it writes. While the store
+ * cannot be reached, requests are repeated; a write keeps its idempotency key and takes effect once.
  */
 export class CartOperations {
   readonly #api: CartApi;
   readonly #visitors: VisitorStore;
   readonly #onEvent: (event: CartEvent) => void;
-  readonly #sleep: (ms: number) => Promise<void>;
+  readonly #onWait: Options['onWait'];
 
-  constructor({ api, visitors, onEvent, sleep }: Options) {
+  constructor({ api, visitors, onEvent, onWait }: Options) {
     this.#api = api;
     this.#visitors = visitors;
     this.#onEvent = onEvent;
-    this.#sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+    this.#onWait = onWait;
   }
 
   /** Adds one copy of an item to the order. */
-  add(item: string): Promise<Order> {
-    return withLock(async () => {
-      const order = await this.#ensureOpenOrder();
-      return this.#reachQuantity(order, item, quantityOf(order, item) + 1);
+  add(item: string): Promise<void> {
+    return this.#perform(async (act) => {
+      const order = await this.#ensureOpenOrder(act);
+      await this.#changeQuantity(act, order, item, 1);
     });
   }
 
   /** Sets the quantity of an item; 0 removes it. */
-  setQuantity(item: string, quantity: number): Promise<Order> {
-    return withLock(async () => this.#reachQuantity(await this.#ensureOpenOrder(), item, quantity));
+  setQuantity(item: string, quantity: number): Promise<void> {
+    return this.#perform(async (act) => {
+      const order = await this.#ensureOpenOrder(act);
+      await this.#changeQuantity(act, order, item, quantity - quantityOf(order, item));
+    });
   }
 
   /** Pays for the order, unless it differs from the one displayed. A paid order is left as it is. */
   checkout(displayed: Order): Promise<Order> {
-    return withLock(async () => {
-      const order = await this.#api.order(displayed.id);
-      if (order !== null && !order.paid) {
-        if (!isSameOrder(order, displayed)) {
-          this.#notifyChange();
-          throw new Refusal('changed');
-        }
-        await this.#checkoutWithRetry(order);
-      } else if (order === null) {
-        await this.#currentOrder();
+    return this.#perform(async (act) => {
+      const order = await act.read((signal) => this.#api.order(displayed.id, signal));
+      if (order === null) {
+        await this.#currentOrder(act);
         throw new Refusal('changed');
       }
+      if (!order.paid) await this.#pay(act, order, displayed);
       this.#recordPaid(order.id);
       return { ...order, paid: true };
     });
@@ -90,60 +93,75 @@ export class CartOperations {
 
   /** Cancels a paid order, which returns its stock and credit. */
   cancel(order: string): Promise<void> {
-    return withLock(async () => {
+    return this.#perform(async (act) => {
       const { user } = this.#visitors.read();
       if (user === null) throw new Refusal('changed');
       try {
-        await this.#api.cancel(user, order);
+        await act.write((options) => this.#api.cancel(user, order, options));
       } catch (error) {
-        const now = await this.#api.order(order).catch(() => undefined);
-        // An order that is not paid any more was cancelled: the response was lost, or another tab did it.
-        if (now === undefined || now?.paid) throw error;
+        if (errorKind(error) !== 'refused') throw error;
+        // It is refused if it is not paid any more, because another tab has cancelled it.
+        const now = await act.read((signal) => this.#api.order(order, signal));
+        if (now?.paid) throw error;
+      } finally {
+        this.#notifyChange();
       }
-      this.#notifyChange();
     });
   }
 
   /** Adds credit without payment: this is a demo store. */
   addFunds(amount: number): Promise<void> {
-    return withLock(async () => {
-      const { user, credit } = await this.#ensureUser();
+    return this.#perform(async (act) => {
+      const { user } = await this.#ensureUser(act);
       try {
-        await this.#api.addFunds(user, amount);
-      } catch (error) {
-        // If the credit has grown by the amount, only the response was lost.
-        const now = await this.#api.credit(user).catch(() => null);
-        if (now === null || now < credit + amount) throw error;
+        await act.write((options) => this.#api.addFunds(user, amount, options));
+      } finally {
+        this.#notifyChange();
       }
-      this.#notifyChange();
     });
   }
 
   /** Updates the visitor after the store has lost the user or the order, or the order was paid. */
   reconcile(): Promise<void> {
     return withLock(async () => {
-      await this.#existingUser();
-      await this.#currentOrder();
+      const act = newBackgroundAct();
+      await this.#existingUser(act);
+      await this.#currentOrder(act);
     });
   }
 
   /** Removes an order that the store no longer has from the history. */
   removeFromHistory(order: string): Promise<void> {
     return withLock(async () => {
-      await this.#existingUser();
+      await this.#existingUser(newBackgroundAct());
       const { paid } = this.#visitors.read();
       const remaining = paid.filter(({ id }) => id !== order);
       if (remaining.length < paid.length) this.#visitors.change({ paid: remaining });
     });
   }
 
+  /** Runs what a click asks for; the time for repeats begins with the click, not with the lock. */
+  #perform<T>(operation: (act: Act) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + REPEAT_MS;
+    return withLock(async () => {
+      const controller = new AbortController();
+      const stop = () => controller.abort();
+      const onWait = () => this.#onWait(stop);
+      try {
+        return await operation(new Act({ deadline, signal: controller.signal, onWait }));
+      } finally {
+        this.#onWait(null);
+      }
+    });
+  }
+
   /** The current order if it is open; else updates the visitor and reports why it is not. */
-  async #currentOrder(): Promise<Order | null> {
+  async #currentOrder(act: Act): Promise<Order | null> {
     const { order: id } = this.#visitors.read();
     if (id === null) return null;
-    const order = await this.#api.order(id);
+    const order = await act.read((signal) => this.#api.order(id, signal));
     if (order === null) {
-      if (await this.#existingUser()) {
+      if (await this.#existingUser(act)) {
         this.#visitors.change({ order: null });
         this.#onEvent('cartLost');
       }
@@ -155,92 +173,82 @@ export class CartOperations {
     return null;
   }
 
-  async #ensureOpenOrder(): Promise<Order> {
-    const order = await this.#currentOrder();
+  async #ensureOpenOrder(act: Act): Promise<Order> {
+    const order = await this.#currentOrder(act);
     if (order !== null) return order;
-    const { user } = await this.#ensureUser();
-    const id = await this.#api.createOrder(user);
+    const { user } = await this.#ensureUser(act);
+    const id = await act.write((options) => this.#api.createOrder(user, options));
     this.#visitors.change({ order: id });
     return { id, paid: false, lines: [], total: 0 };
   }
 
-  async #ensureUser(): Promise<{ user: string; credit: number }> {
-    const existing = await this.#existingUser();
+  async #ensureUser(act: Act): Promise<{ user: string; credit: number }> {
+    const existing = await this.#existingUser(act);
     if (existing) return existing;
-    const user = await this.#api.createUser();
+    const user = await act.write((options) => this.#api.createUser(options));
     this.#visitors.change({ user });
     return { user, credit: 0 };
   }
 
   /** The visitor's user. If the store no longer has it, the store was reset: clears the visitor. */
-  async #existingUser(): Promise<{ user: string; credit: number } | null> {
+  async #existingUser(act: Act): Promise<{ user: string; credit: number } | null> {
     const { user } = this.#visitors.read();
     if (user === null) return null;
-    const credit = await this.#api.credit(user);
+    const credit = await act.read((signal) => this.#api.credit(user, signal));
     if (credit !== null) return { user, credit };
     this.#visitors.change({ user: null, order: null, paid: [] });
     this.#onEvent('storeReset');
     return null;
   }
 
-  /** Changes the quantity to the target, then reads the order, which shows what really happened. */
-  async #reachQuantity(order: Order, item: string, quantity: number): Promise<Order> {
-    const change = quantity - quantityOf(order, item);
-    let failure: unknown = null;
+  async #changeQuantity(act: Act, { id }: Order, item: string, change: number): Promise<void> {
     try {
-      if (change > 0) await this.#api.addItem(order.id, item, change);
-      for (let n = 0; n > change; n -= 1) await this.#api.removeItem(order.id, item);
+      if (change > 0) await act.write((options) => this.#api.addItem(id, item, change, options));
+      for (let n = 0; n > change; n -= 1)
+        await act.write((options) => this.#api.removeItem(id, item, options));
     } catch (error) {
-      failure = error;
+      throw await this.#explain(error, act, id);
+    } finally {
+      this.#notifyChange();
     }
-    const now = await this.#api.order(order.id).catch((error: unknown) => {
-      throw failure ?? error;
-    });
-    this.#notifyChange();
-    if (now !== null && quantityOf(now, item) === quantity) return now;
-    if (failure === null || now === null || now.paid) throw new Refusal('changed');
-    throw errorKind(failure) === 'missing' ? new Refusal('notForSale') : failure;
   }
 
-  /** Retries after a lost response, which is safe because the store charges an order only once. */
-  async #checkoutWithRetry(order: Order): Promise<void> {
+  /** Why a line could not be changed: the order is gone or paid, the item is gone, or else the error. */
+  async #explain(error: unknown, act: Act, id: string): Promise<unknown> {
+    const kind = errorKind(error);
+    if (kind !== 'refused' && kind !== 'missing') return error;
+    const order = await act.read((signal) => this.#api.order(id, signal));
+    if (order === null || order.paid) return new Refusal('changed');
+    return kind === 'missing' ? new Refusal('notForSale') : error;
+  }
+
+  async #pay(act: Act, order: Order, displayed: Order): Promise<void> {
+    if (!isSameOrder(order, displayed)) {
+      this.#notifyChange();
+      throw new Refusal('changed');
+    }
     try {
-      for (const delay of RETRY_DELAYS_MS) {
-        const done = await this.#tryCheckout(order.id);
-        if (done) return;
-        await this.#sleep(delay);
-      }
-      await this.#api.checkout(order.id);
+      await act.write((options) => this.#api.checkout(order.id, options));
     } catch (error) {
       const kind = errorKind(error);
-      throw kind === 'refused' || kind === 'missing' ? await this.#refusal(order) : error;
-    }
-  }
-
-  /** False when the outcome is unknown. */
-  async #tryCheckout(order: string): Promise<boolean> {
-    try {
-      await this.#api.checkout(order);
-      return true;
-    } catch (error) {
-      if (errorKind(error) === 'unreachable') return false;
-      throw error;
+      throw kind === 'refused' || kind === 'missing' ? await this.#refusal(act, order) : error;
     }
   }
 
   /** Why a checkout was refused, worked out from current stock and credit to give exact numbers. */
-  async #refusal(order: Order): Promise<Refusal> {
+  async #refusal(act: Act, order: Order): Promise<Refusal> {
     this.#notifyChange();
-    const [user, shortages] = [await this.#existingUser(), await this.#findShortages(order.lines)];
+    const user = await this.#existingUser(act);
+    const shortages = await this.#findShortages(act, order.lines);
     const lacksCredit = user !== null && user.credit < order.total;
     return lacksCredit || shortages.length > 0
       ? new Refusal('insufficient', shortages)
       : new Refusal('changed');
   }
 
-  async #findShortages(lines: readonly Line[]): Promise<Shortage[]> {
+  async #findShortages(act: Act, lines: readonly Line[]): Promise<Shortage[]> {
     const stocks = lines.map(async (line) => {
-      const item = await this.#api.item(line.item);
+      const item = await act.read((signal) => this.#api.item(line.item, signal));
       return { ...line, stock: item?.stock ?? 0 };
     });
     return (await Promise.all(stocks)).filter(({ stock, quantity }) => stock < quantity);
@@ -259,6 +267,11 @@ export class CartOperations {
   #notifyChange(): void {
     this.#visitors.change({});
   }
+}
+
+/** For what no visitor waits for: its requests are sent once, so that it does not block an act. */
+function newBackgroundAct(): Act {
+  return new Act({ deadline: 0, signal: new AbortController().signal, onWait: () => {} });
 }
 
 export function quantityOf(order: Order, item: string): number {

@@ -30,7 +30,7 @@ use tokio::net::TcpStream;
 
 use super::error;
 use crate::config::database::cassandra::{Cassandra, Consistency as ConsistencySetting};
-use crate::db::storage::StorageError;
+use crate::db::storage::{ErrorKind, StorageError};
 
 /// Connections to each node. One would be limited by the single task that reads its answers.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
@@ -122,6 +122,16 @@ impl Cluster {
         let session = self.session();
         let result = session.execute_unpaged(statement, values).await;
         result.map_err(|failure| self.convert_error(failure, statement.get_is_idempotent()))
+    }
+
+    /// Runs a read of several statements, which together take no longer than one of them may.
+    pub(super) async fn in_time<T>(
+        &self,
+        read: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
+        let late =
+            |_| Err(StorageError::new(ErrorKind::Timeout, "the cluster did not answer in time"));
+        tokio::time::timeout(self.settings.timeout, read).await.unwrap_or_else(late)
     }
 
     /// Runs a prepared read and streams its pages.

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::act::act;
+use super::act::act_to_end;
 use super::connection::{Cluster, StatementKind};
 use super::error::next_row;
 use super::overview::row::{self, Row, columns};
@@ -85,7 +85,7 @@ impl Inspection for CassandraInspection {
         // Tasks of their own, because decoding and hashing use as much of a core as there is.
         let digest = |range| {
             let (cluster, statement) = (Arc::clone(&self.cluster), self.range.clone());
-            act(ActContext::new(), async move {
+            act_to_end(ActContext::new(), async move {
                 retry_transient(|| digest_range(&cluster, &statement, range)).await
             })
         };

@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::{DeserializeRow, DeserializeValue};
 
-use super::act::act;
+use super::act::act_to_end;
 use super::adaptive_limiter::AdaptiveLimiter;
 use super::connection::{Cluster, StatementKind};
 use super::error::next_row;
@@ -95,7 +95,7 @@ pub async fn import_legacy(
     }
     migrate::run(&cluster, MigrationPolicy::Migrate).await?;
     let importer = Arc::new(Importer::open(&cluster, legacy_keyspace).await?);
-    let import = |range| act(ActContext::new(), Arc::clone(&importer).import(range));
+    let import = |range| act_to_end(ActContext::new(), Arc::clone(&importer).import(range));
     let ranges =
         stream::iter(token_ranges::parts(RANGES)).map(import).buffer_unordered(CONCURRENCY);
     let games = ranges.try_fold(0, |all, games| ready(Ok(all + games))).await?;

@@ -31,7 +31,6 @@ mod token_ranges;
 
 use std::sync::Arc;
 
-use self::act::act;
 use self::cart::CassandraCart;
 use self::connection::Cluster;
 use self::idempotency::IdempotencyKeys;

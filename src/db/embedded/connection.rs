@@ -16,8 +16,8 @@ use crate::db::storage::{ErrorKind, StorageError};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the file's owner alone; SQLite gives the log and its index the mode of the file.
 const FILE_MODE: u32 = 0o600;
-/// Pages in the write-ahead log before a checkpoint, which stalls one commit.
-const CHECKPOINT_PAGES: u32 = 4_000;
+/// Pages in the write-ahead log before a load copies them into the file, within its commit.
+const LOAD_CHECKPOINT_PAGES: u32 = 16_000;
 /// Bytes that the log file may keep on disk after a checkpoint.
 const KEPT_LOG_BYTES: u32 = 64 << 20;
 
@@ -64,9 +64,19 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     Ok(connection)
 }
 
-/// The settings of the writer's connection. With FULL every commit is synced to disk.
+/// A connection for checkpoints only.
+pub(super) fn open_for_checkpoints(path: &Path) -> Result<Connection, StorageError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // The first read opens the log. A connection that has not opened it does not remove it if it is
+    // the last one to be closed.
+    connection.pragma_query(None, "user_version", |_| Ok(())).map_err(open_error("open", path))?;
+    Ok(connection)
+}
+
+/// The settings of the writer's connection. With FULL every commit is synced to disk. Its checkpoints
+/// are made by [`super::checkpoint`].
 pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> {
-    set(&connection, &[("synchronous", "FULL")], CHECKPOINT_PAGES)?;
+    set(&connection, &[("synchronous", "FULL")], 0)?;
     Ok(connection)
 }
 
@@ -81,7 +91,7 @@ pub(super) fn prime_wal(connection: &Connection) {
 
 /// The settings of a load's connection, which chooses for each commit whether it is synced.
 pub(super) fn tuned_for_loads(connection: Connection) -> Result<Connection, StorageError> {
-    set(&connection, &[("cache_size", "-65536")], 4 * CHECKPOINT_PAGES)?;
+    set(&connection, &[("cache_size", "-65536")], LOAD_CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 

@@ -6,8 +6,7 @@ use std::time::SystemTime;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::db::common::recorded::Recorded;
-use crate::db::storage::IdempotencyKey;
+use crate::db::storage::{IdempotencyKey, Recorded};
 
 const FIND: &str = "SELECT fingerprint, record FROM idempotency_keys \
                     WHERE key = ?1 AND expires_at > ?2";
@@ -71,4 +70,69 @@ fn insert(c: &Connection, key: &IdempotencyKey, record: &str) -> rusqlite::Resul
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::MigrationPolicy;
+    use crate::db::embedded::{connection, migrate};
+    use crate::db::storage::Update;
+
+    fn store(folder: &tempfile::TempDir) -> Connection {
+        let path = folder.path().join("store.db");
+        let connection = connection::open(&path, MigrationPolicy::Migrate).unwrap();
+        migrate::run(&connection, &path, MigrationPolicy::Migrate).unwrap();
+        connection
+    }
+
+    fn key(text: &str, seconds: u64) -> IdempotencyKey {
+        IdempotencyKey::new(text, 1, Duration::from_secs(seconds))
+    }
+
+    /// Whether the statements were run.
+    fn is_run(c: &Connection, key: &IdempotencyKey) -> bool {
+        let mut is_run = false;
+        let statements = |_: &Connection| {
+            is_run = true;
+            Ok(Update::Updated)
+        };
+        assert_eq!(once(c, Some(key), statements).unwrap(), Update::Updated);
+        assert_eq!(key.is_replayed(), !is_run);
+        is_run
+    }
+
+    fn stored(c: &Connection) -> i64 {
+        c.query_row("SELECT count(*) FROM idempotency_keys", (), |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_expired_key_counts_as_new_and_later_ones_remove_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let c = store(&folder);
+        for number in 0..10 {
+            assert!(is_run(&c, &key(&format!("expired {number}"), 0)));
+        }
+        assert!(is_run(&c, &key("kept", 60)));
+        assert!(!is_run(&c, &key("kept", 60)));
+        assert!(is_run(&c, &key("expired 9", 60)), "in place of the expired one");
+        assert!(!is_run(&c, &key("expired 9", 60)));
+        for number in 0..10 {
+            is_run(&c, &key(&number.to_string(), 60));
+        }
+        assert_eq!(stored(&c), 12, "none is expired");
+        assert!(!is_run(&c, &key("kept", 60)));
+    }
+
+    #[test]
+    fn a_record_of_another_kind_is_an_error_and_no_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let c = store(&folder);
+        is_run(&c, &key("k", 60));
+        find::<crate::db::storage::Create>(&c, &key("k", 60)).unwrap_err();
+        let other = IdempotencyKey::new("k", 2, Duration::from_secs(60));
+        assert_eq!(find(&c, &other).unwrap(), Some(Update::key_reused()));
+    }
 }

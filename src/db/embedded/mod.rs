@@ -1,13 +1,15 @@
 //! The embedded backend: SQLite in one file, the default.
 //!
-//! In this module: the one writer thread with its group commit ([`writer`]) and its jobs ([`job`]),
-//! the read connections, one for each runtime thread ([`reader`]), migrations ([`migrate`]), whether
-//! the file is still the one that was opened ([`identity`]), writes under a key ([`idempotency`]),
-//! and the storage traits over them ([`overview`], [`cart`], [`loads`]). Several
-//! processes on one machine may share the file, so nothing that another process may change is cached.
+//! In this module: the one writer thread with its group commit ([`writer`]) and its jobs ([`job`]), the
+//! thread that copies the log into the file ([`checkpoint`]), the read connections, one for each runtime
+//! thread ([`reader`]), migrations ([`migrate`]), whether the file is still the one that was opened
+//! ([`identity`]), writes under a key ([`idempotency`]), and the storage traits over them ([`overview`],
+//! [`cart`], [`loads`]). Several processes on one machine may share the file, so nothing that another
+//! process may change is cached.
 //! Not here: the algorithms that other backends need too ([`super::common`]).
 
 mod cart;
+mod checkpoint;
 mod connection;
 mod error;
 mod idempotency;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::cart::EmbeddedCart;
+use self::checkpoint::{CheckpointMetrics, Checkpointer};
 use self::identity::FileIdentity;
 use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;
@@ -42,16 +45,29 @@ pub async fn open(
     registry: &Registry,
 ) -> Result<Stores, StorageError> {
     let metrics = WriterMetrics::register(registry);
+    let checkpoint_metrics = CheckpointMetrics::register(registry);
     let supervisor = registry.supervisor();
     blocking(move || {
         let connection = connection::open(&path, policy)?;
         migrate::run(&connection, &path, policy)?;
-        let connection = connection::tuned(connection)?;
+        let mut connection = connection::tuned(connection)?;
         connection::prime_wal(&connection);
         let identity = Arc::new(FileIdentity::of(&path)?);
         let readers = Arc::new(Readers::new(path.clone(), Arc::clone(&identity)));
         readers.with(|_| Ok(()))?;
-        let writer = Writer::start(connection, Arc::clone(&identity), metrics, supervisor)?;
+        let own = connection::open_for_checkpoints(&path)?;
+        // The path may lead to another file by now.
+        identity.check()?;
+        let checkpointer = Checkpointer::start(
+            &mut connection,
+            own,
+            &path,
+            checkpoint_metrics,
+            supervisor.clone(),
+        )?;
+        let identity_of_writer = Arc::clone(&identity);
+        let writer =
+            Writer::start(connection, identity_of_writer, checkpointer, metrics, supervisor)?;
         let writer = Arc::new(writer);
         let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
         let loads = Arc::new(EmbeddedLoads::new(path, identity));

@@ -14,13 +14,13 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+use super::checkpoint::{Checkpointer, LogState};
 use super::error::{internal, storage};
 use super::idempotency::once;
 use super::identity::FileIdentity;
 use super::job::{Job, PendingJob, QueuedJobGuard, stopped};
 use crate::db::common::batcher::{Batches, Pending, Queue, answered, queue, refuse_expired};
-use crate::db::common::recorded::Recorded;
-use crate::db::storage::{ActContext, ErrorKind, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, Recorded, StorageError};
 use crate::telemetry::{Registry, Supervisor};
 
 /// Jobs that may wait; more are refused at once, before memory grows.
@@ -35,6 +35,8 @@ const GROUP: usize = 1_024;
 pub(super) struct Writer {
     queue: Option<Queue<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    /// Ends after the thread, which waits for it.
+    checkpointer: Option<Checkpointer>,
     waiting: Gauge,
 }
 
@@ -60,20 +62,23 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         identity: Arc<FileIdentity>,
+        checkpointer: Checkpointer,
         metrics: WriterMetrics,
         supervisor: Supervisor,
     ) -> Result<Self, StorageError> {
         connection.busy_timeout(LOCK_WAIT).map_err(internal)?;
         let (queue, batches) = queue(QUEUE);
         let waiting = metrics.queue.clone();
-        let mut thread = Thread { connection, identity, batches, metrics };
+        let log = checkpointer.log();
+        let mut thread = Thread { connection, identity, log, batches, metrics };
         let thread = std::thread::Builder::new()
             .name("storefront-writer".to_owned())
             .spawn(move || supervisor.supervise_blocking("writer", || thread.run()))
             .map_err(|e| {
                 StorageError::with_source(ErrorKind::Unavailable, "cannot start a thread", e)
             })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), waiting })
+        let (queue, thread, checkpointer) = (Some(queue), Some(thread), Some(checkpointer));
+        Ok(Self { queue, thread, checkpointer, waiting })
     }
 
     /// Fails if the thread has ended, which only a defect explains.
@@ -110,12 +115,14 @@ impl Drop for Writer {
             // A panic of the thread has been logged by the panic hook.
             drop(thread.join());
         }
+        drop(self.checkpointer.take());
     }
 }
 
 struct Thread {
     connection: Connection,
     identity: Arc<FileIdentity>,
+    log: Arc<LogState>,
     batches: Batches<Box<dyn Job>>,
     metrics: WriterMetrics,
 }
@@ -124,6 +131,8 @@ impl Thread {
     /// Runs groups until there will be no further job; called again after a panic.
     fn run(&mut self) {
         while let Some(group) = self.batches.next_blocking(GROUP) {
+            let log = Arc::clone(&self.log);
+            let _group = log.begin_group();
             if let Some(group) = self.begin(group) {
                 self.commit(group);
             }
@@ -248,6 +257,7 @@ fn log_failure(error: &StorageError, jobs: usize) {
 mod tests {
     use super::*;
     use crate::db::MigrationPolicy;
+    use crate::db::embedded::checkpoint::CheckpointMetrics;
     use crate::db::embedded::{connection, migrate};
     use crate::db::storage::Update;
 
@@ -256,12 +266,24 @@ mod tests {
         let path = folder.path().join("games.db");
         let connection = connection::open(&path, MigrationPolicy::Migrate).unwrap();
         migrate::run(&connection, &path, MigrationPolicy::Migrate).unwrap();
-        let connection = connection::tuned(connection).unwrap();
+        let mut connection = connection::tuned(connection).unwrap();
         connection::prime_wal(&connection);
         let identity = Arc::new(FileIdentity::of(&path).unwrap());
         let registry = Registry::default();
         let metrics = WriterMetrics::register(&registry);
-        let writer = Writer::start(connection, identity, metrics, registry.supervisor()).unwrap();
+        let own = connection::open_for_checkpoints(&path).unwrap();
+        let checkpoint_metrics = CheckpointMetrics::register(&registry);
+        let supervisor = registry.supervisor();
+        let checkpointer = Checkpointer::start(
+            &mut connection,
+            own,
+            &path,
+            checkpoint_metrics,
+            supervisor.clone(),
+        )
+        .unwrap();
+        let writer =
+            Writer::start(connection, identity, checkpointer, metrics, supervisor).unwrap();
         (writer, Connection::open(path).unwrap())
     }
 
@@ -283,7 +305,9 @@ mod tests {
         // with a long deadline must not keep the others there.
         let patient = writer.submit(within(600_000), done);
         let hasty: Vec<_> = (0..GROUP + 10).map(|_| writer.submit(within(200), done)).collect();
-        for outcome in futures::future::join_all(hasty).await {
+        let answers = futures::future::join_all(hasty);
+        let answers = tokio::time::timeout(Duration::from_secs(30), answers).await;
+        for outcome in answers.expect("each is answered at its deadline") {
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
         }
         other.execute_batch("COMMIT").unwrap();

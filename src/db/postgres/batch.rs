@@ -60,7 +60,7 @@ pub(super) trait Batch: Send + Sync + 'static {
     ) -> Result<(), Error>;
 
     /// What is stored of a response with the key of its request, as
-    /// [`Recorded`](crate::db::common::recorded::Recorded) says. Requests that read have no key.
+    /// [`Recorded`](crate::db::storage::Recorded) says. Requests that read have no key.
     fn record(_response: &Self::Response) -> Option<String> {
         None
     }
@@ -78,19 +78,19 @@ pub(super) trait Batch: Send + Sync + 'static {
 
 /// Implements the last three methods of [`Batch`] for a response that is [`Recorded`].
 ///
-/// [`Recorded`]: crate::db::common::recorded::Recorded
+/// [`Recorded`]: crate::db::storage::Recorded
 macro_rules! recorded {
     () => {
         fn record(response: &Self::Response) -> Option<String> {
-            $crate::db::common::recorded::Recorded::record(response)
+            $crate::db::storage::Recorded::record(response)
         }
 
         fn replay(record: &str) -> Option<Self::Response> {
-            $crate::db::common::recorded::Recorded::replay(record)
+            $crate::db::storage::Recorded::replay(record)
         }
 
         fn key_reused() -> Option<Self::Response> {
-            Some($crate::db::common::recorded::Recorded::key_reused())
+            Some($crate::db::storage::Recorded::key_reused())
         }
     };
 }

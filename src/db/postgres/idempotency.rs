@@ -17,8 +17,7 @@ use tokio_postgres::types::Type;
 
 use super::pool::{Pool, with_client};
 use super::session::{PgSession, Sql, Values};
-use crate::db::common::recorded::Recorded;
-use crate::db::storage::{ActContext, IdempotencyKey, StorageError};
+use crate::db::storage::{ActContext, IdempotencyKey, Recorded, StorageError};
 
 /// Returns those keys that are the transaction's own now. A key that has expired counts as new.
 const CLAIM: Sql<'_> = Sql {

@@ -16,6 +16,7 @@ mod idempotency;
 mod inspection;
 mod loads;
 mod overview;
+mod recorded;
 mod replica;
 mod replica_check;
 
@@ -27,6 +28,7 @@ pub use idempotency::{IdempotencyKey, Precondition};
 pub use inspection::{Digest, Digester, Inspection};
 pub use loads::{Begin, Chunk, Contents, Load, LoadMode, LoadParams, LoadStore, NewLoad};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update, WriteRefusal};
+pub(in crate::db) use recorded::{Made, Recorded};
 pub use replica::{InvalidReadToken, ReadToken, Replica};
 pub use replica_check::{ReplicaCheck, ReplicaReport};
 

@@ -131,10 +131,11 @@ impl AccountsTable {
 
     /// The balance. A plain read may miss a new account, so its absence is read again, SERIAL.
     pub(super) async fn balance(&self, key: &AccountKey) -> Result<Option<Balance>, StorageError> {
-        match self.read(key, [], false).await?.balance {
+        let read = async || match self.read(key, [], false).await?.balance {
             None => Ok(self.read(key, [], true).await?.balance),
             balance => Ok(balance),
-        }
+        };
+        self.cluster.in_time(read()).await
     }
 
     pub(super) async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {

@@ -1,14 +1,14 @@
 //! The checkout coordinator: checkout, cancel, and the reversal of a paid order for fixtures.
 //!
-//! A checkout: wait for a permit and for the order's lock in this process, read the order, record an
-//! attempt and run it to its commit point (`runner`, which asks `saga::saga_state` for each step),
+//! A checkout, which has its permit: wait for the order's lock in this process, read the order, record
+//! an attempt and run it to its commit point (`runner`, which asks `saga::saga_state` for each step),
 //! answer, and capture afterwards. Edits of open orders are in `order_edits`; attempts of servers
 //! that stopped are in `recovery`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub(super) struct CheckoutCoordinator {
     pub(super) runner: Arc<SagaRunner>,
     pub(super) recovery: Arc<Recovery>,
     order_locks: KeyedLock<OrderId>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     background_captures: Arc<Semaphore>,
 }
 
@@ -61,7 +61,7 @@ impl CheckoutCoordinator {
             recovery: Arc::new(Recovery::new(Arc::clone(&runner), recovered)),
             runner,
             order_locks: KeyedLock::default(),
-            permits: Semaphore::new(MAX_ATTEMPTS),
+            permits: Arc::new(Semaphore::new(MAX_ATTEMPTS)),
             background_captures: Arc::new(Semaphore::new(MAX_BACKGROUND_CAPTURES)),
         }))
     }
@@ -72,7 +72,6 @@ impl CheckoutCoordinator {
         claim: Option<Claim>,
         id: OrderId,
     ) -> CartResult {
-        let (_permit, context) = self.admit(context).await?;
         let deadline = context.deadline();
         let _guard = self.lock_order(&id, deadline).await?;
         let mut serial = is_repeat(claim.as_ref());
@@ -155,7 +154,6 @@ impl CheckoutCoordinator {
         user: UserId,
         id: OrderId,
     ) -> CartResult {
-        let (_permit, context) = self.admit(context).await?;
         let deadline = context.deadline();
         let _guard = self.lock_order(&id, deadline).await?;
         let mut serial = is_repeat(claim.as_ref());
@@ -206,14 +204,14 @@ impl CheckoutCoordinator {
         }
     }
 
-    /// Waits for a permit. The time that the context allows starts with the permit: an attempt that
-    /// waits for one has reserved nothing yet.
-    async fn admit(
+    /// Waits for the permit of a checkout or cancel, which holds it until its end. The time that the
+    /// context allows starts with the permit: an attempt that waits for one has reserved nothing yet.
+    pub(super) async fn admit(
         &self,
         context: ActContext,
-    ) -> Result<(SemaphorePermit<'_>, ActContext), StorageError> {
+    ) -> Result<(OwnedSemaphorePermit, ActContext), StorageError> {
         let allowed = context.deadline().saturating_duration_since(Instant::now());
-        let permit = timeout(ADMISSION_TIMEOUT, self.permits.acquire()).await;
+        let permit = timeout(ADMISSION_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
         let too_many = || {
             StorageError::new(
                 ErrorKind::Unavailable,

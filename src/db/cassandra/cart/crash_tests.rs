@@ -15,7 +15,7 @@ use super::runner::AttemptContext;
 use super::saga::balance::AccountOp;
 use super::saga::order_state::{OrderState, Reversal};
 use super::saga::saga_state::{SagaOutcome, SagaState, SagaStep};
-use super::{AccountKey, act, order_edits};
+use super::{AccountKey, act_to_end, order_edits};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::db::MigrationPolicy;
 use crate::db::cassandra::connection::Cluster;
@@ -32,7 +32,7 @@ pub(super) const MUCH: i64 = 10;
 /// A keyspace and two servers on it, of which the first stops after some step.
 pub(super) struct World {
     pub(super) cluster: Arc<Cluster>,
-    dying: Arc<CheckoutCoordinator>,
+    pub(super) dying: Arc<CheckoutCoordinator>,
     pub(super) living: Arc<CheckoutCoordinator>,
     metrics: CartMetrics,
 }
@@ -40,7 +40,7 @@ pub(super) struct World {
 /// A user, two items, and an order of one of each at a price of 1.
 pub(super) struct Bought {
     pub(super) order: OrderId,
-    user: UserId,
+    pub(super) user: UserId,
     pub(super) items: Vec<ItemId>,
 }
 
@@ -135,7 +135,7 @@ impl World {
     }
 
     /// A new attempt of the server that will stop.
-    async fn attempt(
+    pub(super) async fn attempt(
         &self,
         bought: &Bought,
         saga: impl FnOnce(&AttemptContext, &OrderState, Vec<i64>) -> SagaState,
@@ -413,7 +413,7 @@ async fn two_recoverers_at_once_do_no_harm() {
     let both = [&world.dying, &world.living];
     let passes = both.map(|coordinator| {
         let coordinator = Arc::clone(coordinator);
-        act(ActContext::new(), async move {
+        act_to_end(ActContext::new(), async move {
             coordinator.recovery.pass(Instant::now).await?;
             coordinator.recovery.pass(after_every_lease).await
         })

@@ -41,14 +41,13 @@ use self::coordinator::CheckoutCoordinator;
 use self::fixtures::Fixtures;
 use self::metrics::CartMetrics;
 use self::saga::balance::AccountOp;
-use super::act;
+use super::act::{act, act_to_end};
 use super::connection::Cluster;
 use super::idempotency::{Claim, IdempotencyKeys};
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
-use crate::db::common::recorded::Made;
 use crate::db::storage::{
-    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
-    PaymentStore, StockStore, StorageError,
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, Made,
+    OrderStore, PaymentStore, StockStore, StorageError,
 };
 use crate::telemetry::Registry;
 
@@ -81,7 +80,8 @@ impl CassandraCart {
         })
     }
 
-    /// Runs a write in a task of its own: a client that hangs up must not stop it half way.
+    /// Runs a write in a task of its own, and answers by its deadline: neither a client that hangs up
+    /// nor the deadline stops it half way.
     async fn act<T, F>(
         &self,
         context: ActContext,
@@ -111,6 +111,38 @@ impl CassandraCart {
             keys.once(&context, new_id, |claim| work(coordinator, context.clone(), claim)).await
         })
         .await
+    }
+
+    /// The same for what makes an attempt: its time starts with its permit.
+    async fn attempt<F>(
+        &self,
+        context: ActContext,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext, Option<Claim>) -> F + Send + 'static,
+    ) -> CartResult
+    where
+        F: Future<Output = CartResult> + Send + 'static,
+    {
+        let (permit, context) = self.coordinator.admit(contention::capped(context)).await?;
+        self.once(context, "", |coordinator, context, claim| async move {
+            let outcome = work(coordinator, context, claim).await;
+            drop(permit);
+            outcome
+        })
+        .await
+    }
+
+    /// The same for fixtures and the audit, which take as long as there is to do.
+    async fn act_to_end<T, F>(
+        &self,
+        context: ActContext,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext) -> F,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StorageError>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.coordinator), contention::capped(context.clone()));
+        act_to_end(context, work).await
     }
 
     /// One operation on one account.
@@ -146,7 +178,7 @@ impl CassandraCart {
         create: AccountOp,
     ) -> CartResult {
         let (fixtures, keys) = (Arc::clone(&self.fixtures), Arc::clone(&self.keys));
-        self.act(context, |coordinator, context| async move {
+        self.act_to_end(context, |coordinator, context| async move {
             fixtures.put_accounts(&coordinator, &context, accounts, create).await?;
             record_fixtures(&keys, &context).await
         })
@@ -204,7 +236,7 @@ impl OrderStore for CassandraCart {
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.once(context, "", |coordinator, context, claim| async move {
+        self.attempt(context, |coordinator, context, claim| async move {
             coordinator.checkout(context, claim, order).await
         })
         .await
@@ -259,7 +291,7 @@ impl PaymentStore for CassandraCart {
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.once(context, "", |coordinator, context, claim| async move {
+        self.attempt(context, |coordinator, context, claim| async move {
             coordinator.cancel(context, claim, user, order).await
         })
         .await
@@ -284,7 +316,7 @@ impl FixtureStore for CassandraCart {
 
     async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
         let (fixtures, keys) = (Arc::clone(&self.fixtures), Arc::clone(&self.keys));
-        self.act(context, |coordinator, context| async move {
+        self.act_to_end(context, |coordinator, context| async move {
             fixtures.put_orders(&coordinator, &context, orders).await?;
             record_fixtures(&keys, &context).await
         })
@@ -312,19 +344,17 @@ impl FixtureStore for CassandraCart {
 impl CartAudit for CassandraCart {
     async fn audit(&self) -> Result<Audit, StorageError> {
         let auditor = Arc::clone(&self.auditor);
-        self.act(
-            ActContext::new(),
-            |coordinator, _| async move { auditor.audit(&coordinator).await },
-        )
+        self.act_to_end(ActContext::new(), |coordinator, _| async move {
+            auditor.audit(&coordinator).await
+        })
         .await
     }
 
     async fn repair(&self) -> Result<Audit, StorageError> {
         let auditor = Arc::clone(&self.auditor);
-        self.act(
-            ActContext::new(),
-            |coordinator, _| async move { auditor.repair(&coordinator).await },
-        )
+        self.act_to_end(ActContext::new(), |coordinator, _| async move {
+            auditor.repair(&coordinator).await
+        })
         .await
     }
 }

@@ -13,7 +13,7 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 use uuid::Uuid;
 
-use super::saga::order_state::{OrderState, Reversal};
+use super::saga::order_state::{OrderState, Reversal, amounts, cost};
 use crate::cart::model::{Amount, ItemId, Line, Order, OrderId, UserId};
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
@@ -218,13 +218,12 @@ impl OrderRow {
 
     /// What it costs.
     pub(super) fn cost(&self) -> i64 {
-        self.lines.iter().map(|line| line.cost.signed()).sum()
+        cost(&self.lines)
     }
 
-    /// What a checkout reserves of each participant: the user's credit, then each item's stock.
+    /// What a checkout reserves of each participant.
     pub(super) fn amounts(&self) -> Vec<i64> {
-        let quantities = self.lines.iter().map(|line| line.quantity.signed());
-        std::iter::once(self.cost()).chain(quantities).collect()
+        amounts(&self.lines)
     }
 
     pub(super) fn order(self, id: OrderId) -> Order {

@@ -9,7 +9,7 @@
 //! - A slot has one owner, the process that listed it, and is never listed again. The owner puts new
 //!   attempts into it for [`SLOT_USE`], and begins none whose record was acknowledged later than
 //!   [`RECORD_LIMIT`] after it started to list the slot, on its own clock; such an attempt is
-//!   recorded anew in another slot.
+//!   recorded again in another slot.
 //! - Recovery reads a slot when it has seen it listed for [`SLOT_LEASE`] on its own monotonic clock.
 //!   That began after the slot was listed, so the records of all attempts that begin are older than
 //!   a whole lease: recovery sees them, and a slot that it finds empty stays empty and is closed.
@@ -199,16 +199,16 @@ impl PendingIndex {
         &self,
         slot: Slot,
     ) -> Result<Vec<(Uuid, OrderId)>, StorageError> {
-        let mut noted = Vec::new();
+        let mut found = Vec::new();
         for shard in 0..SHARDS {
             let result = self.cluster.execute(&self.attempts, (slot.0, shard)).await?;
             let rows = result.into_rows_result().map_err(shape)?;
             for row in rows.rows::<(Uuid, &str)>().map_err(shape)? {
                 let (attempt_id, order) = row.map_err(shape)?;
-                noted.push((attempt_id, OrderId::parse(order).ok_or_else(damaged)?));
+                found.push((attempt_id, OrderId::parse(order).ok_or_else(damaged)?));
             }
         }
-        Ok(noted)
+        Ok(found)
     }
 
     /// Closes a slot that was found empty after it was seen for [`SLOT_LEASE`]. No attempt can begin

@@ -27,8 +27,7 @@ use super::error::shape;
 use super::lwt::applied;
 use super::query_result::optional_row;
 use crate::db::common::keyed_lock::{KeyGuard, KeyedLock};
-use crate::db::common::recorded::{Made, Recorded};
-use crate::db::storage::{ActContext, ErrorKind, IdempotencyKey, StorageError};
+use crate::db::storage::{ActContext, ErrorKind, IdempotencyKey, Made, Recorded, StorageError};
 
 const CLAIM: &str = "INSERT INTO $.idempotency_keys (key, fingerprint, request_id, new_id, record) \
                      VALUES (?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?";

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::loader::Loader;
-use crate::db::cassandra::act::act;
+use crate::db::cassandra::act::act_to_end;
 use crate::db::cassandra::connection::Cluster;
 use crate::db::cassandra::metadata::MetadataTable;
 use crate::db::cassandra::overview::id_claims::IdClaims;
@@ -52,7 +52,7 @@ impl CassandraLoads {
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        act(ActContext::new(), work(Arc::clone(&self.loader))).await
+        act_to_end(ActContext::new(), work(Arc::clone(&self.loader))).await
     }
 }
 

@@ -6,9 +6,9 @@ use tokio_postgres::types::Type;
 
 use super::changed;
 use crate::cart::model::OrderId;
-use crate::db::common::recorded::Recorded;
 use crate::db::postgres::batch::{Batch, fill, recorded};
 use crate::db::postgres::session::{PgSession, Prepared, Sql};
+use crate::db::storage::Recorded;
 
 const CHECKOUT: Sql<'_> = Sql {
     text: "SELECT refused FROM cart_checkout($1, $2)",

@@ -29,10 +29,9 @@ use super::idempotency::{self, milliseconds};
 use super::pool::{Pool, with_client};
 use super::session::{PgSession, Sql};
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
-use crate::db::common::recorded::Made;
 use crate::db::storage::{
     ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, IdempotencyKey,
-    StorageError,
+    Made, StorageError,
 };
 
 /// Ids of two kinds, one after the other.

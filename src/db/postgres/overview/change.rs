@@ -14,10 +14,9 @@ use tokio_postgres::{Error, Row};
 use super::columns::{Columns, Given, TYPES};
 use super::refusal::refusal;
 use super::row::overview;
-use crate::db::common::recorded::Recorded;
 use crate::db::postgres::batch::{Batch, recorded};
 use crate::db::postgres::session::{PgSession, Prepared, Sql};
-use crate::db::storage::{Precondition, Remove, Update, WriteRefusal};
+use crate::db::storage::{Precondition, Recorded, Remove, Update, WriteRefusal};
 use crate::overview::model::{Changes, GameId};
 
 /// Changes what is given, a null of `given` being nothing. (It changes the newest version of each row.)

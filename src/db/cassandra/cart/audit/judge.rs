@@ -263,3 +263,43 @@ impl Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cart::model::ItemId;
+    use crate::db::cassandra::cart::saga::balance::OpRecord;
+
+    /// Whether a reservation that was seen is a finding, when its record is in that state afterwards.
+    fn is_orphan(state_now: Option<OpState>, owner: Option<Owner>, is_indexed: bool) -> bool {
+        let (key, attempt_id) = (AccountKey::Item(ItemId::new()), Uuid::now_v7());
+        let seen = Seen {
+            key: key.clone(),
+            balance: Balance::default(),
+            reservations: vec![(attempt_id, 3)],
+        };
+        let mut now = Account::default();
+        if let Some(state) = state_now {
+            now.records.insert(attempt_id, OpRecord { state, amount: 3 });
+        }
+        let pending = owner.iter().map(|owner| (attempt_id, owner.order.clone()));
+        let pending = pending.filter(|_| is_indexed).collect();
+        let mut orders = Attribution::of(HashSet::from([key]), HashSet::from([attempt_id]));
+        orders.owners.extend(owner.map(|owner| (attempt_id, owner)));
+        let mut findings = Findings::default();
+        findings.add_orphans(&seen, &now, &orders, &pending);
+        findings.orphans.len() == 1
+    }
+
+    #[test]
+    fn a_reservation_is_a_finding_if_nothing_explains_it_and_it_is_still_there() {
+        let owner = || Some(Owner { order: OrderId::new(), state: "pending", is_paid: false });
+        let reserved = Some(OpState::Reserved);
+        assert!(is_orphan(reserved, None, false));
+        assert!(is_orphan(reserved, owner(), false), "recovery does not find its attempt");
+        assert!(!is_orphan(reserved, owner(), true));
+        for ended in [None, Some(OpState::Done), Some(OpState::Released)] {
+            assert!(!is_orphan(ended, None, false), "{ended:?}: it has ended since");
+        }
+    }
+}

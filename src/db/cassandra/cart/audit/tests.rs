@@ -6,12 +6,14 @@ use scylla::statement::batch::{Batch, BatchType};
 use uuid::{Builder, Uuid};
 
 use super::Auditor;
+use super::judge::{Suspects, judge};
 use super::records::Slice;
 use super::scan::Scan;
 use crate::db::cassandra::cart::AccountKey;
 use crate::db::cassandra::cart::crash_tests::{Bought, MUCH, World, cancel, checkout};
 use crate::db::cassandra::cart::saga::account_batch::AccountRequest;
 use crate::db::cassandra::cart::saga::balance::AccountOp;
+use crate::db::cassandra::cart::saga::saga_state::SagaOutcome;
 use crate::db::storage::{ActContext, Audit, Difference};
 
 impl World {
@@ -25,6 +27,23 @@ impl World {
         let audit = auditor.repair(&self.living).await.unwrap();
         assert_eq!(audit.differences, []);
         audit.repaired.unwrap()
+    }
+
+    /// Repairs what a first audit finds, while attempts are still in progress.
+    async fn repair_once(&self) -> Vec<String> {
+        let auditor = Auditor::open(&self.cluster).await.unwrap();
+        auditor.repair(&self.living).await.unwrap().repaired.unwrap()
+    }
+
+    /// How many orphans there are among the parts of an order that were suspected.
+    async fn orphans(&self, bought: &Bought, attempt_id: Uuid) -> usize {
+        let scan = Scan::open(&self.cluster).await.unwrap();
+        let items = bought.items.iter().cloned().map(AccountKey::Item);
+        let suspects = Suspects {
+            accounts: items.chain([AccountKey::User(bought.user.clone())]).collect(),
+            orders: vec![(bought.order.clone(), attempt_id)],
+        };
+        judge(&scan, &self.living.runner, suspects).await.unwrap().orphans.len()
     }
 
     /// Runs so many steps of a checkout, or of the cancel of a paid order; whether it ended.
@@ -137,23 +156,60 @@ async fn a_reservation_of_an_attempt_that_owns_no_order_is_released() {
     world.end().await;
 }
 
-/// As many records as a popular item has after some hours are read in small answers, none of which
-/// holds more than a page.
+/// What a first reading has suspected is read again. It was wrong about an attempt that is in the index,
+/// and about one that has ended since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_partition_of_many_records_is_read_page_by_page() {
-    const RECORDS: usize = 30_000;
-    const PAGE: usize = 500;
+async fn what_was_suspected_is_confirmed_before_it_is_reported() {
+    let world = World::new().await;
+    for cancels in [false, true] {
+        for steps in 0.. {
+            let (bought, ended) = world.stop_after(steps, cancels).await;
+            let entries = world.living.runner.pending.entries().await.unwrap();
+            let attempt_id = *entries.keys().next().expect("the attempt is in the index");
+            assert_eq!(world.orphans(&bought, attempt_id).await, 0, "{cancels} {steps}");
+            world.recover().await;
+            assert_eq!(world.orphans(&bought, attempt_id).await, 0, "{cancels} {steps}: ended");
+            if ended {
+                break;
+            }
+        }
+    }
+    world.end().await;
+}
+
+/// Its owner may still run: it goes on, and pays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_does_not_end_an_attempt_that_owns_its_order() {
+    let world = World::new().await;
+    for steps in 1..5 {
+        let bought = world.order([MUCH, MUCH]).await;
+        let (mut attempt, mut saga) = world.attempt(&bought, checkout).await;
+        let runner = &world.dying.runner;
+        for _ in 0..steps {
+            runner.step(&mut attempt, &mut saga).await.unwrap();
+        }
+        world.forget_all().await;
+        assert_eq!(world.repair_once().await.len(), steps, "the order and its reservations");
+        let outcome = runner.run(&mut attempt, &mut saga).await.unwrap();
+        assert_eq!(outcome, SagaOutcome::Completed, "after {steps} steps");
+        runner.finish(&attempt, outcome).await;
+        assert!(world.is_whole(&bought, [MUCH, MUCH]).await);
+    }
+    world.end().await;
+}
+
+/// An item with many records of which one is a reservation that no attempt owns.
+async fn leaked_among(put_records: impl AsyncFnOnce(&World, &AccountKey)) -> (World, AccountKey) {
     let world = World::new().await;
     let bought = world.order([MUCH, MUCH]).await;
     let item = AccountKey::Item(bought.items[0].clone());
-    put_ended_records(&world, &item, RECORDS).await;
+    put_records(&world, &item).await;
     world.submit(&item, Uuid::now_v7(), AccountOp::Reserve(2)).await;
-    let scan = Scan::with_pages_of(&world.cluster, PAGE as i32).await.unwrap();
-    let pages = scan.records(&item, Slice::ALL).map_ok(|page| page.rows.len());
-    let pages: Vec<usize> = pages.try_collect().await.unwrap();
-    assert_eq!(pages.iter().sum::<usize>(), RECORDS + 1);
-    assert!(pages.len() >= RECORDS / PAGE && pages.iter().all(|rows| *rows <= PAGE), "{pages:?}");
-    let audit = Auditor { scan }.audit(&world.living).await.unwrap();
+    (world, item)
+}
+
+async fn the_leak_is_found(world: World, auditor: Auditor) {
+    let audit = auditor.audit(&world.living).await.unwrap();
     assert!(
         matches!(&audit.differences[..], [Difference::Reservation { amount: 2, .. }]),
         "{:?}",
@@ -163,24 +219,31 @@ async fn a_partition_of_many_records_is_read_page_by_page() {
     world.end().await;
 }
 
+/// As many records as a popular item has after some hours are read in small answers, none of which
+/// holds more than a page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_of_many_records_is_read_page_by_page() {
+    const RECORDS: usize = 30_000;
+    const PAGE: usize = 500;
+    let put_records = async |world: &_, item: &_| put_ended_records(world, item, RECORDS).await;
+    let (world, item) = leaked_among(put_records).await;
+    let scan = Scan::with_pages_of(&world.cluster, PAGE as i32).await.unwrap();
+    let pages = scan.records(&item, Slice::ALL).map_ok(|page| page.rows.len());
+    let pages: Vec<usize> = pages.try_collect().await.unwrap();
+    assert_eq!(pages.iter().sum::<usize>(), RECORDS + 1);
+    assert!(pages.len() >= RECORDS / PAGE && pages.iter().all(|rows| *rows <= PAGE), "{pages:?}");
+    the_leak_is_found(world, Auditor { scan }).await;
+}
+
 /// Records of ended operations expire, and a node refuses to read over more than 100,000 deleted
 /// cells.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reservation_behind_many_expired_records_is_found() {
     const RECORDS: u64 = 60_000;
-    let world = World::new().await;
-    let bought = world.order([MUCH, MUCH]).await;
-    let item = AccountKey::Item(bought.items[0].clone());
-    delete_records(&world, &item, RECORDS).await;
-    world.submit(&item, Uuid::now_v7(), AccountOp::Reserve(2)).await;
-    let audit = world.audit().await;
-    assert!(
-        matches!(&audit.differences[..], [Difference::Reservation { amount: 2, .. }]),
-        "{:?}",
-        audit.differences
-    );
-    world.repair().await;
-    world.end().await;
+    let put_records = async |world: &_, item: &_| delete_records(world, item, RECORDS).await;
+    let (world, _) = leaked_among(put_records).await;
+    let auditor = Auditor::open(&world.cluster).await.unwrap();
+    the_leak_is_found(world, auditor).await;
 }
 
 /// Leaves two deleted cells for each record of so many, one a millisecond.

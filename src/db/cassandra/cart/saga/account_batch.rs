@@ -22,6 +22,7 @@ pub(in crate::db) struct Account {
 }
 
 /// A change of an account: its balance, if that still has this version, and its records with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::db) struct AccountChange {
     pub(in crate::db) if_version: Option<i64>,
     pub(in crate::db) balance: Balance,

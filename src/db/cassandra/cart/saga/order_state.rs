@@ -8,6 +8,8 @@
 
 use uuid::Uuid;
 
+use crate::cart::model::Line;
+
 /// The state of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::db) enum OrderState {
@@ -101,6 +103,17 @@ pub(in crate::db) fn transition_of(
         (OrderTransition::Reopen, _) => TransitionOutcome::AlreadyDone,
         _ => TransitionOutcome::NotOwner,
     }
+}
+
+/// What an order of these lines costs.
+pub(in crate::db) fn cost(lines: &[Line]) -> i64 {
+    lines.iter().map(|line| line.cost.signed()).sum()
+}
+
+/// What a checkout reserves of each participant: the user's credit, then each item's stock.
+pub(in crate::db) fn amounts(lines: &[Line]) -> Vec<i64> {
+    let quantities = lines.iter().map(|line| line.quantity.signed());
+    std::iter::once(cost(lines)).chain(quantities).collect()
 }
 
 impl OrderTransition {
