@@ -2,9 +2,9 @@
 //!
 //! In this module: the session ([`connection`]), migrations ([`migrate`]), and the storage traits
 //! over them: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads about all
-//! games ([`inspection`]) and the comparison of replicas ([`replica_check`]). [`metadata`] has what
-//! must change together; [`legacy_import`] copies the games of the earlier service. Not here:
-//! algorithms that other backends use as well ([`crate::db::common`]).
+//! games ([`inspection`]) and the comparison of replicas ([`replica_check`]). [`idempotency`] has the
+//! keys of requests, [`metadata`] what must change together; [`legacy_import`] copies the games of the
+//! earlier service. Not here: algorithms that other backends use as well ([`crate::db::common`]).
 //!
 //! Any number of servers may share a keyspace, so a cached value is used only in conditions of LWTs,
 //! which fail if another server has changed it.
@@ -14,6 +14,7 @@ mod adaptive_limiter;
 mod cart;
 mod connection;
 mod error;
+mod idempotency;
 mod inspection;
 mod legacy_import;
 mod loads;
@@ -24,12 +25,15 @@ mod overview;
 mod query_result;
 mod replica_check;
 mod retry;
+#[cfg(test)]
+mod test_keyspace;
 mod token_ranges;
 
 use std::sync::Arc;
 
 use self::cart::CassandraCart;
 use self::connection::Cluster;
+use self::idempotency::IdempotencyKeys;
 use self::inspection::CassandraInspection;
 pub use self::legacy_import::{ImportReport, import_legacy};
 use self::loads::CassandraLoads;
@@ -55,8 +59,9 @@ pub async fn open(
     migrate::run(&cluster, policy).await?;
     let metadata = MetadataTable::open(&cluster).await?;
     let claims = IdClaims::open(&cluster).await?;
-    let cart = Arc::new(CassandraCart::open(&cluster, registry).await?);
-    let overviews = CassandraOverviews::open(&cluster, &metadata, &claims, registry).await?;
+    let keys = IdempotencyKeys::open(&cluster).await?;
+    let cart = Arc::new(CassandraCart::open(&cluster, &keys, registry).await?);
+    let overviews = CassandraOverviews::open(&cluster, &metadata, &claims, keys, registry).await?;
     Ok(Stores {
         backend: "cassandra",
         overviews: Arc::new(overviews),

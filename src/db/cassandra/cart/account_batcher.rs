@@ -18,6 +18,7 @@ use super::balance_cache::BalanceCache;
 use super::contention::{BACKOFF, contended};
 use super::saga::account_batch::{AccountRequest, Plan, Snapshot, optimistic, plan};
 use super::saga::balance::{AccountOp, Expected, OpOutcome};
+use crate::db::cassandra::idempotency::Claim;
 use crate::db::common::batcher::{Pending, answered, take_expired};
 use crate::db::common::retry::{Backoff, is_transient};
 use crate::db::storage::{ActContext, CartResult, StorageError};
@@ -53,20 +54,35 @@ impl AccountBatchers {
         Arc::new(Self { accounts, workers: Mutex::default(), cache: BalanceCache::default() })
     }
 
-    /// Runs one operation under an id of its own, which makes its retries harmless.
+    /// Runs one operation: for a request with a key under its id, so once; else under one of its own,
+    /// which makes retries harmless.
     pub(super) async fn apply(
         self: &Arc<Self>,
         context: ActContext,
+        claim: Option<Claim>,
         key: AccountKey,
         op: AccountOp,
     ) -> CartResult {
+        let op_id = claim.as_ref().map_or_else(Uuid::now_v7, Claim::request_id);
+        let repeat = claim.as_ref().filter(|claim| claim.is_repeat());
+        if let Some(claim) = repeat
+            && self.accounts.read(&key, [op_id], true).await?.was_done(op_id, op)
+        {
+            claim.found_done();
+            return Ok(Ok(()));
+        }
         let expected = match op {
-            AccountOp::Create { .. } => Expected::NoAccount,
-            _ => Expected::NoRecord,
+            // Another server may be running it, so its record must be read.
+            _ if repeat.is_some() => None,
+            AccountOp::Create { .. } => Some(Expected::NoAccount),
+            _ => Some(Expected::NoRecord),
         };
-        let request = AccountRequest { op_id: Uuid::now_v7(), op, expected: Some(expected) };
+        let request = AccountRequest { op_id, op, expected };
         match self.submit(key.clone(), context, request).await? {
-            OpOutcome::Done { .. } => Ok(Ok(())),
+            OpOutcome::Done { before, .. } => {
+                claim.filter(|_| before).inspect(Claim::found_done);
+                Ok(Ok(()))
+            }
             OpOutcome::Refused(reason) => Ok(Err(key.refusal(reason))),
             OpOutcome::Fenced | OpOutcome::TimedOut => Err(contended()),
         }
@@ -195,12 +211,19 @@ impl AccountWorker {
 
     /// Answers the operations that were decided.
     fn answer(&mut self, plan: &Plan) {
-        (self.needs_serial, self.backoff, self.unknown_write) = (false, BACKOFF, None);
+        // What was done before may have been done by the write whose answer was lost.
+        let is_known = self.unknown_write.take().is_none();
+        (self.needs_serial, self.backoff) = (false, BACKOFF);
         let mut outcomes = plan.outcomes.iter();
         let is_decided = |_: &mut PendingRequest| outcomes.next().is_some_and(Option::is_some);
         let decided: Vec<_> = self.waiting.extract_if(..plan.outcomes.len(), is_decided).collect();
         for (pending, outcome) in decided.into_iter().zip(plan.outcomes.iter().flatten()) {
-            pending.answer(Ok(*outcome));
+            pending.answer(Ok(match *outcome {
+                OpOutcome::Done { epoch, before } => {
+                    OpOutcome::Done { epoch, before: before && is_known }
+                }
+                outcome => outcome,
+            }));
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 use super::account_batcher::AccountBatchers;
 use super::accounts_table::AccountsTable;
@@ -23,6 +24,7 @@ use super::saga::order_state::{OrderState, Reversal};
 use super::saga::saga_state::{SagaOutcome, SagaState};
 use crate::cart::model::{OrderId, UserId};
 use crate::db::cassandra::connection::Cluster;
+use crate::db::cassandra::idempotency::Claim;
 use crate::db::common::keyed_lock::{KeyGuard, KeyedLock};
 use crate::db::storage::{ActContext, CartRefusal, CartResult, ErrorKind, StorageError};
 
@@ -64,14 +66,23 @@ impl CheckoutCoordinator {
         }))
     }
 
-    pub(super) async fn checkout(&self, context: ActContext, id: OrderId) -> CartResult {
+    pub(super) async fn checkout(
+        &self,
+        context: ActContext,
+        claim: Option<Claim>,
+        id: OrderId,
+    ) -> CartResult {
         let deadline = context.deadline();
         let _guard = self.lock_order(&id, deadline).await?;
-        let mut serial = false;
+        let mut serial = is_repeat(claim.as_ref());
         loop {
             // A plain read may lag: it may start an attempt, whose writes have conditions, but a
             // refusal or "paid already" needs a SERIAL read.
-            let row = match (self.recovery.load_settled(&id, serial, deadline).await?, serial) {
+            let row = self.recovery.load_settled(&id, serial, deadline).await?;
+            if is_done(claim.as_ref(), row.as_ref())? {
+                return Ok(Ok(()));
+            }
+            let row = match (row.filter(|row| !row.is_removed()), serial) {
                 (None, true) => return Ok(Err(CartRefusal::NoOrder)),
                 (Some(row), true) if row.is_paid() => return Ok(Ok(())),
                 (Some(row), true) if row.lines.is_empty() => return Ok(Err(CartRefusal::Empty)),
@@ -81,7 +92,7 @@ impl CheckoutCoordinator {
                     continue;
                 }
             };
-            if let Some(outcome) = self.attempt(&id, row, &context).await? {
+            if let Some(outcome) = self.attempt(&id, row, &context, claim.as_ref()).await? {
                 return Ok(outcome);
             }
             serial = true;
@@ -94,9 +105,10 @@ impl CheckoutCoordinator {
         id: &OrderId,
         row: OrderRow,
         context: &ActContext,
+        claim: Option<&Claim>,
     ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
-        let amounts = row.amounts();
-        let mut attempt = self.runner.begin(id, row, context.clone()).await?;
+        let (amounts, request_id) = (row.amounts(), claim.map(Claim::request_id));
+        let mut attempt = self.runner.begin(id, row, context.clone(), request_id).await?;
         let mut saga = SagaState::checkout(attempt.attempt_id, amounts);
         let outcome = self.runner.run_to_commit(&mut attempt, &mut saga).await?;
         if outcome == SagaOutcome::Completed {
@@ -138,14 +150,19 @@ impl CheckoutCoordinator {
     pub(super) async fn cancel(
         &self,
         context: ActContext,
+        claim: Option<Claim>,
         user: UserId,
         id: OrderId,
     ) -> CartResult {
         let deadline = context.deadline();
         let _guard = self.lock_order(&id, deadline).await?;
-        let mut serial = false;
+        let mut serial = is_repeat(claim.as_ref());
         loop {
-            let row = match (self.recovery.load_settled(&id, serial, deadline).await?, serial) {
+            let row = self.recovery.load_settled(&id, serial, deadline).await?;
+            if is_done(claim.as_ref(), row.as_ref())? {
+                return Ok(Ok(()));
+            }
+            let row = match (row.filter(|row| !row.is_removed()), serial) {
                 (None, true) => return Ok(Err(CartRefusal::NoOrder)),
                 (Some(row), true) if row.user != user => return Ok(Err(CartRefusal::WrongUser)),
                 (Some(row), true) if !row.is_paid() => return Ok(Err(CartRefusal::NotPaid)),
@@ -155,7 +172,8 @@ impl CheckoutCoordinator {
                     continue;
                 }
             };
-            if self.reverse(&id, row, Reversal::Cancel, &context).await? {
+            let request_id = claim.as_ref().map(Claim::request_id);
+            if self.reverse(&id, row, Reversal::Cancel, &context, request_id).await? {
                 return Ok(Ok(()));
             }
             serial = true;
@@ -169,12 +187,13 @@ impl CheckoutCoordinator {
         row: OrderRow,
         reversal: Reversal,
         context: &ActContext,
+        request_id: Option<Uuid>,
     ) -> Result<bool, StorageError> {
         let OrderState::Paid { attempt_id: of, epochs } = row.state.clone() else {
             return Ok(false);
         };
         let amounts = row.amounts();
-        let mut attempt = self.runner.begin(id, row, context.clone()).await?;
+        let mut attempt = self.runner.begin(id, row, context.clone(), request_id).await?;
         let mut saga = SagaState::reversal(attempt.attempt_id, (of, epochs), reversal, amounts);
         let outcome = self.runner.run(&mut attempt, &mut saga).await?;
         self.runner.finish(&attempt, outcome).await;
@@ -212,4 +231,19 @@ impl CheckoutCoordinator {
     ) -> Result<KeyGuard<'_, OrderId>, StorageError> {
         self.order_locks.lock(id, deadline).await.map_err(|_| contended())
     }
+}
+
+/// Whether another try of a request with a key has changed the order, so that nothing is left to do.
+pub(super) fn is_done(claim: Option<&Claim>, row: Option<&OrderRow>) -> Result<bool, StorageError> {
+    let (Some(claim), Some(row)) = (claim, row) else { return Ok(false) };
+    let is_done = row.was_changed_by(claim.request_id())?;
+    if is_done {
+        claim.found_done();
+    }
+    Ok(is_done)
+}
+
+/// Whether the request may have been done, so that a plain read is of no use.
+pub(super) fn is_repeat(claim: Option<&Claim>) -> bool {
+    claim.is_some_and(Claim::is_repeat)
 }

@@ -1,11 +1,11 @@
 //! Crash tests on a real Cassandra: a server stops after each step of a checkout and of a cancel, and
 //! another server finishes the attempt.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::audit::Auditor;
 use super::coordinator::CheckoutCoordinator;
@@ -17,15 +17,15 @@ use super::saga::order_state::{OrderState, Reversal};
 use super::saga::saga_state::{SagaOutcome, SagaState, SagaStep};
 use super::{AccountKey, act_to_end, order_edits};
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
-use crate::config::database::{Database, Url};
-use crate::config::{SettingsLoader, Sources};
 use crate::db::MigrationPolicy;
 use crate::db::cassandra::connection::Cluster;
-use crate::db::cassandra::migrate;
-use crate::db::storage::{ActContext, CartRefusal, ErrorKind};
+use crate::db::cassandra::idempotency::{Claim, IdempotencyKeys};
+use crate::db::cassandra::{migrate, test_keyspace};
+use crate::db::storage::{
+    ActContext, CartRefusal, CartResult, ErrorKind, IdempotencyKey, StorageError,
+};
 use crate::telemetry::Registry;
 
-const SERVER: &str = "STOREFRONT_TEST_CASSANDRA";
 /// What a user has, and what there is of each item.
 pub(super) const MUCH: i64 = 10;
 
@@ -46,16 +46,7 @@ pub(super) struct Bought {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let server = std::env::var(SERVER).expect("`. scripts/test-servers` sets the server");
-        let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        let url = format!("{address}/storefront_test_{:016x}?timeout=20000", rand::random::<u64>());
-        let flags = BTreeMap::from([("database_url", url)]);
-        let mut loader = SettingsLoader::of(Sources { flags, ..Sources::default() });
-        let database = Database::read(&mut loader);
-        let Url::Cassandra(settings) = loader.finish(database).expect("a sound URL").url else {
-            panic!("{SERVER} is not a Cassandra");
-        };
-        let cluster = Cluster::connect(&settings).await.unwrap();
+        let cluster = Cluster::connect(&test_keyspace::settings()).await.unwrap();
         migrate::run(&cluster, MigrationPolicy::Migrate).await.unwrap();
         let metrics = CartMetrics::register(&Registry::default());
         let dying = CheckoutCoordinator::open(&cluster, &metrics).await.unwrap();
@@ -65,7 +56,13 @@ impl World {
 
     async fn begin(&self, key: AccountKey, available: i64) {
         let begin = AccountOp::Create { available, price: 1 };
-        self.living.runner.batchers.apply(ActContext::new(), key, begin).await.unwrap().unwrap();
+        self.living
+            .runner
+            .batchers
+            .apply(ActContext::new(), None, key, begin)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     pub(super) async fn order(&self, stock: [i64; 2]) -> Bought {
@@ -83,9 +80,11 @@ impl World {
         let (order, user) = (OrderId::new(), UserId::new());
         self.begin(AccountKey::User(user.clone()), MUCH).await;
         let (living, context) = (&self.living, ActContext::new);
-        order_edits::create_order(living, context(), order.clone(), user.clone()).await.unwrap();
+        order_edits::create_order(living, context(), None, order.clone(), user.clone())
+            .await
+            .unwrap();
         for item in items.clone() {
-            order_edits::add_item(living, context(), order.clone(), item, Amount::ONE)
+            order_edits::add_item(living, context(), None, order.clone(), item, Amount::ONE)
                 .await
                 .unwrap()
                 .unwrap();
@@ -117,6 +116,13 @@ impl World {
             assert_eq!(self.available(AccountKey::Item(item.clone())).await, stock - captured);
         }
         row.is_paid()
+    }
+
+    /// Waits for captures in the background.
+    async fn captured(&self) {
+        while self.metrics.unfinished.get() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) async fn end(self) {
@@ -220,16 +226,14 @@ async fn a_checkout_that_stops_after_any_step_is_finished() {
         let ended = world.run(&bought, steps, checkout).await;
         world.recover().await;
         paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
-        world.living.checkout(ActContext::new(), bought.order).await.unwrap().unwrap();
+        world.living.checkout(ActContext::new(), None, bought.order).await.unwrap().unwrap();
         if ended.is_some() {
             break;
         }
     }
     // Begin, one user, two items, and then the commit.
     assert_eq!(paid, [false, false, false, false, false, true, true, true]);
-    while world.metrics.unfinished.get() > 0 {
-        tokio::task::yield_now().await;
-    }
+    world.captured().await;
     world.end().await;
 }
 
@@ -254,7 +258,12 @@ async fn a_cancel_that_stops_after_any_step_is_finished() {
     let mut paid = Vec::new();
     for steps in 0.. {
         let bought = world.order([MUCH, MUCH]).await;
-        world.living.checkout(ActContext::new(), bought.order.clone()).await.unwrap().unwrap();
+        world
+            .living
+            .checkout(ActContext::new(), None, bought.order.clone())
+            .await
+            .unwrap()
+            .unwrap();
         let ended = world.run(&bought, steps, cancel).await;
         world.recover().await;
         paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
@@ -264,6 +273,112 @@ async fn a_cancel_that_stops_after_any_step_is_finished() {
     }
     assert_eq!(paid, [true, true, false, false, false, false]);
     world.end().await;
+}
+
+/// A request with a key: its server stops after any step of a checkout, another one recovers it, and
+/// the order is cancelled if it was paid. Only if it was not does a repeat of the request pay it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_of_a_request_that_stops_after_any_step_is_paid_once() {
+    let world = World::new().await;
+    let mut paid = Vec::new();
+    for steps in 0..8 {
+        let bought = world.order([MUCH, MUCH]).await;
+        let request = Request::new(&world).await;
+        request.stop(&world, &bought, steps, checkout).await;
+        world.recover().await;
+        paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
+        if paid[steps] {
+            let (context, user) = (ActContext::new(), bought.user.clone());
+            world.living.cancel(context, None, user, bought.order.clone()).await.unwrap().unwrap();
+        }
+        let is_replayed = request.repeat_checkout(&world, &bought).await;
+        world.recover().await;
+        assert_eq!(is_replayed, paid[steps], "after {steps} steps");
+        assert_eq!(world.is_whole(&bought, [MUCH, MUCH]).await, !paid[steps], "{steps} steps");
+    }
+    assert_eq!(paid, [false, false, false, false, false, true, true, true]);
+    world.end().await;
+}
+
+/// The same of a cancel: where it was done before, the order is paid again and stays so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_of_a_request_that_stops_after_any_step_is_done_once() {
+    let world = World::new().await;
+    let mut paid = Vec::new();
+    for steps in 0..6 {
+        let bought = world.order([MUCH, MUCH]).await;
+        let pay = async || {
+            let order = bought.order.clone();
+            world.living.checkout(ActContext::new(), None, order).await.unwrap().unwrap();
+            world.captured().await;
+        };
+        pay().await;
+        let request = Request::new(&world).await;
+        request.stop(&world, &bought, steps, cancel).await;
+        world.recover().await;
+        paid.push(world.is_whole(&bought, [MUCH, MUCH]).await);
+        pay().await;
+        let is_replayed = request.repeat_cancel(&world, &bought).await;
+        assert_eq!(is_replayed, !paid[steps], "after {steps} steps");
+        assert_eq!(world.is_whole(&bought, [MUCH, MUCH]).await, !paid[steps], "{steps} steps");
+    }
+    assert_eq!(paid, [true, true, false, false, false, false]);
+    world.end().await;
+}
+
+/// A request with a key, which two servers try.
+struct Request {
+    dying: Arc<IdempotencyKeys>,
+    living: Arc<IdempotencyKeys>,
+    text: String,
+}
+
+impl Request {
+    async fn new(world: &World) -> Self {
+        let open = || IdempotencyKeys::open(&world.cluster);
+        let text = Uuid::now_v7().to_string();
+        Self { dying: open().await.unwrap(), living: open().await.unwrap(), text }
+    }
+
+    fn context(&self) -> ActContext {
+        let key = IdempotencyKey::new(&self.text, 1, Duration::from_secs(60));
+        ActContext::new().with_key(Some(key))
+    }
+
+    /// The first try, which stops after so many steps of its attempt.
+    async fn stop(
+        &self,
+        world: &World,
+        bought: &Bought,
+        steps: usize,
+        saga: impl FnOnce(&AttemptContext, &OrderState, Vec<i64>) -> SagaState,
+    ) {
+        let act = |claim: Option<Claim>| async move {
+            let (mut attempt, mut saga) = world.attempt(bought, saga).await;
+            attempt.request_id = claim.map(|claim| claim.request_id());
+            for _ in 0..steps {
+                world.dying.runner.step(&mut attempt, &mut saga).await?;
+            }
+            Err(StorageError::new(ErrorKind::Internal, "stopped"))
+        };
+        let stopped: CartResult = self.dying.once(&self.context(), String::new(), act).await;
+        stopped.unwrap_err();
+    }
+
+    /// Whether the repeat found it done.
+    async fn repeat_checkout(&self, world: &World, bought: &Bought) -> bool {
+        let (context, order) = (self.context(), bought.order.clone());
+        let checkout = |claim| world.living.checkout(context.clone(), claim, order);
+        self.living.once(&context, String::new(), checkout).await.unwrap().unwrap();
+        context.key().unwrap().is_replayed()
+    }
+
+    async fn repeat_cancel(&self, world: &World, bought: &Bought) -> bool {
+        let (context, order, user) = (self.context(), bought.order.clone(), bought.user.clone());
+        let cancel = |claim| world.living.cancel(context.clone(), claim, user, order);
+        self.living.once(&context, String::new(), cancel).await.unwrap().unwrap();
+        context.key().unwrap().is_replayed()
+    }
 }
 
 /// The owner goes on after recovery has aborted its attempt: it finds that out, and releases what it
@@ -328,7 +443,7 @@ async fn an_attempt_that_runs_out_of_time_after_its_commit_point_is_finished() {
     assert!(world.is_whole(&bought, [1, 1]).await);
     assert_eq!(failed, Some(ErrorKind::Conflict));
     let next = world.order_of(bought.items.clone()).await;
-    let refused = world.living.checkout(ActContext::new(), next.order).await.unwrap();
+    let refused = world.living.checkout(ActContext::new(), None, next.order).await.unwrap();
     assert!(matches!(refused, Err(CartRefusal::OutOfStock(_))), "{refused:?}");
 
     let attempt = world.attempt(&bought, cancel).await;
@@ -344,10 +459,8 @@ async fn an_attempt_that_runs_out_of_time_after_its_commit_point_is_finished() {
     assert!(!world.is_whole(&short, [1, 0]).await);
     assert_eq!(failed, Some(ErrorKind::Conflict));
     let next = world.order_of(vec![short.items[0].clone()]).await;
-    world.living.checkout(ActContext::new(), next.order).await.unwrap().unwrap();
-    while world.metrics.unfinished.get() > 0 {
-        tokio::task::yield_now().await;
-    }
+    world.living.checkout(ActContext::new(), None, next.order).await.unwrap().unwrap();
+    world.captured().await;
     world.end().await;
 }
 

@@ -69,7 +69,7 @@ impl Fixtures {
         let request = AccountRequest { op_id, op, expected: is_new.then_some(Expected::NoAccount) };
         let context = context.clone().with_timeout(RESET_LIMIT);
         match coordinator.runner.batchers.submit(key, context, request).await? {
-            OpOutcome::Done { epoch } => {
+            OpOutcome::Done { epoch, .. } => {
                 self.last_was_new.store(epoch == 0, Ordering::Relaxed);
                 Ok(())
             }
@@ -130,7 +130,7 @@ impl Fixtures {
             match row {
                 // Written off first: the audit must find an order for everything captured.
                 Some(row) if row.is_paid() => {
-                    coordinator.reverse(id, row, Reversal::WriteOff, context).await?;
+                    coordinator.reverse(id, row, Reversal::WriteOff, context, None).await?;
                 }
                 row => {
                     let next = row.as_ref().map(|row| new.in_place_of(row));

@@ -43,15 +43,17 @@ use self::metrics::CartMetrics;
 use self::saga::balance::AccountOp;
 use super::act::{act, act_to_end};
 use super::connection::Cluster;
+use super::idempotency::{Claim, IdempotencyKeys};
 use crate::cart::model::{Amount, Item, ItemId, Order, OrderId, UserId};
 use crate::db::storage::{
-    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, OrderStore,
-    PaymentStore, StockStore, StorageError,
+    ActContext, Audit, CartAudit, CartRefusal, CartResult, ErrorKind, FixtureStore, Made,
+    OrderStore, PaymentStore, StockStore, StorageError,
 };
 use crate::telemetry::Registry;
 
 pub(super) struct CassandraCart {
     coordinator: Arc<CheckoutCoordinator>,
+    keys: Arc<IdempotencyKeys>,
     fixtures: Arc<Fixtures>,
     auditor: Arc<Auditor>,
     _recovery: AbortOnDropHandle<()>,
@@ -61,6 +63,7 @@ impl CassandraCart {
     /// Starts recovery too; it ends when this value is dropped.
     pub(super) async fn open(
         cluster: &Arc<Cluster>,
+        keys: &Arc<IdempotencyKeys>,
         registry: &Registry,
     ) -> Result<Self, StorageError> {
         let metrics = CartMetrics::register(registry);
@@ -69,6 +72,7 @@ impl CassandraCart {
         let passes = async move || Arc::clone(&recovery).run(abandoned.clone()).await;
         let recovery = registry.supervisor().supervise("recovery of checkouts", passes);
         Ok(Self {
+            keys: Arc::clone(keys),
             fixtures: Arc::new(Fixtures::new()),
             auditor: Arc::new(Auditor::open(cluster).await?),
             _recovery: AbortOnDropHandle::new(tokio::spawn(recovery)),
@@ -91,18 +95,36 @@ impl CassandraCart {
         act(context, work).await
     }
 
+    /// The same once for each key. `new_id` is the id of what the write creates, or empty.
+    async fn once<T, F>(
+        &self,
+        context: ActContext,
+        new_id: &str,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext, Option<Claim>) -> F + Send + 'static,
+    ) -> CartResult<T>
+    where
+        T: Made + Send + 'static,
+        F: Future<Output = CartResult<T>> + Send + 'static,
+    {
+        let (keys, new_id) = (Arc::clone(&self.keys), new_id.to_owned());
+        self.act(context, |coordinator, context| async move {
+            keys.once(&context, new_id, |claim| work(coordinator, context.clone(), claim)).await
+        })
+        .await
+    }
+
     /// The same for what makes an attempt: its time starts with its permit.
     async fn attempt<F>(
         &self,
         context: ActContext,
-        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext) -> F + Send + 'static,
+        work: impl FnOnce(Arc<CheckoutCoordinator>, ActContext, Option<Claim>) -> F + Send + 'static,
     ) -> CartResult
     where
         F: Future<Output = CartResult> + Send + 'static,
     {
         let (permit, context) = self.coordinator.admit(contention::capped(context)).await?;
-        self.act(context, |coordinator, context| async move {
-            let outcome = work(coordinator, context).await;
+        self.once(context, "", |coordinator, context, claim| async move {
+            let outcome = work(coordinator, context, claim).await;
             drop(permit);
             outcome
         })
@@ -125,8 +147,26 @@ impl CassandraCart {
 
     /// One operation on one account.
     async fn apply(&self, context: ActContext, key: AccountKey, op: AccountOp) -> CartResult {
-        self.act(context, |coordinator, context| async move {
-            coordinator.runner.batchers.apply(context, key, op).await
+        self.once(context, "", move |coordinator, context, claim| async move {
+            coordinator.runner.batchers.apply(context, claim, key, op).await
+        })
+        .await
+    }
+
+    /// A new account; its id is that of the first request under the key.
+    async fn create<M: Made + Clone + Send + 'static>(
+        &self,
+        context: ActContext,
+        id: M,
+        account: fn(M) -> AccountKey,
+        price: i64,
+    ) -> CartResult<M> {
+        let create = AccountOp::Create { available: 0, price };
+        self.once(context, &id.to_record(), move |coordinator, context, claim| async move {
+            let id = claimed(claim.as_ref(), id)?;
+            let (batchers, key) = (&coordinator.runner.batchers, account(id.clone()));
+            batchers.apply(context, claim, key, create).await?.map_err(unexpected)?;
+            Ok(Ok(id))
         })
         .await
     }
@@ -134,12 +174,13 @@ impl CassandraCart {
     async fn put_accounts(
         &self,
         context: ActContext,
-        keys: Vec<AccountKey>,
+        accounts: Vec<AccountKey>,
         create: AccountOp,
-    ) -> Result<(), StorageError> {
-        let fixtures = Arc::clone(&self.fixtures);
+    ) -> CartResult {
+        let (fixtures, keys) = (Arc::clone(&self.fixtures), Arc::clone(&self.keys));
         self.act_to_end(context, |coordinator, context| async move {
-            fixtures.put_accounts(&coordinator, &context, keys, create).await
+            fixtures.put_accounts(&coordinator, &context, accounts, create).await?;
+            record_fixtures(&keys, &context).await
         })
         .await
     }
@@ -153,8 +194,10 @@ impl OrderStore for CassandraCart {
         order: OrderId,
         user: UserId,
     ) -> CartResult<OrderId> {
-        self.act(context, |coordinator, context| async move {
-            order_edits::create_order(&coordinator, context, order.clone(), user).await?;
+        let new_id = order.to_string();
+        self.once(context, &new_id, |coordinator, context, claim| async move {
+            let order = claimed(claim.as_ref(), order)?;
+            order_edits::create_order(&coordinator, context, claim, order.clone(), user).await?;
             Ok(Ok(order))
         })
         .await
@@ -162,7 +205,7 @@ impl OrderStore for CassandraCart {
 
     async fn find_order(&self, id: &OrderId) -> Result<Option<Order>, StorageError> {
         let found = self.coordinator.runner.orders.find(id, false).await?;
-        Ok(found.map(|row| row.order(id.clone())))
+        Ok(found.filter(|row| !row.is_removed()).map(|row| row.order(id.clone())))
     }
 
     async fn add_item(
@@ -172,29 +215,29 @@ impl OrderStore for CassandraCart {
         item: ItemId,
         quantity: Amount,
     ) -> CartResult {
-        self.act(context, move |coordinator, context| async move {
-            order_edits::add_item(&coordinator, context, order, item, quantity).await
+        self.once(context, "", move |coordinator, context, claim| async move {
+            order_edits::add_item(&coordinator, context, claim, order, item, quantity).await
         })
         .await
     }
 
     async fn remove_item(&self, context: ActContext, order: OrderId, item: ItemId) -> CartResult {
-        self.act(context, |coordinator, context| async move {
-            order_edits::remove_item(&coordinator, context, order, item).await
+        self.once(context, "", |coordinator, context, claim| async move {
+            order_edits::remove_item(&coordinator, context, claim, order, item).await
         })
         .await
     }
 
     async fn remove_order(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.act(context, |coordinator, context| async move {
-            order_edits::remove_order(&coordinator, context, order).await
+        self.once(context, "", |coordinator, context, claim| async move {
+            order_edits::remove_order(&coordinator, context, claim, order).await
         })
         .await
     }
 
     async fn checkout(&self, context: ActContext, order: OrderId) -> CartResult {
-        self.attempt(context, |coordinator, context| async move {
-            coordinator.checkout(context, order).await
+        self.attempt(context, |coordinator, context, claim| async move {
+            coordinator.checkout(context, claim, order).await
         })
         .await
     }
@@ -208,10 +251,7 @@ impl StockStore for CassandraCart {
         item: ItemId,
         price: Amount,
     ) -> CartResult<ItemId> {
-        let create = AccountOp::Create { available: 0, price: price.signed() };
-        let created = self.apply(context, AccountKey::Item(item.clone()), create).await?;
-        created.map_err(unexpected)?;
-        Ok(Ok(item))
+        self.create(context, item, AccountKey::Item, price.signed()).await
     }
 
     async fn find_item(&self, item: &ItemId) -> Result<Option<Item>, StorageError> {
@@ -235,10 +275,7 @@ impl StockStore for CassandraCart {
 #[async_trait]
 impl PaymentStore for CassandraCart {
     async fn create_user(&self, context: ActContext, user: UserId) -> CartResult<UserId> {
-        let create = AccountOp::Create { available: 0, price: 0 };
-        let created = self.apply(context, AccountKey::User(user.clone()), create).await?;
-        created.map_err(unexpected)?;
-        Ok(Ok(user))
+        self.create(context, user, AccountKey::User, 0).await
     }
 
     async fn find_credit(&self, user: &UserId) -> Result<Option<Amount>, StorageError> {
@@ -254,15 +291,16 @@ impl PaymentStore for CassandraCart {
     }
 
     async fn cancel(&self, context: ActContext, user: UserId, order: OrderId) -> CartResult {
-        self.attempt(context, |coordinator, context| async move {
-            coordinator.cancel(context, user, order).await
+        self.attempt(context, |coordinator, context, claim| async move {
+            coordinator.cancel(context, claim, user, order).await
         })
         .await
     }
 
     async fn is_paid(&self, user: &UserId, order: &OrderId) -> Result<Option<bool>, StorageError> {
         let found = self.coordinator.runner.orders.find(order, false).await?;
-        Ok(found.filter(|row| row.user == *user).map(|row| row.is_paid()))
+        let found = found.filter(|row| !row.is_removed() && row.user == *user);
+        Ok(found.map(|row| row.is_paid()))
     }
 }
 
@@ -270,15 +308,17 @@ impl PaymentStore for CassandraCart {
 impl FixtureStore for CassandraCart {
     async fn find_outcome(
         &self,
-        _context: &ActContext,
+        context: &ActContext,
     ) -> Result<Option<Result<(), CartRefusal>>, StorageError> {
-        Ok(None)
+        let Some(key) = context.key() else { return Ok(None) };
+        self.keys.find_outcome(key).await
     }
 
     async fn put_orders(&self, context: ActContext, orders: Vec<Order>) -> CartResult {
-        let fixtures = Arc::clone(&self.fixtures);
+        let (fixtures, keys) = (Arc::clone(&self.fixtures), Arc::clone(&self.keys));
         self.act_to_end(context, |coordinator, context| async move {
-            fixtures.put_orders(&coordinator, &context, orders).await.map(Ok)
+            fixtures.put_orders(&coordinator, &context, orders).await?;
+            record_fixtures(&keys, &context).await
         })
         .await
     }
@@ -286,9 +326,7 @@ impl FixtureStore for CassandraCart {
     async fn put_items(&self, context: ActContext, items: Vec<ItemId>, item: Item) -> CartResult {
         let create =
             AccountOp::Create { available: item.stock.signed(), price: item.price.signed() };
-        self.put_accounts(context, items.into_iter().map(AccountKey::Item).collect(), create)
-            .await
-            .map(Ok)
+        self.put_accounts(context, items.into_iter().map(AccountKey::Item).collect(), create).await
     }
 
     async fn put_users(
@@ -298,9 +336,7 @@ impl FixtureStore for CassandraCart {
         credit: Amount,
     ) -> CartResult {
         let create = AccountOp::Create { available: credit.signed(), price: 0 };
-        self.put_accounts(context, users.into_iter().map(AccountKey::User).collect(), create)
-            .await
-            .map(Ok)
+        self.put_accounts(context, users.into_iter().map(AccountKey::User).collect(), create).await
     }
 }
 
@@ -321,6 +357,19 @@ impl CartAudit for CassandraCart {
         })
         .await
     }
+}
+
+/// Records that a request for fixtures is done, if its key is here: with the last chunk.
+async fn record_fixtures(keys: &IdempotencyKeys, context: &ActContext) -> CartResult {
+    match context.key() {
+        Some(key) => keys.record_unclaimed(key, Ok(())).await,
+        None => Ok(Ok(())),
+    }
+}
+
+/// The id of what a request creates: that of its first try.
+fn claimed<M: Made>(claim: Option<&Claim>, new_id: M) -> Result<M, StorageError> {
+    claim.map_or(Ok(new_id), Claim::new_id)
 }
 
 fn unexpected(refused: CartRefusal) -> StorageError {

@@ -1,17 +1,19 @@
 //! Edits of an order without an attempt: create it, add and remove items, remove it.
 //!
 //! Each is one conditional write on the order's version, while no attempt is in progress on it. A
-//! write whose answer was lost is resolved from the order's past versions. Checkout and cancel are
-//! in `coordinator`; the rules of an order's lines are in `crate::cart::rules`.
+//! write whose answer was lost is resolved from the order's past versions, and a request with an
+//! idempotency key that was done before from the order's last requests. Checkout and cancel are in
+//! `coordinator`; the rules of an order's lines are in `crate::cart::rules`.
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::contention::{BACKOFF, contended};
-use super::coordinator::CheckoutCoordinator;
+use super::coordinator::{CheckoutCoordinator, is_done, is_repeat};
 use super::orders_table::OrderRow;
 use crate::cart::model::{Amount, ItemId, OrderId, UserId};
 use crate::cart::rules;
+use crate::db::cassandra::idempotency::Claim;
 use crate::db::common::retry::{retry, until};
 use crate::db::storage::{ActContext, CartRefusal, CartResult, ErrorKind, StorageError};
 
@@ -19,6 +21,16 @@ use crate::db::storage::{ActContext, CartRefusal, CartResult, ErrorKind, Storage
 enum Edit {
     To(OrderRow),
     Removed,
+}
+
+impl Edit {
+    /// The same as a change by a request, if it has a key.
+    fn by(self, request_id: Option<Uuid>) -> Self {
+        match self {
+            Self::To(new) => Self::To(new.changed_by(request_id)),
+            Self::Removed => Self::Removed,
+        }
+    }
 }
 
 /// Writes of one edit whose answers were lost.
@@ -31,32 +43,37 @@ struct UnknownWrites {
 pub(super) async fn create_order(
     coordinator: &CheckoutCoordinator,
     context: ActContext,
+    claim: Option<Claim>,
     id: OrderId,
     user: UserId,
 ) -> Result<(), StorageError> {
     let orders = &coordinator.runner.orders;
-    let new = OrderRow::open(user, Vec::new());
+    let request_id = claim.as_ref().map(Claim::request_id);
+    let new = OrderRow::open(user, Vec::new()).changed_by(request_id);
     let create = || orders.replace(&id, None, &new);
     if retry(BACKOFF, until(context.deadline()), create).await? {
         return Ok(());
     }
     // The id is new, so an order that is there was made by a try of this write.
-    match orders.find(&id, true).await? {
-        Some(found) if found.has_been(&[new.version]) => Ok(()),
-        _ => Err(StorageError::new(ErrorKind::Conflict, "the id of a new order is taken")),
+    let found = orders.find(&id, true).await?;
+    let is_ours = found.as_ref().is_some_and(|found| found.has_been(&[new.version]));
+    if is_ours || is_done(claim.as_ref(), found.as_ref())? {
+        return Ok(());
     }
+    Err(StorageError::new(ErrorKind::Conflict, "the id of a new order is taken"))
 }
 
 pub(super) async fn add_item(
     coordinator: &CheckoutCoordinator,
     context: ActContext,
+    claim: Option<Claim>,
     id: OrderId,
     item: ItemId,
     quantity: Amount,
 ) -> CartResult {
     let found = coordinator.runner.batchers.accounts.find_item(&item).await?;
     let price = found.map(|item| item.price);
-    edit(coordinator, &context, &id, |row| {
+    edit(coordinator, &context, claim.as_ref(), &id, |row| {
         let row = unpaid(row)?;
         let price = price.ok_or_else(|| CartRefusal::NoItem(item.clone()))?;
         let lines = rules::with_item(&row.lines, &item, quantity, price)?;
@@ -68,10 +85,11 @@ pub(super) async fn add_item(
 pub(super) async fn remove_item(
     coordinator: &CheckoutCoordinator,
     context: ActContext,
+    claim: Option<Claim>,
     id: OrderId,
     item: ItemId,
 ) -> CartResult {
-    edit(coordinator, &context, &id, |row| {
+    edit(coordinator, &context, claim.as_ref(), &id, |row| {
         let row = unpaid(row)?;
         let lines = rules::without_one(&row.lines, &item)?;
         Ok(Edit::To(OrderRow { lines, ..row.next() }))
@@ -82,27 +100,38 @@ pub(super) async fn remove_item(
 pub(super) async fn remove_order(
     coordinator: &CheckoutCoordinator,
     context: ActContext,
+    claim: Option<Claim>,
     id: OrderId,
 ) -> CartResult {
-    edit(coordinator, &context, &id, |row| unpaid(row).map(|_| Edit::Removed)).await
+    let request_id = claim.as_ref().map(Claim::request_id);
+    edit(coordinator, &context, claim.as_ref(), &id, |row| {
+        Ok(unpaid(row)?.removed(request_id).map_or(Edit::Removed, Edit::To))
+    })
+    .await
 }
 
 /// Edits an order while no attempt is in progress on it.
 async fn edit(
     coordinator: &CheckoutCoordinator,
     context: &ActContext,
+    claim: Option<&Claim>,
     id: &OrderId,
     change: impl Fn(Option<&OrderRow>) -> Result<Edit, CartRefusal>,
 ) -> CartResult {
     let deadline = context.deadline();
     let _guard = coordinator.lock_order(id, deadline).await?;
-    let (mut serial, mut unknown, mut backoff) = (false, UnknownWrites::default(), BACKOFF);
+    let request_id = claim.map(Claim::request_id);
+    let (mut serial, mut unknown) = (is_repeat(claim), UnknownWrites::default());
+    let mut backoff = BACKOFF;
     loop {
         let row = coordinator.recovery.load_settled(id, serial, deadline).await?;
-        if unknown.was_done(row.as_ref())? {
+        // An own write counts first; only if it is unknown do the requests tell.
+        let was_done = unknown.was_done(row.as_ref());
+        if matches!(was_done, Ok(true)) || is_done(claim, row.as_ref())? || was_done? {
             return Ok(Ok(()));
         }
-        match change(row.as_ref()) {
+        let edit = change(row.as_ref().filter(|row| !row.is_removed()));
+        match edit.map(|edit| edit.by(request_id)) {
             Err(refused) if serial => return Ok(Err(refused)),
             // A plain read may lag: a refusal needs a SERIAL read.
             Err(_) => {

@@ -1,14 +1,16 @@
 //! The table of orders: reads and conditional writes of whole orders.
 //!
 //! Every write tests the version that was read. An order remembers its last versions, so that a
-//! writer whose answer was lost can tell whether its write was done. Which state follows which is in
-//! `saga::order_state`; users and items are in `accounts_table`.
+//! writer whose answer was lost can tell whether its write was done, and the last requests with an
+//! idempotency key that changed it. Which state follows which is in `saga::order_state`; users and
+//! items are in `accounts_table`.
 
 use std::sync::Arc;
 
 use scylla::DeserializeRow;
 use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
+use scylla::value::MaybeUnset;
 use uuid::Uuid;
 
 use super::saga::order_state::{OrderState, Reversal, amounts, cost};
@@ -21,19 +23,25 @@ use crate::db::storage::{ErrorKind, StorageError};
 /// The columns of [`Columns`], in its order.
 macro_rules! columns {
     () => {
-        "user_id, items, quantities, costs, state, attempt_id, epochs, version, past_versions"
+        "user_id, items, quantities, costs, state, attempt_id, epochs, version, past_versions, \
+         requests"
     };
 }
 pub(super) use columns;
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM $.cart_orders WHERE order_id = ?");
-const REPLACE: &str = "UPDATE $.cart_orders SET user_id = ?, items = ?, quantities = ?, costs = ?, \
-                       state = ?, attempt_id = ?, epochs = ?, version = ?, past_versions = ? \
-                       WHERE order_id = ? IF version = ?";
+const REPLACE: &str = "UPDATE $.cart_orders USING TTL ? SET user_id = ?, items = ?, quantities = ?, \
+                       costs = ?, state = ?, attempt_id = ?, epochs = ?, version = ?, \
+                       past_versions = ?, requests = ? WHERE order_id = ? IF version = ?";
 const REMOVE: &str = "DELETE FROM $.cart_orders WHERE order_id = ? IF version = ?";
 /// Past versions that are kept: as many changes may follow a write whose answer was lost before its
 /// outcome stays unknown.
 const PAST_VERSIONS: usize = 8;
+/// Requests that are kept: as many changes under other keys may follow one whose server stopped before
+/// a repeat cannot tell any more whether it was done.
+const REQUESTS: usize = 64;
+/// Seconds for which a removed order is kept, as long as operation records of accounts.
+const REMOVED_TTL: i32 = 604_800;
 
 /// An order as it is stored.
 #[derive(Debug, Clone)]
@@ -43,6 +51,8 @@ pub(super) struct OrderRow {
     pub(super) state: OrderState,
     pub(super) version: Uuid,
     pub(super) past_versions: Vec<Uuid>,
+    /// The last requests with a key that changed it, the youngest first.
+    pub(super) requests: Vec<Uuid>,
 }
 
 pub(super) struct OrdersTable {
@@ -70,6 +80,8 @@ pub(super) struct Columns {
     version: Uuid,
     #[scylla(default_when_null)]
     past_versions: Vec<Uuid>,
+    #[scylla(default_when_null)]
+    requests: Vec<Uuid>,
 }
 
 impl OrdersTable {
@@ -83,7 +95,7 @@ impl OrdersTable {
         })
     }
 
-    /// The order; `serial`: as the last write left it.
+    /// The order, also a removed one; `serial`: as the last write left it.
     pub(super) async fn find(
         &self,
         id: &OrderId,
@@ -101,7 +113,10 @@ impl OrdersTable {
         new: &OrderRow,
     ) -> Result<bool, StorageError> {
         let (attempt_id, epochs) = new.attempt_id_and_epochs();
+        // The list never gets shorter, so that there is nothing to write where it is empty.
+        let requests = Some(&new.requests).filter(|requests| !requests.is_empty());
         let values = (
+            if new.is_removed() { REMOVED_TTL } else { 0 },
             new.user.as_str(),
             new.lines.iter().map(|line| line.item.as_str()).collect::<Vec<_>>(),
             new.lines.iter().map(|line| line.quantity.signed()).collect::<Vec<_>>(),
@@ -111,6 +126,7 @@ impl OrdersTable {
             epochs,
             new.version,
             &new.past_versions,
+            MaybeUnset::from_option(requests),
             id.as_str(),
             if_version,
         );
@@ -137,6 +153,7 @@ impl OrderRow {
             state: OrderState::Open,
             version: Uuid::now_v7(),
             past_versions: Vec::new(),
+            requests: Vec::new(),
         }
     }
 
@@ -148,10 +165,44 @@ impl OrderRow {
         Self { version: Uuid::now_v7(), past_versions: past_versions.collect(), ..self.clone() }
     }
 
-    /// This order in place of another, of which only the versions remain.
+    /// This order in place of another, of which only the versions and requests remain.
     pub(super) fn in_place_of(&self, other: &Self) -> Self {
-        let Self { version, past_versions, .. } = other.next();
-        Self { version, past_versions, ..self.clone() }
+        let Self { version, past_versions, requests, .. } = other.next();
+        Self { version, past_versions, requests, ..self.clone() }
+    }
+
+    /// This order as a request changes it, if it has a key.
+    pub(super) fn changed_by(mut self, request_id: Option<Uuid>) -> Self {
+        if let Some(request_id) = request_id {
+            self.requests.insert(0, request_id);
+            self.requests.truncate(REQUESTS);
+        }
+        self
+    }
+
+    /// What remains of it when it is removed; `None` if no request with a key has changed it, so that
+    /// nothing needs to.
+    pub(super) fn removed(&self, request_id: Option<Uuid>) -> Option<Self> {
+        let is_remembered = request_id.is_some() || !self.requests.is_empty();
+        let removed = Self { state: OrderState::Removed, lines: Vec::new(), ..self.next() };
+        is_remembered.then_some(removed)
+    }
+
+    /// Whether a request with a key has changed it; an error if it remembers only younger ones.
+    pub(super) fn was_changed_by(&self, request_id: Uuid) -> Result<bool, StorageError> {
+        let is_found = self.requests.contains(&request_id);
+        let may_be_forgotten = self.requests.len() == REQUESTS
+            && self.requests.iter().all(|other| *other > request_id);
+        if !is_found && may_be_forgotten {
+            let text = "too many changes since: whether an earlier request under the same \
+                        Idempotency-Key was done is unknown";
+            return Err(StorageError::new(ErrorKind::Timeout, text));
+        }
+        Ok(is_found)
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.state == OrderState::Removed
     }
 
     /// Whether it has, or had, one of these versions.
@@ -203,8 +254,8 @@ impl TryFrom<Columns> for OrderRow {
         }
         let user = UserId::parse(&columns.user_id).ok_or_else(damaged)?;
         let state = state_of(&columns.state, columns.attempt_id, columns.epochs)?;
-        let (version, past_versions) = (columns.version, columns.past_versions);
-        Ok(Self { user, lines, state, version, past_versions })
+        let Columns { version, past_versions, requests, .. } = columns;
+        Ok(Self { user, lines, state, version, past_versions, requests })
     }
 }
 
@@ -216,6 +267,7 @@ pub(super) const fn state_name(state: &OrderState) -> &'static str {
         OrderState::Paid { .. } => "paid",
         OrderState::Reversing { reversal: Reversal::Cancel, .. } => "cancelling",
         OrderState::Reversing { reversal: Reversal::WriteOff, .. } => "writing_off",
+        OrderState::Removed => "removed",
     }
 }
 
@@ -227,6 +279,7 @@ fn state_of(name: &str, attempt_id: Uuid, epochs: Vec<i64>) -> Result<OrderState
         "paid" => OrderState::Paid { attempt_id, epochs },
         "cancelling" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::Cancel },
         "writing_off" => OrderState::Reversing { attempt_id, epochs, reversal: Reversal::WriteOff },
+        "removed" => OrderState::Removed,
         _ => return Err(damaged()),
     })
 }
@@ -263,6 +316,7 @@ mod tests {
                 epochs: epochs.clone(),
                 reversal: Reversal::WriteOff,
             },
+            OrderState::Removed,
         ] {
             let row = OrderRow { state, ..OrderRow::open(UserId::new(), vec![]) };
             let (attempt_id, epochs) = row.attempt_id_and_epochs();
@@ -280,5 +334,21 @@ mod tests {
             assert!(row.has_been(&[first.version]));
         }
         assert!(!row.next().has_been(&[first.version]));
+    }
+
+    #[test]
+    fn the_last_requests_are_remembered_and_a_forgotten_one_is_no_new_one() {
+        let [forgotten, request] = [1, 2].map(Uuid::from_u128);
+        let mut row = OrderRow::open(UserId::new(), vec![]).changed_by(Some(forgotten));
+        row = row.next().changed_by(Some(request));
+        for other in 3..REQUESTS as u128 + 2 {
+            assert!(row.was_changed_by(forgotten).unwrap());
+            row = row.next().changed_by(None).changed_by(Some(Uuid::from_u128(other)));
+        }
+        let fixture = OrderRow::open(UserId::new(), vec![]).in_place_of(&row);
+        assert!(fixture.was_changed_by(request).unwrap());
+        assert_eq!(row.was_changed_by(forgotten).unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(!row.was_changed_by(Uuid::max()).unwrap());
+        assert!(row.removed(None).is_some_and(|row| row.was_changed_by(request).unwrap()));
     }
 }

@@ -93,8 +93,8 @@ impl Recovery {
         recovered.is_ok()
     }
 
-    /// The order when no attempt on it is in progress: waits for one, and recovers it if its lease
-    /// has expired.
+    /// The order, also a removed one, when no attempt on it is in progress: waits for one, and recovers
+    /// it if its lease has expired.
     pub(super) async fn load_settled(
         &self,
         id: &OrderId,
@@ -120,7 +120,8 @@ impl Recovery {
     /// Finishes an attempt whose lease has expired, or of a paid order, of which only captures are
     /// left.
     pub(super) async fn recover(&self, id: &OrderId, attempt_id: Uuid) -> Result<(), StorageError> {
-        let Some(row) = self.runner.orders.find(id, true).await? else {
+        let found = self.runner.orders.find(id, true).await?;
+        let Some(row) = found.filter(|row| !row.is_removed()) else {
             return self.runner.pending.remove(attempt_id).await;
         };
         let Some(mut saga) = SagaState::resume(&row.state, attempt_id, row.amounts()) else {

@@ -38,6 +38,8 @@ pub(super) struct AttemptContext {
     pub(super) attempt_id: Uuid,
     /// The version that was read before the attempt was recorded.
     version_before: Uuid,
+    /// The request that started it, if it has an idempotency key: the order remembers it.
+    pub(super) request_id: Option<Uuid>,
     /// The order as this attempt last read or wrote it; `None`: to be read.
     row: Option<OrderRow>,
     participants: Vec<AccountKey>,
@@ -62,11 +64,12 @@ impl SagaRunner {
         order_id: &OrderId,
         row: OrderRow,
         context: ActContext,
+        request_id: Option<Uuid>,
     ) -> Result<AttemptContext, StorageError> {
         let attempt_id = self.pending.add(order_id, context.deadline()).await?;
         let in_progress = Some(InProgress::new(&self.unfinished));
         let attempt = AttemptContext::new(order_id, attempt_id, row);
-        Ok(AttemptContext { context, _in_progress: in_progress, ..attempt })
+        Ok(AttemptContext { context, request_id, _in_progress: in_progress, ..attempt })
     }
 
     /// Runs an attempt to its end. After an error it stays in the pending index, and recovery goes on.
@@ -153,7 +156,8 @@ impl SagaRunner {
                     return Ok(false);
                 }
                 TransitionOutcome::Change(state) => {
-                    let new = OrderRow { state, ..row.next() };
+                    let request_id = attempt.request_id.filter(|_| transition.is_commit_point());
+                    let new = OrderRow { state, ..row.next() }.changed_by(request_id);
                     if self.replace(attempt, &row, new, deadline).await? {
                         return Ok(true);
                     }
@@ -248,6 +252,7 @@ impl AttemptContext {
             participants: std::iter::once(AccountKey::User(row.user.clone()))
                 .chain(items)
                 .collect(),
+            request_id: None,
             row: Some(row),
             context: ActContext::new(),
             step_timeout: OPERATION_TIMEOUT,

@@ -28,29 +28,30 @@ pub(in crate::db::cassandra) const INSERT: &str = concat!(
 );
 
 /// One row. A column is null only where another program has written.
-#[derive(DeserializeRow)]
+#[derive(Clone, DeserializeRow)]
 #[scylla(flavor = "enforce_order", skip_name_checks)]
 pub(in crate::db::cassandra) struct Row {
-    game_id: i32,
-    #[scylla(default_when_null)]
-    game_name: String,
-    #[scylla(default_when_null)]
-    description: String,
-    #[scylla(default_when_null)]
-    release_date: String,
-    #[scylla(default_when_null)]
-    developer: String,
-    #[scylla(default_when_null)]
-    publisher: String,
-    #[scylla(default_when_null)]
-    tags: Vec<String>,
+    pub(super) game_id: i32,
+    pub(super) game_name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) release_date: Option<String>,
+    pub(super) developer: Option<String>,
+    pub(super) publisher: Option<String>,
+    pub(super) tags: Option<Vec<String>>,
 }
 
 impl From<Row> for Overview {
     fn from(row: Row) -> Self {
         let Row { game_id, game_name, description, release_date, developer, publisher, tags } = row;
-        let game_id = GameId(game_id);
-        Self { game_id, game_name, description, release_date, developer, publisher, tags }
+        Self {
+            game_id: GameId(game_id),
+            game_name: game_name.unwrap_or_default(),
+            description: description.unwrap_or_default(),
+            release_date: release_date.unwrap_or_default(),
+            developer: developer.unwrap_or_default(),
+            publisher: publisher.unwrap_or_default(),
+            tags: tags.unwrap_or_default(),
+        }
     }
 }
 

@@ -93,7 +93,9 @@ impl Scan {
                 let id = OrderId::parse(&id).ok_or_else(damaged)?;
                 Ok((id, OrderRow::try_from(columns)?))
             });
-            Ok(Page { rows: rows.collect::<Result<_, StorageError>>()?, is_last })
+            let mut rows: Vec<_> = rows.collect::<Result<_, StorageError>>()?;
+            rows.retain(|(_, row)| !row.is_removed());
+            Ok(Page { rows, is_last })
         })
     }
 

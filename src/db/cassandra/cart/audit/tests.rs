@@ -50,7 +50,11 @@ impl World {
     async fn stop_after(&self, steps: usize, cancels: bool) -> (Bought, bool) {
         let bought = self.order([MUCH, MUCH]).await;
         let ended = if cancels {
-            self.living.checkout(ActContext::new(), bought.order.clone()).await.unwrap().unwrap();
+            self.living
+                .checkout(ActContext::new(), None, bought.order.clone())
+                .await
+                .unwrap()
+                .unwrap();
             while !self.living.runner.pending.entries().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }

@@ -90,10 +90,11 @@ pub(in crate::db) fn plan<'a>(
             (needs_serial, already_ended) = (true, false);
             return None;
         }
+        let mut before = true;
         already_ended &= record.is_some_and(|record| record.state != OpState::Reserved);
         match decide(now.balance, record, request.op) {
             Decision::Change(balance, record) => {
-                now.balance = Some(balance);
+                (now.balance, before) = (Some(balance), false);
                 match request.op {
                     AccountOp::Create { .. } => now.created_by = request.op_id,
                     _ => {
@@ -107,7 +108,7 @@ pub(in crate::db) fn plan<'a>(
             Decision::Refused(reason) => return Some(OpOutcome::Refused(reason)),
             Decision::Fenced => return Some(OpOutcome::Fenced),
         }
-        Some(OpOutcome::Done { epoch: now.balance.map_or(0, |balance| balance.epoch) })
+        Some(OpOutcome::Done { epoch: now.balance.map_or(0, |balance| balance.epoch), before })
     });
     let outcomes: Vec<_> = outcomes.collect();
     changed.sort_unstable();
@@ -129,6 +130,15 @@ pub(in crate::db) fn plan<'a>(
 }
 
 impl Account {
+    /// Whether an operation that has no reservation was done. An account is created under an id of its
+    /// own: one that is there was created by this operation, and must not be reset.
+    pub(in crate::db) fn was_done(&self, op_id: Uuid, op: AccountOp) -> bool {
+        match op {
+            AccountOp::Create { .. } => self.balance.is_some(),
+            _ => self.records.contains_key(&op_id),
+        }
+    }
+
     /// The record of an operation. That of the creation is in the balance's row.
     fn record(&self, request: &AccountRequest) -> Option<OpRecord> {
         let created_by =
@@ -171,7 +181,8 @@ mod tests {
         Snapshot { account, serial }
     }
 
-    const DONE: Option<OpOutcome> = Some(OpOutcome::Done { epoch: 4 });
+    const DONE: Option<OpOutcome> = Some(OpOutcome::Done { epoch: 4, before: false });
+    const DONE_BEFORE: Option<OpOutcome> = Some(OpOutcome::Done { epoch: 4, before: true });
 
     #[test]
     fn operations_reserve_in_their_order_and_the_rest_waits() {
@@ -198,7 +209,7 @@ mod tests {
     fn a_repeated_operation_in_one_batch_is_done_once() {
         let requests = [request(9, AccountOp::Capture), request(9, AccountOp::Capture)];
         let plan = plan(&snapshot(true, &[(9, OpState::Reserved)]), requests.iter());
-        assert_eq!(plan.outcomes, [DONE, DONE]);
+        assert_eq!(plan.outcomes, [DONE, DONE_BEFORE]);
         let change = plan.change.unwrap();
         assert_eq!((change.balance.captured, change.records.len()), (1, 1));
     }
@@ -230,7 +241,7 @@ mod tests {
         let mut snapshot = snapshot(true, &[]);
         snapshot.account.created_by = Uuid::from_u128(9);
         let plan = plan(&snapshot, requests.iter());
-        assert_eq!((plan.outcomes, plan.change.is_none()), (vec![DONE], true));
+        assert_eq!((plan.outcomes, plan.change.is_none()), (vec![DONE_BEFORE], true));
     }
 
     #[test]

@@ -113,9 +113,10 @@ pub(in crate::db) enum RefusalReason {
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::db) enum OpOutcome {
-    /// It is done, in that epoch of the account.
+    /// It is done, in that epoch of the account; `before`: it was done already.
     Done {
         epoch: i64,
+        before: bool,
     },
     Refused(RefusalReason),
     /// Recovery has released the operation.

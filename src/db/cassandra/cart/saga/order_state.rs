@@ -23,6 +23,8 @@ pub(in crate::db) enum OrderState {
     Paid { attempt_id: Uuid, epochs: Vec<i64> },
     /// What it captured is being reversed, which only goes forward.
     Reversing { attempt_id: Uuid, epochs: Vec<i64>, reversal: Reversal },
+    /// It is gone; what remains tells which requests with an idempotency key changed it.
+    Removed,
 }
 
 /// What becomes of what a paid order captured.
@@ -120,13 +122,18 @@ impl OrderTransition {
     pub(in crate::db) const fn takes_ownership(&self) -> bool {
         matches!(self, Self::Begin | Self::Reverse { .. })
     }
+
+    /// Whether the attempt goes only forward from here: what its request asked for is done.
+    pub(in crate::db) const fn is_commit_point(&self) -> bool {
+        matches!(self, Self::Commit { .. } | Self::Reverse { .. })
+    }
 }
 
 impl OrderState {
     /// The attempt that other writes to the order wait for.
     pub(in crate::db) const fn attempt_in_progress(&self) -> Option<Uuid> {
         match self {
-            Self::Open | Self::Paid { .. } => None,
+            Self::Open | Self::Paid { .. } | Self::Removed => None,
             _ => self.attempt_id(),
         }
     }
@@ -134,7 +141,7 @@ impl OrderState {
     /// The attempt that owns the order, or that paid it.
     pub(in crate::db) const fn attempt_id(&self) -> Option<Uuid> {
         match self {
-            Self::Open => None,
+            Self::Open | Self::Removed => None,
             Self::Pending { attempt_id, .. }
             | Self::Aborting { attempt_id }
             | Self::Paid { attempt_id, .. }

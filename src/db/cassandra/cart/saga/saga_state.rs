@@ -103,7 +103,7 @@ impl SagaState {
     ) -> Option<Self> {
         let (stage, epochs) = match state {
             _ if state.attempt_id() != Some(attempt_id) => return None,
-            OrderState::Open => return None,
+            OrderState::Open | OrderState::Removed => return None,
             OrderState::Pending { .. } => (Stage::Abort, &[][..]),
             OrderState::Aborting { .. } => (Stage::Release, &[][..]),
             OrderState::Paid { .. } => (Stage::Capture, &[][..]),
@@ -218,7 +218,7 @@ impl SagaState {
     #[must_use]
     pub(in crate::db) fn on_op(&mut self, participant: usize, outcome: OpOutcome) -> bool {
         match (&self.stage, outcome) {
-            (_, OpOutcome::Done { epoch }) => {
+            (_, OpOutcome::Done { epoch, .. }) => {
                 if self.stage == Stage::Reserve {
                     self.epochs.push(epoch);
                 }

@@ -226,7 +226,7 @@ impl Scenario {
         let applied = self.apply(world, &write);
         match (participant, &write) {
             (Some(participant), Write::Account { change, .. }) if applied => {
-                let done = OpOutcome::Done { epoch: change.balance.epoch };
+                let done = OpOutcome::Done { epoch: change.balance.epoch, before: false };
                 assert!(actor.saga.on_op(participant, done));
             }
             (None, _) if applied => {
