@@ -314,7 +314,9 @@ impl Client {
             (Answer::Refused(409), _) if !before.paid => {
                 self.retire(own, [Some(open), Some(paid)]);
             }
-            (Answer::Unknown, _) => self.retire(own, [Some(open), Some(paid)]),
+            (Answer::Unknown | Answer::TimedOut, _) => {
+                self.retire(own, [Some(open), Some(paid)]);
+            }
             _ => panic!("{}", what()),
         }
     }

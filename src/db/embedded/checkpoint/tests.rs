@@ -102,10 +102,16 @@ async fn the_log_is_bounded_under_constant_writes() {
 async fn a_log_that_gets_new_pages_all_the_time_begins_from_its_start_again() {
     let never = u32::MAX;
     let store = Store::new(Limits { few: 4_000, slow: never, slowest: never, ..SMALL });
-    store.insert(4_000, 4).await;
-    let (written, log) = (16_000 * u64::from(ROW_BYTES), store.log_bytes());
-    assert!(log < written / 2, "{log} of {written} bytes");
-    assert!(store.metric("writer_held_seconds_count") >= 1.0);
+    // On a busy machine it takes more rows until the few that are left can be copied.
+    for rounds in 1..=10 {
+        store.insert(4_000, 2).await;
+        let written = rounds * 8_000 * u64::from(ROW_BYTES);
+        if store.log_bytes() < written / 2 {
+            assert!(store.metric("writer_held_seconds_count") >= 1.0);
+            return;
+        }
+    }
+    panic!("the log has all that was written: {} bytes", store.log_bytes());
 }
 
 #[tokio::test]
