@@ -426,8 +426,8 @@ pub async fn a_key_is_looked_up_before_a_precondition_is_tested(world: World) {
     assert_eq!(removed.send(remove).await, (Remove::Removed, true));
 }
 
-/// One id is left, and the one after it is taken: what is answered as created is there, although others of
-/// the same batch are refused.
+/// One id is left, and the one after it is taken: what is answered as created is there, and nothing else,
+/// although others of the same batch are refused.
 pub async fn the_last_id_is_assigned_once_under_keys(world: World) {
     let all_but_two = NewLoad { seed: 1, rows: i32::MAX as u64 - 2, mode: LoadMode::Append };
     let begun = world.stores.loads.begin(all_but_two).await.unwrap();
@@ -440,10 +440,12 @@ pub async fn the_last_id_is_assigned_once_under_keys(world: World) {
         async move { Request::new().send(|context| store.create(context, game(None))).await.0 }
     });
     let outcomes = at_once(creates.collect::<Vec<_>>()).await;
+    // PostgreSQL loses an id that its sequence gave to a statement that failed.
     let created: Vec<_> =
         outcomes.iter().filter(|outcome| **outcome != Create::Exhausted).collect();
-    assert_eq!(created, [&Create::Created(GameId(i32::MAX - 1))]);
-    assert!(store.find(GameId(i32::MAX - 1), None).await.unwrap().is_some());
+    assert!(created.len() <= 1, "{created:?}");
+    let is_there = store.find(GameId(i32::MAX - 1), None).await.unwrap().is_some();
+    assert_eq!(created.len(), usize::from(is_there), "{created:?}");
 }
 
 /// Keys may be any visible characters, and are compared as they are.

@@ -19,24 +19,21 @@ DECLARE
     answer text;
 BEGIN
     PERFORM pg_advisory_xact_lock(1937010546, hashtext(p_key));
-    LOOP
+    SELECT * INTO known FROM storefront_idempotency_keys
+    WHERE key = p_key AND expires_at > now();
+    IF FOUND THEN
+        IF known.fingerprint <> p_fingerprint THEN RETURN 'key-reused'; END IF;
+        RETURN 'replayed ' || known.record;
+    END IF;
+    EXECUTE p_statement INTO answer USING p_values;
+    -- A refusal has changed nothing, and a repeat is judged anew.
+    IF answer IS NULL OR answer LIKE 'version %' THEN
+        -- A key that is there has expired.
         INSERT INTO storefront_idempotency_keys AS k (key, fingerprint, record, expires_at)
         VALUES (p_key, p_fingerprint, p_record, now() + p_kept_for_ms * interval '1 millisecond')
         ON CONFLICT (key) DO UPDATE
         SET fingerprint = excluded.fingerprint, record = excluded.record,
-            expires_at = excluded.expires_at
-        WHERE k.expires_at <= now();
-        EXIT WHEN FOUND;
-        SELECT * INTO known FROM storefront_idempotency_keys WHERE key = p_key;
-        -- Not found: its request was refused, or it has expired, since the insert.
-        CONTINUE WHEN NOT FOUND;
-        IF known.fingerprint <> p_fingerprint THEN RETURN 'key-reused'; END IF;
-        RETURN 'replayed ' || known.record;
-    END LOOP;
-    EXECUTE p_statement INTO answer USING p_values;
-    -- A refusal has changed nothing, and a repeat is judged anew.
-    IF answer IS NOT NULL AND answer NOT LIKE 'version %' THEN
-        DELETE FROM storefront_idempotency_keys WHERE key = p_key;
+            expires_at = excluded.expires_at;
     END IF;
     RETURN answer;
 END

@@ -345,8 +345,7 @@ impl<B: Batch> BatchWorker<B> {
     ) -> Result<(), Error> {
         let Session { client, statements, .. } = session;
         self.batch.before_transaction(client).await?;
-        client.begin().await?;
-        let claims = idempotency::claim(client, keys).await?;
+        let claims = idempotency::begin_and_claim(client, keys).await?;
         let new: Vec<usize> = (0..keys.len()).filter(|n| claims[*n] == Claim::New).collect();
         let requests: Vec<_> = new.iter().map(|n| requests[*n]).collect();
         let mut made: Vec<_> = new.iter().map(|_| None).collect();
@@ -357,7 +356,7 @@ impl<B: Batch> BatchWorker<B> {
         if client.is_open() {
             let record = |made: &Option<B::Response>| made.as_ref().and_then(B::record);
             let records = new.iter().zip(&made);
-            let records = records.filter_map(|(n, made)| Some((keys[*n]?, record(made))));
+            let records = records.filter_map(|(n, made)| Some((keys[*n]?, record(made)?)));
             idempotency::record_and_commit(client, records.collect()).await?;
         }
         // Only now it is stored.

@@ -1,9 +1,9 @@
-//! Keys of requests: a key is claimed at the beginning of the transaction of its request, and what the
-//! request made is recorded at its end.
+//! Keys of requests: a key is claimed at the beginning of the transaction of its request, and recorded at
+//! its end with what the request made.
 //!
 //! Whoever claims a key takes its advisory lock first. A second request under the key waits for the end of
 //! the first: a call of the cart in the database, a batch by trying again, so that it delays no others. So
-//! no batch ever waits for a key. A refused request gives its key back.
+//! no batch ever waits for a key. A refused request records nothing.
 //!
 //! Here: claims of a batch, and writes of several statements. A write of the cart that is one statement
 //! does the same in one round trip, by `storefront_once` of the schema.
@@ -11,42 +11,37 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures::future::join;
-use tokio_postgres::Error;
+use futures::future::{join, join3};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Row};
 
 use super::pool::{Pool, with_client};
 use super::session::{PgSession, Sql, Values};
 use crate::db::storage::{ActContext, IdempotencyKey, Recorded, StorageError};
 
-/// Returns those keys that are the transaction's own now: not those that another transaction has claimed.
-/// A key that has expired counts as new. The first number of the lock is that of `storefront_once`.
-const CLAIM: Sql<'_> = Sql {
-    text: "INSERT INTO storefront_idempotency_keys AS k (key, fingerprint, expires_at) \
-           SELECT key, fingerprint, now() + kept_for * interval '1 millisecond' \
-           FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS given (key, fingerprint, kept_for) \
-           WHERE pg_try_advisory_xact_lock(1937010546, hashtext(key)) \
-           ON CONFLICT (key) DO UPDATE \
-           SET fingerprint = excluded.fingerprint, record = NULL, expires_at = excluded.expires_at \
-           WHERE k.expires_at <= now() RETURNING key",
-    types: &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY],
-};
-/// A statement of its own, which sees what was committed before the claim ended.
-const FIND: Sql<'_> = Sql {
-    text: "SELECT key, fingerprint, record FROM storefront_idempotency_keys \
-           WHERE key = ANY($1) AND expires_at > now() AND record IS NOT NULL",
+/// Returns those keys that are the transaction's own now: not those that another transaction has. The
+/// first number of the lock is that of `storefront_once`.
+const LOCK: Sql<'_> = Sql {
+    text: "SELECT key FROM unnest($1::text[]) AS given (key) \
+           WHERE pg_try_advisory_xact_lock(1937010546, hashtext(key))",
     types: &[Type::TEXT_ARRAY],
 };
-/// A null record gives the key back.
+/// A statement of its own, behind the lock: it sees what the transaction before has committed.
+const FIND: Sql<'_> = Sql {
+    text: "SELECT key, fingerprint, record FROM storefront_idempotency_keys \
+           WHERE key = ANY($1) AND expires_at > now()",
+    types: &[Type::TEXT_ARRAY],
+};
+/// A key that is there has expired.
 const RECORD: Sql<'_> = Sql {
-    text: "WITH given AS MATERIALIZED ( \
-             SELECT * FROM unnest($1::text[], $2::text[]) AS given (key, record) \
-           ), recorded AS ( \
-             UPDATE storefront_idempotency_keys AS k SET record = given.record \
-             FROM given WHERE k.key = given.key AND given.record IS NOT NULL \
-           ) DELETE FROM storefront_idempotency_keys AS k USING given \
-             WHERE k.key = given.key AND given.record IS NULL",
-    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+    text: "INSERT INTO storefront_idempotency_keys AS k (key, fingerprint, record, expires_at) \
+           SELECT key, fingerprint, record, now() + kept_for * interval '1 millisecond' \
+           FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[]) \
+                AS given (key, fingerprint, record, kept_for) \
+           ORDER BY key COLLATE \"C\" \
+           ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, \
+               record = excluded.record, expires_at = excluded.expires_at",
+    types: &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY],
 };
 /// Rows that another server is removing are passed over.
 const PRUNE: Sql<'_> = Sql {
@@ -74,75 +69,60 @@ pub(super) enum Claim {
     Busy,
 }
 
-/// Claims the keys of a batch, in a transaction that has just begun.
-pub(super) async fn claim(
+/// A fingerprint and what was made, by key.
+type Known = HashMap<String, (Vec<u8>, String)>;
+
+/// Begins a transaction and claims the keys of a batch, all of it in one round trip.
+pub(super) async fn begin_and_claim(
     client: &PgSession,
     keys: &[Option<&IdempotencyKey>],
 ) -> Result<Vec<Claim>, Error> {
-    let mut given = HashSet::new();
-    let first: Vec<bool> =
-        keys.iter().map(|key| key.is_some_and(|key| given.insert(key.text()))).collect();
-    let wanted: Vec<&IdempotencyKey> =
-        keys.iter().zip(&first).filter(|(_, first)| **first).filter_map(|(key, _)| *key).collect();
-    let own = claim_new(client, &wanted).await?;
-    let others: Vec<&str> =
-        wanted.iter().map(|key| key.text()).filter(|key| !own.contains(*key)).collect();
-    let known = if others.is_empty() { HashMap::new() } else { find(client, &others).await? };
-    let claim = |(key, first): (&Option<&IdempotencyKey>, &bool)| match key {
-        None => Claim::New,
-        Some(key) if own.contains(key.text()) => {
-            if *first {
-                Claim::New
-            } else {
-                Claim::Busy
-            }
-        }
-        Some(key) => match known.get(key.text()) {
-            None => Claim::Busy,
+    let texts: Vec<&str> = keys.iter().flatten().map(|key| key.text()).collect();
+    if texts.is_empty() {
+        client.begin().await?;
+        return Ok(keys.iter().map(|_| Claim::New).collect());
+    }
+    let (lock, find) = (client.prepare_cached(LOCK).await?, client.prepare_cached(FIND).await?);
+    let values: Values<'_> = &[&texts];
+    let (begun, locked, known) =
+        join3(client.begin(), client.query(&lock, values), client.query(&find, values)).await;
+    begun?;
+    let locked: HashSet<String> =
+        locked?.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let known = known?.iter().map(known_row).collect::<Result<Known, _>>()?;
+    let mut first = HashSet::new();
+    let claims = keys.iter().copied().map(|key| {
+        let Some(key) = key else { return Claim::New };
+        match known.get(key.text()) {
             Some((fingerprint, _)) if *fingerprint != key.fingerprint() => Claim::Reused,
             Some((_, record)) => Claim::Recorded(record.clone()),
-        },
-    };
-    Ok(keys.iter().zip(&first).map(claim).collect())
+            None if locked.contains(key.text()) && first.insert(key.text()) => Claim::New,
+            None => Claim::Busy,
+        }
+    });
+    Ok(claims.collect())
 }
 
-async fn claim_new(client: &PgSession, keys: &[&IdempotencyKey]) -> Result<HashSet<String>, Error> {
-    if keys.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let texts: Vec<&str> = keys.iter().map(|key| key.text()).collect();
-    let fingerprints: Vec<_> = keys.iter().map(|key| key.fingerprint()).collect();
-    let fingerprints: Vec<&[u8]> = fingerprints.iter().map(<[u8; 16]>::as_slice).collect();
-    let kept_for: Vec<i64> = keys.iter().map(|key| milliseconds(key.kept_for())).collect();
-    let statement = client.prepare_cached(CLAIM).await?;
-    let rows = client.query(&statement, &[&texts, &fingerprints, &kept_for]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+fn known_row(row: &Row) -> Result<(String, (Vec<u8>, String)), Error> {
+    Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)))
 }
 
-async fn find(
-    client: &PgSession,
-    keys: &[&str],
-) -> Result<HashMap<String, (Vec<u8>, String)>, Error> {
-    let statement = client.prepare_cached(FIND).await?;
-    let rows = client.query(&statement, &[&keys]).await?;
-    let known =
-        |row: &tokio_postgres::Row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)));
-    rows.iter().map(known).collect()
-}
-
-/// Records what the requests of claimed keys made, and commits. A key without a record is given back.
+/// Records what the requests of claimed keys made, and commits. Without a record a key is free again.
 pub(super) async fn record_and_commit(
     client: &PgSession,
-    records: Vec<(&IdempotencyKey, Option<String>)>,
+    records: Vec<(&IdempotencyKey, String)>,
 ) -> Result<(), Error> {
-    let (keys, records): (Vec<&str>, Vec<Option<String>>) =
-        records.into_iter().map(|(key, record)| (key.text(), record)).unzip();
-    if keys.is_empty() {
+    if records.is_empty() {
         return client.commit().await;
     }
+    let texts: Vec<&str> = records.iter().map(|(key, _)| key.text()).collect();
+    let fingerprints: Vec<_> = records.iter().map(|(key, _)| key.fingerprint()).collect();
+    let fingerprints: Vec<&[u8]> = fingerprints.iter().map(<[u8; 16]>::as_slice).collect();
+    let kept_for: Vec<i64> = records.iter().map(|(key, _)| milliseconds(key.kept_for())).collect();
+    let made: Vec<&str> = records.iter().map(|(_, record)| record.as_str()).collect();
     let statement = client.prepare_cached(RECORD).await?;
     // Both are sent at once: if the first fails, the server rolls back at the second.
-    let values: Values<'_> = &[&keys, &records];
+    let values: Values<'_> = &[&texts, &fingerprints, &made, &kept_for];
     let (recorded, committed) = join(client.execute(&statement, values), client.commit()).await;
     recorded?;
     committed
@@ -166,8 +146,7 @@ async fn try_once<T: Recorded>(
     statements: impl AsyncFnOnce(&PgSession) -> Result<T, Error>,
 ) -> Result<T, Error> {
     loop {
-        client.begin().await?;
-        let replayed = match (claim(client, &[key]).await?.pop(), key) {
+        let replayed = match (begin_and_claim(client, &[key]).await?.pop(), key) {
             (Some(Claim::Recorded(record)), Some(key)) => Some(replay(key, &record)),
             (Some(Claim::Reused), _) => Some(T::key_reused()),
             (Some(Claim::Busy), _) => None,
@@ -177,8 +156,8 @@ async fn try_once<T: Recorded>(
                 if !client.is_open() {
                     return Ok(outcome);
                 }
-                let records = key.into_iter().map(|key| (key, outcome.record()));
-                record_and_commit(client, records.collect()).await?;
+                let records = key.zip(outcome.record());
+                record_and_commit(client, records.into_iter().collect()).await?;
                 return Ok(outcome);
             }
         };
@@ -202,8 +181,11 @@ pub(super) async fn find_outcome<T: Recorded + Send + 'static>(
 ) -> Result<Option<T>, StorageError> {
     let key = key.clone();
     with_client(pool, ActContext::new(), move |client| async move {
-        let known = find(&client, &[key.text()]).await?.remove(key.text());
-        let Some((fingerprint, record)) = known else { return Ok(None) };
+        let find = client.prepare_cached(FIND).await?;
+        let row = client.query_opt(&find, &[&[key.text()].as_slice()]).await?;
+        let Some((_, (fingerprint, record))) = row.as_ref().map(known_row).transpose()? else {
+            return Ok(None);
+        };
         if fingerprint != key.fingerprint() {
             return Ok(Some(T::key_reused()));
         }
