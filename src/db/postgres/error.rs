@@ -183,7 +183,7 @@ pub(super) fn unreachable_now() -> StorageError {
 pub(super) fn row_locked() -> StorageError {
     StorageError::new(
         ErrorKind::Conflict,
-        "another transaction keeps the row, or the idempotency key",
+        "another transaction keeps the row, or another request the idempotency key",
     )
 }
 
