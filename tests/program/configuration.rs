@@ -237,7 +237,7 @@ fn a_newer_or_older_or_foreign_schema_is_refused_in_one_sentence() {
         Connection::open(&file).unwrap().pragma_update(None, name, value).unwrap();
     };
     for (name, value, sentence) in [
-        ("user_version", 99, "is version 99 (this program's is 2), newer than this program"),
+        ("user_version", 99, "is version 99 (this program's is 3), newer than this program"),
         ("application_id", 5, "is the database of another program"),
     ] {
         let before = Connection::open(&file)
