@@ -208,7 +208,7 @@ async fn a_late_checkout_does_not_pay_the_order_that_replaced_its_own() {
     shop.hold(&shop.checkout()).await;
     shop.put_order().await;
     shop.release().await;
-    assert!(!shop.is_paid().await, "nobody has asked to check out the new one");
+    assert!(!shop.is_paid().await, "no request asked to check out the new one");
     shop.done(&shop.checkout()).await;
     assert!(shop.is_paid().await);
 }

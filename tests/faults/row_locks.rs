@@ -21,7 +21,7 @@ use testkit::postgres_database::PostgresDatabase;
 use testkit::process::Server;
 use testkit::wait::eventually;
 
-/// Games that nobody locks.
+/// Games that no transaction locks.
 const OTHERS: std::ops::RangeInclusive<u32> = 2..=60;
 
 /// A server with game 1, which an operator keeps locked, and the others.

@@ -1,7 +1,7 @@
 //! Keys of requests: a key is claimed at the beginning of the transaction of its request, and recorded at
 //! its end with what the request made.
 //!
-//! Whoever claims a key takes its advisory lock first. A second request under the key waits for the end of
+//! A claim takes the key's advisory lock first. A second request under the key waits for the end of
 //! the first: a call of the cart in the database, a batch by trying again, so that it delays no others. So
 //! no batch ever waits for a key. A refused request records nothing.
 //!

@@ -220,7 +220,7 @@ impl Thread {
         Ok(Duration::ZERO)
     }
 
-    /// `None` if another process copies, or if with RESTART a reader or another writer was in the way.
+    /// `None` if another process copies, or if a reader or another writer blocked a RESTART.
     fn pragma(&self, mode: &str) -> rusqlite::Result<Option<Copied>> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         self.connection.query_row(&sql, (), |row| {
