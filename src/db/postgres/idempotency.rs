@@ -65,7 +65,7 @@ pub(super) enum Claim {
     Recorded(String),
     /// Another request had the key.
     Reused,
-    /// A request that has not ended has it, or one that has just given it back: to be tried again.
+    /// A request that has not ended has it, of this batch or of another transaction: to be tried again.
     Busy,
 }
 
