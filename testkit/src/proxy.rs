@@ -33,7 +33,8 @@ pub struct Proxy {
     /// Where the program connects in place of the database.
     pub address: SocketAddr,
     state: watch::Sender<State>,
-    frozen: watch::Sender<u64>,
+    /// What the program has sent that is frozen, of all connections together.
+    frozen: watch::Sender<Vec<u8>>,
     listening: JoinHandle<()>,
 }
 
@@ -53,11 +54,11 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (state, watched) = watch::channel(State { mode: Mode::Pass, cuts: 0, swallows: 0 });
-        let frozen = watch::Sender::new(0);
-        let counted = frozen.clone();
+        let frozen = watch::Sender::new(Vec::new());
+        let kept = frozen.clone();
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, server, watched.clone(), counted.clone()));
+                tokio::spawn(serve(client, server, watched.clone(), kept.clone()));
             }
         });
         Self { address, state, frozen, listening }
@@ -91,10 +92,11 @@ impl Proxy {
         });
     }
 
-    /// Waits until the program has sent something that is frozen.
-    pub async fn holds_something(&self) {
-        let counted = self.frozen.subscribe().wait_for(|count| *count > 0).await.map(drop);
-        counted.expect("the proxy listens");
+    /// Waits until the program has sent these bytes, which are frozen.
+    pub async fn holds(&self, bytes: &[u8]) {
+        let is_there = |frozen: &Vec<u8>| frozen.windows(bytes.len()).any(|part| part == bytes);
+        let held = self.frozen.subscribe().wait_for(is_there).await.map(drop);
+        held.expect("the proxy listens");
     }
 
     /// Ends a fault.
@@ -113,7 +115,7 @@ async fn serve(
     mut client: TcpStream,
     server: SocketAddr,
     mut state: watch::Receiver<State>,
-    frozen: watch::Sender<u64>,
+    frozen: watch::Sender<Vec<u8>>,
 ) {
     let start = *state.borrow();
     if matches!(start.mode, Mode::Cut | Mode::Freeze | Mode::Swallow) {
@@ -137,12 +139,12 @@ async fn serve(
     }
 }
 
-/// Forwards one direction until its end; counts what is frozen meanwhile.
+/// Forwards one direction until its end; keeps what is frozen meanwhile.
 async fn forward(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut state: watch::Receiver<State>,
-    frozen: Option<&watch::Sender<u64>>,
+    frozen: Option<&watch::Sender<Vec<u8>>>,
 ) -> io::Result<()> {
     let swallows = state.borrow().swallows;
     let mut buffer = vec![0; 64 * 1024];
@@ -156,7 +158,7 @@ async fn forward(
             Mode::Delay(by) => tokio::time::sleep(by).await,
             Mode::Freeze => {
                 if let Some(frozen) = frozen {
-                    frozen.send_modify(|count| *count += 1);
+                    frozen.send_modify(|all| all.extend_from_slice(&buffer[..length]));
                 }
                 drop(state.wait_for(|now| now.mode != Mode::Freeze).await);
             }

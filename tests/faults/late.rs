@@ -38,7 +38,9 @@ impl Shop {
         url.set_ip_host(proxy.address.ip()).unwrap();
         url.set_port(Some(proxy.address.port())).unwrap();
         let name = format!("first_{:016x}", rand::random::<u64>());
-        let url = format!("{}&application_name={name}", schema.url_at(url.as_str()));
+        // Without encryption the proxy can tell which statement it holds.
+        let own = format!("application_name={name}&sslmode=disable");
+        let url = format!("{}&{own}", schema.url_at(url.as_str()));
         let first = serve(folder.path(), &url);
         let other = tempfile::tempdir_in(folder.path()).unwrap();
         let second = serve(other.path(), &schema.url());
@@ -82,13 +84,15 @@ impl Shop {
         format!("/orders/addItem/{}/{}/1", self.order, self.item)
     }
 
-    /// The first server sends the statement of this request and dies; the statement is on its way.
+    /// The first server sends the statement of this request and dies; the statement is on its way. It is
+    /// known by its parameter, the order's id: other connections may still be preparing theirs.
     async fn hold(&mut self, path: &str) {
         self.proxy.set(Mode::Freeze);
         let first = self.first.take().expect("it is alive");
         let request = first.client.post(format!("{}{path}", first.base)).send();
         let sent = tokio::spawn(request);
-        self.proxy.holds_something().await;
+        let length = u32::try_from(self.order.len()).unwrap().to_be_bytes();
+        self.proxy.holds(&[&length, self.order.as_bytes()].concat()).await;
         drop(first);
         sent.await.unwrap().expect_err("its client gets no answer");
     }

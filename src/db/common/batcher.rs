@@ -22,6 +22,14 @@ pub(in crate::db) trait Queued: Send {
 
     /// Answers it with an error; nothing has been done for it.
     fn refuse(self, error: StorageError);
+
+    /// Answers that its deadline has passed while it waited; nothing has been done for it.
+    fn expire(self)
+    where
+        Self: Sized,
+    {
+        self.refuse(waited_too_long());
+    }
 }
 
 /// A request and the way back to its caller.
@@ -30,6 +38,8 @@ pub(in crate::db) struct Pending<R, A> {
     pub(in crate::db) request: R,
     pub(in crate::db) context: ActContext,
     answer: oneshot::Sender<Result<A, StorageError>>,
+    /// What it waits for, if not for its turn alone: the error when its deadline passes.
+    waits_for: Option<fn() -> StorageError>,
 }
 
 /// The answer to a [`Pending`] request, once there is one.
@@ -39,7 +49,12 @@ impl<R, A> Pending<R, A> {
     /// A request; its context, and so its permit, lives until it is answered.
     pub(in crate::db) fn new(context: ActContext, request: R) -> (Self, Answer<A>) {
         let (answer, answered) = oneshot::channel();
-        (Self { request, context, answer }, answered)
+        (Self { request, context, answer, waits_for: None }, answered)
+    }
+
+    /// The error that answers it if its deadline passes while it waits.
+    pub(in crate::db) fn expires_with(&mut self, error: fn() -> StorageError) {
+        self.waits_for = Some(error);
     }
 
     /// Gives the outcome. The caller may be gone; what was done stands all the same.
@@ -58,6 +73,11 @@ impl<R: Send, A: Send> Queued for Pending<R, A> {
 
     fn refuse(self, error: StorageError) {
         self.answer(Err(error));
+    }
+
+    fn expire(self) {
+        let error = self.waits_for.unwrap_or(waited_too_long);
+        self.refuse(error());
     }
 }
 
@@ -270,10 +290,11 @@ pub(in crate::db) fn take_expired<T: Queued>(waiting: &mut Vec<T>) -> impl Itera
 
 /// Answers those whose deadline has passed while they waited: nothing was done for them.
 pub(in crate::db) fn refuse_expired<T: Queued>(batch: &mut Vec<T>) {
-    for item in take_expired(batch) {
-        let text = "the request waited too long in the queue";
-        item.refuse(StorageError::new(ErrorKind::Unavailable, text));
-    }
+    take_expired(batch).for_each(Queued::expire);
+}
+
+fn waited_too_long() -> StorageError {
+    StorageError::new(ErrorKind::Unavailable, "the request waited too long in the queue")
 }
 
 fn full() -> StorageError {

@@ -385,6 +385,7 @@ impl<B: Batch> BatchWorker<B> {
         let limit = self.connector.statement_timeout();
         let limited = locked.into_iter().map(|mut item| {
             item.context = item.context.with_timeout_at_most(limit);
+            item.expires_with(error::row_locked);
             item
         });
         let (waiting, late): (Vec<_>, Vec<_>) =
