@@ -20,6 +20,7 @@
 // These macros panic where the stream's reader is gone.
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod activities;
 pub mod cart;
 pub mod cmd;
 pub mod config;

@@ -22,8 +22,8 @@ use crate::config::database::{Database, Url};
 use crate::telemetry::Registry;
 pub use storage::MigrationPolicy;
 use storage::{
-    CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore, PaymentStore,
-    ReplicaCheck, StockStore, StorageError,
+    ActivityStore, CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore,
+    PaymentStore, ReplicaCheck, StockStore, StorageError,
 };
 
 /// The open stores of one database, cheap to clone. Several of them may be one object.
@@ -43,6 +43,8 @@ pub struct Stores {
     pub fixtures: Arc<dyn FixtureStore>,
     /// Checking that stock, credit and orders agree.
     pub audit: Arc<dyn CartAudit>,
+    /// Activities: the queue, the states of messages, and the tables; `None` if the backend has none.
+    pub activities: Option<Arc<dyn ActivityStore>>,
     /// Loading many games.
     pub loads: Arc<dyn LoadStore>,
     /// Facts about all games together: checksum and size.

@@ -70,6 +70,7 @@ pub async fn open(
         payments: cart.clone(),
         fixtures: cart.clone(),
         audit: cart,
+        activities: None,
         loads: Arc::new(CassandraLoads::open(&cluster, metadata, claims).await?),
         inspection: Arc::new(CassandraInspection::open(&cluster).await?),
         replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),

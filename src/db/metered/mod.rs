@@ -39,6 +39,7 @@ pub(super) fn stores(stores: Stores, registry: &Registry) -> Stores {
         payments: Arc::new(Metered::new(stores.payments, calls)),
         fixtures: Arc::new(Metered::new(stores.fixtures, calls)),
         audit: Arc::new(Metered::new(stores.audit, calls)),
+        activities: stores.activities,
         ..stores
     }
 }

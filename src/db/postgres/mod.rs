@@ -81,6 +81,7 @@ pub async fn open(
         payments: cart.clone(),
         fixtures: cart.clone(),
         audit: cart,
+        activities: None,
         loads: loads.clone(),
         inspection: loads,
         replica_check,

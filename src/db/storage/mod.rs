@@ -8,6 +8,7 @@
 //!
 //! Not here: statements and drivers, which are in the backends' own modules beside this one.
 
+mod activities;
 mod audit;
 mod cart;
 mod context;
@@ -20,6 +21,10 @@ mod recorded;
 mod replica;
 mod replica_check;
 
+pub use activities::{
+    Accept, ActivityStore, Applied, Discard, Message, MessageState, NewMessage, QueueStatus,
+    QueuedMessage, RejectionGroup, Retry, Rows, TableStatus, WorkerLease, WorkerRecord,
+};
 pub use audit::{Audit, CartAudit, Difference};
 pub use cart::{CartRefusal, CartResult, FixtureStore, OrderStore, PaymentStore, StockStore};
 pub use context::{ActContext, Permit};

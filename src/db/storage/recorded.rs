@@ -1,7 +1,10 @@
 //! Outcomes as they are stored under an idempotency key.
 
+use crate::activities::model::MessageId;
 use crate::cart::model::{ItemId, OrderId, UserId};
-use crate::db::storage::{CartRefusal, Create, Remove, Update, WriteRefusal};
+use crate::db::storage::{
+    Accept, CartRefusal, Create, Discard, Remove, Retry, Update, WriteRefusal,
+};
 use crate::overview::model::GameId;
 
 /// An outcome that is stored with the key of its request, so that a repeat gets the same one.
@@ -58,6 +61,54 @@ impl Recorded for Remove {
 
     fn key_reused() -> Self {
         Self::Refused(WriteRefusal::KeyReused)
+    }
+}
+
+impl Recorded for Accept {
+    fn record(&self) -> Option<String> {
+        match self {
+            Self::Queued(id) => Some(id.to_string()),
+            Self::KeyReused => None,
+        }
+    }
+
+    fn replay(record: &str) -> Option<Self> {
+        MessageId::parse(record).map(Self::Queued)
+    }
+
+    fn key_reused() -> Self {
+        Self::KeyReused
+    }
+}
+
+impl Recorded for Retry {
+    fn record(&self) -> Option<String> {
+        match self {
+            Self::Queued(id) => Some(id.to_string()),
+            _ => None,
+        }
+    }
+
+    fn replay(record: &str) -> Option<Self> {
+        MessageId::parse(record).map(Self::Queued)
+    }
+
+    fn key_reused() -> Self {
+        Self::KeyReused
+    }
+}
+
+impl Recorded for Discard {
+    fn record(&self) -> Option<String> {
+        (*self == Self::Discarded).then(String::new)
+    }
+
+    fn replay(_record: &str) -> Option<Self> {
+        Some(Self::Discarded)
+    }
+
+    fn key_reused() -> Self {
+        Self::KeyReused
     }
 }
 
