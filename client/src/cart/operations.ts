@@ -1,6 +1,6 @@
+import { Act } from '../api/act';
 import type { CartApi, Line, Order } from '../api/cart';
 import { errorKind } from '../api/errors';
-import { Act } from './act';
 import type { VisitorStore } from './visitor';
 import { withLock } from './withLock';
 

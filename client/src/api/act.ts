@@ -1,6 +1,6 @@
-import { errorKind } from '../api/errors';
-import { type Repeats, repeatWhileUnreachable } from '../api/repeat';
-import type { WriteOptions } from '../api/request';
+import { errorKind } from './errors';
+import { type Repeats, repeatWhileUnreachable } from './repeat';
+import type { WriteOptions } from './request';
 
 /** No try of a write was answered, so it may have taken effect. */
 export class Unconfirmed extends Error {}
