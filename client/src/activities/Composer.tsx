@@ -4,12 +4,14 @@ import type { Plan } from '../api/activities';
 import { ApiError } from '../api/errors';
 import { ErrorBox } from '../ui/ErrorBox';
 import { useAction } from '../ui/useAction';
+import { CopyId } from './CopyId';
 import { useAct, useActivitiesApi } from './context';
 import { EXAMPLES } from './examples';
 import { explainWrite } from './explain';
 import { PlanView } from './PlanView';
 import { Progress } from './Progress';
 import { findProblem, type Problem } from './problem';
+import { Sentence } from './Sentence';
 
 type Outcome =
   | { readonly kind: 'sent'; readonly id: string }
@@ -76,20 +78,29 @@ export function Composer() {
               secondary
               onClick={() => submit('check')}
             />
-            <p className="sf-muted">Ctrl+Enter sends.</p>
+            <p className="composer__hint">Ctrl+Enter sends.</p>
           </div>
         </div>
-        <div className="composer__outcome" id={`${ids}-outcome`}>
-          <h3>Result</h3>
-          <ErrorBox>{outcome?.kind === 'failed' && <Failure {...outcome} />}</ErrorBox>
-          {outcome?.kind === 'sent' && <Progress key={outcome.id} id={outcome.id} />}
-          <div role="status">{outcome?.kind === 'plan' && <PlanView plan={outcome.plan} />}</div>
-          {outcome === null && (
-            <p className="sf-muted">
-              Send the message to watch it being queued and applied or rejected. Check only shows
-              what it would do, and queues nothing.
-            </p>
-          )}
+        <div className="composer__side">
+          <div className="composer__outcome" id={`${ids}-outcome`}>
+            <h3>Result</h3>
+            <ErrorBox>{outcome?.kind === 'failed' && <Failure {...outcome} />}</ErrorBox>
+            {outcome?.kind === 'sent' && (
+              <>
+                <p>
+                  Message <CopyId id={outcome.id} />
+                </p>
+                <Progress key={outcome.id} id={outcome.id} watched />
+              </>
+            )}
+            <div role="status">{outcome?.kind === 'plan' && <PlanView plan={outcome.plan} />}</div>
+            {outcome === null && (
+              <p className="sf-muted">
+                Send the message to watch it being queued and applied or rejected. Check only shows
+                what it would do, and queues nothing.
+              </p>
+            )}
+          </div>
         </div>
       </div>
     </section>
@@ -150,18 +161,15 @@ function Failure({ error, problem }: { error: unknown; problem: Problem | null }
   return (
     <>
       <p>
-        {explainWrite(
-          error,
-          problem ? 'The message is invalid.' : 'Nothing was queued.',
-          'the message was queued. Send it again: the same text is then queued only once.',
-        )}
+        <Sentence
+          text={explainWrite(
+            error,
+            problem ? 'The message is invalid.' : 'Nothing was queued.',
+            'the message was queued. Send it again: the same text is then queued only once.',
+          )}
+        />
       </p>
-      {problem && (
-        <p className="composer__place">
-          {problem.pointer && <code>{problem.pointer}</code>} Line {problem.line}, selected in the
-          editor.
-        </p>
-      )}
+      {problem && <p className="composer__place">Line {problem.line}, selected in the editor.</p>}
     </>
   );
 }

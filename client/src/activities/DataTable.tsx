@@ -1,7 +1,7 @@
 import { type ReactNode, useId } from 'react';
 
 interface Props {
-  /** The accessible name of the table and of the region that scrolls it. */
+  /** The accessible name of the table and of the group that scrolls it. */
   caption: string;
   /** For `focusTable`. */
   id?: string;
@@ -10,15 +10,15 @@ interface Props {
   children: ReactNode;
 }
 
-/** A table in a region that scrolls sideways, by keyboard too, where the window is narrow. */
+/** A table in a group that scrolls sideways, by keyboard too, where the window is narrow. */
 export function DataTable({ caption, id, className = '', head, children }: Props) {
   const captionId = useId();
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a section needs a heading
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for controls
     <div
       id={id}
       className="table-scroll"
-      role="region"
+      role="group"
       aria-labelledby={captionId}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
       tabIndex={0}

@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react';
 import { Link } from '../router/Link';
 import { navigate } from '../router/location';
 import { plural } from '../ui/format';
+import { CopyId } from './CopyId';
 import { shortId } from './format';
 import { isOpen, MessageActions } from './MessageActions';
 import { Progress } from './Progress';
@@ -21,7 +22,7 @@ export function MessageDetails({ id }: { id: string }) {
     <section className="panel details" aria-labelledby="details">
       <header className="panel__header">
         <h2 id="details" ref={heading} tabIndex={-1}>
-          Message <code>{shortId(id)}</code>
+          Message <CopyId id={id} />
         </h2>
         <button type="button" className="sf-link" onClick={close}>
           Close

@@ -8,6 +8,7 @@ import { isOpen, MessageActions } from './MessageActions';
 import { MessageLink } from './MessageDetails';
 import { Pager, usePages } from './Pager';
 import { useMessages } from './queries';
+import { Sentence } from './Sentence';
 import { STATE_NAMES, StateBadge } from './StateBadge';
 
 const TABLE_ID = 'messages-table';
@@ -78,8 +79,8 @@ function MessageTable({ messages }: { messages: readonly Message[] }) {
       head={
         <>
           <th scope="col">Id</th>
-          <th scope="col">Received</th>
           <th scope="col">State</th>
+          <th scope="col">Received</th>
           <th scope="col">Error</th>
           <th scope="col">Actions</th>
         </>
@@ -99,15 +100,15 @@ function MessageRow({ message }: { message: Message }) {
       <th scope="row">
         <CopyId id={id} />
       </th>
-      <td className="table__time">
-        <time dateTime={new Date(receivedAt).toISOString()}>{formatDayAndTime(receivedAt)}</time>
-      </td>
       <td>
         <StateBadge state={state} />
       </td>
+      <td className="table__time">
+        <time dateTime={new Date(receivedAt).toISOString()}>{formatDayAndTime(receivedAt)}</time>
+      </td>
       <td className="table__text">
         {activity !== null && `Activity ${activity}: `}
-        {error}
+        {error !== null && <Sentence text={error} />}
         {retryOf !== null && (
           <span className="table__link">
             Repeats <MessageLink id={retryOf} />

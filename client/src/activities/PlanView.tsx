@@ -1,5 +1,6 @@
 import type { Column, Plan, PlannedChange } from '../api/activities';
 import { List } from '../ui/List';
+import { Sentence } from './Sentence';
 
 /** What a message would do now. */
 export function PlanView({ plan: { changes, rejection } }: { plan: Plan }) {
@@ -11,7 +12,7 @@ export function PlanView({ plan: { changes, rejection } }: { plan: Plan }) {
       {rejection && (
         <p>
           {rejection.activity !== null && `Activity ${rejection.activity}: `}
-          {rejection.error}
+          <Sentence text={rejection.error} />
         </p>
       )}
       {!rejection && changes.length === 0 && <p>No table is created and none gets new columns.</p>}

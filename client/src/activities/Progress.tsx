@@ -1,29 +1,42 @@
+import { useState } from 'react';
 import type { Message } from '../api/activities';
 import { Unavailable } from '../ui/Unavailable';
-import { CopyId } from './CopyId';
 import { formatClock, formatDuration } from './format';
 import { useMessage } from './queries';
+import { Sentence } from './Sentence';
+
+interface Props {
+  id: string;
+  /** It was sent a moment ago, so that the moment in which its end was seen is worth showing. */
+  watched?: boolean;
+}
 
 /** A message on its way: queued, then applied or rejected. */
-export function Progress({ id }: { id: string }) {
-  const { data: message, isError, refetch } = useMessage(id);
+export function Progress({ id, watched = false }: Props) {
+  const { data: message, isError, refetch, dataUpdatedAt } = useMessage(id);
+  const [endSeenAt, setEndSeenAt] = useState<number | null>(null);
+  if (watched && endSeenAt === null && message && message.state !== 'queued') {
+    setEndSeenAt(dataUpdatedAt);
+  }
   return (
     <div className="progress">
-      <p className="progress__id">
-        Message <CopyId id={id} />
-      </p>
-      {message && <Steps message={message} />}
+      {message && <Steps message={message} endSeenAt={endSeenAt} />}
       <p role="status" className="progress__summary">
         {message === null
           ? 'There is no such message; it may have been discarded, or removed after a time.'
-          : message && summary(message)}
+          : message && <Sentence text={summary(message)} />}
       </p>
       {isError && !message && <Unavailable onRetry={() => void refetch()} />}
     </div>
   );
 }
 
-function Steps({ message }: { message: Message }) {
+interface StepsProps {
+  message: Message;
+  endSeenAt: number | null;
+}
+
+function Steps({ message, endSeenAt }: StepsProps) {
   const { state, receivedAt, appliedAt } = message;
   return (
     <ol className="steps">
@@ -34,7 +47,8 @@ function Steps({ message }: { message: Message }) {
         <Step
           name={state === 'applied' ? 'Applied' : 'Rejected'}
           state={state === 'applied' ? 'done' : 'failed'}
-          at={appliedAt}
+          at={appliedAt ?? endSeenAt}
+          seen={appliedAt === null}
         />
       )}
     </ol>
@@ -45,9 +59,11 @@ interface StepProps {
   name: string;
   state: 'done' | 'waiting' | 'failed';
   at: number | null;
+  /** The store does not record when a message was rejected: the time is when this page saw it. */
+  seen?: boolean;
 }
 
-function Step({ name, state, at }: StepProps) {
+function Step({ name, state, at, seen = false }: StepProps) {
   return (
     <li
       className="steps__step"
@@ -57,6 +73,7 @@ function Step({ name, state, at }: StepProps) {
       <span className="steps__name">{name}</span>
       {at !== null && (
         <time className="steps__time" dateTime={new Date(at).toISOString()}>
+          {seen && 'seen '}
           {formatClock(at)}
         </time>
       )}

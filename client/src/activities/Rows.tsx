@@ -61,15 +61,17 @@ function RowTable({ table, rows }: { table: Table; rows: readonly Row[] }) {
       caption={`Rows of ${table.name}`}
       className="table--rows"
       head={table.columns.map(({ name, type }) => (
-        <th key={name} scope="col">
+        <th key={name} scope="col" className={isNumeric(type) ? 'table__number' : undefined}>
           {name} <span className="columns__type">{type}</span>
         </th>
       ))}
     >
       {rows.map((row, index) => (
         <tr key={index}>
-          {table.columns.map(({ name }) => (
-            <Cell key={name} value={row.get(name)} />
+          {table.columns.map(({ name, type }) => (
+            <td key={name} className={isNumeric(type) ? 'table__number' : undefined}>
+              <Value value={row.get(name)} />
+            </td>
           ))}
         </tr>
       ))}
@@ -77,24 +79,19 @@ function RowTable({ table, rows }: { table: Table; rows: readonly Row[] }) {
   );
 }
 
+/** Decimals are texts in JSON, but numbers to a reader. */
+function isNumeric(type: string): boolean {
+  return /^(INTEGER|FLOAT|DOUBLE|DECIMAL)\b/.test(type);
+}
+
 /** Null and the empty text are told apart, and from texts that read the same. */
-function Cell({ value }: { value: JsonNode | undefined }) {
-  if (value === undefined || value.kind === 'null') {
-    return (
-      <td>
-        <span className="cell__absent">null</span>
-      </td>
-    );
-  }
-  if (value.kind === 'number') return <td className="table__number">{value.text}</td>;
-  if (value.kind === 'boolean') return <td className="cell__boolean">{String(value.value)}</td>;
-  if (value.kind !== 'string') return <td />;
-  if (value.value !== '') return <td className="cell__text">{value.value}</td>;
-  return (
-    <td>
-      <span className="cell__absent">empty text</span>
-    </td>
-  );
+function Value({ value }: { value: JsonNode | undefined }) {
+  if (value === undefined || value.kind === 'null') return <span className="absent">null</span>;
+  if (value.kind === 'number') return value.text;
+  if (value.kind === 'boolean') return <code>{String(value.value)}</code>;
+  if (value.kind !== 'string') return null;
+  if (value.value === '') return <span className="absent">empty text</span>;
+  return <div className="table__value">{value.value}</div>;
 }
 
 function DropTable({ table: { name, rows }, onDropped }: Props) {

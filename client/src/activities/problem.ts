@@ -3,8 +3,6 @@ import { JsonError, locatePointer, parseJsonText, type TextRange } from '../api/
 
 /** What is wrong in a message's text, and where. */
 export interface Problem extends TextRange {
-  /** Of the value (RFC 6901); null where the text is not JSON. */
-  readonly pointer: string | null;
   /** From 1. */
   readonly line: number;
 }
@@ -18,13 +16,13 @@ export function findProblem(text: string, error: ApiError | null): Problem | nul
   try {
     const root = parseJsonText(text);
     const pointer = POINTER.exec(error.detail ?? '')?.[0];
-    return pointer === undefined ? null : problem(text, locatePointer(root, pointer), pointer);
+    return pointer === undefined ? null : problem(text, locatePointer(root, pointer));
   } catch (syntax) {
     if (!(syntax instanceof JsonError)) throw syntax;
-    return problem(text, { start: syntax.offset, end: syntax.offset + 1 }, null);
+    return problem(text, { start: syntax.offset, end: syntax.offset + 1 });
   }
 }
 
-function problem(text: string, { start, end }: TextRange, pointer: string | null): Problem {
-  return { start, end, pointer, line: text.slice(0, start).split('\n').length };
+function problem(text: string, { start, end }: TextRange): Problem {
+  return { start, end, line: text.slice(0, start).split('\n').length };
 }

@@ -106,8 +106,9 @@ export interface ActivitiesApi {
   dropTable(table: string, options: WriteOptions): Promise<void>;
 }
 
-/** Messages, causes and rows per page. */
-const PAGE_SIZE = 20;
+/** Messages and causes per page. */
+const PAGE_SIZE = 10;
+const ROWS_PER_PAGE = 20;
 
 export function createActivitiesApi(base: string): ActivitiesApi {
   const url = (path = '', query: Record<string, string | number | null> = {}) => {
@@ -118,7 +119,7 @@ export function createActivitiesApi(base: string): ActivitiesApi {
     return apiUrl(base, `/api/activities${path}${search && `?${search}`}`);
   };
   const byId = (id: string, action = '') => url(`/${encodeURIComponent(id)}${action}`);
-  const list = (after: string | null) => ({ limit: PAGE_SIZE, after });
+  const list = (after: string | null, limit = PAGE_SIZE) => ({ limit, after });
   return {
     status: async (signal) => parseStatus(await getJson(url('/status'), signal)),
     message: (id, signal) =>
@@ -135,7 +136,7 @@ export function createActivitiesApi(base: string): ActivitiesApi {
       asArray(await getJson(url('/tables'), signal), 'tables').map(parseTable),
     rows: (table, after, signal) =>
       nullIfMissing(async () =>
-        parseRows(await getText(url('/rows', { table, ...list(after) }), signal)),
+        parseRows(await getText(url('/rows', { table, ...list(after, ROWS_PER_PAGE) }), signal)),
       ),
     send: async (json, options) => parseId((await send('POST', url(), options, json))()),
     plan: async (json, signal) => {
