@@ -58,7 +58,7 @@ function close(): void {
 
 export function MessageLink({ id }: { id: string }) {
   return (
-    <Link className="sf-link" href={messageHref(id)} title={id}>
+    <Link className="sf-link message-link" href={messageHref(id)} title={id}>
       <code>{shortId(id)}</code>
     </Link>
   );

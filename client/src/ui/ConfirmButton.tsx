@@ -25,7 +25,9 @@ export function ConfirmButton(props: Props) {
   const name = (text: string) => (of === undefined ? undefined : `${text} ${of}`);
   if (state !== 'asking') {
     return (
+      // The keys keep React from reusing a focused button for another one.
       <button
+        key="ask"
         ref={state === 'kept' ? focusOnMount : undefined}
         type="button"
         className="sf-link"
@@ -40,6 +42,7 @@ export function ConfirmButton(props: Props) {
     <>
       {question && <span>{question}</span>}
       <button
+        key="confirm"
         ref={focusOnMount}
         type="button"
         className="sf-link sf-link--danger"
@@ -50,6 +53,7 @@ export function ConfirmButton(props: Props) {
         {busy ? busyLabel : confirm}
       </button>
       <button
+        key="keep"
         type="button"
         className="sf-link"
         aria-label={name(keep)}
