@@ -7,7 +7,7 @@ use storefront::config::services::Services;
 use crate::client::Request;
 use crate::helpers::{Setup, TestStore};
 
-const ROUTES: [(&str, &str, &str); 9] = [
+const ROUTES: [(&str, &str, &str); 10] = [
     ("overview", "GET", "/api/overview"),
     ("overview", "GET", "/api/reviews/1"),
     ("overview", "GET", "/1"),
@@ -17,6 +17,7 @@ const ROUTES: [(&str, &str, &str); 9] = [
     ("payment", "POST", "/payment/create_user"),
     ("", "GET", "/healthz"),
     ("", "GET", "/docs"),
+    ("", "GET", "/activities"),
 ];
 
 async fn serving(list: &str) -> TestStore {
