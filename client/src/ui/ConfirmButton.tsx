@@ -25,7 +25,7 @@ export function ConfirmButton(props: Props) {
   const name = (text: string) => (of === undefined ? undefined : `${text} ${of}`);
   if (state !== 'asking') {
     return (
-      // The keys keep React from reusing a focused button for another one.
+      // The key keeps React from reusing the focused button that confirms.
       <button
         key="ask"
         ref={state === 'kept' ? focusOnMount : undefined}
@@ -42,7 +42,6 @@ export function ConfirmButton(props: Props) {
     <>
       {question && <span>{question}</span>}
       <button
-        key="confirm"
         ref={focusOnMount}
         type="button"
         className="sf-link sf-link--danger"
@@ -53,7 +52,6 @@ export function ConfirmButton(props: Props) {
         {busy ? busyLabel : confirm}
       </button>
       <button
-        key="keep"
         type="button"
         className="sf-link"
         aria-label={name(keep)}
