@@ -143,11 +143,14 @@ test('a double click sends one message', async () => {
 });
 
 test('without an answer the same text is sent again under the same key, another under a new one', async () => {
-  gatekeeper.overrides.set('POST ', () => problem(503, 'The queue is away.'));
+  gatekeeper.overrides.set('POST ', () => new Response('', { status: 502 }));
   const user = showPage();
   await user.click(await button('Send'));
   expect(
-    await screen.findByText(/^The queue is away. It is not known whether the message was queued/),
+    await screen.findByText(
+      'The store cannot be reached right now. It is not known whether the message was queued. ' +
+        'Send it again: the same text is queued only once.',
+    ),
   ).toBeTruthy();
   const [key] = new Set(sentMessages().map((sent) => sent.key));
   expect(new Set(sentMessages().map((sent) => sent.key)).size).toBe(1);
@@ -165,12 +168,26 @@ test('without an answer the same text is sent again under the same key, another 
   expect(sentMessages().at(-1)?.key).not.toBe(key);
 });
 
+test('a full queue is not waited for, and its own words say that nothing was queued', async () => {
+  const full = 'The queue is full, and nothing was queued.';
+  gatekeeper.overrides.set('POST ', () => {
+    const { status, body } = problem(503, full);
+    return new Response(body, { status, headers: { 'Retry-After': '60' } });
+  });
+  const user = showPage();
+  await user.click(await button('Send'));
+  expect(
+    await screen.findByText(`${full} Send it again: the same text is queued only once.`),
+  ).toBeTruthy();
+  expect(sentMessages()).toHaveLength(1);
+});
+
 test('a repeat while the store is away is announced and can be stopped', async () => {
   vi.spyOn(Math, 'random').mockReturnValue(0.9);
   gatekeeper.overrides.set('POST ', () => problem(503, 'The queue is away.'));
   const user = showPage();
   await user.click(await button('Send'));
   await user.click(await button('Stop trying'));
-  expect(await screen.findByText(/It is not known whether/)).toBeTruthy();
+  expect(await screen.findByText(/^The queue is away. Send it again/)).toBeTruthy();
   expect(sentMessages()).toHaveLength(1);
 });

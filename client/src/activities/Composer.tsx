@@ -162,11 +162,11 @@ function Failure({ error, problem }: { error: unknown; problem: Problem | null }
     <>
       <p>
         <Sentence
-          text={explainWrite(
-            error,
-            problem ? 'The message is invalid.' : 'Nothing was queued.',
-            'the message was queued. Send it again: the same text is then queued only once.',
-          )}
+          text={explainWrite(error, {
+            notDone: problem ? 'The message is invalid.' : 'Nothing was queued.',
+            whether: 'the message was queued',
+            next: 'Send it again: the same text is queued only once.',
+          })}
         />
       </p>
       {problem && <p className="composer__place">Line {problem.line}, selected in the editor.</p>}

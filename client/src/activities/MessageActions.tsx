@@ -62,7 +62,10 @@ export function MessageActions({ message: { id }, onDone }: Props) {
 }
 
 function explain(action: 'retry' | 'discard', name: string, error: unknown): string {
-  return action === 'retry'
-    ? explainWrite(error, `${name} was not retried.`, 'it was retried; the list shows it.')
-    : explainWrite(error, `${name} was not discarded.`, 'it was discarded; the list shows it.');
+  const done = action === 'retry' ? 'retried' : 'discarded';
+  return explainWrite(error, {
+    notDone: `${name} was not ${done}.`,
+    whether: `${name} was ${done}`,
+    next: 'The list shows it.',
+  });
 }

@@ -110,11 +110,11 @@ function useRetryAll(cause: string) {
       });
       if (left === 0) focusTable(TABLE_ID);
     } catch (error) {
-      const text = explainWrite(
-        error,
-        'Nothing was retried.',
-        'they were retried; the list shows it.',
-      );
+      const text = explainWrite(error, {
+        notDone: 'Nothing was retried.',
+        whether: 'they were retried',
+        next: 'The list shows it.',
+      });
       showMessage({ text, tone: 'bad' });
     }
   });

@@ -105,11 +105,11 @@ function DropTable({ table: { name, rows }, onDropped }: Props) {
       showMessage({ text, tone: 'good' });
       onDropped();
     } catch (error) {
-      const text = explainWrite(
-        error,
-        `“${name}” was not dropped.`,
-        'it was dropped; the list of tables shows it.',
-      );
+      const text = explainWrite(error, {
+        notDone: `“${name}” was not dropped.`,
+        whether: `“${name}” was dropped`,
+        next: 'The list of tables shows it.',
+      });
       showMessage({ text, tone: 'bad' });
     }
   });

@@ -16,12 +16,22 @@ export function explainFailure(error: unknown): string {
   return detailOf(error) ?? TEXTS[errorKind(error)];
 }
 
-/** The same for a write; `notDone` says that it did not happen, if that is known. */
-export function explainWrite(error: unknown, notDone: string, whether: string): string {
+/** What to say about a write that failed. */
+interface WriteTexts {
+  /** It is certain that nothing happened. */
+  readonly notDone: string;
+  /** Completes "It is not known whether". */
+  readonly whether: string;
+  /** What to do while that is not known. */
+  readonly next: string;
+}
+
+/** The same for a write. A store that is away or full says itself what is known of the outcome. */
+export function explainWrite(error: unknown, { notDone, whether, next }: WriteTexts): string {
   const why = explainFailure(error);
-  return error instanceof Unconfirmed
-    ? `${why} It is not known whether ${whether}`
-    : `${notDone} ${why}`;
+  if (!(error instanceof Unconfirmed)) return `${notDone} ${why}`;
+  if (detailOf(error.cause) !== null) return `${why} ${next}`;
+  return `${why} It is not known whether ${whether}. ${next}`;
 }
 
 function detailOf(error: unknown): string | null {
