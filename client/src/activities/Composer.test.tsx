@@ -52,6 +52,17 @@ test('a sent message is followed from queued to applied, with times', async () =
   expect(steps?.textContent).toMatch(/^Queued\d\d:\d\d:05\.100Applied\d\d:\d\d:05\.168$/);
 });
 
+test('the list shows the end of a sent message at once', async () => {
+  gatekeeper.messages.push(message('0001', 'queued'));
+  const user = showPage();
+  await user.click(await button('Send'));
+  await screen.findByText('Applied or rejected');
+  gatekeeper.messages[0] = message('0001', 'applied');
+  await screen.findByText(/^Applied after/);
+  const list = screen.getByRole('table', { name: 'Recent messages' });
+  await waitFor(() => expect(list.querySelector('.badge')?.textContent).toBe('Applied'));
+});
+
 test('a message that is rejected later says why, and when that was seen', async () => {
   gatekeeper.messages.push(message('0001', 'rejected'));
   const user = showPage();

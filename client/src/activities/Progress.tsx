@@ -1,6 +1,7 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { Message } from '../api/activities';
 import { Unavailable } from '../ui/Unavailable';
+import { useRefresh } from './context';
 import { formatClock, formatDuration } from './format';
 import { useMessage } from './queries';
 import { Sentence } from './Sentence';
@@ -18,6 +19,10 @@ export function Progress({ id, watched = false }: Props) {
   if (watched && endSeenAt === null && message && message.state !== 'queued') {
     setEndSeenAt(dataUpdatedAt);
   }
+  const refresh = useRefresh();
+  useEffect(() => {
+    if (endSeenAt !== null) refresh();
+  }, [endSeenAt, refresh]);
   return (
     <div className="progress">
       {message && <Steps message={message} endSeenAt={endSeenAt} />}
