@@ -18,6 +18,7 @@ const ROUTES: [(&str, &str, &str); 10] = [
     ("activities", "GET", "/api/activities"),
     ("", "GET", "/healthz"),
     ("", "GET", "/docs"),
+    ("", "GET", "/activities"),
 ];
 
 async fn serving(list: &str) -> TestStore {
