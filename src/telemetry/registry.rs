@@ -4,7 +4,7 @@
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,6 +19,8 @@ use super::supervisor::Supervisor;
 #[derive(Debug, Clone)]
 pub struct Registry {
     metrics: Arc<Mutex<Prometheus>>,
+    /// Those that keep the names that an earlier program gave them.
+    plain: Arc<Mutex<Prometheus>>,
     supervisor: Supervisor,
 }
 
@@ -45,6 +47,13 @@ impl Registry {
         self.register(name, help, Counter::default())
     }
 
+    /// Adds a counter that is shown as `NAME_total`, the name that an earlier program gave it.
+    pub fn plain_counter(&self, name: &str, help: &str) -> Counter {
+        let metric = Counter::default();
+        lock(&self.plain).register(name, help, metric.clone());
+        metric
+    }
+
     /// Adds a histogram of seconds, shown as `storefront_NAME_seconds`.
     pub fn seconds(&self, name: &str, help: &str) -> Histogram {
         let metric = seconds();
@@ -67,7 +76,9 @@ impl Registry {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        match encode(&mut text, &self.lock()) {
+        let encoded = encode_registry(&mut text, &lock(&self.plain))
+            .and_then(|()| encode(&mut text, &self.lock()));
+        match encoded {
             Ok(()) => text,
             Err(fmt) => unreachable!("writing to a string cannot fail: {fmt}"),
         }
@@ -75,14 +86,19 @@ impl Registry {
 
     /// Only registration and rendering lock; counting does not.
     fn lock(&self) -> MutexGuard<'_, Prometheus> {
-        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.metrics)
     }
+}
+
+fn lock(metrics: &Mutex<Prometheus>) -> MutexGuard<'_, Prometheus> {
+    metrics.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for Registry {
     fn default() -> Self {
         let metrics = Arc::new(Mutex::new(Prometheus::with_prefix("storefront")));
-        let registry = Self { metrics, supervisor: Supervisor::default() };
+        let plain = Arc::default();
+        let registry = Self { metrics, plain, supervisor: Supervisor::default() };
         let restarts = registry.supervisor.restarts();
         registry.register("task_restarts", "Tasks and threads restarted after a panic", restarts);
         registry

@@ -7,6 +7,7 @@
 #![expect(unreachable_pub, reason = "a test program has no interface")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod activities;
 mod cart;
 mod cassandra_legacy_import;
 mod cassandra_loads;
@@ -113,6 +114,35 @@ macro_rules! conformance_of {
                     a_key_is_looked_up_before_a_precondition_is_tested
                     the_last_id_is_assigned_once_under_keys
                     keys_are_told_apart
+                }
+                activities {
+                    values_come_back_as_they_were_sent
+                    a_message_is_applied_as_one
+                    later_activities_see_earlier_ones
+                    columns_are_added_and_are_null_in_older_rows
+                    a_delete_removes_the_rows_with_all_the_values
+                    any_name_is_a_name_and_nothing_else
+                    of_many_messages_one_that_is_bad_harms_no_other
+                    messages_that_create_one_table_give_it_the_union_of_their_columns
+                    a_table_has_a_thousand_columns_at_most
+                    a_dropped_table_is_gone_in_its_turn
+                    deletes_find_their_rows_in_a_large_table
+                    an_accepted_message_is_queued_until_it_is_applied
+                    messages_take_effect_in_the_order_of_their_answers
+                    a_message_under_a_key_is_queued_once
+                    of_many_repeats_at_once_one_is_queued
+                    messages_are_listed_newest_first_and_once
+                    one_of_many_takes_over
+                    a_worker_that_lost_its_lease_does_nothing
+                    a_message_that_is_applied_again_has_no_effect
+                    a_worker_sees_the_columns_that_another_added
+                    attempts_are_counted_and_end_in_a_rejection
+                    old_messages_are_pruned_and_rejected_ones_stay
+                    rejections_are_grouped_by_their_cause
+                    a_rejected_message_is_retried_behind_all_others
+                    of_many_retries_at_once_one_is_queued
+                    retries_and_discards_under_a_key_happen_once
+                    only_a_rejected_message_is_discarded
                 }
                 model {
                     any_sequence_of_operations_does_what_the_model_does

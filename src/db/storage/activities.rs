@@ -26,6 +26,12 @@ pub trait ActivityStore: Send + Sync {
         message: NewMessage,
     ) -> Result<Accept, StorageError>;
 
+    /// The longest text of a message that can be applied in one step, in bytes; `None` if there is no
+    /// such limit.
+    fn max_body(&self) -> Option<usize> {
+        None
+    }
+
     /// What is queued.
     async fn queue_status(&self) -> Result<QueueStatus, StorageError>;
 
