@@ -221,6 +221,10 @@ fn is_lock(error: &Error) -> bool {
 /// the message.
 fn own_fault(error: &Error, work: Option<&Result<Work, Rejection>>) -> Option<&'static str> {
     let code = error.code()?;
+    // The role lacks a right: that is for the operator, and no message is to blame.
+    if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        return None;
+    }
     Some(match code.code().get(..2)? {
         "22" => "The database refused a value.",
         "23" | "44" => "A constraint of the table refused the row.",

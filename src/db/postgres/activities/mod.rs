@@ -4,12 +4,13 @@
 //! operators do with rejected ones ([`retry`]), the catalogue and the rows of the tables ([`tables`]),
 //! who works ([`lease`]), when there is work ([`wakeup`]), and applying messages: [`apply`] decides which
 //! messages share a transaction, [`transaction`] is one, [`schema`] changes tables, [`rows`] changes their
-//! rows, [`names`] are their names.
+//! rows, [`ending`] records how messages ended, [`names`] are the names of tables and columns.
 //!
 //! Not here: what a message does to the catalogue, which is [`crate::activities::catalogue`], and the
 //! loop of the worker.
 
 mod apply;
+mod ending;
 mod lease;
 mod names;
 mod queue;
@@ -21,7 +22,7 @@ mod tables;
 mod transaction;
 mod wakeup;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,12 +49,14 @@ const WORKER_CONNECTIONS: usize = 2;
 
 pub(super) struct PostgresActivities {
     accept: Batcher<AcceptMessages>,
-    /// For requests.
+    /// For requests, and for a worker that stands by.
     pool: Pool,
-    /// For the worker, which must be able to renew its lease however many requests there are.
+    /// For the active worker, which must be able to renew its lease however many requests there are.
     worker_pool: Pool,
     applier: Applier,
     wakeup: Wakeup,
+    /// Whether the log says why this server cannot be the worker.
+    said_why: Once,
 }
 
 impl PostgresActivities {
@@ -66,6 +69,7 @@ impl PostgresActivities {
             applier: Applier::new(connector),
             wakeup: Wakeup::new(connector, worker_pool.clone()),
             worker_pool,
+            said_why: Once::new(),
         })
     }
 }
@@ -167,7 +171,7 @@ impl ActivityStore for PostgresActivities {
     }
 
     async fn worker(&self) -> Result<WorkerRecord, StorageError> {
-        lease::worker(&self.worker_pool).await
+        lease::worker(&self.pool).await
     }
 
     async fn take_over(
@@ -175,7 +179,13 @@ impl ActivityStore for PostgresActivities {
         seen: &WorkerRecord,
         owner: &str,
     ) -> Result<Option<WorkerLease>, StorageError> {
-        lease::take_over(&self.worker_pool, seen, owner).await
+        let taken = lease::take_over(&self.pool, seen, owner).await;
+        if let Err(error) = &taken
+            && error.kind() == ErrorKind::Invalid
+        {
+            self.said_why.call_once(|| tracing::warn!(%error, "this server applies no activities"));
+        }
+        taken
     }
 
     async fn renew(&self, lease: WorkerLease) -> Result<bool, StorageError> {

@@ -2,17 +2,17 @@
 //! of the messages. It holds at any moment, so that no statement of a previous worker can follow one of the
 //! next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use futures::future::{join3, join4};
+use tokio_postgres::Error;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, Row};
-use uuid::Uuid;
 
 use super::damaged;
+use super::ending::{Ended, count_rows, passed_over};
 use super::rows::{Changes, Failed, Kind, Place, Statements};
 use super::schema::Schema;
-use crate::activities::model::{Activity, MessageId, Rejection, RejectionKind, Work};
+use crate::activities::model::{Activity, Name, Rejection, Work};
 use crate::db::postgres::error;
 use crate::db::postgres::session::{PgSession, Sql};
 use crate::db::storage::{QueuedMessage, StorageError, WorkerLease};
@@ -27,40 +27,8 @@ const STILL_QUEUED: Sql<'_> = Sql {
     text: "SELECT position FROM activity_queue WHERE position = ANY ($1) FOR UPDATE",
     types: &[Type::INT8_ARRAY],
 };
-const ENDED: Sql<'_> = Sql {
-    text: "SELECT id, state, error, activity, cause FROM activity_messages WHERE id = ANY ($1)",
-    types: &[Type::UUID_ARRAY],
-};
-const COUNT_ROWS: Sql<'_> = Sql {
-    text: "UPDATE activity_tables t SET rows = t.rows + c.change, last_applied_at = now() \
-           FROM unnest($1::bigint[], $2::bigint[]) AS c (number, change) \
-           WHERE t.number = c.number",
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
-};
 const SET_VERSION: Sql<'_> =
     Sql { text: "UPDATE activity_catalogue SET version = $1", types: &[Type::INT8] };
-const END: Sql<'_> = Sql {
-    text: "WITH ended AS ( \
-             DELETE FROM activity_queue WHERE position = ANY ($1) RETURNING * \
-         ), counted AS ( \
-             INSERT INTO activity_queue_totals (messages, bytes) \
-             SELECT -count(*), -sum(bytes) FROM ended HAVING count(*) > 0 \
-         ) INSERT INTO activity_messages (id, state, error, activity, cause, body, received_at, \
-                                          ended_at, attempts, retry_of) \
-         SELECT id, CASE WHEN r.position IS NULL THEN 'applied' ELSE 'rejected' END, \
-                error, activity, cause, CASE WHEN r.position IS NOT NULL THEN body END, \
-                received_at, clock_timestamp(), attempts, retry_of \
-         FROM ended e LEFT JOIN \
-              unnest($2::bigint[], $3::text[], $4::integer[], $5::text[]) \
-                  AS r (position, error, activity, cause) ON r.position = e.position",
-    types: &[
-        Type::INT8_ARRAY,
-        Type::INT8_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::INT4_ARRAY,
-        Type::TEXT_ARRAY,
-    ],
-};
 /// Changes of tables in one transaction, each of which takes several places in the table of locks; a
 /// single message may make more.
 const MOST_CHANGES: usize = 50;
@@ -140,7 +108,7 @@ pub(super) async fn apply(
         });
     }
     let ended = &messages[..outcomes.len()];
-    if let Some(known) = passed_over(client, ended, &queued).await? {
+    if let Some(known) = passed_over(client, ended, &queued).await.map_err(failed)? {
         for (message, outcome) in ended.iter().zip(&mut outcomes) {
             if let Some(rejection) = known.get(&message.id) {
                 *outcome = Some(rejection.clone());
@@ -255,83 +223,7 @@ impl<'a> Transaction<'a, '_> {
     }
 }
 
-fn activity_of(work: &Work, table: &crate::activities::model::Name) -> usize {
+fn activity_of(work: &Work, table: &Name) -> usize {
     let Work::Activities(activities) = work else { return 0 };
     activities.iter().position(|activity| activity.target().table == *table).unwrap_or_default()
-}
-
-async fn count_rows(client: &PgSession, changes: &Changes) -> Result<u64, Error> {
-    if changes.is_empty() {
-        return Ok(0);
-    }
-    let (numbers, changes): (Vec<i64>, Vec<i64>) = changes.iter().unzip();
-    client.execute_once(COUNT_ROWS, &[&numbers, &changes]).await
-}
-
-/// Messages whose end is to be recorded.
-#[derive(Default)]
-struct Ended<'a> {
-    positions: Vec<i64>,
-    rejected: Vec<i64>,
-    errors: Vec<&'a str>,
-    activities: Vec<Option<i32>>,
-    causes: Vec<String>,
-}
-
-impl<'a> Ended<'a> {
-    fn new(
-        messages: &[QueuedMessage],
-        outcomes: &'a [Option<Rejection>],
-        queued: &HashSet<i64>,
-    ) -> Self {
-        let mut ended = Self::default();
-        let ends = messages.iter().zip(outcomes);
-        for (message, outcome) in ends.filter(|(message, _)| queued.contains(&message.position)) {
-            ended.positions.push(message.position);
-            let Some(rejection) = outcome else { continue };
-            ended.rejected.push(message.position);
-            ended.errors.push(&rejection.error);
-            ended.activities.push(rejection.activity.map(u32::cast_signed));
-            ended.causes.push(rejection.cause());
-        }
-        ended
-    }
-
-    async fn record(&self, client: &PgSession) -> Result<u64, Error> {
-        let Self { positions, rejected, errors, activities, causes } = self;
-        client.execute_once(END, &[positions, rejected, errors, activities, causes]).await
-    }
-}
-
-/// Why those messages were rejected that had ended before; `None` if there is none that had.
-async fn passed_over(
-    client: &PgSession,
-    messages: &[QueuedMessage],
-    queued: &HashSet<i64>,
-) -> Result<Option<HashMap<MessageId, Rejection>>, Stop> {
-    let ended = messages.iter().filter(|message| !queued.contains(&message.position));
-    let ended: Vec<Uuid> = ended.map(|message| message.id.0).collect();
-    if ended.is_empty() {
-        return Ok(None);
-    }
-    let rows = client.query_once(ENDED, &[&ended]).await.map_err(failed)?;
-    let rejected = rows.iter().map(rejection).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    Ok(Some(rejected.into_iter().flatten().collect()))
-}
-
-fn rejection(row: &Row) -> Result<Option<(MessageId, Rejection)>, Error> {
-    if row.try_get::<_, &str>(1)? != "rejected" {
-        return Ok(None);
-    }
-    let cause: Option<&str> = row.try_get(4)?;
-    let kind = cause.and_then(|cause| cause.split(' ').next());
-    let kind = RejectionKind::ALL.into_iter().find(|known| Some(known.as_str()) == kind);
-    let rejection = Rejection {
-        kind: kind.unwrap_or(RejectionKind::Unreadable),
-        activity: row.try_get::<_, Option<i32>>(3)?.map(i32::cast_unsigned),
-        table: None,
-        column: None,
-        error: row.try_get::<_, Option<String>>(2)?.unwrap_or_default(),
-    };
-    Ok(Some((MessageId(row.try_get(0)?), rejection)))
 }
