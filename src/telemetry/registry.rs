@@ -4,7 +4,7 @@
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus_client::encoding::text::{encode, encode_registry};
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,9 +19,9 @@ use super::supervisor::Supervisor;
 #[derive(Debug, Clone)]
 pub struct Registry {
     metrics: Arc<Mutex<Prometheus>>,
-    /// Those that keep the names that an earlier program gave them.
-    plain: Arc<Mutex<Prometheus>>,
     supervisor: Supervisor,
+    /// What the name of each metric begins with, after `storefront_`.
+    prefix: &'static str,
 }
 
 impl Registry {
@@ -31,9 +31,16 @@ impl Registry {
         self.supervisor.clone()
     }
 
+    /// The same registry for a part of the program that exists twice: the names of the metrics that are
+    /// added by it are `storefront_PREFIXNAME`.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &'static str) -> Self {
+        Self { prefix, ..self.clone() }
+    }
+
     /// Adds a metric, to be shown as `storefront_NAME`, and gives it back. Names must be distinct.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.lock().register(name, help, metric.clone());
+        self.lock().register(self.full(name), help, metric.clone());
         metric
     }
 
@@ -50,14 +57,14 @@ impl Registry {
     /// Adds a counter that is shown as `NAME_total`, the name that an earlier program gave it.
     pub fn plain_counter(&self, name: &str, help: &str) -> Counter {
         let metric = Counter::default();
-        lock(&self.plain).register(name, help, metric.clone());
+        self.lock().register(name, help, metric.clone());
         metric
     }
 
     /// Adds a histogram of seconds, shown as `storefront_NAME_seconds`.
     pub fn seconds(&self, name: &str, help: &str) -> Histogram {
         let metric = seconds();
-        self.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        self.lock().register_with_unit(self.full(name), help, Unit::Seconds, metric.clone());
         metric
     }
 
@@ -68,7 +75,7 @@ impl Registry {
         Family<L, Histogram>: Metric,
     {
         let metric = Family::new_with_constructor(seconds as fn() -> Histogram);
-        self.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        self.lock().register_with_unit(self.full(name), help, Unit::Seconds, metric.clone());
         metric
     }
 
@@ -76,29 +83,26 @@ impl Registry {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        let encoded = encode_registry(&mut text, &lock(&self.plain))
-            .and_then(|()| encode(&mut text, &self.lock()));
-        match encoded {
+        match encode(&mut text, &self.lock()) {
             Ok(()) => text,
             Err(fmt) => unreachable!("writing to a string cannot fail: {fmt}"),
         }
     }
 
+    fn full(&self, name: &str) -> String {
+        format!("storefront_{}{name}", self.prefix)
+    }
+
     /// Only registration and rendering lock; counting does not.
     fn lock(&self) -> MutexGuard<'_, Prometheus> {
-        lock(&self.metrics)
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lock(metrics: &Mutex<Prometheus>) -> MutexGuard<'_, Prometheus> {
-    metrics.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        let metrics = Arc::new(Mutex::new(Prometheus::with_prefix("storefront")));
-        let plain = Arc::default();
-        let registry = Self { metrics, plain, supervisor: Supervisor::default() };
+        let registry =
+            Self { metrics: Arc::default(), supervisor: Supervisor::default(), prefix: "" };
         let restarts = registry.supervisor.restarts();
         registry.register("task_restarts", "Tasks and threads restarted after a panic", restarts);
         registry
