@@ -50,9 +50,14 @@ impl OwnSchema {
 
 impl Drop for OwnSchema {
     fn drop(&mut self) {
-        let (server, sql) = (self.server.clone(), format!("DROP SCHEMA {} CASCADE", self.name));
+        let (server, sql) = (self.server.clone(), drop_schemas(&self.name));
         block_on(async move || execute(&server, &sql).await);
     }
+}
+
+/// Removes a schema, and the one of its activities.
+fn drop_schemas(name: &str) -> String {
+    format!("DROP SCHEMA {name} CASCADE; DROP SCHEMA IF EXISTS {name}_activities CASCADE")
 }
 
 /// Runs statements on a connection of their own.

@@ -23,6 +23,7 @@ mod hang_ups;
 mod late;
 mod locks;
 mod nodes;
+mod postgres_activities;
 mod read_only;
 mod replica_check;
 mod requests;

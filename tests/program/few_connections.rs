@@ -14,7 +14,7 @@ use testkit::wait::eventually;
 /// The program on that database, with as few connections as it can do with.
 fn serve(folder: &std::path::Path, url: &Url) -> Server {
     let mut command = storefront(folder);
-    command.args(["serve", "--postgres-connections", "7", "--database-url", url.as_str()]);
+    command.args(["serve", "--postgres-connections", "8", "--database-url", url.as_str()]);
     command.env("STOREFRONT_LOG", "storefront=debug");
     Server::spawn(&mut command, folder)
 }
@@ -56,7 +56,7 @@ async fn more_requests_than_connections_wait_for_a_slow_statement() {
     })
     .await;
     // The one that holds the lock is the test's own.
-    assert!(connections(&database).await <= 7 + 1);
+    assert!(connections(&database).await <= 8 + 1);
     client.batch_execute("COMMIT").await.unwrap();
     for request in requests {
         assert_eq!(request.await.unwrap(), 200, "{}", server.log());

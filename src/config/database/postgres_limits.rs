@@ -16,8 +16,10 @@ const CHANGE: usize = 1;
 const POSITION: usize = 1;
 /// The connection that checks out.
 const CHECKOUT: usize = 1;
+/// The connection that accepts activities. It is the cart's: both have all else in one pool.
+const ACCEPT: usize = 1;
 /// The fewest connections of the cart and of the games: those of the batches, and one for all else.
-const LEAST_CART: usize = CHECKOUT + 1;
+const LEAST_CART: usize = CHECKOUT + ACCEPT + 1;
 const LEAST_GAMES: usize = FIND + CREATE + CHANGE + 1;
 /// More than any server of PostgreSQL has.
 const MOST: usize = 10_000;
@@ -25,10 +27,11 @@ const MOST: usize = 10_000;
 settings! {
     /// Limits of a server on PostgreSQL.
     pub struct PostgresLimits {
-        /// Connections of this server to PostgreSQL, all together, at least 7, with a replica 8.
-        /// Requests wait for a free one
+        /// Connections of this server to PostgreSQL, all together, at least 8, with a replica 9.
+        /// Requests wait for a free one. The worker of the activities has up to 4 besides
         postgres_connections: usize = connections("N"), default "9";
-        /// How many of these are the cart's, at least 2; the others are for games. Without it half
+        /// How many of these are the cart's and the activities', at least 3; the others are for
+        /// games. Without it half
         postgres_cart_connections: Option<usize> = cart_connections("N");
         /// Seconds for an operation on PostgreSQL; then its statement is cancelled, and it is a 503
         postgres_statement_timeout: Duration = seconds("SECONDS"), default "5";
@@ -50,7 +53,7 @@ pub struct Limits {
 pub struct Pools {
     /// Games, on the primary.
     pub games: usize,
-    /// The cart.
+    /// The cart, and activities.
     pub cart: usize,
     /// Games, on the replica.
     pub replica: usize,
@@ -84,7 +87,7 @@ impl Limits {
         let left = |all: usize, batches: usize| all.saturating_sub(batches).max(1);
         Pools {
             games: left(self.games, FIND + CREATE + CHANGE + position),
-            cart: left(self.cart, CHECKOUT),
+            cart: left(self.cart, CHECKOUT + ACCEPT),
             replica: left(self.games, FIND + POSITION),
         }
     }
@@ -130,15 +133,15 @@ mod tests {
     fn the_connections_of_the_batches_and_of_the_pools_are_as_many_as_the_setting_says() {
         let replica = ("replica_url", "postgres://u@r/d");
         for (flags, games, cart, on_replica) in [
-            (&[][..], 1, 3, 2),
-            (&[replica], 1, 2, 3),
-            (&[("postgres_connections", "7"), ("postgres_cart_connections", "2")], 1, 1, 2),
-            (&[("postgres_connections", "8"), replica], 1, 1, 3),
-            (&[("postgres_connections", "30")], 11, 14, 12),
+            (&[][..], 1, 2, 2),
+            (&[replica], 1, 1, 3),
+            (&[("postgres_connections", "8"), ("postgres_cart_connections", "3")], 1, 1, 2),
+            (&[("postgres_connections", "9"), replica], 1, 1, 3),
+            (&[("postgres_connections", "30")], 11, 13, 12),
             (
                 &[("postgres_connections", "30"), ("postgres_cart_connections", "4"), replica],
                 21,
-                3,
+                2,
                 23,
             ),
         ] {
@@ -151,9 +154,9 @@ mod tests {
     fn too_few_connections_are_refused() {
         let replica = ("replica_url", "postgres://u@r/d");
         for (flags, setting) in [
-            (&[("postgres_connections", "6")][..], "--postgres-connections"),
-            (&[("postgres_connections", "7"), replica], "--postgres-connections"),
-            (&[("postgres_cart_connections", "1")], "--postgres-cart-connections"),
+            (&[("postgres_connections", "7")][..], "--postgres-connections"),
+            (&[("postgres_connections", "8"), replica], "--postgres-connections"),
+            (&[("postgres_cart_connections", "2")], "--postgres-cart-connections"),
             (&[("postgres_cart_connections", "6")], "--postgres-cart-connections"),
             (&[("postgres_statement_timeout", "0")], "--postgres-statement-timeout"),
         ] {

@@ -4,11 +4,14 @@
 //! ([`super::pool`]) own, and those without any time limit for loads, migrations and checks
 //! ([`Connector::connect`]). Not here: what an error means, which is in [`super::error`].
 
+use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{AsyncMessage, Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
@@ -72,7 +75,7 @@ impl Connector {
         let end = Instant::now() + CONNECT_TIMEOUT;
         let mut backoff = FULL;
         loop {
-            match self.handshake().await {
+            match self.handshake(None).await {
                 Ok(Connected { client, .. }) => return Ok(client),
                 Err(failure) if failure.is_full() && Instant::now() < end => backoff.wait().await,
                 Err(failure) => return Err(failure),
@@ -85,24 +88,66 @@ impl Connector {
         &self,
         settings: &[&str],
     ) -> Result<(PgSession, JoinHandle<()>), Failure> {
-        let Connected { client, ended, is_pooled } = self.handshake().await?;
         // The server ends a statement whose caller has given up, so that it holds no locks any longer.
         // And the transaction of a program that was stopped or cut off between two statements.
         let limit = self.statement_timeout.as_millis().max(1);
         let limits = ["statement_timeout", "idle_in_transaction_session_timeout"];
         let limits = limits.iter().map(|name| format!("{name} = {limit}"));
         let settings: Vec<_> = limits.chain(settings.iter().map(|set| (*set).to_owned())).collect();
-        let session = timeout(CONNECT_TIMEOUT, PgSession::new(client, is_pooled, &settings)).await;
+        self.connect_with(&settings).await
+    }
+
+    /// One connection with these settings only, and a task that ends when it does.
+    pub(super) async fn connect_with(
+        &self,
+        settings: &[String],
+    ) -> Result<(PgSession, JoinHandle<()>), Failure> {
+        let Connected { client, ended, is_pooled } = self.handshake(None).await?;
+        let session = timeout(CONNECT_TIMEOUT, PgSession::new(client, is_pooled, settings)).await;
         Ok((session.map_err(|_| Failure::Timeout)??, ended))
     }
 
-    async fn handshake(&self) -> Result<Connected, Failure> {
+    /// One connection that listens to a channel, and a task that ends when it does. `notified` is woken by
+    /// each message whose payload is that text. `None` through a pooler, where nothing can listen.
+    pub(super) async fn listen(
+        &self,
+        channel: &str,
+        payload: String,
+        notified: Arc<Notify>,
+    ) -> Result<Option<(Client, JoinHandle<()>)>, Failure> {
+        let Connected { client, ended, is_pooled } =
+            self.handshake(Some((payload, notified))).await?;
+        if is_pooled {
+            return Ok(None);
+        }
+        client.batch_execute(&format!("LISTEN {channel}")).await?;
+        Ok(Some((client, ended)))
+    }
+
+    async fn handshake(
+        &self,
+        listener: Option<(String, Arc<Notify>)>,
+    ) -> Result<Connected, Failure> {
         let connecting = async {
-            let (client, connection) = self.config.connect(self.tls.clone()).await?;
+            let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
             let ended = tokio::spawn(async move {
-                // The statements in flight fail with the same error, so it is not logged again.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection to PostgreSQL ended");
+                loop {
+                    match poll_fn(|cx| connection.poll_message(cx)).await {
+                        Some(Ok(AsyncMessage::Notification(message))) => {
+                            if let Some((payload, notified)) = &listener
+                                && message.payload() == payload
+                            {
+                                notified.notify_one();
+                            }
+                        }
+                        Some(Ok(_)) => {}
+                        // The statements in flight fail with the same error, so it is not logged again.
+                        Some(Err(error)) => {
+                            tracing::debug!(%error, "a connection to PostgreSQL ended");
+                            return;
+                        }
+                        None => return,
+                    }
                 }
             });
             let is_pooled = is_pooled(&client).await?;

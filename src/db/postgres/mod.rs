@@ -3,7 +3,7 @@
 //! Here: connections ([`connection`], [`pool`], [`tls`]), how they run statements ([`session`]), also
 //! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]), strong locks
 //! ([`lock`]), whether an existing database can be used ([`usable`]), writes under a key
-//! ([`idempotency`]) and the storage traits: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads from a
+//! ([`idempotency`]) and the storage traits: game pages ([`overview`]), the cart ([`cart`]), activities ([`activities`]), bulk loads ([`loads`]), reads from a
 //! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
 //! checkouts cost a round trip and a sync to disk for many at once.
@@ -11,6 +11,7 @@
 //! Not here: which backend is used ([`super::connect`]), which reads go to a replica
 //! ([`super::read_routing`]), and algorithms that other backends share ([`super::common`]).
 
+mod activities;
 mod batch;
 mod cart;
 mod connection;
@@ -32,10 +33,12 @@ mod usable;
 
 use std::sync::Arc;
 
+use self::activities::PostgresActivities;
 use self::cart::PostgresCart;
 use self::connection::Connector;
 use self::loads::PostgresLoads;
 use self::overview::PostgresOverviews;
+use self::pool::Pool;
 use self::replica::PostgresReplica;
 pub(super) use self::replica::cannot_be_repaired;
 use self::sequence::Sequence;
@@ -66,7 +69,9 @@ pub async fn open(
         None => None,
     };
     let replica_check = replica.clone().map(|replica| replica as Arc<dyn ReplicaCheck>);
-    let cart = Arc::new(PostgresCart::new(&connector, pools.cart)?);
+    let shared = Pool::new(&connector, pools.cart)?;
+    let activities = Arc::new(PostgresActivities::new(&connector, shared.clone())?);
+    let cart = Arc::new(PostgresCart::new(&connector, shared));
     let primary = Arc::new(PostgresOverviews::new(&connector, sequence.clone(), pools.games)?);
     let overviews: Arc<dyn OverviewStore> = match &replica {
         Some(replica) => Arc::new(RoutedOverviews { primary, replica: replica.clone() }),
@@ -81,7 +86,7 @@ pub async fn open(
         payments: cart.clone(),
         fixtures: cart.clone(),
         audit: cart,
-        activities: None,
+        activities: Some(activities),
         loads: loads.clone(),
         inspection: loads,
         replica_check,

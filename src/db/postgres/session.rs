@@ -155,6 +155,15 @@ impl PgSession {
         self.query(&Self::unnamed(sql), values).await
     }
 
+    /// The same for a statement that changes rows; how many.
+    pub(super) async fn execute_once(
+        &self,
+        sql: Sql<'_>,
+        values: Values<'_>,
+    ) -> Result<u64, Error> {
+        self.execute(&Self::unnamed(sql), values).await
+    }
+
     /// Begins a transaction in which all statements run until [`Self::commit`] or
     /// [`Self::roll_back`]. Constraints are tested by each statement, as without a transaction, so that
     /// an error is that of its statement.

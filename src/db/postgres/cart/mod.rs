@@ -48,21 +48,20 @@ pub(super) struct PostgresCart {
 }
 
 impl PostgresCart {
-    /// `pool` is how many connections it gets besides that of the checkouts.
-    pub(super) fn new(connector: &Connector, pool: usize) -> Result<Self, StorageError> {
-        let pool = Pool::new(connector, pool)?;
+    /// `pool` is shared with the activities.
+    pub(super) fn new(connector: &Connector, pool: Pool) -> Self {
         let prune = {
             let pool = pool.clone();
             async move || idempotency::prune(&pool).await
         };
         let pruning = connector.supervisor().supervise("removal of expired keys", prune);
-        Ok(Self {
+        Self {
             checkout: batch::start(connector, Checkout),
             versions: OrderVersions::default(),
             pool,
             connector: connector.clone(),
             _pruning: AbortOnDropHandle::new(tokio::spawn(pruning)),
-        })
+        }
     }
 
     /// Runs a statement that returns at most one row.

@@ -1,0 +1,457 @@
+//! Activities on PostgreSQL: workers that were replaced, catalogues that others changed, messages that fail
+//! among others, locks of other transactions, and names that PostgreSQL does not like.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use serde_json::{Value as Json, json};
+use storefront::activities::model::{MessageId, Name, RejectionKind, Value};
+use storefront::db::storage::{
+    Accept, ActContext, ActivityStore, Applied, ErrorKind, MessageState, NewMessage, QueuedMessage,
+    WorkerLease,
+};
+use testkit::database::OwnDatabase;
+use testkit::postgres::OpenTransaction;
+use testkit::postgres_database::PostgresDatabase;
+use testkit::wait::eventually;
+
+const SERVERS: [&str; 2] = ["postgres", "postgres15"];
+
+async fn store(database: &OwnDatabase) -> Arc<dyn ActivityStore> {
+    database.open().await.activities.unwrap()
+}
+
+/// Makes this store's worker the one that applies messages.
+async fn become_worker(store: &Arc<dyn ActivityStore>) -> WorkerLease {
+    let seen = store.worker().await.unwrap();
+    store.take_over(&seen, "a test").await.unwrap().unwrap()
+}
+
+async fn accept(store: &Arc<dyn ActivityStore>, activities: Json) -> MessageId {
+    let body = json!({ "activities": activities }).to_string();
+    let message = NewMessage { id: MessageId::new(), body: body.into() };
+    let id = message.id;
+    let accepted = store.accept(ActContext::new(), message).await.unwrap();
+    assert_eq!(accepted, Accept::Queued(id));
+    id
+}
+
+fn insert(table: &str, column: &str, column_type: &str, value: Json) -> Json {
+    json!({"operation": "insert", "table": table, "col_names": [column], "col_types": [column_type],
+           "col_values": [value]})
+}
+
+fn delete(table: &str, column: &str, column_type: &str, value: Json) -> Json {
+    json!({"operation": "delete", "table": table, "value_to_delete":
+           {"col_names": [column], "col_types": [column_type], "col_values": [value]}})
+}
+
+async fn apply_all(store: &Arc<dyn ActivityStore>, lease: WorkerLease) -> Applied {
+    let messages = store.next(lease, 1_000).await.unwrap();
+    store.apply(lease, messages).await.unwrap()
+}
+
+/// All rows of a table, each as its values.
+async fn rows(store: &Arc<dyn ActivityStore>, table: &str) -> Vec<Vec<Value>> {
+    let table = Name::parse(table).unwrap();
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.rows(&table, after, 100).await.unwrap().unwrap();
+        all.extend(page.rows);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+fn integers(values: impl IntoIterator<Item = i64>) -> Vec<Vec<Value>> {
+    values.into_iter().map(|value| vec![Value::Integer(value)]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_replaced_changes_nothing() {
+    let database = OwnDatabase::on("postgres").await;
+    let (old, new) = (store(&database).await, store(&database).await);
+    let old_lease = become_worker(&old).await;
+    accept(&old, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    let messages = old.next(old_lease, 10).await.unwrap();
+    let new_lease = become_worker(&new).await;
+    assert_eq!(old.apply(old_lease, messages.clone()).await.unwrap(), Applied::LeaseLost);
+    assert!(old.next(old_lease, 10).await.unwrap().is_empty());
+    assert!(!old.renew(old_lease).await.unwrap());
+    assert_eq!(old.note_attempt(old_lease, messages[0].id).await.unwrap(), None);
+    assert!(new.tables().await.unwrap().is_empty());
+    assert_eq!(new.queue_status().await.unwrap().messages, 1);
+    assert_eq!(apply_all(&new, new_lease).await, Applied::Outcomes(vec![None]));
+    new.release(new_lease).await.unwrap();
+    assert_eq!(new.apply(new_lease, messages).await.unwrap(), Applied::LeaseLost);
+}
+
+/// The transaction of a worker that is between its statements when it is replaced: the next worker begins
+/// when it has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_takes_over_when_the_open_transaction_of_the_previous_one_has_ended() {
+    let database = OwnDatabase::on("postgres").await;
+    let (old, new) = (store(&database).await, store(&database).await);
+    let old_lease = become_worker(&old).await;
+    accept(&old, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    assert_eq!(apply_all(&old, old_lease).await, Applied::Outcomes(vec![None]));
+    accept(&old, json!([insert("t", "a", "INTEGER", json!(2))])).await;
+    let messages = old.next(old_lease, 10).await.unwrap();
+    // The insert waits for this lock, with the transaction open.
+    let schema = database.column("SELECT data_schema FROM activity_catalogue").await;
+    let lock = format!("LOCK TABLE {}.t IN SHARE MODE", schema[0]);
+    let operator = OpenTransaction::begin(database.url(), "an operator", &lock).await;
+    let applying = tokio::spawn({
+        let old = old.clone();
+        async move { old.apply(old_lease, messages).await.unwrap() }
+    });
+    let is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IN \
+                      (SELECT c.oid FROM pg_class c JOIN activity_catalogue \
+                       ON relnamespace = to_regnamespace(data_schema))";
+    eventually("the insert waits", async || database.column(is_waiting).await == ["1"]).await;
+    let taking_over = tokio::spawn({
+        let new = new.clone();
+        async move { become_worker(&new).await }
+    });
+    // A renewal is not held up by the transaction, and a second worker does not begin before its end.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                 AND query LIKE 'UPDATE activity_worker SET token%'";
+    eventually("the next worker waits", async || database.column(waits).await == ["1"]).await;
+    assert!(!taking_over.is_finished());
+    operator.commit().await;
+    assert_eq!(applying.await.unwrap(), Applied::Outcomes(vec![None]));
+    let new_lease = taking_over.await.unwrap();
+    assert_eq!(rows(&new, "t").await, integers([1, 2]));
+    assert_eq!(apply_all(&new, new_lease).await, Applied::Outcomes(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_renewed_while_its_transaction_waits() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    accept(&store, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    apply_all(&store, lease).await;
+    accept(&store, json!([insert("t", "b", "INTEGER", json!(2))])).await;
+    let schema = database.column("SELECT data_schema FROM activity_catalogue").await;
+    let lock = format!("LOCK TABLE {}.t IN ACCESS SHARE MODE", schema[0]);
+    let reader = OpenTransaction::begin(database.url(), "a dump", &lock).await;
+    let applying = tokio::spawn({
+        let store = store.clone();
+        async move { apply_all(&store, lease).await }
+    });
+    let is_waiting = "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' \
+                      AND NOT granted";
+    eventually("the change of the table waits", async || {
+        database.column(is_waiting).await == ["t"]
+    })
+    .await;
+    let renewed = tokio::time::timeout(Duration::from_millis(500), store.renew(lease)).await;
+    assert!(renewed.expect("it does not wait").unwrap());
+    reader.commit().await;
+    assert_eq!(applying.await.unwrap(), Applied::Outcomes(vec![None]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_that_another_worker_changed_is_read_again() {
+    let database = OwnDatabase::on("postgres").await;
+    let (first, second) = (store(&database).await, store(&database).await);
+    let lease = become_worker(&first).await;
+    accept(&first, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    apply_all(&first, lease).await;
+    let lease = become_worker(&second).await;
+    accept(&first, json!([insert("t", "b", "TEXT", json!("x"))])).await;
+    apply_all(&second, lease).await;
+    let lease = become_worker(&first).await;
+    let rejected = accept(&first, json!([insert("t", "b", "INTEGER", json!(3))])).await;
+    accept(&first, json!([delete("t", "b", "TEXT", json!("x"))])).await;
+    let Applied::Outcomes(outcomes) = apply_all(&first, lease).await else { panic!() };
+    assert_eq!(outcomes[0].as_ref().unwrap().kind, RejectionKind::ColumnType);
+    assert_eq!(outcomes[1], None);
+    assert_eq!(rows(&first, "t").await, [[Value::Integer(1), Value::Null]]);
+    let found = first.find(rejected).await.unwrap().unwrap();
+    assert_eq!((found.state, found.activity), (MessageState::Rejected, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_database_refuses_stops_none_of_a_hundred() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    accept(&store, json!([insert("t", "a", "INTEGER", json!(0))])).await;
+    apply_all(&store, lease).await;
+    let schema = database.column("SELECT data_schema FROM activity_catalogue").await;
+    database.execute(&format!("ALTER TABLE {}.t ADD CHECK (a <> 50)", schema[0])).await;
+    for n in 1..=100 {
+        let other = insert("other", "a", "INTEGER", json!(n));
+        accept(&store, json!([other, insert("t", "a", "INTEGER", json!(n))])).await;
+    }
+    let Applied::Outcomes(outcomes) = apply_all(&store, lease).await else { panic!() };
+    assert_eq!(outcomes.len(), 100);
+    let rejected: Vec<_> = (0..100).filter(|n| outcomes[*n].is_some()).collect();
+    assert_eq!(rejected, [49]);
+    let rejection = outcomes[49].clone().unwrap();
+    assert_eq!((rejection.kind, rejection.activity), (RejectionKind::Refused, Some(1)));
+    assert_eq!(rejection.cause(), "refused \"t\"");
+    let all: Vec<i64> = (0..=100).filter(|n| *n != 50).collect();
+    assert_eq!(rows(&store, "t").await, integers(all.iter().copied()));
+    assert_eq!(rows(&store, "other").await, integers(all.into_iter().skip(1)));
+    let tables = store.tables().await.unwrap();
+    assert_eq!(tables.iter().map(|table| table.rows).collect::<Vec<_>>(), [99, 100]);
+    assert_eq!(store.queue_status().await.unwrap(), Default::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_holds_up_its_message_and_those_behind_it() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    accept(&store, json!([insert("locked", "a", "INTEGER", json!(0))])).await;
+    apply_all(&store, lease).await;
+    let schema = database.column("SELECT data_schema FROM activity_catalogue").await;
+    let lock = format!("LOCK TABLE {}.locked IN SHARE MODE", schema[0]);
+    let operator = OpenTransaction::begin(database.url(), "an operator", &lock).await;
+    accept(&store, json!([insert("free", "a", "INTEGER", json!(1))])).await;
+    accept(&store, json!([insert("free", "a", "INTEGER", json!(2))])).await;
+    accept(&store, json!([insert("locked", "a", "INTEGER", json!(3))])).await;
+    accept(&store, json!([insert("free", "a", "INTEGER", json!(4))])).await;
+    assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None, None]));
+    assert_eq!(rows(&store, "free").await, integers([1, 2]));
+    assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![]));
+    operator.commit().await;
+    assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None, None]));
+    assert_eq!(rows(&store, "free").await, integers([1, 2, 4]));
+    assert_eq!(rows(&store, "locked").await, integers([0, 3]));
+}
+
+/// Names that mean something to PostgreSQL, or that look alike.
+fn hostile_names() -> Vec<String> {
+    let long = "x".repeat(60);
+    let names = [
+        "a",
+        "A",
+        "\"",
+        "\"\"",
+        "a\"; DROP SCHEMA public CASCADE; --",
+        "';",
+        "$1",
+        "\\",
+        "%I",
+        " ",
+        "\n",
+        "\u{200b}",
+        "ä",
+        "a\u{308}",
+        "🎮",
+        "select",
+        "user",
+        "null",
+        "xmin",
+        "xmax",
+        "cmin",
+        "cmax",
+        "ctid",
+        "tableoid",
+        "oid",
+        "storefront row",
+        "storefront column 0",
+        "storefront table 1",
+        "activity_queue",
+        "activity_queue_pkey",
+        "overviews",
+        "pg_class",
+        "a_pkey",
+        "A_pkey",
+        "a_storefront row_seq",
+        "given",
+        "stored",
+        "c0",
+        "n",
+        "int4",
+        "_a",
+    ];
+    let mut names: Vec<String> = names.map(str::to_owned).into();
+    names.extend(["aaa", "aab", "AAA"].map(|end| format!("{long}{end}")));
+    let mut random = testkit::random::rng();
+    let characters: Vec<char> = "\"'`;-$%\\()[]{}.,: \n\t\u{1}aAßé\u{202e}漢🎮".chars().collect();
+    for _ in 0..20 {
+        let length = random.random_range(1..16);
+        let draw = |_| characters[random.random_range(0..characters.len())];
+        let name: String = (0..length).map(draw).collect();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_data() {
+    for server in SERVERS {
+        let database = OwnDatabase::on(server).await;
+        let store = store(&database).await;
+        let lease = become_worker(&store).await;
+        let names = hostile_names();
+        let values: Vec<_> = (0..names.len()).map(|n| n.to_string()).collect();
+        let types = vec!["TEXT"; names.len()];
+        for table in &names {
+            // Each table has a column of each name, and first the one of its own.
+            accept(&store, json!([insert(table, table, "TEXT", json!("first"))])).await;
+            let cells = json!({"operation": "insert", "table": table, "col_names": names,
+                               "col_types": types, "col_values": values});
+            accept(&store, json!([cells])).await;
+            accept(&store, json!([delete(table, table, "TEXT", json!("first"))])).await;
+            let cells = json!({"col_names": names, "col_types": types, "col_values": values});
+            let delete = json!({"operation": "delete", "table": table, "value_to_delete": cells});
+            accept(&store, json!([cells_twice(table, &names), delete])).await;
+        }
+        let mut applied = 0;
+        loop {
+            let Applied::Outcomes(outcomes) = apply_all(&store, lease).await else { panic!() };
+            if outcomes.is_empty() {
+                break;
+            }
+            assert!(outcomes.iter().all(Option::is_none), "{server}: {outcomes:?}");
+            applied += outcomes.len();
+        }
+        assert_eq!(applied, 4 * names.len());
+        for table in &names {
+            let page = store.rows(&Name::parse(table).unwrap(), None, 10).await.unwrap().unwrap();
+            assert_eq!(page.rows.len(), 1, "{server}: {table:?}");
+            for (name, value) in page.columns.iter().zip(&page.rows[0]) {
+                assert_eq!(*value, Value::Text(name.as_str().into()), "{server}: {table:?}");
+            }
+        }
+        let tables = store.tables().await.unwrap();
+        assert_eq!(tables.len(), names.len());
+        assert!(tables.iter().all(|table| table.rows == 1), "{server}");
+        // The store's own tables are as they were.
+        assert_eq!(database.column("SELECT count(*) FROM overviews").await, ["0"]);
+    }
+}
+
+/// A row whose values are the names of its columns.
+fn cells_twice(table: &str, names: &[String]) -> Json {
+    json!({"operation": "insert", "table": table, "col_names": names,
+           "col_types": vec!["TEXT"; names.len()], "col_values": names})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_deleted_through_an_index() {
+    for server in SERVERS {
+        let database = OwnDatabase::on(server).await;
+        let store = store(&database).await;
+        let lease = become_worker(&store).await;
+        let long = "long ".repeat(20_000);
+        let row = |n: i64| {
+            json!({"operation": "insert", "table": "t", "col_names": ["a", "b", "c", "d"],
+                   "col_types": ["INTEGER", "TEXT", "DECIMAL(10,2)", "DOUBLE"],
+                   "col_values": [n, format!("{long}{n}"), "1.50", 0.1]})
+        };
+        accept(&store, json!([row(1), row(2), row(3)])).await;
+        let cells = json!({"col_names": ["d", "b", "c"], "col_types":
+                           ["FLOAT", "VARCHAR", "DECIMAL(10,2)"],
+                           "col_values": [0.1, format!("{long}2"), 1.5]});
+        let by_three = json!({"operation": "delete", "table": "t", "value_to_delete": cells});
+        accept(&store, json!([by_three])).await;
+        let outcomes = apply_all(&store, lease).await;
+        assert_eq!(outcomes, Applied::Outcomes(vec![None, None]), "{server}");
+        let left: Vec<_> = rows(&store, "t").await.into_iter().map(|row| row[0].clone()).collect();
+        assert_eq!(left, [Value::Integer(1), Value::Integer(3)]);
+        // Nine sets of columns, of which eight get an index.
+        for column in ["e", "f", "g", "h", "i", "j", "k", "l"] {
+            accept(&store, json!([insert("t", column, "INTEGER", json!(1))])).await;
+            accept(&store, json!([delete("t", column, "INTEGER", json!(1))])).await;
+        }
+        while apply_all(&store, lease).await != Applied::Outcomes(vec![]) {}
+        assert_eq!(rows(&store, "t").await.len(), 2);
+        let indexes = "SELECT count(*) FROM pg_indexes JOIN activity_catalogue \
+                       ON schemaname = data_schema";
+        assert_eq!(database.column(indexes).await, ["9"], "the primary key and eight");
+    }
+}
+
+/// How often PostgreSQL has read all rows of the table `t`, and looked rows up in the indexes for deletes.
+const SCANS: &str = "SELECT format('%s %s', t.seq_scan, \
+                         (SELECT sum(i.idx_scan) FROM pg_stat_user_indexes i \
+                          WHERE i.relid = t.relid AND i.indexrelname LIKE '%hash%')) \
+                     FROM pg_stat_user_tables t JOIN activity_catalogue ON schemaname = data_schema";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_reads_an_index_and_not_the_table() {
+    for server in SERVERS {
+        let database = OwnDatabase::on(server).await;
+        let store = store(&database).await;
+        let lease = become_worker(&store).await;
+        let row = |n: i64| {
+            json!({"operation": "insert", "table": "t", "col_names": ["a", "b"],
+                   "col_types": ["INTEGER", "TEXT"], "col_values": [n, n.to_string()]})
+        };
+        accept(&store, (0..2_000).map(row).collect()).await;
+        // Each in a statement of its own: an insert is between them.
+        for n in 0..10 {
+            accept(&store, json!([delete("t", "a", "INTEGER", json!(n)), row(n)])).await;
+            let cells = json!({"col_names": ["b", "a"], "col_types": ["TEXT", "INTEGER"],
+                               "col_values": [n.to_string(), n]});
+            let delete = json!({"operation": "delete", "table": "t", "value_to_delete": cells});
+            accept(&store, json!([delete, row(n)])).await;
+        }
+        assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None; 21]));
+        assert_eq!(rows(&store, "t").await.len(), 2_000);
+        // The statistics are complete when the connection has ended. Making an index reads the table, and there are three.
+        drop(store);
+        eventually("no scan of the table but of its new indexes, twenty of those", async || {
+            database.column(SCANS).await == ["3 20"]
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_ended_is_passed_over() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    accept(&store, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    accept(&store, json!([delete("missing", "a", "INTEGER", json!(1))])).await;
+    let messages: Vec<QueuedMessage> = store.next(lease, 10).await.unwrap();
+    let first = store.apply(lease, messages.clone()).await.unwrap();
+    let Applied::Outcomes(again) = store.apply(lease, messages).await.unwrap() else { panic!() };
+    let Applied::Outcomes(first) = first else { panic!() };
+    assert_eq!(rows(&store, "t").await, integers([1]));
+    let kinds = |all: &[Option<storefront::activities::model::Rejection>]| {
+        all.iter().map(|outcome| outcome.as_ref().map(|why| why.kind)).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&first), [None, Some(RejectionKind::MissingTable)]);
+    assert_eq!(kinds(&again), kinds(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_create_a_schema_accepts_messages_and_says_why_none_is_applied() {
+    let database = PostgresDatabase::create().await;
+    let name = &database.name;
+    database.administer(&format!("REVOKE CREATE ON DATABASE {name} FROM {name}")).await;
+    database.administer(&format!("ALTER DATABASE {name} OWNER TO postgres")).await;
+    database.administer_inside(&format!("GRANT CREATE ON SCHEMA public TO {name}")).await;
+    let settings = testkit::database::settings(database.url().as_str());
+    let migrate = storefront::db::MigrationPolicy::Migrate;
+    let stores = testkit::database::open(&settings, migrate).await.unwrap();
+    let store = stores.activities.unwrap();
+    accept(&store, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    let seen = store.worker().await.unwrap();
+    let error = store.take_over(&seen, "a test").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let schema = "public_activities";
+    let expected = format!(
+        "the role {name} may not create the schema {schema}, so messages are accepted and not applied: \
+         run `CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{name}\"` as the database's owner"
+    );
+    assert_eq!(error.to_string(), expected);
+    let create = format!("CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{name}\"");
+    database.administer_inside(&create).await;
+    let lease = become_worker(&store).await;
+    assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None]));
+}
