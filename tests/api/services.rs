@@ -7,7 +7,7 @@ use storefront::config::services::Services;
 use crate::client::Request;
 use crate::helpers::{Setup, TestStore};
 
-const ROUTES: [(&str, &str, &str); 10] = [
+const ROUTES: [(&str, &str, &str); 11] = [
     ("overview", "GET", "/api/overview"),
     ("overview", "GET", "/api/reviews/1"),
     ("overview", "GET", "/1"),
