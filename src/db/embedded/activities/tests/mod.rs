@@ -3,6 +3,7 @@
 mod batches;
 mod deletes;
 mod names;
+mod opening;
 
 use std::path::Path;
 
