@@ -29,6 +29,20 @@ async function buyAndFillCart(page) {
   }
 }
 
+/** Sends every example and opens the table that they make. */
+async function sendExamples(page) {
+  await page.goto(`${store.origin}/activities`);
+  for (const example of ['Insert', 'Insert and delete', 'Invalid', 'Rejected later', 'Insert']) {
+    await page.getByRole('button', { name: example, exact: true }).click();
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.getByText(/^(Applied after|Rejected: none|The message is invalid)/).waitFor();
+    // A double click sends once: for a moment further clicks are ignored.
+    await page.waitForTimeout(800);
+  }
+  await page.getByRole('button', { name: 'customers', exact: true }).click();
+  await page.getByRole('table', { name: 'Rows of customers' }).waitFor();
+}
+
 const target = process.argv[2];
 if (target === undefined) {
   console.error('usage: npm run screenshots -- OUTDIR');
@@ -51,6 +65,11 @@ try {
     }
     await buyAndFillCart(page);
     await page.screenshot({ path: join(folder, `cart-${viewport.width}.png`) });
+    await sendExamples(page);
+    await page.screenshot({
+      path: join(folder, `activities-${viewport.width}.png`),
+      fullPage: true,
+    });
     await context.close();
   }
 } finally {

@@ -1,34 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertVisibleFocus, tabTo } from '../support/keyboard.js';
 import { focusedName, waitForHeading, waitForTitle, waitUntil } from '../support/page.js';
 import { useSite } from '../support/site.js';
 
 const site = useSite();
-
-/** Presses Tab until the focused element's name matches. */
-async function tabTo(page, name) {
-  const skipped = [];
-  for (let presses = 0; presses < 60; presses += 1) {
-    await page.keyboard.press('Tab');
-    const here = (await focusedName(page)).replace(/\s+/g, ' ').trim();
-    if (name.test(here)) return assertVisibleFocus(page);
-    skipped.push(here);
-  }
-  assert.fail(`${name} is not reached; skipped ${skipped.join(' | ')}`);
-}
-
-/** The focus must be visible: an outline on the element, its card or its form. */
-async function assertVisibleFocus(page) {
-  const outlined = await page.evaluate(() => {
-    const hasOutline = (element) => {
-      const { outlineStyle, outlineWidth } = getComputedStyle(element);
-      return outlineStyle !== 'none' && Number.parseFloat(outlineWidth) >= 2;
-    };
-    const { activeElement: element } = document;
-    return hasOutline(element) || hasOutline(element.closest('li, form') ?? element);
-  });
-  assert.ok(outlined, `no visible focus on ${await focusedName(page)}`);
-}
 
 test('the store can be browsed with the keyboard alone', async () => {
   const page = await site.openPage('/');
@@ -91,6 +67,7 @@ test('the header’s focus order is its reading order', async () => {
     /^Skip to/,
     /^Storefront$/,
     /^Catalogue$/,
+    /^Activities$/,
     /^API$/,
     /^$/,
     /^Go to game$/,

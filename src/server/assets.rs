@@ -159,13 +159,15 @@ pub fn page(assets: Assets) -> Router {
         .with_state(assets)
 }
 
-/// The routes of the API reference, and of the files that it shares with the page.
+/// The routes of the API reference and of the page of activities, and of the files that both share with
+/// the page. They do not depend on the services that are served: without activities their page says so.
 pub fn reference(assets: Assets) -> Router {
     Router::new()
         .route("/assets/{*file}", get(hashed))
         .route("/favicon.svg", file("favicon.svg"))
         .route("/favicon.ico", file("favicon.svg"))
         .route("/docs", file("docs.html"))
+        .route("/activities", file(PAGE))
         .with_state(assets)
 }
 

@@ -258,5 +258,5 @@ async fn the_document_names_the_key_on_every_route_that_changes_the_store() {
             with_key += u32::from(named);
         }
     }
-    assert_eq!(with_key, 18);
+    assert_eq!(with_key, 23);
 }

@@ -155,9 +155,18 @@ async fn operations(store: &TestStore) -> BTreeSet<String> {
 async fn the_document_lists_the_routes_of_the_api() {
     let store = TestStore::start().await;
     let expected = [
+        "DELETE /api/activities/tables",
+        "DELETE /api/activities/{id}",
         "DELETE /api/overview/{game_id}",
         "DELETE /orders/remove/{order}",
         "DELETE /orders/removeItem/{order}/{item}",
+        "GET /api/activities",
+        "GET /api/activities/rejections",
+        "GET /api/activities/rows",
+        "GET /api/activities/schema",
+        "GET /api/activities/status",
+        "GET /api/activities/tables",
+        "GET /api/activities/{id}",
         "GET /api/overview",
         "GET /api/overview/{game_id}",
         "GET /api/overviewImage/{game_id}",
@@ -170,6 +179,9 @@ async fn the_document_lists_the_routes_of_the_api() {
         "GET /payment/status/{user}/{order}",
         "GET /readyz",
         "GET /stock/find/{item}",
+        "POST /api/activities",
+        "POST /api/activities/rejections/retry",
+        "POST /api/activities/{id}/retry",
         "POST /api/overview",
         "POST /orders/addItem/{order}/{item}/{quantity}",
         "POST /orders/batch_init/{n}/{n_items}/{n_users}/{item_price}",

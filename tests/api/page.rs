@@ -1,6 +1,7 @@
 //! The page, its bundle for other pages, and its files.
 
 use regex_lite::Regex;
+use storefront::config::services::Services;
 use storefront::server::assets::Assets;
 
 use crate::client::Response;
@@ -99,6 +100,19 @@ async fn the_documentation_is_a_page_of_its_own() {
     is_asked_for_again(&docs, HTML);
     assert_ne!(docs.body, store.get("/").await.body);
     assert_eq!(store.get("/docs/").await.body, docs.body);
+}
+
+#[tokio::test]
+async fn the_page_of_activities_does_not_need_the_service_overview() {
+    let services = Services::parse("orders").expect("services");
+    let store = TestStore::start_with(Setup { services, ..Setup::default() }).await;
+    let expected = TestStore::start().await.get("/").await;
+    store.get("/").await.problem(404);
+    for target in ["/activities", "/activities/", "/activities?message=1"] {
+        let page = store.get(target).await;
+        is_asked_for_again(&page, HTML);
+        assert_eq!(page.body, expected.body, "{target}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use storefront::config::services::Services;
 use crate::client::Request;
 use crate::helpers::{Setup, TestStore};
 
-const ROUTES: [(&str, &str, &str); 10] = [
+const ROUTES: [(&str, &str, &str); 11] = [
     ("overview", "GET", "/api/overview"),
     ("overview", "GET", "/api/reviews/1"),
     ("overview", "GET", "/1"),
@@ -18,6 +18,7 @@ const ROUTES: [(&str, &str, &str); 10] = [
     ("activities", "GET", "/api/activities"),
     ("", "GET", "/healthz"),
     ("", "GET", "/docs"),
+    ("", "GET", "/activities"),
 ];
 
 async fn serving(list: &str) -> TestStore {

@@ -1,4 +1,4 @@
-//! The cart under everything at once: many clients, several programs on one store, kills, broken
+//! The cart, and activities, under everything at once: many clients, several programs on one store, kills, broken
 //! connections. The invariant of [`storefront::db::storage::CartStore`] holds throughout, in the
 //! answers and in the store.
 //!
@@ -26,9 +26,9 @@ macro_rules! each_backend {
 }
 
 mod acceptance;
+mod activities;
 mod audit;
 mod balancer;
-
 mod clients;
 mod clocks;
 mod expected_state;

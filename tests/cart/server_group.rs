@@ -154,7 +154,8 @@ impl ServerGroup {
         }
     }
 
-    fn next(&self, path: &str) -> String {
+    /// The URL of a path at the next program.
+    pub fn next(&self, path: &str) -> String {
         if let Some(balancer) = &self.balancer {
             return format!("{}{path}", balancer.base());
         }

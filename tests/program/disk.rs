@@ -175,6 +175,7 @@ fn without_permission(folder: &Path, file: &Path) -> Server {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     set(file, 0o444);
+    set(&folder.join("games-activities.db"), 0o444);
     set(folder, 0o777);
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = if is_root {

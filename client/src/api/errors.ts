@@ -10,18 +10,22 @@ export type ErrorKind = 'missing' | 'unreachable' | 'refused' | 'failed' | 'malf
 
 interface Options extends ErrorOptions {
   readonly retryAfterMs?: number;
+  readonly detail?: string | null;
 }
 
 export class ApiError extends Error {
   readonly kind: ErrorKind;
   /** How long the service asked to wait before a repeat; 0 if it did not say. */
   readonly retryAfterMs: number;
+  /** What the service said about it in the body, for the user; null if nothing. */
+  readonly detail: string | null;
 
   constructor(kind: ErrorKind, message: string, options: Options = {}) {
     super(message, options);
     this.name = 'ApiError';
     this.kind = kind;
     this.retryAfterMs = options.retryAfterMs ?? 0;
+    this.detail = options.detail ?? null;
   }
 }
 

@@ -1,16 +1,18 @@
-import { ApiError } from './errors';
+import { ApiError, type ErrorKind } from './errors';
 
 /** The URL of a path of the API. */
 export function apiUrl(base: string, path: string): string {
   return base.replace(/\/+$/, '') + path;
 }
 
-/** What a write is sent with. */
+/** What a write is sent with, besides its body. */
 export interface WriteOptions {
   /** The `Idempotency-Key`: under one key the same write takes effect once, however often it is sent. */
   readonly key: string;
   readonly signal: AbortSignal;
 }
+
+const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 /** Longer than the server's own timeouts; upstreams, for example, get two seconds. */
 const TIMEOUT_MS = 10_000;
@@ -20,19 +22,31 @@ const UNAVAILABLE_STATUSES = new Set([408, 429, 502, 503, 504]);
 
 /** The parsed body of `url`. Throws an ApiError, or the AbortError when `signal` fires. */
 export async function getJson(url: string, signal: AbortSignal): Promise<unknown> {
-  return parseJson(url, await requestText('GET', url, signal));
+  return parseJson(url, await getText(url, signal));
+}
+
+/** The same body as it was received: numbers keep their digits. */
+export function getText(url: string, signal: AbortSignal): Promise<string> {
+  return requestText('GET', url, signal);
+}
+
+/** The parsed answer to JSON text that changes nothing in the store. */
+export async function postJson(url: string, json: string, signal: AbortSignal): Promise<unknown> {
+  return parseJson(url, await requestText('POST', url, signal, JSON_TYPE, json));
 }
 
 /**
- * Sends a write once; calling the result parses the response body, for routes that have one. After
+ * Sends a write once, with JSON text as its body if it has one; calling the result parses the response body, for routes that have one. After
  * `unreachable` the write may have taken effect: repeat it under the same key.
  */
 export async function send(
   method: 'POST' | 'DELETE',
   url: string,
   { key, signal }: WriteOptions,
+  json?: string,
 ): Promise<() => unknown> {
-  const text = await requestText(method, url, signal, { 'Idempotency-Key': key });
+  const headers = { 'Idempotency-Key': key, ...(json === undefined ? {} : JSON_TYPE) };
+  const text = await requestText(method, url, signal, headers, json);
   return () => parseJson(url, text);
 }
 
@@ -41,17 +55,31 @@ async function requestText(
   url: string,
   signal: AbortSignal,
   headers: Record<string, string> = {},
+  body: string | null = null,
 ): Promise<string> {
-  const { status, retryAfter, text } = await fetchText(method, url, signal, headers);
-  if (status === 404) throw new ApiError('missing', `${url}: not found`);
-  if (UNAVAILABLE_STATUSES.has(status)) {
-    throw new ApiError('unreachable', `${url}: ${status}`, {
-      retryAfterMs: parseRetryAfter(retryAfter),
-    });
+  const { status, retryAfter, text } = await fetchText(method, url, signal, headers, body);
+  if (status >= 200 && status <= 299) return text;
+  throw new ApiError(kindOfStatus(status), `${url}: ${status}`, {
+    retryAfterMs: UNAVAILABLE_STATUSES.has(status) ? parseRetryAfter(retryAfter) : 0,
+    detail: parseDetail(text),
+  });
+}
+
+function kindOfStatus(status: number): ErrorKind {
+  if (status === 404) return 'missing';
+  if (UNAVAILABLE_STATUSES.has(status)) return 'unreachable';
+  return status >= 400 && status <= 499 ? 'refused' : 'failed';
+}
+
+/** `detail` of a problem document (RFC 9457), or `error` of an invalid message. */
+function parseDetail(text: string): string | null {
+  try {
+    const { detail, error } = JSON.parse(text) as Record<string, unknown>;
+    const said = detail ?? error;
+    return typeof said === 'string' ? said : null;
+  } catch {
+    return null;
   }
-  if (status >= 400 && status <= 499) throw new ApiError('refused', `${url}: ${status}`);
-  if (status < 200 || status > 299) throw new ApiError('failed', `${url}: ${status}`);
-  return text;
 }
 
 /** The header is a number of seconds or a date; anything else asks for no wait. */
@@ -74,10 +102,12 @@ async function fetchText(
   url: string,
   signal: AbortSignal,
   headers: Record<string, string>,
+  body: string | null,
 ) {
   try {
     const response = await fetch(url, {
       method,
+      body,
       headers: { Accept: 'application/json', ...headers },
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
     });

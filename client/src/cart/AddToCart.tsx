@@ -1,6 +1,7 @@
 import type { Item } from '../api/cart';
+import { useAction } from '../ui/useAction';
 import { useCart } from './context';
-import { useAction, useCurrentOrder } from './hooks';
+import { useCurrentOrder } from './hooks';
 import { CartIcon, CheckIcon } from './icons';
 import { added, notAdded } from './messages';
 import { quantityOf } from './operations';

@@ -1,13 +1,14 @@
 import { useEffect, useState } from 'react';
 import type { Line, Order } from '../api/cart';
 import { focusMain } from '../router/mainLandmark';
+import { ErrorBox } from '../ui/ErrorBox';
 import { formatNumber } from '../ui/format';
 import { List } from '../ui/List';
 import { Unavailable } from '../ui/Unavailable';
+import { useAction } from '../ui/useAction';
 import { credits } from './amounts';
 import { useCart } from './context';
-import { ErrorBox } from './ErrorBox';
-import { useAction, useCredit, useOrder, useRefreshItems, useVisitor } from './hooks';
+import { useCredit, useOrder, useRefreshItems, useVisitor } from './hooks';
 import { ItemLink } from './items';
 import { explainFailure } from './messages';
 import type { PaidOrder } from './visitor';

@@ -1,10 +1,11 @@
 import type { ReactNode } from 'react';
 import type { Order } from '../api/cart';
+import { ErrorBox } from '../ui/ErrorBox';
 import { formatNumber, plural } from '../ui/format';
+import { useAction } from '../ui/useAction';
 import { credits, games, totalQuantity } from './amounts';
 import { useCart } from './context';
-import { ErrorBox } from './ErrorBox';
-import { useAction, useCredit, useCurrentCost, useRefreshItems, useVisitor } from './hooks';
+import { useCredit, useCurrentCost, useRefreshItems, useVisitor } from './hooks';
 import { useItemName } from './items';
 import { explainFailure } from './messages';
 import { quantityOf, Refusal, type Shortage } from './operations';

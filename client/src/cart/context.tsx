@@ -1,11 +1,19 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query';
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useState,
+} from 'react';
 import type { CartApi } from '../api/cart';
 import { EVENT_MESSAGES, type Message } from './messages';
 import { CartOperations } from './operations';
 import type { VisitorStore } from './visitor';
 
-/** What all components of the cart share. */
+/** What all components of the cart share; other pages use its message bar. */
 interface Cart {
   readonly api: CartApi;
   readonly visitors: VisitorStore;
@@ -15,6 +23,8 @@ interface Cart {
   readonly showMessage: (message: Message | null) => void;
   /** While an operation waits for a store that cannot be reached. */
   readonly wait: Wait | null;
+  /** Begins or, with null, ends the message that something waits for the store. */
+  readonly showWait: (stop: (() => void) | null) => void;
 }
 
 interface Wait {
@@ -39,15 +49,16 @@ export function CartProvider({ api, visitors, children }: Props) {
   const client = useQueryClient();
   const [message, showMessage] = useState<Message | null>(null);
   const [wait, setWait] = useState<Wait | null>(null);
+  const showWait = useCallback((stop: (() => void) | null) => setWait(stop && { stop }), []);
   const operations = useMemo(
     () =>
       new CartOperations({
         api,
         visitors,
         onEvent: (event) => showMessage(EVENT_MESSAGES[event]),
-        onWait: (stop) => setWait(stop && { stop }),
+        onWait: showWait,
       }),
-    [api, visitors],
+    [api, visitors, showWait],
   );
   useEffect(() => visitors.watchTabs(window), [visitors]);
   useEffect(
@@ -62,8 +73,8 @@ export function CartProvider({ api, visitors, children }: Props) {
     [client, visitors],
   );
   const cart = useMemo(
-    () => ({ api, visitors, operations, message, showMessage, wait }),
-    [api, visitors, operations, message, wait],
+    () => ({ api, visitors, operations, message, showMessage, wait, showWait }),
+    [api, visitors, operations, message, wait, showWait],
   );
   return <CartContext value={cart}>{children}</CartContext>;
 }

@@ -1,11 +1,8 @@
-import { useMutation, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useSyncExternalStore } from 'react';
 import type { CartApi, Line } from '../api/cart';
 import { useCart } from './context';
 import type { Visitor } from './visitor';
-
-/** How long a button ignores clicks after its action, so that a double click acts once. */
-const COOLDOWN_MS = 700;
 
 export function useVisitor(): Visitor {
   const { visitors } = useCart();
@@ -77,41 +74,4 @@ export function useReconcileOrder(): void {
     // An error needs no handling here: the queries fail, too, and show it.
     if (outdated) operations.reconcile().catch(() => {});
   }, [operations, outdated]);
-}
-
-/** The action of a button: one at a time, and once for a double click. */
-export function useAction<In = void>(action: (input: In) => Promise<void>) {
-  const { mutate, isPending, error } = useMutation({
-    mutationFn: action,
-    networkMode: 'always',
-  });
-  const [coolingDown, startCooldown] = useCooldown();
-  // A ref, because a second click may come before the state of the first is rendered.
-  const running = useRef(false);
-  const run = useCallback(
-    (input: In) => {
-      if (running.current) return;
-      running.current = true;
-      const release = () => {
-        running.current = false;
-      };
-      mutate(input, { onError: release, onSuccess: () => startCooldown(release) });
-    },
-    [mutate, startCooldown],
-  );
-  return { run, busy: isPending, done: coolingDown, error };
-}
-
-function useCooldown(): [boolean, (then: () => void) => void] {
-  const [coolingDown, setCoolingDown] = useState(false);
-  const timer = useRef(0);
-  useEffect(() => () => window.clearTimeout(timer.current), []);
-  const startCooldown = useCallback((then: () => void) => {
-    setCoolingDown(true);
-    timer.current = window.setTimeout(() => {
-      setCoolingDown(false);
-      then();
-    }, COOLDOWN_MS);
-  }, []);
-  return [coolingDown, startCooldown];
 }

@@ -1,5 +1,5 @@
+import { Unconfirmed } from '../api/act';
 import { type ErrorKind, errorKind } from '../api/errors';
-import { Unconfirmed } from './act';
 import { type CartEvent, Refusal } from './operations';
 
 /** A message to the visitor, shown at the bottom of the window. */

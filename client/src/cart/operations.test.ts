@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { Unconfirmed } from '../api/act';
 import type { CartApi, Order } from '../api/cart';
 import { MAX_TRIES } from '../api/repeat';
-import { Unconfirmed } from './act';
 import { FakeStore } from './fakeStore';
 import { type CartEvent, CartOperations, quantityOf, Refusal } from './operations';
 import { VisitorStore } from './visitor';

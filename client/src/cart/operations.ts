@@ -1,6 +1,6 @@
+import { Act, newDeadline, performAct } from '../api/act';
 import type { CartApi, Line, Order } from '../api/cart';
 import { errorKind } from '../api/errors';
-import { Act } from './act';
 import type { VisitorStore } from './visitor';
 import { withLock } from './withLock';
 
@@ -40,9 +40,6 @@ interface Options {
    */
   readonly onWait: (stop: (() => void) | null) => void;
 }
-
-/** How long after the visitor's act its requests are repeated. */
-const REPEAT_MS = 15_000;
 
 /**
  * The operations of the cart, one at a time. Each reads the state before it writes. While the store
@@ -142,17 +139,8 @@ export class CartOperations {
 
   /** Runs what a click asks for; the time for repeats begins with the click, not with the lock. */
   #perform<T>(operation: (act: Act) => Promise<T>): Promise<T> {
-    const deadline = performance.now() + REPEAT_MS;
-    return withLock(async () => {
-      const controller = new AbortController();
-      const stop = () => controller.abort();
-      const onWait = () => this.#onWait(stop);
-      try {
-        return await operation(new Act({ deadline, signal: controller.signal, onWait }));
-      } finally {
-        this.#onWait(null);
-      }
-    });
+    const deadline = newDeadline();
+    return withLock(() => performAct(operation, this.#onWait, { deadline }));
   }
 
   /** The current order if it is open; else updates the visitor and reports why it is not. */

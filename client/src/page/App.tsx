@@ -1,4 +1,6 @@
 import { useEffect, useRef } from 'react';
+import { ActivitiesPage } from '../activities/ActivitiesPage';
+import { isActivitiesPath } from '../activities/path';
 import { gameIdInPath } from '../api/gameId';
 import { CartPage } from '../cart/CartPage';
 import { MessageBar } from '../cart/MessageBar';
@@ -38,6 +40,7 @@ export function App() {
 function CurrentPage({ pathname, after }: { pathname: string; after: string | null }) {
   if (pathname === '/') return <CataloguePage after={after} />;
   if (isCartPath(pathname)) return <CartPage />;
+  if (isActivitiesPath(pathname)) return <ActivitiesPage />;
   const id = gameIdInPath(pathname);
   return id === null ? <NotFoundPage /> : <GamePage id={id} />;
 }

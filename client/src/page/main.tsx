@@ -1,6 +1,8 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { ActivitiesApiProvider } from '../activities/context';
+import { createActivitiesApi } from '../api/activities';
 import { pageApiBase } from '../api/base';
 import { createCartApi } from '../api/cart';
 import { newQueryClient, StoreApiProvider } from '../api/queries';
@@ -12,6 +14,7 @@ import '../ui/ui.css';
 import '../overview/overview.css';
 import '../catalogue/catalogue.css';
 import '../cart/cart.css';
+import '../activities/activities.css';
 import './page.css';
 import { App } from './App';
 
@@ -28,7 +31,9 @@ createRoot(root).render(
           api={createCartApi(base)}
           visitors={new VisitorStore(() => window.localStorage)}
         >
-          <App />
+          <ActivitiesApiProvider value={createActivitiesApi(base)}>
+            <App />
+          </ActivitiesApiProvider>
         </CartProvider>
       </StoreApiProvider>
     </QueryClientProvider>

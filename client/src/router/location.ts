@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react';
 
-/** The browser's location as React state. Three routes do not justify a router library. */
+/** The browser's location as React state. Four routes do not justify a router library. */
 
 const NAVIGATED = 'storefront:navigated';
 

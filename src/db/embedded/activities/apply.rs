@@ -2,6 +2,7 @@
 //! states are of one transaction.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -9,8 +10,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::cache::CachedCatalogue;
 use super::codec::id_bytes;
 use super::queue::{self, Taken};
-use super::states::COUNT_CAUSE;
-use super::{lease, rows};
+use super::{lease, rows, states};
 use crate::activities::model::{Activity, Rejection, RejectionKind, Work};
 use crate::db::storage::{Applied, QueuedMessage, WorkerLease};
 
@@ -23,6 +23,9 @@ const ADD_REJECTED: &str = "INSERT INTO activity_rejected (position, id, receive
 const ENDED: &str = "SELECT cause, error, activity FROM activity_rejected WHERE id = ?1";
 const COUNT_ROWS: &str =
     "UPDATE activity_tables SET rows = rows + ?2, last_applied_at = ?3 WHERE number = ?1";
+
+/// How long rows get hashes at the end of a job.
+const FILL: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 20 });
 
 /// A message and what it asks for, or why it cannot be applied.
 pub(super) struct Parsed {
@@ -163,7 +166,7 @@ impl<'a> Batch<'a> {
     ) -> rusqlite::Result<()> {
         for activity in activities {
             let (number, rows) = match activity {
-                Activity::Insert(target) => rows::insert(self.c, &mut self.cache, target)?,
+                Activity::Insert(target) => rows::insert(self.c, &self.cache, target)?,
                 Activity::Delete(target) => rows::delete(self.c, &mut self.cache, target)?,
             };
             if rows != 0 {
@@ -200,7 +203,7 @@ impl<'a> Batch<'a> {
             rejection.activity,
             &*message.body,
         ])?;
-        self.c.prepare_cached(COUNT_CAUSE)?.execute([cause]).map(drop)
+        self.c.prepare_cached(states::COUNT_CAUSE)?.execute([cause]).map(drop)
     }
 
     /// Whether an error is due to the message's values. Of any other the whole job fails; so it does of an
@@ -218,7 +221,7 @@ impl<'a> Batch<'a> {
             // Changes nothing if a later message dropped the table.
             self.c.prepare_cached(COUNT_ROWS)?.execute([*number, *rows, self.now])?;
         }
-        self.cache.finish(self.c)?;
+        self.cache.finish(self.c, FILL)?;
         Ok(self.cache)
     }
 }
@@ -253,4 +256,19 @@ fn earlier_outcome(c: &Connection, message: &QueuedMessage) -> rusqlite::Result<
 
 fn execute(c: &Connection, sql: &str) -> rusqlite::Result<()> {
     c.prepare_cached(sql)?.execute(()).map(drop)
+}
+
+/// Removes messages that ended by then, how many, and gives rows hashes while nothing else is to be done.
+pub(super) fn prune(
+    c: &Connection,
+    of: WorkerLease,
+    (ended_by, limit): (i64, u32),
+    cached: Option<CachedCatalogue>,
+) -> rusqlite::Result<(u32, Option<CachedCatalogue>)> {
+    if !lease::is_held(c, of)? {
+        return Ok((0, cached));
+    }
+    let mut cache = CachedCatalogue::current(c, cached)?;
+    cache.finish(c, FILL)?;
+    Ok((states::prune(c, ended_by, limit)?, Some(cache)))
 }

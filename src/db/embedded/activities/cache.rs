@@ -5,6 +5,7 @@
 //! was never committed is not used again.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -13,6 +14,9 @@ use super::physical;
 use super::tables;
 use crate::activities::catalogue::{Catalogue, Plan, Table, TableChange};
 use crate::activities::model::{ColumnType, Name};
+
+/// Bounds how long the writer is stopped for hashes at the end of a job.
+const LONGEST_FILL: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 500 });
 
 const VERSION: &str = "SELECT catalogue_version FROM activity_totals";
 const NEXT_VERSION: &str =
@@ -34,6 +38,8 @@ const REMOVE: [&str; 3] = [
 pub(super) struct CachedCatalogue {
     version: i64,
     is_changed: bool,
+    /// How long deletes of this job looked at rows without hashes.
+    pub(super) scanned: Duration,
     pub(super) catalogue: Catalogue,
     pub(super) stored: HashMap<Name, StoredTable>,
 }
@@ -74,7 +80,7 @@ impl CachedCatalogue {
             let sets = sets.remove(&number).unwrap_or_default();
             stored.insert(status.name, StoredTable { number, has_view, sets });
         }
-        Ok(Self { version, is_changed: false, catalogue, stored })
+        Ok(Self { version, is_changed: false, scanned: Duration::ZERO, catalogue, stored })
     }
 
     /// Notes that another process has to load it again.
@@ -82,8 +88,13 @@ impl CachedCatalogue {
         self.is_changed = true;
     }
 
-    /// Stores the next version if anything was changed; at the end of a job.
-    pub(super) fn finish(&mut self, c: &Connection) -> rusqlite::Result<()> {
+    /// Gives rows that were there before a set of columns their hashes, for that time at least or as long
+    /// as deletes had to do without, so that a job takes twice as long at most; and stores the next version
+    /// if anything was changed. At the end of a job.
+    pub(super) fn finish(&mut self, c: &Connection, fill: Duration) -> rusqlite::Result<()> {
+        let fill = self.scanned.min(LONGEST_FILL).max(fill);
+        self.scanned = Duration::ZERO;
+        delete_index::fill(c, self, fill)?;
         if self.is_changed {
             c.prepare_cached(NEXT_VERSION)?.execute(())?;
             (self.version, self.is_changed) = (self.version + 1, false);

@@ -293,9 +293,10 @@ impl ActivityStore for EmbeddedActivities {
     ) -> Result<u32, StorageError> {
         let age = i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
         let ended_by = Timestamp::now().as_microsecond().saturating_sub(age);
-        let job = move |c: &Connection| {
-            if lease::is_held(c, lease)? { states::prune(c, ended_by, limit) } else { Ok(0) }
-        };
-        self.job(job).await
+        let cached = self.lock_cache().take();
+        let job = move |c: &Connection| apply::prune(c, lease, (ended_by, limit), cached);
+        let (pruned, cached) = self.job(job).await?;
+        *self.lock_cache() = cached;
+        Ok(pruned)
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn column(position: usize) -> String {
     format!("c{position}")
 }
 
-/// Makes a table without columns of a client's; they are added.
+/// Makes a table. It is not STRICT, as SQLite would check all rows of such a table for each new column.
 pub(super) fn create(c: &Connection, number: i64, columns: &[ColumnType]) -> rusqlite::Result<()> {
     let mut definitions = String::new();
     for (position, column_type) in columns.iter().enumerate() {
@@ -47,6 +47,16 @@ pub(super) fn add_columns(
         c.execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {column_type}"), ())?;
     }
     Ok(())
+}
+
+/// Makes the table with hashes of another table's rows.
+pub(super) fn create_hashes(c: &Connection, number: i64) -> rusqlite::Result<()> {
+    let sql = format!(
+        "CREATE TABLE {} (column_set INTEGER NOT NULL, hash INTEGER NOT NULL, row INTEGER NOT NULL, \
+         PRIMARY KEY (column_set, hash, row)) STRICT, WITHOUT ROWID",
+        hashes_table(number)
+    );
+    c.execute(&sql, ()).map(drop)
 }
 
 /// Removes a table and its hashes.

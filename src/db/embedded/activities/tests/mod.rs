@@ -1,6 +1,7 @@
 //! What is particular to SQLite; what every backend promises is in `tests/conformance`.
 
 mod batches;
+mod deletes;
 mod names;
 
 use std::path::Path;

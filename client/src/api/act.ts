@@ -1,6 +1,9 @@
-import { errorKind } from '../api/errors';
-import { type Repeats, repeatWhileUnreachable } from '../api/repeat';
-import type { WriteOptions } from '../api/request';
+import { errorKind } from './errors';
+import { type Repeats, repeatWhileUnreachable } from './repeat';
+import type { WriteOptions } from './request';
+
+/** How long after the visitor's act its requests are repeated. */
+const REPEAT_MS = 15_000;
 
 /** No try of a write was answered, so it may have taken effect. */
 export class Unconfirmed extends Error {}
@@ -10,12 +13,14 @@ export class Unconfirmed extends Error {}
  * key of its own, because the store ties a key to one request, and the same key each time it is sent.
  */
 export class Act {
-  readonly #id = newId();
   readonly #repeats: Repeats;
+  readonly #id: string;
   #writes = 0;
 
-  constructor(repeats: Repeats) {
+  /** `id`: that of an earlier act, which is done again because no try of a write was answered. */
+  constructor(repeats: Repeats, id = newActId()) {
     this.#repeats = repeats;
+    this.#id = id;
   }
 
   read<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -34,7 +39,31 @@ export class Act {
   }
 }
 
-function newId(): string {
+/**
+ * Performs what a click asks for. `onWait` gets a function that stops the repeats when the act begins to
+ * wait for a store that cannot be reached, and null when the act ends.
+ */
+export async function performAct<T>(
+  operation: (act: Act) => Promise<T>,
+  onWait: (stop: (() => void) | null) => void,
+  { deadline = newDeadline(), id = newActId() } = {},
+): Promise<T> {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  const { signal } = controller;
+  try {
+    return await operation(new Act({ deadline, signal, onWait: () => onWait(stop) }, id));
+  } finally {
+    onWait(null);
+  }
+}
+
+/** Until when the requests of a click that happens now are repeated. */
+export function newDeadline(): number {
+  return performance.now() + REPEAT_MS;
+}
+
+export function newActId(): string {
   // Browsers have no `randomUUID` on pages that are served over plain http.
   return (crypto as Partial<Crypto>).randomUUID?.() ?? randomHex();
 }

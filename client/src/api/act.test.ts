@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createCartApi } from '../api/cart';
-import { fetchMock, respondWith } from '../api/fetchMock';
 import { Act, Unconfirmed } from './act';
+import { createCartApi } from './cart';
+import { fetchMock, respondWith } from './fetchMock';
 
 const cart = createCartApi('http://store.example');
 
