@@ -149,7 +149,7 @@ impl QueueMonitor {
         let mut known = self.lock();
         let seconds = known.at.elapsed().as_secs_f64().max(0.001);
         // What other servers accepted is not known, so this is at most too low.
-        let left = (known.status.messages + known.accepted).saturating_sub(status.messages);
+        let left = (known.status.messages + asked.0).saturating_sub(status.messages);
         known.drained += WEIGHT * (left as f64 / seconds - known.drained);
         (known.status, known.at) = (status, Instant::now());
         known.accepted = known.accepted.saturating_sub(asked.0);
