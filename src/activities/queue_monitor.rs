@@ -125,8 +125,10 @@ impl QueueMonitor {
         store: &dyn ActivityStore,
         metrics: &ActivityMetrics,
     ) -> Result<(), StorageError> {
+        // What is accepted while the store answers may not be in the answer, so it goes on counting.
+        let asked = self.accepted();
         let status = store.queue_status().await?;
-        self.note(status);
+        self.note(status, asked);
         let record = store.worker().await?;
         self.note_worker(record);
         metrics.queued.set(i64::try_from(status.messages).unwrap_or(i64::MAX));
@@ -136,14 +138,22 @@ impl QueueMonitor {
         Ok(())
     }
 
-    fn note(&self, status: QueueStatus) {
+    /// Messages and bytes that were accepted here since the last answer.
+    fn accepted(&self) -> (u64, u64) {
+        let known = self.lock();
+        (known.accepted, known.accepted_bytes)
+    }
+
+    /// Notes an answer; `asked` had been accepted when the question was asked.
+    fn note(&self, status: QueueStatus, asked: (u64, u64)) {
         let mut known = self.lock();
         let seconds = known.at.elapsed().as_secs_f64().max(0.001);
         // What other servers accepted is not known, so this is at most too low.
-        let left = (known.status.messages + known.accepted).saturating_sub(status.messages);
+        let left = (known.status.messages + asked.0).saturating_sub(status.messages);
         known.drained += WEIGHT * (left as f64 / seconds - known.drained);
         (known.status, known.at) = (status, Instant::now());
-        (known.accepted, known.accepted_bytes) = (0, 0);
+        known.accepted = known.accepted.saturating_sub(asked.0);
+        known.accepted_bytes = known.accepted_bytes.saturating_sub(asked.1);
     }
 
     fn note_worker(&self, record: WorkerRecord) {
@@ -178,7 +188,7 @@ mod tests {
             (status(1, 1, 61), 1, "--activities-queue-age"),
         ] {
             let monitor = monitor();
-            monitor.note(status);
+            monitor.note(status, (0, 0));
             assert_eq!(monitor.admit(bytes).unwrap_err().limit, limit);
         }
     }
@@ -191,7 +201,10 @@ mod tests {
         }
         let full = monitor.admit(1).unwrap_err();
         assert!((1..=60).contains(&full.retry_after));
-        monitor.note(status(3, 3, 0));
+        // One was accepted after the question.
+        monitor.note(status(9, 9, 0), (9, 9));
+        assert!(monitor.admit(1).is_err());
+        monitor.note(status(3, 3, 0), (1, 1));
         monitor.admit(1).unwrap();
     }
 }

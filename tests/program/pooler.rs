@@ -3,12 +3,15 @@
 use std::process::Command;
 
 use futures::future::join_all;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::visits::Servers;
 use testkit::pgbouncer::Pgbouncer;
 use testkit::postgres_database::PostgresDatabase;
 use testkit::process::{Server, output, stderr, stdout, storefront};
+use testkit::wait::eventually;
 
 /// Connections of pgbouncer to PostgreSQL in transaction mode: far fewer than its clients have.
 const SHARED: usize = 4;
@@ -42,7 +45,9 @@ async fn everything_works(url: &str) {
         let mut command = storefront(folder.path());
         Server::spawn(command.args(["serve", "--database-url", url]), folder.path())
     };
-    let servers = Servers::new(vec![start(), start()]);
+    let (first, second) = (start(), start());
+    an_activity_is_applied(&first).await;
+    let servers = Servers::new(vec![first, second]);
     let load = {
         let mut command = storefront(folder.path());
         command.args(["seed", "--append", "--rows", "25000", "--database-url", url]);
@@ -55,6 +60,24 @@ async fn everything_works(url: &str) {
     servers.many_at_once(8, 2).await;
     let audit = run(&["audit"]);
     assert!(audit.contains("agree"), "{audit}");
+}
+
+/// By the worker, which nothing notifies here.
+async fn an_activity_is_applied(server: &Server) {
+    let message = json!({"activities": [{"operation": "insert", "table": "t", "col_names": ["a"],
+                                         "col_types": ["INTEGER"], "col_values": [1]}]});
+    let accepted = server.send(Method::POST, "/api/activities", Some(&message)).await.unwrap();
+    assert_eq!(accepted.status(), 200);
+    let id = body(accepted).await["id"].as_str().unwrap().to_owned();
+    eventually("the message is applied", async || {
+        let found = server.send(Method::GET, &format!("/api/activities/{id}"), None).await.unwrap();
+        body(found).await["state"] == "applied"
+    })
+    .await;
+}
+
+async fn body(answer: Response) -> Value {
+    serde_json::from_str(&answer.text().await.unwrap()).unwrap()
 }
 
 fn succeeds(command: &mut Command) -> String {
