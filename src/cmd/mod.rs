@@ -4,6 +4,7 @@
 //! every command ([`start`]: flags of the settings, log, runtime), signals ([`signals`]) and exit
 //! codes ([`exit`]). Not here: what a setting is ([`crate::config`]), and all that a command calls.
 
+mod activities;
 mod audit;
 pub mod exit;
 mod migrate;
@@ -11,6 +12,7 @@ mod seed;
 mod serve;
 mod signals;
 mod start;
+mod worker;
 
 use clap::{Parser, Subcommand};
 
@@ -50,6 +52,10 @@ enum Command {
     Migrate(migrate::Args),
     /// Check that stock, credit and orders agree
     Audit(audit::Args),
+    /// Apply queued activities, apart from the servers
+    Worker(worker::Args),
+    /// Show and retry messages of activities, and show their tables
+    Activities(activities::Args),
 }
 
 impl Cli {
@@ -63,6 +69,8 @@ impl Cli {
             Command::Seed(args) => seed::run(&args),
             Command::Migrate(args) => migrate::run(&args),
             Command::Audit(args) => audit::run(&args),
+            Command::Worker(args) => worker::run(&args),
+            Command::Activities(args) => activities::run(&args),
         }
     }
 }

@@ -9,7 +9,10 @@ use anyhow::Context;
 use super::seed::demo;
 use super::signals::Signals;
 use super::start::{Settings, runtime};
+use super::worker;
+use crate::activities::service::Service;
 use crate::config::Config;
+use crate::config::activities::Activities;
 use crate::config::database::Database;
 use crate::config::serve::Serve;
 use crate::config::services::Services;
@@ -45,14 +48,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let Config { serve, database, limits, .. } = config;
+    let Config { serve, database, limits, activities, .. } = config;
     let registry = Registry::default();
     logs::register(&registry);
     let stores = open(&serve, &database, &registry).await?;
+    let activities = start_activities(&stores, serve.services, &activities, &registry);
     let (readiness, metrics) = (Readiness::default(), ServerMetrics::register(&registry));
     let app = router(App {
         stores,
         services: serve.services,
+        activities: activities.as_ref().map(Service::gate),
         upstreams: Upstreams::new(serve.images_url.clone(), serve.reviews_url.clone())?,
         assets: assets(&serve)?,
         metrics: metrics.clone(),
@@ -73,13 +78,30 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!(%error, %address, "serving, but the line that says so could not be printed");
     }
     let stop = stop_after(signals.clone(), readiness, serve.drain_delay);
-    match server.run(stop, signals.nth(2)).await {
+    let outcome = server.run(stop, signals.nth(2)).await;
+    // After the last request, which may wait for its message.
+    if let Some(activities) = activities {
+        activities.stop().await;
+    }
+    match outcome {
         ShutdownOutcome::Drained => tracing::info!("stopped, every request was answered"),
         ShutdownOutcome::Cut(connections) => {
             tracing::warn!(connections, "stopped, connections were cut")
         }
     }
     Ok(())
+}
+
+/// Starts the gate and the worker of activities, if they are served and the backend has them.
+fn start_activities(
+    stores: &Stores,
+    services: Services,
+    settings: &Activities,
+    registry: &Registry,
+) -> Option<Service> {
+    let store = stores.activities.clone().filter(|_| services.activities)?;
+    let worker = !settings.no_activities_worker;
+    Some(Service::start(store, worker::service_settings(settings, worker), registry))
 }
 
 /// Turns readiness off at the first signal, and ends after the delay: load balancers notice the one

@@ -9,13 +9,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::config::{Config, Flags, Setting};
 use crate::telemetry::logs;
 
-/// The flags of the settings of every command, and if `SERVER` those of the server's settings.
+/// The flags of the settings of every command; if `SERVER` those of the server's settings too, and if
+/// `WORKER` those of activities.
 ///
 /// Values stay text: clap would stop at the first wrong one.
 #[derive(Debug)]
-pub(super) struct Settings<const SERVER: bool>(Flags);
+pub(super) struct Settings<const SERVER: bool, const WORKER: bool = SERVER>(Flags);
 
-impl<const SERVER: bool> Settings<SERVER> {
+impl<const SERVER: bool, const WORKER: bool> Settings<SERVER, WORKER> {
     /// Reads all settings from their sources, and starts the log.
     pub(super) fn start(&self) -> anyhow::Result<Config> {
         let config = Config::read(self.0.clone())?;
@@ -31,11 +32,12 @@ impl<const SERVER: bool> Settings<SERVER> {
 
     fn declared() -> impl Iterator<Item = &'static Setting> {
         let server = Config::SERVER.into_iter().filter(|_| SERVER);
-        server.chain(Config::COMMON).flatten()
+        let worker = Config::WORKER.into_iter().filter(|_| WORKER);
+        server.chain(worker).chain(Config::COMMON).flatten()
     }
 }
 
-impl<const SERVER: bool> clap::Args for Settings<SERVER> {
+impl<const SERVER: bool, const WORKER: bool> clap::Args for Settings<SERVER, WORKER> {
     fn augment_args(command: Command) -> Command {
         Self::declared().fold(command, |command, setting| command.arg(arg(setting)))
     }
@@ -45,7 +47,7 @@ impl<const SERVER: bool> clap::Args for Settings<SERVER> {
     }
 }
 
-impl<const SERVER: bool> clap::FromArgMatches for Settings<SERVER> {
+impl<const SERVER: bool, const WORKER: bool> clap::FromArgMatches for Settings<SERVER, WORKER> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |key| Some((key, matches.get_one::<String>(key)?.clone()));
         Ok(Self(Self::declared().filter_map(|setting| given(setting.key)).collect()))

@@ -7,6 +7,7 @@
 //! its default, and gathers what is wrong, so that all of it is shown at once before a port opens.
 //! Not here: clap, which is in [`crate::cmd`].
 
+pub mod activities;
 pub mod database;
 mod loader;
 pub mod logs;
@@ -29,6 +30,8 @@ pub struct Config {
     pub serve: serve::Serve,
     /// The server's limits.
     pub limits: serve::Limits,
+    /// Activities.
+    pub activities: activities::Activities,
 }
 
 impl Config {
@@ -42,6 +45,9 @@ impl Config {
         database::postgres_limits::PostgresLimits::SETTINGS,
     ];
 
+    /// Those that `serve` and `worker` have flags for.
+    pub const WORKER: [&[Setting]; 1] = [activities::Activities::SETTINGS];
+
     /// Reads every setting.
     ///
     /// # Errors
@@ -53,6 +59,7 @@ impl Config {
             logs: logs::Logs::read(&mut loader),
             serve: serve::Serve::read(&mut loader),
             limits: serve::Limits::read(&mut loader),
+            activities: activities::Activities::read(&mut loader),
         };
         loader.finish(config)
     }
@@ -68,7 +75,7 @@ mod tests {
     #[test]
     fn the_docs_list_every_setting_as_it_is_declared() {
         // The line of `--config` is written by hand: its value is no key of the file.
-        let tables = [&Config::COMMON[1..], &Config::SERVER].map(|settings| {
+        let tables = [&Config::COMMON[1..], &Config::SERVER, &Config::WORKER].map(|settings| {
             let rows = settings.iter().copied().flatten().map(Setting::table_row);
             format!("\n{}\n\n", rows.collect::<Vec<_>>().join("\n"))
         });

@@ -16,9 +16,9 @@ settings! {
         /// Address and port; port 0 takes a free one; IPv6 as `[::]:80`. Every route is open without
         /// authentication: beyond this machine, listen only behind a proxy that authenticates
         listen: SocketAddr = address("ADDR:PORT"), default "127.0.0.1:3000";
-        /// What is served, with commas: any of overview, orders, stock and payment; cart is the
-        /// last three
-        services: Services = Services::parse("LIST"), default "overview,cart";
+        /// What is served, with commas: any of overview, orders, stock, payment and activities; cart is
+        /// orders, stock and payment
+        services: Services = Services::parse("LIST"), default "overview,cart,activities";
         /// Put 1,000 demo games into an empty store, and stock of each. Without it only the default
         /// file gets them, when it is new and no database was named
         demo: bool = switch(), default "false";
@@ -99,7 +99,7 @@ fn url_or_host(text: &str) -> Result<Url, String> {
     if text.contains("://") { url(text) } else { url(&format!("http://{text}")) }
 }
 
-fn switch(text: &str) -> Result<bool, String> {
+pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" => Ok(false),

@@ -1,9 +1,7 @@
 //! Which of the store's services a program serves.
 
-/// The service is known, but not built yet.
-const LATER: &str = "the service `activities` is not in this version";
-const CHOICES: &str = "use overview, orders, stock, payment, or cart for the last three, with \
-                       commas between them";
+const CHOICES: &str = "use overview, orders, stock, payment, activities, or cart for orders, stock \
+                       and payment, with commas between them";
 
 /// Groups of routes. Programs that serve different ones may share a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +14,13 @@ pub struct Services {
     pub stock: bool,
     /// `/payment`.
     pub payment: bool,
+    /// `/api/activities`.
+    pub activities: bool,
 }
 
 impl Services {
-    const NONE: Self = Self { overview: false, orders: false, stock: false, payment: false };
+    const NONE: Self =
+        Self { overview: false, orders: false, stock: false, payment: false, activities: false };
 
     /// Parses a list with commas.
     ///
@@ -36,7 +37,7 @@ impl Services {
             "stock" => Ok(Self { stock: true, ..self }),
             "payment" => Ok(Self { payment: true, ..self }),
             "cart" => Ok(Self { orders: true, stock: true, payment: true, ..self }),
-            "activities" => Err(format!("{LATER}; {CHOICES}")),
+            "activities" => Ok(Self { activities: true, ..self }),
             other => Err(format!("`{other}` is not a service; {CHOICES}")),
         }
     }
@@ -44,7 +45,7 @@ impl Services {
 
 impl Default for Services {
     fn default() -> Self {
-        Self { overview: true, orders: true, stock: true, payment: true }
+        Self { overview: true, orders: true, stock: true, payment: true, activities: true }
     }
 }
 
@@ -54,14 +55,15 @@ mod tests {
 
     #[test]
     fn a_list_names_what_is_served() {
-        for (text, overview, orders, stock, payment) in [
-            ("overview", true, false, false, false),
-            ("orders, payment", false, true, false, true),
-            ("cart", false, true, true, true),
-            ("stock,stock", false, false, true, false),
-            ("overview,cart", true, true, true, true),
+        for (text, overview, orders, stock, payment, activities) in [
+            ("overview", true, false, false, false, false),
+            ("orders, payment", false, true, false, true, false),
+            ("cart", false, true, true, true, false),
+            ("stock,stock", false, false, true, false, false),
+            ("overview,cart,activities", true, true, true, true, true),
         ] {
-            assert_eq!(Services::parse(text), Ok(Services { overview, orders, stock, payment }));
+            let expected = Services { overview, orders, stock, payment, activities };
+            assert_eq!(Services::parse(text), Ok(expected));
         }
     }
 
@@ -71,7 +73,6 @@ mod tests {
             ("shop", "`shop` is not a service"),
             ("orders,", "`` is not a service"),
             ("Cart", "`Cart` is not a service"),
-            ("overview,activities", "`activities` is not in this version"),
         ] {
             let error = Services::parse(text).unwrap_err();
             assert!(error.contains(named), "{error}");

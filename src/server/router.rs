@@ -16,6 +16,9 @@ use super::assets::{self, Assets};
 use super::metrics::ServerMetrics;
 use super::operations::{self, Readiness};
 use super::request_layer::{RequestLayer, RequestLimits};
+use crate::activities;
+use crate::activities::gate::Gate;
+use crate::activities::routes::Activities;
 use crate::cart;
 use crate::config::services::Services;
 use crate::db::Stores;
@@ -32,6 +35,8 @@ pub struct App {
     pub stores: Stores,
     /// Which routes there are besides those of operations.
     pub services: Services,
+    /// The gate of activities, if they are served.
+    pub activities: Option<Arc<Gate>>,
     /// The image and review services.
     pub upstreams: Upstreams,
     /// The page.
@@ -66,6 +71,10 @@ pub fn router(app: App) -> Router {
         page = page.merge(assets::page(assets));
     }
     routes = routes.merge(cart_routes(services, &stores));
+    if let Some(gate) = app.activities {
+        let state = Activities { gate, body: app.limits.body };
+        routes = routes.merge(activities::routes::router(state));
+    }
     let operations = operations::router(stores.overviews, app.registry, app.readiness);
     let (api, mut document) = routes.merge(operations).split_for_parts();
     document_keys(&mut document);

@@ -20,6 +20,8 @@ use super::supervisor::Supervisor;
 pub struct Registry {
     metrics: Arc<Mutex<Prometheus>>,
     supervisor: Supervisor,
+    /// What the name of each metric begins with, after `storefront_`.
+    prefix: &'static str,
 }
 
 impl Registry {
@@ -29,9 +31,16 @@ impl Registry {
         self.supervisor.clone()
     }
 
+    /// The same registry for a part of the program that exists twice: the names of the metrics that are
+    /// added by it are `storefront_PREFIXNAME`.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &'static str) -> Self {
+        Self { prefix, ..self.clone() }
+    }
+
     /// Adds a metric, to be shown as `storefront_NAME`, and gives it back. Names must be distinct.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.lock().register(name, help, metric.clone());
+        self.lock().register(self.full(name), help, metric.clone());
         metric
     }
 
@@ -45,10 +54,17 @@ impl Registry {
         self.register(name, help, Counter::default())
     }
 
+    /// Adds a counter that is shown as `NAME_total`, the name that an earlier program gave it.
+    pub fn plain_counter(&self, name: &str, help: &str) -> Counter {
+        let metric = Counter::default();
+        self.lock().register(name, help, metric.clone());
+        metric
+    }
+
     /// Adds a histogram of seconds, shown as `storefront_NAME_seconds`.
     pub fn seconds(&self, name: &str, help: &str) -> Histogram {
         let metric = seconds();
-        self.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        self.lock().register_with_unit(self.full(name), help, Unit::Seconds, metric.clone());
         metric
     }
 
@@ -59,7 +75,7 @@ impl Registry {
         Family<L, Histogram>: Metric,
     {
         let metric = Family::new_with_constructor(seconds as fn() -> Histogram);
-        self.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        self.lock().register_with_unit(self.full(name), help, Unit::Seconds, metric.clone());
         metric
     }
 
@@ -73,6 +89,10 @@ impl Registry {
         }
     }
 
+    fn full(&self, name: &str) -> String {
+        format!("storefront_{}{name}", self.prefix)
+    }
+
     /// Only registration and rendering lock; counting does not.
     fn lock(&self) -> MutexGuard<'_, Prometheus> {
         self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,8 +101,8 @@ impl Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        let metrics = Arc::new(Mutex::new(Prometheus::with_prefix("storefront")));
-        let registry = Self { metrics, supervisor: Supervisor::default() };
+        let registry =
+            Self { metrics: Arc::default(), supervisor: Supervisor::default(), prefix: "" };
         let restarts = registry.supervisor.restarts();
         registry.register("task_restarts", "Tasks and threads restarted after a panic", restarts);
         registry

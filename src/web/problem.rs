@@ -15,8 +15,8 @@ use crate::db::storage::{ErrorKind, StorageError};
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// Seconds after which a client should repeat a request that was answered by 503.
-const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// Seconds after which a client should repeat a request that was answered by 503, if nothing is known.
+const RETRY_SECONDS: u32 = 1;
 
 /// A problem of RFC 9457. `type` is always `about:blank`, so `title` is the status in words.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Problem {
     pub detail: String,
     /// What failed in the server, for the log.
     pub cause: Option<Cause>,
+    /// Of a 503: seconds after which a client should repeat the request.
+    pub retry_after: u32,
 }
 
 /// What an operator must see and a client must not. An extension of the answer until the request layer
@@ -50,7 +52,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem of that status.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), cause: None }
+        Self { status, detail: detail.into(), cause: None, retry_after: RETRY_SECONDS }
     }
 
     /// 500, for a defect.
@@ -63,6 +65,12 @@ impl Problem {
     #[must_use]
     pub fn with_cause(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(Cause(cause.into())), ..self }
+    }
+
+    /// The same with another time after which to repeat the request.
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: seconds, ..self }
     }
 }
 
@@ -77,7 +85,7 @@ impl IntoResponse for Problem {
         let body = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);

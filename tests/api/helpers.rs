@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde_json::Value;
+use storefront::activities::queue_monitor::QueueLimits;
+use storefront::activities::service::{Service, ServiceSettings};
+use storefront::activities::validate::MessageLimits;
 use storefront::config::serve::Limits;
 use storefront::config::services::Services;
 use storefront::db::storage::{CartAudit, OverviewStore};
@@ -29,6 +32,14 @@ use testkit::games::game;
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
+/// The usual settings of activities, with a worker.
+pub(crate) const ACTIVITIES: ServiceSettings = ServiceSettings {
+    message: MessageLimits { depth: 16, activities: 1_000, columns: 1_000 },
+    queue: QueueLimits { messages: 1_000_000, bytes: 1 << 30, age: Duration::from_secs(86_400) },
+    keep: Duration::from_secs(86_400),
+    worker: true,
+};
+
 /// What a test wants other than the defaults.
 #[derive(Default)]
 pub(crate) struct Setup {
@@ -40,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) assets: Option<Assets>,
     /// In place of the backend's.
     pub(crate) overviews: Option<Arc<dyn OverviewStore>>,
+    /// In place of the usual settings of activities.
+    pub(crate) activities: Option<ServiceSettings>,
     /// Another store's database, to share it.
     pub(crate) database: Option<Arc<OwnDatabase>>,
 }
@@ -53,6 +66,7 @@ pub(crate) struct TestStore {
     pub(crate) database: Arc<OwnDatabase>,
     /// What its cart is kept in.
     pub(crate) cart_audit: Arc<dyn CartAudit>,
+    activities: Option<Service>,
     stop: Arc<Notify>,
     now: Arc<Notify>,
     server: JoinHandle<ShutdownOutcome>,
@@ -70,7 +84,8 @@ impl TestStore {
     }
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
-        let Setup { limits, services, images, reviews, assets, overviews, database } = setup;
+        let Setup { limits, services, images, reviews, assets, overviews, activities, database } =
+            setup;
         let database = match database {
             Some(shared) => shared,
             None => Arc::new(OwnDatabase::of_this_run().await),
@@ -81,11 +96,15 @@ impl TestStore {
             db::connect(&database.settings(), MigrationPolicy::Migrate, &registry).await;
         let mut stores = connected.expect("the store opens");
         stores.overviews = overviews.unwrap_or(stores.overviews);
+        let store = stores.activities.clone().filter(|_| services.activities);
+        let settings = activities.unwrap_or(ACTIVITIES);
+        let activities = store.map(|store| Service::start(store, settings, &registry));
         let readiness = Readiness::default();
         let cart_audit = stores.audit.clone();
         let app = router(App {
             stores,
             services,
+            activities: activities.as_ref().map(Service::gate),
             upstreams: Upstreams::new(images, reviews).expect("a client for the upstreams"),
             assets: assets.unwrap_or_else(Assets::embedded),
             metrics: metrics.clone(),
@@ -105,7 +124,18 @@ impl TestStore {
             let (stop, now) = (Arc::clone(&stop), Arc::clone(&now));
             async move { server.run(stop.notified(), now.notified()).await }
         });
-        Self { address, metrics, readiness, registry, database, cart_audit, stop, now, server }
+        Self {
+            address,
+            metrics,
+            readiness,
+            registry,
+            database,
+            cart_audit,
+            activities,
+            stop,
+            now,
+            server,
+        }
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -208,6 +238,9 @@ impl TestStore {
     /// How the server ended.
     pub(crate) async fn ended(self) -> ShutdownOutcome {
         let ended = tokio::time::timeout(TIMEOUT, self.server).await;
+        if let Some(activities) = self.activities {
+            activities.stop().await;
+        }
         ended.expect("the server ends").expect("without a panic")
     }
 }

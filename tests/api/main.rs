@@ -11,6 +11,7 @@
 //! Answers that clients depend on to the byte are kept under `snapshots/`. A difference is a
 //! failure. Run with `INSTA_UPDATE=always` to write them again, then read what changed.
 
+mod activities;
 mod ascending;
 mod catalogue;
 mod change;

@@ -7,7 +7,7 @@ use storefront::config::services::Services;
 use crate::client::Request;
 use crate::helpers::{Setup, TestStore};
 
-const ROUTES: [(&str, &str, &str); 9] = [
+const ROUTES: [(&str, &str, &str); 10] = [
     ("overview", "GET", "/api/overview"),
     ("overview", "GET", "/api/reviews/1"),
     ("overview", "GET", "/1"),
@@ -15,6 +15,7 @@ const ROUTES: [(&str, &str, &str); 9] = [
     ("orders", "POST", "/orders/create/u"),
     ("stock", "POST", "/stock/item/create/1"),
     ("payment", "POST", "/payment/create_user"),
+    ("activities", "GET", "/api/activities"),
     ("", "GET", "/healthz"),
     ("", "GET", "/docs"),
 ];
@@ -26,7 +27,7 @@ async fn serving(list: &str) -> TestStore {
 
 #[tokio::test]
 async fn a_program_serves_what_it_is_told_to() {
-    for list in ["overview", "orders", "stock", "payment", "overview,stock"] {
+    for list in ["overview", "orders", "stock", "payment", "overview,stock", "activities"] {
         let store = serving(list).await;
         for (service, method, target) in ROUTES {
             let answer = store.send(Request::new(method, target)).await;

@@ -70,7 +70,6 @@ fn an_unknown_service_is_an_error_that_names_the_known_ones() {
             "overview,shop",
             "--services: `shop` is not a service; use overview, orders, stock, payment",
         ),
-        ("activities", "--services: the service `activities` is not in this version; use overview"),
         ("", "--services: `` is not a service"),
     ] {
         let refused = output(storefront(folder.path()).args(["serve", "--services", list]));

@@ -73,18 +73,29 @@ pub(super) fn open_for_checkpoints(path: &Path) -> Result<Connection, StorageErr
     Ok(connection)
 }
 
-/// The settings of the writer's connection. With FULL every commit is synced to disk. Its checkpoints
+/// The settings of a writer's connection. With FULL every commit is synced to disk. Its checkpoints
 /// are made by [`super::checkpoint`].
 pub(super) fn tuned(connection: Connection) -> Result<Connection, StorageError> {
     set(&connection, &[("synchronous", "FULL")], 0)?;
     Ok(connection)
 }
 
+/// The same for the file of the activities, whose jobs change many pages each. The pages that a savepoint
+/// changes are kept in memory, not in a temporary file.
+pub(super) fn tuned_for_activities(connection: Connection) -> Result<Connection, StorageError> {
+    connection.set_prepared_statement_cache_capacity(2 * STATEMENTS);
+    let settings = [("synchronous", "FULL"), ("cache_size", "-32768"), ("temp_store", "MEMORY")];
+    set(&connection, &settings, 0)?;
+    Ok(connection)
+}
+
 /// Writes a first frame to the write-ahead log: before every read from a file with an empty log
 /// SQLite asks the operating system for the file's size. A read-only file stays as it is.
 pub(super) fn prime_wal(connection: &Connection) {
-    let sql = "UPDATE counters SET next = next WHERE name = 'game_id'";
-    if let Err(error) = connection.execute(sql, ()) {
+    // A row that every file has.
+    if let Err(error) =
+        connection.execute("UPDATE schema_steps SET checksum = checksum WHERE step = 0", ())
+    {
         tracing::warn!(%error, "the database file cannot be written, or is busy");
     }
 }

@@ -84,7 +84,7 @@ mod tests {
     fn store(folder: &tempfile::TempDir) -> Connection {
         let path = folder.path().join("store.db");
         let connection = connection::open(&path, MigrationPolicy::Migrate).unwrap();
-        migrate::run(&connection, &path, MigrationPolicy::Migrate).unwrap();
+        migrate::run(&connection, &path, &migrate::STORE, MigrationPolicy::Migrate).unwrap();
         connection
     }
 

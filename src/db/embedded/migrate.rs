@@ -1,4 +1,4 @@
-//! Bringing the file's schema up to date.
+//! Bringing a file's schema up to date: the store's, or that of the activities.
 //!
 //! The version is SQLite's own `user_version`; it, the checksum of each step and the step's
 //! statements change in one transaction that takes the write lock first: of two servers that start
@@ -13,14 +13,26 @@ use crate::db::MigrationPolicy;
 use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, StorageError};
 
-/// The steps; step N makes version N + 1. A step that was released never changes.
-const STEPS: [Step; 3] = [
-    include_str!("../../../schema/embedded/0001_overview.sql"),
-    include_str!("../../../schema/embedded/0002_cart.sql"),
-    include_str!("../../../schema/embedded/0003_idempotency_keys.sql"),
-];
-/// "stor" in ASCII, kept in the file's header so that another program's database is not touched.
-const APPLICATION_ID: i32 = 0x7374_6f72;
+/// The schema of one kind of file.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// Step N makes version N + 1. A step that was released never changes.
+    pub(super) steps: &'static [Step],
+    /// Kept in the file's header so that another program's database is not touched.
+    pub(super) application_id: i32,
+}
+
+/// The schema of the store's file.
+pub(super) const STORE: Schema = Schema {
+    steps: &[
+        include_str!("../../../schema/embedded/0001_overview.sql"),
+        include_str!("../../../schema/embedded/0002_cart.sql"),
+        include_str!("../../../schema/embedded/0003_idempotency_keys.sql"),
+    ],
+    // "stor" in ASCII.
+    application_id: 0x7374_6f72,
+};
+
 const CHECKSUM_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_steps \
                               (step INTEGER PRIMARY KEY, checksum INTEGER NOT NULL) STRICT";
 
@@ -28,11 +40,12 @@ const CHECKSUM_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_steps \
 pub(super) fn run(
     connection: &Connection,
     path: &Path,
+    schema: &Schema,
     policy: MigrationPolicy,
 ) -> Result<(), StorageError> {
-    let migration = planned(connection, path, policy)?;
+    let migration = planned(connection, path, schema, policy)?;
     ensure_wal(connection, path)?;
-    if migration == Migration::UpToDate { Ok(()) } else { apply(connection, path, policy) }
+    if migration == Migration::UpToDate { Ok(()) } else { apply(connection, path, schema, policy) }
 }
 
 /// Readers and the writer must not wait for each other. The mode is kept in the file, but a copy
@@ -51,6 +64,7 @@ fn ensure_wal(connection: &Connection, path: &Path) -> Result<(), StorageError> 
 fn apply(
     connection: &Connection,
     path: &Path,
+    schema: &Schema,
     policy: MigrationPolicy,
 ) -> Result<(), StorageError> {
     let failed = open_error("migrate", path);
@@ -58,34 +72,39 @@ fn apply(
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
             .map_err(&failed)?;
     // Planned again under the lock: another program, even a newer one, may have held it before.
-    let Migration::From(first) = planned(connection, path, policy)? else { return Ok(()) };
+    let Migration::From(first) = planned(connection, path, schema, policy)? else { return Ok(()) };
     transaction.execute(CHECKSUM_TABLE, ()).map_err(&failed)?;
-    for (number, step) in STEPS.iter().enumerate().skip(first) {
+    for (number, step) in schema.steps.iter().enumerate().skip(first) {
         transaction.execute_batch(step).map_err(&failed)?;
         let record = "INSERT INTO schema_steps (step, checksum) VALUES (?1, ?2)";
         transaction.execute(record, (number as i64, checksum(step))).map_err(&failed)?;
     }
-    transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(&failed)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&failed)?;
+    transaction.pragma_update(None, "user_version", schema.steps.len() as i64).map_err(&failed)?;
+    transaction.pragma_update(None, "application_id", schema.application_id).map_err(&failed)?;
     transaction.commit().map_err(&failed)
 }
 
 fn planned(
     connection: &Connection,
     path: &Path,
+    schema: &Schema,
     policy: MigrationPolicy,
 ) -> Result<Migration, StorageError> {
-    plan(&path.display(), &STEPS, &recorded(connection, path)?, policy)
+    plan(&path.display(), schema.steps, &recorded(connection, path, schema)?, policy)
 }
 
 /// The checksums of the steps that the file has had; an empty file has had none.
-fn recorded(connection: &Connection, path: &Path) -> Result<Vec<i64>, StorageError> {
+fn recorded(
+    connection: &Connection,
+    path: &Path,
+    schema: &Schema,
+) -> Result<Vec<i64>, StorageError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let exists = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, bool>(0));
     let failed = open_error("open", path);
     let any_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema)";
     let application_id = pragma("application_id").map_err(&failed)?;
-    if exists(any_table).map_err(&failed)? && application_id != APPLICATION_ID {
+    if exists(any_table).map_err(&failed)? && application_id != schema.application_id {
         let text = format!(
             "{} is the database of another program; name another file by --database-url",
             path.display()

@@ -1,17 +1,20 @@
-//! The embedded backend: SQLite in one file, the default.
+//! The embedded backend: SQLite in one file, and a second one for activities; the default.
 //!
 //! In this module: the one writer thread with its group commit ([`writer`]) and its jobs ([`job`]), the
 //! thread that copies the log into the file ([`checkpoint`]), the read connections, one for each runtime
 //! thread ([`reader`]), migrations ([`migrate`]), whether the file is still the one that was opened
-//! ([`identity`]), writes under a key ([`idempotency`]), and the storage traits over them ([`overview`],
-//! [`cart`], [`loads`]). Several processes on one machine may share the file, so nothing that another
-//! process may change is cached.
+//! ([`identity`]), opening a file with all of these ([`file`](mod@file)), writes under a key
+//! ([`idempotency`]), and the storage traits over them ([`overview`], [`cart`], [`loads`], and with a
+//! file of their own [`activities`]). Several processes on one machine may share the files, so nothing
+//! that another process may change is cached without a check.
 //! Not here: the algorithms that other backends need too ([`super::common`]).
 
+mod activities;
 mod cart;
 mod checkpoint;
 mod connection;
 mod error;
+mod file;
 mod idempotency;
 mod identity;
 mod job;
@@ -24,18 +27,19 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::activities::EmbeddedActivities;
 use self::cart::EmbeddedCart;
-use self::checkpoint::{CheckpointMetrics, Checkpointer};
-use self::identity::FileIdentity;
+use self::file::{FileKind, FileMetrics, OpenFile};
 use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;
-use self::reader::Readers;
-use self::writer::{Writer, WriterMetrics};
 use super::storage::{ErrorKind, StorageError};
 use super::{MigrationPolicy, Stores};
 use crate::telemetry::Registry;
 
-/// Opens the file, creating it under [`MigrationPolicy::Migrate`].
+/// The store's file.
+const STORE: FileKind = FileKind { schema: &migrate::STORE, tuned: connection::tuned };
+
+/// Opens the store's file and that of its activities, creating it under [`MigrationPolicy::Migrate`].
 ///
 /// # Errors
 /// One sentence for the operator: see [`super::connect`].
@@ -44,31 +48,11 @@ pub async fn open(
     policy: MigrationPolicy,
     registry: &Registry,
 ) -> Result<Stores, StorageError> {
-    let metrics = WriterMetrics::register(registry);
-    let checkpoint_metrics = CheckpointMetrics::register(registry);
-    let supervisor = registry.supervisor();
+    let metrics = FileMetrics::register(registry);
+    let activity_metrics = FileMetrics::register(&registry.with_prefix("activity_"));
     blocking(move || {
-        let connection = connection::open(&path, policy)?;
-        migrate::run(&connection, &path, policy)?;
-        let mut connection = connection::tuned(connection)?;
-        connection::prime_wal(&connection);
-        let identity = Arc::new(FileIdentity::of(&path)?);
-        let readers = Arc::new(Readers::new(path.clone(), Arc::clone(&identity)));
-        readers.with(|_| Ok(()))?;
-        let own = connection::open_for_checkpoints(&path)?;
-        // The path may lead to another file by now.
-        identity.check()?;
-        let checkpointer = Checkpointer::start(
-            &mut connection,
-            own,
-            &path,
-            checkpoint_metrics,
-            supervisor.clone(),
-        )?;
-        let identity_of_writer = Arc::clone(&identity);
-        let writer =
-            Writer::start(connection, identity_of_writer, checkpointer, metrics, supervisor)?;
-        let writer = Arc::new(writer);
+        let OpenFile { writer, readers, identity } = file::open(&path, &STORE, policy, metrics)?;
+        let activities = EmbeddedActivities::open(&path, policy, activity_metrics)?;
         let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
         let loads = Arc::new(EmbeddedLoads::new(path, identity));
         Ok(Stores {
@@ -79,7 +63,7 @@ pub async fn open(
             payments: cart.clone(),
             fixtures: cart.clone(),
             audit: cart,
-            activities: None,
+            activities: Some(Arc::new(activities)),
             loads: loads.clone(),
             inspection: loads,
             replica_check: None,

@@ -98,7 +98,19 @@ impl Writer {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let key = context.key().cloned();
-        let statements = move |c: &Connection| once(c, key.as_ref(), statements);
+        self.submit_unkeyed(context, move |c: &Connection| once(c, key.as_ref(), statements))
+    }
+
+    /// Runs the statements of one job in the next group, as [`Self::submit`] does, whatever key the context
+    /// has: of work that no client asked for.
+    pub(super) fn submit_unkeyed<T: Send + 'static, F>(
+        &self,
+        context: ActContext,
+        statements: F,
+    ) -> impl Future<Output = Result<T, StorageError>> + use<T, F>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
         let (pending, answer) = Pending::new(context, Some(statements));
         if let Some(queue) = &self.queue {
             let guard = QueuedJobGuard::new(&self.waiting);
@@ -265,7 +277,7 @@ mod tests {
     fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
         let path = folder.path().join("games.db");
         let connection = connection::open(&path, MigrationPolicy::Migrate).unwrap();
-        migrate::run(&connection, &path, MigrationPolicy::Migrate).unwrap();
+        migrate::run(&connection, &path, &migrate::STORE, MigrationPolicy::Migrate).unwrap();
         let mut connection = connection::tuned(connection).unwrap();
         connection::prime_wal(&connection);
         let identity = Arc::new(FileIdentity::of(&path).unwrap());

@@ -19,7 +19,6 @@ pub struct ActContext {
     deadline: Instant,
     key: Option<IdempotencyKey>,
     precondition: Option<Precondition>,
-    #[expect(dead_code, reason = "held until the write has ended")]
     permit: Option<Permit>,
 }
 
@@ -67,6 +66,12 @@ impl ActContext {
     #[must_use]
     pub fn with_permit(self, permit: Option<Permit>) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same holding the permit of another write of the same request.
+    #[must_use]
+    pub fn with_permit_of(self, other: &Self) -> Self {
+        self.with_permit(other.permit.clone())
     }
 
     /// The same under a key, or without one.

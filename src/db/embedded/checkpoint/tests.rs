@@ -28,7 +28,7 @@ impl Store {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("games.db");
         let connection = connection::open(&path, MigrationPolicy::Migrate).unwrap();
-        migrate::run(&connection, &path, MigrationPolicy::Migrate).unwrap();
+        migrate::run(&connection, &path, &migrate::STORE, MigrationPolicy::Migrate).unwrap();
         let mut connection = connection::tuned(connection).unwrap();
         connection.execute_batch("CREATE TABLE blobs (blob)").unwrap();
         let identity = Arc::new(FileIdentity::of(&path).unwrap());

@@ -1,0 +1,168 @@
+//! The gate: what is checked, and when it is accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::metrics::ActivityMetrics;
+use super::model::{Activity, MessageId, Work};
+use super::outcomes::{Outcomes, Waiter};
+use super::queue_monitor::{Full, QueueMonitor};
+use super::validate::MessageValidator;
+use super::{Invalid, plan};
+use crate::db::storage::{
+    Accept, ActContext, ActivityStore, Message, MessageState, NewMessage, Retry, StorageError,
+};
+
+/// Between two questions to the store for a message that another program may apply.
+const FIRST_POLL: Duration = Duration::from_millis(10);
+const LONGEST_POLL: Duration = Duration::from_millis(100);
+
+/// Accepts messages.
+pub struct Gate {
+    pub(super) store: Arc<dyn ActivityStore>,
+    pub(super) validator: MessageValidator,
+    pub(super) monitor: Arc<QueueMonitor>,
+    pub(super) outcomes: Arc<Outcomes>,
+    pub(super) metrics: ActivityMetrics,
+}
+
+/// Why a message was not accepted.
+pub enum Refused {
+    /// It is wrong.
+    Invalid(Invalid),
+    /// It is longer than the store can apply.
+    TooLong(usize),
+    /// The queue is full.
+    Full(Full),
+    /// The idempotency key belongs to another request.
+    KeyReused,
+    /// The store failed.
+    Store(StorageError),
+}
+
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Gate {
+    /// The store that it queues into.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ActivityStore> {
+        &self.store
+    }
+
+    /// What is known of the queue.
+    #[must_use]
+    pub fn monitor(&self) -> &QueueMonitor {
+        &self.monitor
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub const fn metrics(&self) -> &ActivityMetrics {
+        &self.metrics
+    }
+
+    /// Checks a message and counts it.
+    ///
+    /// # Errors
+    /// [`Refused::Invalid`] or [`Refused::TooLong`].
+    pub fn check(&self, body: &[u8]) -> Result<Vec<Activity>, Refused> {
+        let checked = match std::str::from_utf8(body) {
+            Ok(text) => self.validator.check(text),
+            Err(_) => Err(Invalid {
+                pointer: String::new(),
+                what: "not JSON: not in UTF-8".to_owned(),
+                is_json: false,
+            }),
+        };
+        match checked {
+            Ok(activities) => {
+                self.metrics.valid.inc();
+                match self.store.max_body() {
+                    Some(most) if body.len() > most => Err(Refused::TooLong(most)),
+                    _ => Ok(activities),
+                }
+            }
+            Err(invalid) => {
+                self.metrics.invalid.inc();
+                Err(Refused::Invalid(invalid))
+            }
+        }
+    }
+
+    /// Queues a checked text durably.
+    ///
+    /// # Errors
+    /// Why it is not queued.
+    pub async fn accept(&self, context: ActContext, body: &str) -> Result<MessageId, Refused> {
+        self.monitor.admit(body.len()).map_err(Refused::Full)?;
+        let new = NewMessage { id: MessageId::new(), body: body.into() };
+        match self.store.accept(context, new).await? {
+            Accept::Queued(id) => Ok(id),
+            Accept::KeyReused => Err(Refused::KeyReused),
+        }
+    }
+
+    /// Queues a rejected message again, with another checked text if one is given.
+    ///
+    /// # Errors
+    /// The queue is full, or the store failed.
+    pub async fn retry(
+        &self,
+        context: ActContext,
+        id: MessageId,
+        body: &str,
+    ) -> Result<Retry, Refused> {
+        self.monitor.admit(body.len()).map_err(Refused::Full)?;
+        let new = NewMessage { id: MessageId::new(), body: body.into() };
+        Ok(self.store.retry(context, id, new).await?)
+    }
+
+    /// Waits until a message has ended, at most so long; `None` if there is no such message (any more).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn wait(
+        &self,
+        id: MessageId,
+        at_most: Duration,
+    ) -> Result<Option<Message>, StorageError> {
+        let deadline = Instant::now() + at_most;
+        let waiter = self.outcomes.wait_for(id);
+        let mut poll = FIRST_POLL;
+        loop {
+            let found = self.store.find(id).await?;
+            let is_queued = found.as_ref().is_some_and(|m| m.state == MessageState::Queued);
+            if !is_queued || Instant::now() >= deadline {
+                return Ok(found);
+            }
+            until(&waiter, deadline, poll).await;
+            poll = (poll * 2).min(LONGEST_POLL);
+        }
+    }
+
+    /// What the activities would do now, without doing it.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn plan(&self, activities: Vec<Activity>) -> Result<plan::DryRun, StorageError> {
+        let catalogue = self.store.catalogue().await?;
+        Ok(plan::DryRun::of(&catalogue, &Work::Activities(activities)))
+    }
+}
+
+/// Until the message has ended here, the store is to be asked again, or the deadline.
+async fn until(waiter: &Waiter<'_>, deadline: Instant, poll: Duration) {
+    let either = async {
+        tokio::select! {
+            () = waiter.ended() => {}
+            () = sleep(poll) => {}
+        }
+    };
+    drop(timeout_at(deadline, either).await);
+}

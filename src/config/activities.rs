@@ -1,0 +1,63 @@
+//! Settings of activities: the gate, the queue and the worker.
+
+use std::time::Duration;
+
+use super::loader::SettingsLoader;
+use super::setting::{Setting, settings};
+
+settings! {
+    /// Limits of messages and of the queue, and what the worker does.
+    #[derive(Copy)]
+    pub struct Activities {
+        /// Run no worker of activities in this server; another server or `storefront worker` must apply
+        /// what is accepted
+        no_activities_worker: bool = switch(), default "false";
+        /// Seconds for which applied messages can be looked up; their rows stay
+        activities_keep: Duration = whole_seconds("SECONDS"), default "2592000";
+        /// Queued messages; with more the queue is full, and further messages get 503
+        activities_queue_messages: u64 = count("N"), default "1000000";
+        /// Bytes of queued messages; with more the queue is full
+        activities_queue_bytes: u64 = count("BYTES"), default "1073741824";
+        /// Seconds since the oldest queued message was accepted; with more the queue counts as full
+        activities_queue_age: Duration = whole_seconds("SECONDS"), default "86400";
+        /// Activities in a message; more is 400
+        activities_per_message: usize = small("N"), default "1000";
+        /// Columns of an activity; more is 400
+        activities_columns: usize = small("N"), default "1000";
+        /// How deep arrays and objects of a message may be nested; deeper is 400
+        activities_depth: usize = depth("N"), default "16";
+    }
+}
+
+const MAX_COUNT: u64 = 1 << 50;
+const MAX_SMALL: usize = 100_000;
+const MAX_DEPTH: usize = 100;
+/// Ten years.
+const MAX_SECONDS: u64 = 3_660 * 86_400;
+
+fn switch(text: &str) -> Result<bool, String> {
+    super::serve::switch(text)
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    within(text, MAX_COUNT)
+}
+
+fn small(text: &str) -> Result<usize, String> {
+    within(text, MAX_SMALL as u64).map(|number| number as usize)
+}
+
+fn depth(text: &str) -> Result<usize, String> {
+    within(text, MAX_DEPTH as u64).map(|number| number as usize)
+}
+
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    within(text, MAX_SECONDS).map(Duration::from_secs)
+}
+
+fn within(text: &str, most: u64) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from 1 to {most}")),
+    }
+}
