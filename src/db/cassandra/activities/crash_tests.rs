@@ -333,7 +333,7 @@ async fn a_retry_is_finished_after_a_crash() {
         let (new_id, text) = (MessageId::new(), body(&[insert("t", 1)]));
         let store = &world.dying.store;
         let gate = Gate::new(store);
-        gate.prepare_retry(rejected, new_id, &text).await.unwrap();
+        gate.prepare_retry(Uuid::now_v7(), rejected, new_id, &text).await.unwrap();
         if parts > 1 {
             assert!(store.messages.link(rejected, new_id, Uuid::now_v7()).await.unwrap());
         }
@@ -355,7 +355,8 @@ async fn a_retry_is_finished_after_a_crash() {
         assert_eq!(retried, expected);
         world.work().await;
         world.has([("t", Some(&[1])), ("gone", None)]).await;
-        assert_eq!(store.index.pending().await.unwrap(), []);
+        let pending = store.index.pending().await.unwrap();
+        assert_eq!(pending, [], "{parts}");
         world.end().await;
     }
 }
@@ -366,7 +367,7 @@ async fn a_discard_is_finished_after_a_crash() {
     let rejected = accept(&world.dying, body(&[delete("t", 1)])).await;
     world.work().await;
     let store = &world.dying.store;
-    store.index.put_pending(rejected).await.unwrap();
+    store.index.put_pending(Uuid::now_v7(), rejected).await.unwrap();
     assert!(store.messages.discard(rejected, Uuid::now_v7()).await.unwrap());
     assert_eq!(world.living.find(rejected).await.unwrap(), None);
     world.work().await;
@@ -416,14 +417,18 @@ async fn positions_follow_each_other_across_segments() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_removes_too_many_rows_is_rejected() {
     let world = World::new().await;
-    let activity = |n: i64| json!({ "operation": "insert", "table": "t", "col_names": ["a", "n"],
-        "col_types": ["INTEGER", "INTEGER"], "col_values": [7, n] });
+    let activity = |n: i64| {
+        json!({ "operation": "insert", "table": "t", "col_names": ["a", "n"],
+        "col_types": ["INTEGER", "INTEGER"], "col_values": [7, n] })
+    };
     for begin in (0..10_200_i64).step_by(200) {
         let activities: Vec<_> = (begin..begin + 200).map(activity).collect();
         accept(&world.dying, body(&activities)).await;
     }
-    let by = |column: &str, n: i64| json!({ "operation": "delete", "table": "t", "value_to_delete":
-        { "col_names": [column], "col_types": ["INTEGER"], "col_values": [n] } });
+    let by = |column: &str, n: i64| {
+        json!({ "operation": "delete", "table": "t", "value_to_delete":
+        { "col_names": [column], "col_types": ["INTEGER"], "col_values": [n] } })
+    };
     let all = accept(&world.dying, body(&[insert("u", 1), by("a", 7)])).await;
     let fewer: Vec<_> = (0..201).map(|n| by("n", n)).collect();
     let fewer = accept(&world.dying, body(&fewer)).await;

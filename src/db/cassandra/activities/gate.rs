@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::messages::MessageRow;
+use super::messages::{MessageRow, received_at};
 use super::store::{Store, unknown};
 use crate::activities::model::MessageId;
 use crate::db::cassandra::idempotency::Claim;
@@ -70,7 +70,7 @@ impl Gate {
         let new_id = claimed(claim.as_ref(), new.id)?;
         let request_id = claim.as_ref().map_or_else(Uuid::now_v7, Claim::request_id);
         is_short(&new.body)?;
-        let mut is_stored = false;
+        let (act, mut is_stored) = (Uuid::now_v7(), false);
         let (mut backoff, mut linked_now) = (BACKOFF, false);
         loop {
             let row = self.store.messages.find(id, true).await?;
@@ -88,7 +88,7 @@ impl Gate {
                 return Err(contended());
             }
             let text = if new.body.is_empty() { body.as_str() } else { &new.body };
-            self.prepare_retry(id, new_id, text).await?;
+            self.prepare_retry(act, id, new_id, text).await?;
             is_stored = true;
             match self.store.messages.link(id, new_id, request_id).await {
                 Ok(linked) => linked_now |= linked,
@@ -98,7 +98,7 @@ impl Gate {
             backoff.wait().await;
         }
         let is_repeat = !linked_now;
-        self.complete_retry(context, id, new_id, is_repeat).await.map_err(unknown)?;
+        self.complete_retry(context, act, id, new_id, is_repeat).await.map_err(unknown)?;
         claim.filter(|_| is_repeat).inspect(Claim::found_done);
         Ok(Retry::Queued(new_id))
     }
@@ -106,11 +106,12 @@ impl Gate {
     /// What comes before the commit point of a retry.
     pub(super) async fn prepare_retry(
         &self,
+        act: Uuid,
         id: MessageId,
         new_id: MessageId,
         body: &str,
     ) -> Result<(), StorageError> {
-        self.store.index.put_pending(id).await?;
+        self.store.index.put_pending(act, id).await?;
         self.store.put(new_id, body, Some(id)).await
     }
 
@@ -118,6 +119,7 @@ impl Gate {
     async fn complete_retry(
         &self,
         context: ActContext,
+        act: Uuid,
         id: MessageId,
         new_id: MessageId,
         is_repeat: bool,
@@ -127,12 +129,17 @@ impl Gate {
             let length = found.and_then(|row| row.body).map_or(0, |body| body.len());
             self.store.append(context, new_id, length).await?;
         }
-        self.complete_lists(id, "retried").await
+        self.complete_lists(act, id, "retried").await
     }
 
-    async fn complete_lists(&self, id: MessageId, state: &str) -> Result<(), StorageError> {
+    async fn complete_lists(
+        &self,
+        act: Uuid,
+        id: MessageId,
+        state: &str,
+    ) -> Result<(), StorageError> {
         self.store.index.mark(id, state).await?;
-        self.store.index.remove_pending(id).await
+        self.store.index.remove_pending(act).await
     }
 
     pub(super) async fn discard(
@@ -142,14 +149,14 @@ impl Gate {
         id: MessageId,
     ) -> Result<Discard, StorageError> {
         let request_id = claim.as_ref().map_or_else(Uuid::now_v7, Claim::request_id);
-        let (mut backoff, mut tried) = (BACKOFF, false);
+        let (act, mut backoff, mut tried) = (Uuid::now_v7(), BACKOFF, false);
         loop {
             let row = self.store.messages.find(id, true).await?;
             let Some(row) = row.filter(|row| row.exists() || row.is_discarded()) else {
                 return Ok(Discard::Missing);
             };
             if row.is_discarded() && row.request_id == Some(request_id) {
-                self.complete_lists(id, "discarded").await.map_err(unknown)?;
+                self.complete_lists(act, id, "discarded").await.map_err(unknown)?;
                 claim.filter(|_| !tried).inspect(Claim::found_done);
                 return Ok(Discard::Discarded);
             }
@@ -161,7 +168,7 @@ impl Gate {
             if Instant::now() > context.deadline() {
                 return Err(contended());
             }
-            self.store.index.put_pending(id).await?;
+            self.store.index.put_pending(act, id).await?;
             tried = true;
             // The row tells whether it was done.
             match self.store.messages.discard(id, request_id).await {
@@ -175,7 +182,7 @@ impl Gate {
     /// Does what servers that stopped have left of retries and discards.
     pub(super) async fn finish_pending(&self) -> Result<(), StorageError> {
         let now = jiff::Timestamp::now().as_millisecond();
-        for (id, since) in self.store.index.pending().await? {
+        for (act, id) in self.store.index.pending().await? {
             let row = self.store.messages.find(id, true).await?;
             let state = match &row {
                 Some(row) if row.is_discarded() => Some("discarded"),
@@ -183,11 +190,13 @@ impl Gate {
                 _ => None,
             };
             if let Some(new_id) = row.and_then(|row| row.retried_as()) {
-                self.complete_retry(ActContext::new(), id, new_id, true).await?;
+                self.complete_retry(ActContext::new(), act, id, new_id, true).await?;
             }
             match state {
-                Some(state) => self.complete_lists(id, state).await?,
-                None if since < now - ABANDONED_AFTER => self.store.index.remove_pending(id).await?,
+                Some(state) => self.complete_lists(act, id, state).await?,
+                None if received_at(MessageId(act)) < now - ABANDONED_AFTER => {
+                    self.store.index.remove_pending(act).await?;
+                }
                 None => {}
             }
         }

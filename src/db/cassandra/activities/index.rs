@@ -17,8 +17,6 @@ use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::query_result::rows;
 use crate::db::storage::StorageError;
 
-/// Milliseconds of ids in one bucket.
-const BUCKET: i64 = 600_000;
 /// Buckets that are looked at, to remove them, in one call.
 const BUCKETS: usize = 16;
 /// Rows of one read.
@@ -28,6 +26,8 @@ const PUT: &str = "INSERT INTO $.activity_index (list, bucket, id, state, cause)
                    VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?";
 const MARK: &str = "UPDATE $.activity_index SET state = ? WHERE list = ? AND bucket = ? AND id = ?";
 const REMOVE: &str = "DELETE FROM $.activity_index WHERE list = ? AND bucket = ? AND id = ?";
+const REMOVE_RUN: &str = "DELETE FROM $.activity_index \
+                          WHERE list = ? AND bucket = ? AND id >= ? AND id <= ?";
 const DOWN: &str = "SELECT id, state, cause FROM $.activity_index \
                     WHERE list = ? AND bucket = ? AND id < ? ORDER BY id DESC LIMIT ?";
 const UP: &str = "SELECT id, state, cause FROM $.activity_index \
@@ -38,10 +38,11 @@ pub(super) struct Index {
     put: PreparedStatement,
     mark: PreparedStatement,
     remove: PreparedStatement,
+    remove_run: PreparedStatement,
     down: PreparedStatement,
     up: PreparedStatement,
     /// The bucket of each list that this process has listed last.
-    listed: Mutex<[i64; 2]>,
+    listed: Mutex<[i64; 3]>,
 }
 
 /// What a list has.
@@ -51,6 +52,8 @@ pub(super) enum List {
     All,
     /// Those that were rejected; the state is `rejected` while they are neither retried nor discarded.
     Rejected,
+    /// Retries and discards that may not have ended, by ids of their own; the cause is the message's id.
+    Pending,
 }
 
 /// An entry of a list.
@@ -81,6 +84,7 @@ impl List {
         match self {
             Self::All => "all",
             Self::Rejected => "rejected",
+            Self::Pending => "pending",
         }
     }
 
@@ -88,12 +92,23 @@ impl List {
         match self {
             Self::All => "all/buckets",
             Self::Rejected => "rejected/buckets",
+            Self::Pending => "pending/buckets",
         }
     }
-}
 
-/// The list of retries and discards that may not have ended, in one bucket.
-const PENDING: &str = "pending";
+    /// Milliseconds of ids in one bucket. Entries of the pending list are removed soon, and those of one
+    /// bucket leave their tombstones to every read of it.
+    const fn bucket(self) -> i64 {
+        match self {
+            Self::All | Self::Rejected => 600_000,
+            Self::Pending => 60_000,
+        }
+    }
+
+    fn bucket_of(self, id: Uuid) -> i64 {
+        received_at(MessageId(id)) / self.bucket()
+    }
+}
 
 impl Index {
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, StorageError> {
@@ -102,9 +117,10 @@ impl Index {
             put: cluster.prepare(PUT, StatementKind::Plain).await?,
             mark: cluster.prepare(MARK, StatementKind::Plain).await?,
             remove: cluster.prepare(REMOVE, StatementKind::Plain).await?,
+            remove_run: cluster.prepare(REMOVE_RUN, StatementKind::Plain).await?,
             down: cluster.prepare(DOWN, StatementKind::Scan).await?,
             up: cluster.prepare(UP, StatementKind::Scan).await?,
-            listed: Mutex::new([-1; 2]),
+            listed: Mutex::new([-1; 3]),
         })
     }
 
@@ -117,9 +133,9 @@ impl Index {
         cause: Option<&str>,
         timestamp: i64,
     ) -> Result<(), StorageError> {
-        let bucket = bucket_of(id);
+        let bucket = list.bucket_of(id.0);
         if self.is_listed(list) != bucket {
-            let (none, first) = (MaybeUnset::<&str>::Unset, smallest_of(bucket * BUCKET));
+            let (none, first) = (MaybeUnset::<&str>::Unset, smallest_of(bucket * list.bucket()));
             let values = (list.buckets(), 0_i64, first, none, none, 1_i64);
             self.cluster.execute(&self.put, values).await?;
             self.listed.lock().unwrap_or_else(PoisonError::into_inner)[list as usize] = bucket;
@@ -136,54 +152,76 @@ impl Index {
     /// Changes the state of a message that was rejected, in both lists.
     pub(super) async fn mark(&self, id: MessageId, state: &str) -> Result<(), StorageError> {
         for list in [List::All, List::Rejected] {
-            let values = (state, list.name(), bucket_of(id), id.0);
+            let values = (state, list.name(), list.bucket_of(id.0), id.0);
             self.cluster.execute(&self.mark, values).await?;
         }
         Ok(())
     }
 
-    /// Takes a message out of all lists. The buckets stay listed.
-    pub(super) async fn remove(&self, id: MessageId) -> Result<(), StorageError> {
-        for list in [List::All, List::Rejected] {
-            let values = (list.name(), bucket_of(id), id.0);
-            self.cluster.execute(&self.remove, values).await?;
-        }
-        Ok(())
+    /// Takes messages that follow each other out of the list of all, by one range: of many single rows the
+    /// tombstones would make the list unreadable.
+    pub(super) async fn remove_run(
+        &self,
+        first: MessageId,
+        last: MessageId,
+    ) -> Result<(), StorageError> {
+        let (list, bucket) = (List::All.name(), List::All.bucket_of(first.0));
+        self.cluster.execute(&self.remove_run, (list, bucket, first.0, last.0)).await.map(drop)
     }
 
-    /// Takes the oldest buckets out of the lists of buckets if they are empty and end before that time, in
-    /// milliseconds: nothing is put into them any more.
-    pub(super) async fn remove_empty_buckets(&self, before: i64) -> Result<(), StorageError> {
-        for list in [List::All, List::Rejected] {
-            let listed = self.read(list.buckets(), 0, Uuid::nil(), false).await?;
-            let ends_before = |listed: &&Listed| received_at(listed.id) + BUCKET < before;
-            for first in listed.iter().take_while(ends_before).take(BUCKETS).map(|l| l.id) {
-                if self.read(list.name(), bucket_of(first), Uuid::nil(), false).await?.is_empty() {
-                    let values = (list.buckets(), 0_i64, first.0);
-                    self.cluster.execute(&self.remove, values).await?;
-                }
+    /// Takes a message out of the list of rejected ones.
+    pub(super) async fn remove_rejected(&self, id: MessageId) -> Result<(), StorageError> {
+        self.remove(List::Rejected.name(), List::Rejected.bucket_of(id.0), id.0).await
+    }
+
+    async fn remove(&self, list: &str, bucket: i64, id: Uuid) -> Result<(), StorageError> {
+        self.cluster.execute(&self.remove, (list, bucket, id)).await.map(drop)
+    }
+
+    /// Takes the oldest buckets out of the list of a list's buckets if they are empty and end before that
+    /// time, in milliseconds: nothing is put into them any more.
+    pub(super) async fn remove_empty_buckets(
+        &self,
+        list: List,
+        before: i64,
+    ) -> Result<(), StorageError> {
+        let listed = self.read(list.buckets(), 0, Uuid::nil(), false).await?;
+        let ends_before = |first: &Uuid| (list.bucket_of(*first) + 1) * list.bucket() <= before;
+        let firsts = listed.iter().map(|listed| listed.id.0);
+        for first in firsts.take_while(ends_before).take(BUCKETS) {
+            let bucket = list.bucket_of(first);
+            if self.read(list.name(), bucket, Uuid::nil(), false).await?.is_empty() {
+                self.remove(list.buckets(), 0, first).await?;
             }
         }
         Ok(())
     }
 
-    /// Notes that a rejected message is about to be retried or discarded.
-    pub(super) async fn put_pending(&self, id: MessageId) -> Result<(), StorageError> {
-        let (now, none) = (jiff::Timestamp::now(), MaybeUnset::<&str>::Unset);
-        let since = MaybeUnset::Set(now.as_millisecond().to_string());
-        let values = (PENDING, 0_i64, id.0, since, none, now.as_microsecond());
+    /// Notes that a rejected message is about to be retried or discarded, under the act's own id. The
+    /// bucket is listed afterwards and each time, so that one that was just removed is listed again.
+    pub(super) async fn put_pending(&self, act: Uuid, id: MessageId) -> Result<(), StorageError> {
+        let (list, now) = (List::Pending, jiff::Timestamp::now().as_microsecond());
+        let (none, id) = (MaybeUnset::<&str>::Unset, MaybeUnset::Set(id.to_string()));
+        let bucket = list.bucket_of(act);
+        let values = (list.name(), bucket, act, none, id, now);
+        self.cluster.execute(&self.put, values).await?;
+        let first = smallest_of(bucket * list.bucket());
+        let values = (list.buckets(), 0_i64, first, none, none, now);
         self.cluster.execute(&self.put, values).await.map(drop)
     }
 
-    pub(super) async fn remove_pending(&self, id: MessageId) -> Result<(), StorageError> {
-        self.cluster.execute(&self.remove, (PENDING, 0_i64, id.0)).await.map(drop)
+    pub(super) async fn remove_pending(&self, act: Uuid) -> Result<(), StorageError> {
+        self.remove(List::Pending.name(), List::Pending.bucket_of(act), act).await
     }
 
-    /// Some of the messages whose retry or discard may not have ended, and since when, in milliseconds.
-    pub(super) async fn pending(&self) -> Result<Vec<(MessageId, i64)>, StorageError> {
-        let found = self.read(PENDING, 0, Uuid::nil(), false).await?;
-        let since = |listed: &Listed| listed.state.as_deref().and_then(|at| at.parse().ok());
-        Ok(found.iter().map(|listed| (listed.id, since(listed).unwrap_or(0))).collect())
+    /// The acts that may not have ended, and their messages.
+    pub(super) async fn pending(&self) -> Result<Vec<(Uuid, MessageId)>, StorageError> {
+        let (mut walk, mut all) = (self.oldest_first(List::Pending), Vec::new());
+        while let Some(listed) = walk.next().await? {
+            let act = |listed: Listed| Some((listed.id.0, MessageId::parse(&listed.cause?)?));
+            all.extend(listed.into_iter().filter_map(act));
+        }
+        Ok(all)
     }
 
     /// Newest first, those before an id or all.
@@ -247,13 +285,9 @@ impl Walk<'_> {
             self.buckets_after = found.last().map(|last| last.id.0);
             self.buckets.extend(found.into_iter().map(|listed| listed.id.0));
         }
-        self.bucket = self.buckets.pop_front().map(|first| bucket_of(MessageId(first)));
+        self.bucket = self.buckets.pop_front().map(|first| self.list.bucket_of(first));
         Ok(self.bucket.is_some())
     }
-}
-
-fn bucket_of(id: MessageId) -> i64 {
-    received_at(id) / BUCKET
 }
 
 /// The smallest id that is made in a millisecond.
@@ -267,12 +301,15 @@ mod tests {
 
     #[test]
     fn a_bucket_begins_with_its_smallest_id() {
-        for millis in [0, BUCKET, 3_000_000 * BUCKET] {
-            let first = MessageId(smallest_of(millis));
-            assert_eq!(bucket_of(first) * BUCKET, millis);
+        for list in [List::All, List::Pending] {
+            for bucket in [0, 1, 3_000_000] {
+                let first = smallest_of(bucket * list.bucket());
+                assert_eq!(list.bucket_of(first), bucket);
+            }
+            let id = Uuid::now_v7();
+            let bucket = list.bucket_of(id);
+            assert!(smallest_of(bucket * list.bucket()) <= id);
+            assert!(smallest_of((bucket + 1) * list.bucket()) > id);
         }
-        let id = MessageId::new();
-        assert!(smallest_of(bucket_of(id) * BUCKET) <= id.0);
-        assert!(smallest_of((bucket_of(id) + 1) * BUCKET) > id.0);
     }
 }

@@ -182,7 +182,10 @@ impl Listing {
             None => 0,
             Some(Ok(last)) => last.saturating_add(1).max(0),
             Some(Err(_)) => {
-                return Err(StorageError::new(ErrorKind::Invalid, "the cursor is none of this list"));
+                return Err(StorageError::new(
+                    ErrorKind::Invalid,
+                    "the cursor is none of this list",
+                ));
             }
         };
         let (range, limit) = (first..stored.next_row, limit as usize);

@@ -129,10 +129,7 @@ impl Log {
     }
 
     /// The entry at a position, linearizable: an append that is under way there is completed or lost.
-    pub(super) async fn settled_entry(
-        &self,
-        position: i64,
-    ) -> Result<Option<Entry>, StorageError> {
+    pub(super) async fn settled_entry(&self, position: i64) -> Result<Option<Entry>, StorageError> {
         let values = (self.segment_of(position), position, 1);
         let found = rows(self.cluster.execute(&self.read_serial, values).await?)?;
         Ok(found.into_iter().next().map(entry).filter(|entry| entry.position == position))
@@ -188,7 +185,8 @@ impl Log {
         loop {
             let first = self.segment_of(expected);
             let segments = first..first + if entries.is_empty() { 1 } else { CONCURRENCY };
-            let parts = segments.map(|n| self.read_segment(n, expected.max(n * self.segment), limit));
+            let parts =
+                segments.map(|n| self.read_segment(n, expected.max(n * self.segment), limit));
             for part in try_join_all(parts).await? {
                 for entry in part {
                     // An append that this read does not see may lie between.

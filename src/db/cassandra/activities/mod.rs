@@ -46,8 +46,8 @@ mod tables_table;
 mod worker;
 mod worker_table;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -74,7 +74,12 @@ pub(super) struct CassandraActivities {
     gate: Arc<Gate>,
     worker: Arc<Worker>,
     listing: Listing,
+    /// When it was last looked for unfinished retries and discards.
+    looked_at: Mutex<Option<Instant>>,
 }
+
+/// How often the worker looks for retries and discards that were left unfinished.
+const PENDING_INTERVAL: Duration = Duration::from_secs(30);
 
 impl CassandraActivities {
     pub(super) async fn open(
@@ -91,6 +96,7 @@ impl CassandraActivities {
             gate: Arc::new(Gate::new(&store)),
             worker: Arc::new(Worker::new(&store)),
             listing: Listing::new(&store),
+            looked_at: Mutex::new(None),
             store,
         }
     }
@@ -122,7 +128,17 @@ impl CassandraActivities {
         act_to_end(ActContext::new(), work(Arc::clone(&self.worker))).await
     }
 
-    /// A failure is no reason to stop the worker: it is tried again when messages are pruned.
+    /// Whether it is time to look for unfinished retries and discards again.
+    fn must_look(&self) -> bool {
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked_at.is_none_or(|at| at.elapsed() >= PENDING_INTERVAL);
+        if is_due {
+            *looked_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// A failure is no reason to stop the worker: it is tried again later.
     async fn finish_pending(&self) {
         if let Err(error) = self.gate.finish_pending().await {
             tracing::warn!(%error, "retries and discards of stopped servers are not finished yet");
@@ -289,7 +305,9 @@ impl ActivityStore for CassandraActivities {
         older_than: Duration,
         limit: u32,
     ) -> Result<u32, StorageError> {
-        self.finish_pending().await;
+        if self.must_look() {
+            self.finish_pending().await;
+        }
         pruning::prune(&self.store, lease, older_than, limit).await
     }
 }

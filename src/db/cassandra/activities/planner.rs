@@ -8,9 +8,7 @@ use super::messages::received_at;
 use super::redo::{Cells, Ended, NewRow, Outcome, Redo, StoredTable};
 use super::rows_table::RowsTable;
 use crate::activities::catalogue::{Catalogue, Plan};
-use crate::activities::model::{
-    Activity, Cell, Name, Rejection, RejectionKind, Target, Work,
-};
+use crate::activities::model::{Activity, Cell, Name, Rejection, RejectionKind, Target, Work};
 use crate::db::storage::{QueuedMessage, StorageError};
 
 /// Rows that one message removes at most.

@@ -14,6 +14,8 @@ use crate::db::storage::{StorageError, WorkerLease};
 /// Entries of the log tell for so many milliseconds whether a message was queued: longer than a key that
 /// was claimed may be used again.
 const LOG_KEPT: i64 = 7 * 86_400_000;
+/// Nothing is put into a bucket of the pending list that is so many milliseconds old.
+const PENDING_KEPT: i64 = 600_000;
 /// Segments of the log that one call removes.
 const SEGMENTS: usize = 16;
 
@@ -34,40 +36,73 @@ pub(super) async fn prune(
     let log_before = ended_before.min(now - LOG_KEPT);
     let ended_segment = store.log.segment_of(record.ended().position);
     prune_log(store, lease, record.kept_from..ended_segment, log_before).await?;
-    store.index.remove_empty_buckets(log_before).await?;
+    for list in [List::All, List::Rejected] {
+        store.index.remove_empty_buckets(list, log_before).await?;
+    }
+    store.index.remove_empty_buckets(List::Pending, now - PENDING_KEPT).await?;
     prune_messages(store, ended_before, limit).await
 }
 
-async fn prune_messages(
-    store: &Store,
-    ended_before: i64,
-    limit: u32,
-) -> Result<u32, StorageError> {
+async fn prune_messages(store: &Store, ended_before: i64, limit: u32) -> Result<u32, StorageError> {
     let mut removed = 0;
     let mut walk = store.index.oldest_first(List::All);
-    while let Some(listed) = walk.next().await? {
+    while removed < limit
+        && let Some(listed) = walk.next().await?
+    {
         // What was accepted later has not ended before.
-        let is_old = |listed: &&Listed| received_at(listed.id) <= ended_before;
-        let old = listed.iter().take_while(is_old).filter(|listed| has_ended(listed));
-        let ids: Vec<_> = old.map(|listed| listed.id).collect();
-        let rows = store.messages.find_all(ids.iter().copied()).await?;
-        for (id, row) in ids.into_iter().zip(rows) {
-            if removed == limit {
-                return Ok(removed);
-            }
-            let is_counted = row.as_ref().is_some_and(|row| !row.is_discarded());
-            // Without a row: it was removed, and is still listed after a crash.
-            if row.is_none_or(|row| row.removable_since().is_some_and(|at| at <= ended_before)) {
-                store.messages.remove(id).await?;
-                store.index.remove(id).await?;
-                removed += u32::from(is_counted);
+        let old = listed.iter().take_while(|listed| received_at(listed.id) <= ended_before);
+        let old: Vec<_> = old.collect();
+        let mut run: Option<(MessageId, MessageId)> = None;
+        for (listed, gone) in old.iter().zip(removable(store, &old, ended_before).await?) {
+            match gone.filter(|_| removed < limit) {
+                Some(is_counted) => {
+                    store.messages.remove(listed.id).await?;
+                    if listed.state.as_deref() != Some("applied") {
+                        store.index.remove_rejected(listed.id).await?;
+                    }
+                    removed += u32::from(is_counted);
+                    run = Some((run.map_or(listed.id, |(first, _)| first), listed.id));
+                }
+                None => remove_run(store, run.take()).await?,
             }
         }
-        if listed.last().is_some_and(|last| received_at(last.id) > ended_before) {
+        remove_run(store, run).await?;
+        if old.len() < listed.len() {
             break;
         }
     }
     Ok(removed)
+}
+
+async fn remove_run(
+    store: &Store,
+    run: Option<(MessageId, MessageId)>,
+) -> Result<(), StorageError> {
+    match run {
+        Some((first, last)) => store.index.remove_run(first, last).await,
+        None => Ok(()),
+    }
+}
+
+/// Of each message whether it may be removed, and then whether it counts.
+async fn removable(
+    store: &Store,
+    listed: &[&Listed],
+    ended_before: i64,
+) -> Result<Vec<Option<bool>>, StorageError> {
+    let ended = listed.iter().filter(|listed| has_ended(listed)).map(|listed| listed.id);
+    let ended: Vec<_> = ended.collect();
+    let mut rows = store.messages.find_all(ended).await?.into_iter();
+    let judge = |listed: &&Listed| match has_ended(listed).then(|| rows.next().flatten()) {
+        None => None,
+        // It was removed, and is still listed after a crash.
+        Some(None) => Some(false),
+        Some(Some(row)) => {
+            let is_old = row.removable_since().is_some_and(|at| at <= ended_before);
+            is_old.then(|| !row.is_discarded())
+        }
+    };
+    Ok(listed.iter().map(judge).collect())
 }
 
 fn has_ended(listed: &Listed) -> bool {

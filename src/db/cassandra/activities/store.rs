@@ -38,16 +38,18 @@ impl Store {
         registry: &Registry,
         segment: i64,
     ) -> Result<Arc<Self>, StorageError> {
-        let log = Arc::new(Log::open(cluster, segment).await?);
-        Ok(Arc::new(Self {
-            messages: Messages::open(cluster).await?,
-            index: Index::open(cluster).await?,
-            rows: RowsTable::open(cluster).await?,
-            tables_table: TablesTable::open(cluster).await?,
-            worker_table: WorkerTable::open(cluster).await?,
-            appender: Appender::start(Arc::clone(&log), registry),
-            log,
-        }))
+        // At once: each prepares several statements, one after the other.
+        let (log, messages, index, rows, tables_table, worker_table) = tokio::try_join!(
+            Log::open(cluster, segment),
+            Messages::open(cluster),
+            Index::open(cluster),
+            RowsTable::open(cluster),
+            TablesTable::open(cluster),
+            WorkerTable::open(cluster),
+        )?;
+        let log = Arc::new(log);
+        let appender = Appender::start(Arc::clone(&log), registry);
+        Ok(Arc::new(Self { log, messages, index, rows, tables_table, worker_table, appender }))
     }
 
     /// Stores the text of a message, which is not queued by that. Stored before, it stays as it is.

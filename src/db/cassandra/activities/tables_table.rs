@@ -63,9 +63,7 @@ impl TablesTable {
             let StoredTable { name, table_id, columns, types, row_count, next_row, .. } = table;
             let at = CqlTimestamp(table.last_applied_at);
             statements.push(self.put.clone());
-            values.push(Box::new((
-                name, table_id, columns, types, row_count, next_row, at, step,
-            )));
+            values.push(Box::new((name, table_id, columns, types, row_count, next_row, at, step)));
         }
         for name in &redo.removed_names {
             statements.push(self.remove.clone());

@@ -68,11 +68,7 @@ impl Part {
 
 impl Worker {
     pub(super) fn new(store: &Arc<Store>) -> Self {
-        Self {
-            store: Arc::clone(store),
-            state: Mutex::new(None),
-            seen_to: AtomicI64::new(0),
-        }
+        Self { store: Arc::clone(store), state: Mutex::new(None), seen_to: AtomicI64::new(0) }
     }
 
     /// The state under a lease, loaded if need be; a step that another worker left is written first.
@@ -97,7 +93,11 @@ impl Worker {
         }
         let (step, mut ended) = (record.step, record.ended());
         if let Some(redo) = record.redo()? {
-            tracing::info!(step, messages = redo.ended.len(), "completing a step of another worker");
+            tracing::info!(
+                step,
+                messages = redo.ended.len(),
+                "completing a step of another worker"
+            );
             self.write(step, &redo).await?;
             add(&mut ended, &redo);
             if !worker_table.finish(lease, step, &ended).await? {
@@ -125,7 +125,8 @@ impl Worker {
             entries.retain(|entry| !state.ended.contains(entry.position));
             let rows = self.store.messages.find_all(entries.iter().map(|entry| entry.id)).await?;
             for (entry, row) in entries.into_iter().zip(rows) {
-                let body = row.as_ref().filter(|row| !row.has_ended()).and_then(|row| row.body.as_deref());
+                let body =
+                    row.as_ref().filter(|row| !row.has_ended()).and_then(|row| row.body.as_deref());
                 let Some(body) = body else {
                     // The message was appended twice, after a crash, and has ended.
                     passed.push(entry);

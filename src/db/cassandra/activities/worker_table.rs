@@ -25,8 +25,7 @@ const READ_ENDED: &str = "SELECT ended_to, ended_beyond, ended_bytes FROM $.acti
                           WHERE name = 'worker'";
 const TAKE_OVER: &str = "UPDATE $.activity_worker SET token = ?, renewal = ?, owner = ? \
                          WHERE name = 'worker' IF token = ? AND renewal = ? AND owner = ?";
-const RENEW: &str =
-    "UPDATE $.activity_worker SET renewal = ? WHERE name = 'worker' IF token = ?";
+const RENEW: &str = "UPDATE $.activity_worker SET renewal = ? WHERE name = 'worker' IF token = ?";
 /// A worker with a step under way does not end in order.
 const RELEASE: &str = "UPDATE $.activity_worker SET owner = null, renewal = ? \
                        WHERE name = 'worker' IF token = ? AND redo = null";
@@ -170,8 +169,7 @@ impl WorkerTable {
         owner: &str,
     ) -> Result<Option<WorkerLease>, StorageError> {
         let (token, renewal) = (seen.token + 1, new_renewal());
-        let values =
-            (token, renewal, owner, seen.token, seen.renewal, seen.owner.as_deref());
+        let values = (token, renewal, owner, seen.token, seen.renewal, seen.owner.as_deref());
         let written = self.cluster.execute(&self.take_over, values).await.and_then(applied);
         let taken = match written {
             Err(error) if error.kind() == ErrorKind::Timeout => {
@@ -221,6 +219,7 @@ impl WorkerTable {
                 match unknown {
                     _ if is_ours && now.step == step => Ok(true),
                     Err(error) => Err(error),
+                    Ok(_) if is_ours => Err(outdated()),
                     Ok(_) => Ok(false),
                 }
             }
@@ -283,6 +282,11 @@ impl WorkerTable {
 /// Other than every one before, as far as it matters: nobody sees two that are equal.
 fn new_renewal() -> i64 {
     rand::random::<i64>() & i64::MAX
+}
+
+fn outdated() -> StorageError {
+    let text = "another step of this worker was recorded meanwhile";
+    StorageError::new(ErrorKind::Conflict, text)
 }
 
 fn no_row() -> StorageError {
