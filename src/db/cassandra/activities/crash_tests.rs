@@ -49,6 +49,7 @@ impl World {
     /// The living server applies all that is queued.
     async fn work(&self) {
         let lease = lease(&self.living).await;
+        self.living.prune(lease, Duration::from_secs(3_600), 100).await.unwrap();
         work(&self.living, lease).await;
         self.living.release(lease).await.unwrap();
         assert_eq!(self.living.worker().await.unwrap().owner, None, "nothing is left half done");

@@ -247,7 +247,8 @@ impl ActivityStore for CassandraActivities {
     ) -> Result<Option<WorkerLease>, StorageError> {
         let lease = self.store.worker_table.take_over(seen, owner).await?;
         if lease.is_some() {
-            self.finish_pending().await;
+            // With the next pruning, while the lease is renewed: there may be much to finish.
+            *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         Ok(lease)
     }
