@@ -74,6 +74,6 @@ mod tests {
             assert_ne!(first, other);
         }
         assert_eq!(first, hash(1, 2, "3"));
-        assert_eq!(first.to_string(), "00000000-0000-0000-0000-000000000000");
+        assert_eq!(first.to_string(), "543f5053-e306-259e-87d5-0b4e9a9f2c6b");
     }
 }

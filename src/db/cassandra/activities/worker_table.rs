@@ -17,24 +17,25 @@ use crate::db::common::retry::{Backoff, is_transient};
 use crate::db::storage::{ErrorKind, StorageError, WorkerLease, WorkerRecord};
 use std::time::Duration;
 
-const READ: &str = "SELECT token, renewal, owner, step, redo, ended_to, ended_beyond, ended_bytes, \
+const READ: &str = "SELECT lease_token, renewal, owner, step, redo, ended_to, ended_beyond, ended_bytes, \
                     kept_from FROM $.activity_worker WHERE name = 'worker'";
 const READ_LEASE: &str =
-    "SELECT token, renewal, owner FROM $.activity_worker WHERE name = 'worker'";
+    "SELECT lease_token, renewal, owner FROM $.activity_worker WHERE name = 'worker'";
 const READ_ENDED: &str = "SELECT ended_to, ended_beyond, ended_bytes FROM $.activity_worker \
                           WHERE name = 'worker'";
-const TAKE_OVER: &str = "UPDATE $.activity_worker SET token = ?, renewal = ?, owner = ? \
-                         WHERE name = 'worker' IF token = ? AND renewal = ? AND owner = ?";
-const RENEW: &str = "UPDATE $.activity_worker SET renewal = ? WHERE name = 'worker' IF token = ?";
+const TAKE_OVER: &str = "UPDATE $.activity_worker SET lease_token = ?, renewal = ?, owner = ? \
+                         WHERE name = 'worker' IF lease_token = ? AND renewal = ? AND owner = ?";
+const RENEW: &str =
+    "UPDATE $.activity_worker SET renewal = ? WHERE name = 'worker' IF lease_token = ?";
 /// A worker with a step under way does not end in order.
 const RELEASE: &str = "UPDATE $.activity_worker SET owner = null, renewal = ? \
-                       WHERE name = 'worker' IF token = ? AND redo = null";
+                       WHERE name = 'worker' IF lease_token = ? AND redo = null";
 const BEGIN: &str = "UPDATE $.activity_worker SET step = ?, redo = ? \
-                     WHERE name = 'worker' IF token = ? AND step = ? AND redo = null";
+                     WHERE name = 'worker' IF lease_token = ? AND step = ? AND redo = null";
 const FINISH: &str = "UPDATE $.activity_worker SET redo = null, ended_to = ?, ended_beyond = ?, \
-                      ended_bytes = ? WHERE name = 'worker' IF token = ? AND step = ?";
+                      ended_bytes = ? WHERE name = 'worker' IF lease_token = ? AND step = ?";
 const KEEP_FROM: &str =
-    "UPDATE $.activity_worker SET kept_from = ? WHERE name = 'worker' IF token = ?";
+    "UPDATE $.activity_worker SET kept_from = ? WHERE name = 'worker' IF lease_token = ?";
 /// How often a write is tried whose outcome is unknown.
 const TRIES: usize = 20;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
