@@ -1,8 +1,8 @@
 //! The Cassandra backend, for stores that outgrow one machine: Cassandra 5.0.
 //!
 //! In this module: the session ([`connection`]), migrations ([`migrate`]), and the storage traits
-//! over them: game pages ([`overview`]), the cart ([`cart`]), bulk loads ([`loads`]), reads about all
-//! games ([`inspection`]) and the comparison of replicas ([`replica_check`]). [`idempotency`] has the
+//! over them: game pages ([`overview`]), the cart ([`cart`]), activities ([`activities`]), bulk loads
+//! ([`loads`]), reads about all games ([`inspection`]) and the comparison of replicas ([`replica_check`]). [`idempotency`] has the
 //! keys of requests, [`metadata`] what must change together; [`legacy_import`] copies the games of the
 //! earlier service. Not here: algorithms that other backends use as well ([`crate::db::common`]).
 //!
@@ -10,6 +10,7 @@
 //! which fail if another server has changed it.
 
 mod act;
+mod activities;
 mod adaptive_limiter;
 mod cart;
 mod connection;
@@ -31,6 +32,7 @@ mod token_ranges;
 
 use std::sync::Arc;
 
+use self::activities::CassandraActivities;
 use self::cart::CassandraCart;
 use self::connection::Cluster;
 use self::idempotency::IdempotencyKeys;
@@ -61,6 +63,7 @@ pub async fn open(
     let claims = IdClaims::open(&cluster).await?;
     let keys = IdempotencyKeys::open(&cluster).await?;
     let cart = Arc::new(CassandraCart::open(&cluster, &keys, registry).await?);
+    let activities = CassandraActivities::open(&cluster, &keys, registry).await?;
     let overviews = CassandraOverviews::open(&cluster, &metadata, &claims, keys, registry).await?;
     Ok(Stores {
         backend: "cassandra",
@@ -70,7 +73,7 @@ pub async fn open(
         payments: cart.clone(),
         fixtures: cart.clone(),
         audit: cart,
-        activities: None,
+        activities: Some(Arc::new(activities)),
         loads: Arc::new(CassandraLoads::open(&cluster, metadata, claims).await?),
         inspection: Arc::new(CassandraInspection::open(&cluster).await?),
         replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),

@@ -145,7 +145,7 @@ macro_rules! made {
     )+};
 }
 
-made!(OrderId ItemId UserId);
+made!(OrderId ItemId UserId MessageId);
 
 impl<T: Made> Recorded for Result<T, CartRefusal> {
     fn record(&self) -> Option<String> {
