@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::delete_index::{self, ColumnSet};
+use super::delete_index::{self, StoredTable};
 use super::physical;
 use super::tables;
 use crate::activities::catalogue::{Catalogue, Plan, Table, TableChange};
@@ -42,14 +42,6 @@ pub(super) struct CachedCatalogue {
     pub(super) scanned: Duration,
     pub(super) catalogue: Catalogue,
     pub(super) stored: HashMap<Name, StoredTable>,
-}
-
-/// How a table is stored.
-#[derive(Debug, Clone)]
-pub(super) struct StoredTable {
-    pub(super) number: i64,
-    pub(super) has_view: bool,
-    pub(super) sets: Vec<ColumnSet>,
 }
 
 impl CachedCatalogue {
@@ -94,7 +86,7 @@ impl CachedCatalogue {
     pub(super) fn finish(&mut self, c: &Connection, fill: Duration) -> rusqlite::Result<()> {
         let fill = self.scanned.min(LONGEST_FILL).max(fill);
         self.scanned = Duration::ZERO;
-        delete_index::fill(c, self, fill)?;
+        delete_index::fill(c, self.stored.values_mut(), fill)?;
         if self.is_changed {
             c.prepare_cached(NEXT_VERSION)?.execute(())?;
             (self.version, self.is_changed) = (self.version + 1, false);

@@ -13,7 +13,6 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params, params_from_iter};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::cache::{CachedCatalogue, StoredTable};
 use super::codec::{invalid, to_sql};
 use super::physical::{column, create_hashes, hashes_table, rows_table};
 use crate::activities::model::Cell;
@@ -30,6 +29,14 @@ const DECLARE: &str = "INSERT INTO activity_column_sets \
                        VALUES (?1, ?2, ?3, 0, ?4)";
 const FILLED: &str =
     "UPDATE activity_column_sets SET filled_to = ?3 WHERE table_number = ?1 AND number = ?2";
+
+/// How a table is stored.
+#[derive(Debug, Clone)]
+pub(super) struct StoredTable {
+    pub(super) number: i64,
+    pub(super) has_view: bool,
+    pub(super) sets: Vec<ColumnSet>,
+}
 
 /// A set of columns that deletes have named.
 #[derive(Debug, Clone)]
@@ -262,14 +269,14 @@ fn declare(c: &Connection, table: &mut StoredTable, columns: Vec<usize>) -> rusq
 }
 
 /// Gives rows their hashes for as long as that, at least one slice of them.
-pub(super) fn fill(
+pub(super) fn fill<'t>(
     c: &Connection,
-    cache: &mut CachedCatalogue,
+    tables: impl Iterator<Item = &'t mut StoredTable>,
     time: Duration,
 ) -> rusqlite::Result<()> {
     let begun = Instant::now();
-    for table in cache.stored.values_mut() {
-        for set in table.sets.iter_mut() {
+    for table in tables {
+        for set in &mut table.sets {
             while !set.is_full() {
                 fill_slice(c, table.number, set)?;
                 if begun.elapsed() >= time {

@@ -81,7 +81,7 @@ pub(super) fn list(
             messages.push(found?);
         }
     }
-    messages.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+    messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
     messages.truncate(limit as usize);
     Ok(messages)
 }
