@@ -183,6 +183,7 @@ impl Log {
         let mut entries: Vec<Entry> = Vec::new();
         let mut expected = from;
         loop {
+            let begun = expected;
             let first = self.segment_of(expected);
             let segments = first..first + if entries.is_empty() { 1 } else { CONCURRENCY };
             let parts =
@@ -198,7 +199,7 @@ impl Log {
                 }
             }
             // The last one that was read is not full.
-            if expected % self.segment != 0 || entries.len() == limit || expected == from {
+            if expected % self.segment != 0 || entries.len() == limit || expected == begun {
                 return Ok(entries);
             }
         }
