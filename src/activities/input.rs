@@ -141,8 +141,7 @@ impl Declared {
             "BOOLEAN" => return plain(ColumnType::Boolean),
             _ => {}
         }
-        let arguments =
-            |name| Some(upper.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?);
+        let arguments = |name| upper.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
         if let Some(length) = arguments("VARCHAR").and_then(whole)
             && (1..=MAX_LENGTH).contains(&length)
         {

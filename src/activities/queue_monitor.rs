@@ -96,8 +96,7 @@ impl QueueMonitor {
     /// What was last known.
     #[must_use]
     pub fn status(&self) -> QueueStatus {
-        let known = self.lock();
-        QueueStatus { messages: known.status.messages, ..known.status }
+        self.lock().status
     }
 
     /// Whether a worker of any program has shown that it lives.
