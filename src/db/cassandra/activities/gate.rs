@@ -43,11 +43,11 @@ impl Gate {
     ) -> Result<Accept, StorageError> {
         let (id, body) = (claimed(claim.as_ref(), message.id)?, message.body);
         is_short(&body)?;
-        if let Some(claim) = claim.as_ref().filter(|claim| claim.is_repeat()) {
-            if self.store.was_queued(id).await? {
-                claim.found_done();
-                return Ok(Accept::Queued(id));
-            }
+        if let Some(claim) = claim.as_ref().filter(|claim| claim.is_repeat())
+            && self.store.was_queued(id).await?
+        {
+            claim.found_done();
+            return Ok(Accept::Queued(id));
         }
         self.store.put(id, &body, None).await?;
         let appended = self.store.append(context, id, body.len()).await;
