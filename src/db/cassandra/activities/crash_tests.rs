@@ -241,6 +241,10 @@ async fn a_step_is_not_recorded_without_the_lease_or_behind_another_step() {
     assert!(!table.keep_from(first, 7).await.unwrap());
     work(&world.living, second).await;
     world.has([("t", Some(&[1])), ("gone", None)]).await;
+    // Nothing is under way, and the number is right: only the token is not.
+    let step = table.read().await.unwrap().step;
+    assert!(!table.begin(first, step + 1, &redo).await.unwrap());
+    assert!(table.begin(second, step + 1, &redo).await.unwrap());
     world.end().await;
 }
 
