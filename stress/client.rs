@@ -92,10 +92,18 @@ impl Connection {
         &mut self,
         method: Method,
         path: &str,
-        body: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Result<(u16, Bytes), &'static str> {
+        let request = self.request(method, path, body.into());
+        self.send(request).await
+    }
+
+    /// Sends a request, whose host is set, and reads the whole answer. The connection must be open.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
     ) -> Result<(u16, Bytes), &'static str> {
         let mut sender = self.kept.take().ok_or("connect")?;
-        let request = self.request(method, path, body);
         let response = sender.send_request(request).await.map_err(|_| "broken")?;
         let status = response.status().as_u16();
         let answer = response.into_body().collect().await.map_err(|_| "broken")?.to_bytes();
@@ -103,13 +111,15 @@ impl Connection {
         Ok((status, answer))
     }
 
-    fn request(&self, method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(Bytes::from_static(body.as_bytes())));
+    /// A request to this server, with a JSON body unless `body` is empty.
+    pub(crate) fn request(&self, method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
+        let is_empty = body.is_empty();
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("ids and digits make a path");
         let host = self.server.authority.parse().expect("it was parsed as an authority");
         request.headers_mut().insert(header::HOST, host);
-        if !body.is_empty() {
+        if !is_empty {
             let json = header::HeaderValue::from_static("application/json");
             request.headers_mut().insert(header::CONTENT_TYPE, json);
         }

@@ -6,8 +6,10 @@
 #![expect(unreachable_pub, reason = "a test program has no interface")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod activities;
 mod configuration;
 mod crash;
+mod dashboard;
 mod disk;
 mod few_connections;
 mod first_run;
