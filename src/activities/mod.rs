@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod model;
 mod outcomes;
 pub mod plan;
+pub mod pushgateway;
 pub mod queue_monitor;
 pub mod routes;
 pub mod service;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::gate::Gate;
 use super::metrics::ActivityMetrics;
 use super::outcomes::Outcomes;
+use super::pushgateway::Pushgateway;
 use super::queue_monitor::{QueueLimits, QueueMonitor};
 use super::validate::{MessageLimits, MessageValidator};
 use super::worker::Worker;
@@ -36,6 +37,7 @@ pub struct Service {
     gate: Arc<Gate>,
     stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
+    pusher: Option<JoinHandle<()>>,
     monitor: JoinHandle<()>,
 }
 
@@ -71,7 +73,15 @@ impl Service {
         });
         let watch = async move || monitor.run(store.as_ref(), &metrics).await;
         let monitor = tokio::spawn(registry.supervisor().supervise("monitor of the queue", watch));
-        Self { gate, stop, worker, monitor }
+        Self { gate, stop, worker, pusher: None, monitor }
+    }
+
+    /// Begins to push the gate's counters.
+    pub fn push_to(&mut self, gateway: Pushgateway, registry: &Registry) {
+        let (metrics, stop) = (self.gate.metrics().clone(), self.stop.clone());
+        let push = async move || gateway.run(&metrics, &stop).await;
+        let push = registry.supervisor().supervise("push of counters", push);
+        self.pusher = Some(tokio::spawn(push));
     }
 
     /// Accepts messages.
@@ -88,12 +98,10 @@ impl Service {
         {
             tracing::warn!("the worker of activities did not end in time; its lease runs out");
         }
-    }
-
-    /// Waits until the worker ends, which it does when it is told to stop.
-    pub async fn ended(&mut self) {
-        if let Some(worker) = &mut self.worker {
-            drop(worker.await);
+        if let Some(pusher) = self.pusher.take()
+            && tokio::time::timeout(STOP_TIMEOUT, pusher).await.is_err()
+        {
+            tracing::warn!("the last counts could not be pushed in time");
         }
     }
 }
@@ -107,6 +115,12 @@ impl Drop for Service {
 
 /// Names the worker of this process for operators.
 fn owner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} process {}", host.trim(), std::process::id())
+    format!("{} process {}", host_name(), std::process::id())
+}
+
+/// The name of this machine; empty if the system does not tell.
+#[must_use]
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }

@@ -10,7 +10,8 @@ use super::seed::demo;
 use super::signals::Signals;
 use super::start::{Settings, runtime};
 use super::worker;
-use crate::activities::service::Service;
+use crate::activities::pushgateway::Pushgateway;
+use crate::activities::service::{Service, host_name};
 use crate::config::Config;
 use crate::config::activities::Activities;
 use crate::config::database::Database;
@@ -52,7 +53,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let registry = Registry::default();
     logs::register(&registry);
     let stores = open(&serve, &database, &registry).await?;
-    let activities = start_activities(&stores, serve.services, &activities, &registry);
+    let activities = start_activities(&stores, &serve, &activities, &registry);
     let (readiness, metrics) = (Readiness::default(), ServerMetrics::register(&registry));
     let app = router(App {
         stores,
@@ -95,13 +96,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Starts the gate and the worker of activities, if they are served and the backend has them.
 fn start_activities(
     stores: &Stores,
-    services: Services,
+    serve: &Serve,
     settings: &Activities,
     registry: &Registry,
 ) -> Option<Service> {
-    let store = stores.activities.clone().filter(|_| services.activities)?;
+    let store = stores.activities.clone().filter(|_| serve.services.activities)?;
     let worker = !settings.no_activities_worker;
-    Some(Service::start(store, worker::service_settings(settings, worker), registry))
+    let mut service = Service::start(store, worker::service_settings(settings, worker), registry);
+    if let Some(url) = settings.pushgateway.clone() {
+        let instance = format!("{} {}", host_name(), serve.listen);
+        service.push_to(Pushgateway { url, instance }, registry);
+    }
+    Some(service)
 }
 
 /// Turns readiness off at the first signal, and ends after the delay: load balancers notice the one

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
+
 use super::loader::SettingsLoader;
 use super::setting::{Setting, settings};
 
 settings! {
     /// Limits of messages and of the queue, and what the worker does.
-    #[derive(Copy)]
     pub struct Activities {
         /// Run no worker of activities in this server; another server or `storefront worker` must apply
         /// what is accepted
@@ -20,6 +21,8 @@ settings! {
         activities_queue_bytes: u64 = count("BYTES"), default "1073741824";
         /// Seconds since the oldest queued message was accepted; with more the queue counts as full
         activities_queue_age: Duration = whole_seconds("SECONDS"), default "86400";
+        /// A Prometheus Pushgateway that gets the counts of valid and invalid messages every 5 seconds
+        pushgateway: Option<Url> = host("HOST:PORT"), older "PUSHGATEWAY_PROMETHEUS_HOST";
         /// Activities in a message; more is 400
         activities_per_message: usize = small("N"), default "1000";
         /// Columns of an activity; more is 400
@@ -37,6 +40,10 @@ const MAX_SECONDS: u64 = 3_660 * 86_400;
 
 fn switch(text: &str) -> Result<bool, String> {
     super::serve::switch(text)
+}
+
+fn host(text: &str) -> Result<Url, String> {
+    super::serve::url_or_host(text)
 }
 
 fn count(text: &str) -> Result<u64, String> {

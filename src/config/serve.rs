@@ -95,7 +95,7 @@ fn url(text: &str) -> Result<Url, String> {
 }
 
 /// The earlier service was given a host and put the scheme in front itself.
-fn url_or_host(text: &str) -> Result<Url, String> {
+pub(super) fn url_or_host(text: &str) -> Result<Url, String> {
     if text.contains("://") { url(text) } else { url(&format!("http://{text}")) }
 }
 

@@ -121,3 +121,89 @@ async fn a_worker_apart_applies_what_a_server_accepts() {
         assert_eq!(state(&server, &id).await, "queued", "{backend}");
     }
 }
+
+/// A real Pushgateway, which runs as long as the value.
+struct Pushgateway {
+    child: std::process::Child,
+    address: std::net::SocketAddr,
+}
+
+impl Pushgateway {
+    async fn start(folder: &Path) -> Self {
+        testkit::wait::until("a Pushgateway on a free port", async || {
+            let mut started = Self::on_a_free_port(folder);
+            let is_ready = testkit::wait::until("it listens or ends", async || {
+                let ended = started.child.try_wait().unwrap().is_some();
+                let listens = std::net::TcpStream::connect(started.address).is_ok();
+                (ended || listens).then_some(!ended)
+            })
+            .await;
+            is_ready.then_some(started)
+        })
+        .await
+    }
+
+    fn on_a_free_port(folder: &Path) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let path = std::env::var_os("STOREFRONT_TEST_PUSHGATEWAY");
+        let path = path.unwrap_or_else(|| "prometheus-pushgateway".into());
+        let mut command = testkit::process::program(Path::new(&path), folder);
+        command.arg(format!("--web.listen-address={address}"));
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = child.unwrap_or_else(|e| {
+            panic!(
+                "{}: {e}; set STOREFRONT_TEST_PUSHGATEWAY to what `scripts/debian \
+                 prometheus-pushgateway prometheus-pushgateway` prints, or run `scripts/test`",
+                path.display()
+            )
+        });
+        Self { child, address }
+    }
+
+    /// The values of a metric, with the labels that tell them apart.
+    async fn values(&self, name: &str) -> Vec<String> {
+        let url = format!("http://{}/metrics", self.address);
+        let client = testkit::process::client().build().unwrap();
+        let text = client.get(url).send().await.unwrap().text().await.unwrap();
+        text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Pushgateway {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_pushes_its_counts_under_its_own_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Pushgateway::start(folder.path()).await;
+    let address = gateway.address.to_string();
+    for setting in ["STOREFRONT_PUSHGATEWAY", "PUSHGATEWAY_PROMETHEUS_HOST"] {
+        let own = tempfile::tempdir_in(folder.path()).unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut serve = storefront(own.path());
+        serve.args(["serve", "--database-url", "embedded:games.db"]).env(setting, &address);
+        serve.args(["--listen", &free.to_string()]);
+        let server = Server::spawn(&mut serve, own.path());
+        send(&server, insert(1)).await;
+        let invalid = server.send(Method::POST, "/api/activities", Some(&json!({}))).await.unwrap();
+        assert_eq!(invalid.status(), 400);
+        // The last counts are pushed at its end.
+        server.signal("TERM");
+        assert!(server.end().0.success());
+    }
+    for (name, job) in [
+        ("valid_payload_count_total", "job=\"valid_payload_schema\""),
+        ("invalid_payload_count_total", "job=\"invalid_payload_schema\""),
+    ] {
+        let values = gateway.values(name).await;
+        assert_eq!(values.len(), 2, "{values:?}");
+        assert!(values.iter().all(|value| value.contains(job) && value.ends_with(" 1")));
+        assert!(values.iter().all(|value| value.contains("instance=\"")), "{values:?}");
+    }
+}
