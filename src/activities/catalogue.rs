@@ -114,7 +114,7 @@ impl Catalogue {
     fn plan_drop(&self, table: &Name) -> Result<Plan, Rejection> {
         if !self.tables.contains_key(table) {
             return Err(Rejection {
-                kind: RejectionKind::MissingTable,
+                kind: RejectionKind::NothingToDrop,
                 activity: None,
                 table: Some(table.clone()),
                 column: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::metrics::ActivityMetrics;
@@ -18,6 +19,9 @@ use crate::db::storage::{
 /// Between two questions to the store for a message that another program may apply.
 const FIRST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// Requests that wait for a message at a time. Each holds one of the server's places for requests; further
+/// ones are answered at once.
+pub(super) const MAX_WAITS: usize = 256;
 
 /// Accepts messages.
 pub struct Gate {
@@ -26,6 +30,7 @@ pub struct Gate {
     pub(super) monitor: Arc<QueueMonitor>,
     pub(super) outcomes: Arc<Outcomes>,
     pub(super) metrics: ActivityMetrics,
+    pub(super) waits: Semaphore,
 }
 
 /// Why a message was not accepted.
@@ -132,6 +137,8 @@ impl Gate {
         id: MessageId,
         at_most: Duration,
     ) -> Result<Option<Message>, StorageError> {
+        let place = self.waits.try_acquire();
+        let at_most = if place.is_ok() { at_most } else { Duration::ZERO };
         let deadline = Instant::now() + at_most;
         let waiter = self.outcomes.wait_for(id);
         let mut poll = FIRST_POLL;

@@ -25,7 +25,9 @@ impl Work {
     /// What is wrong with it: it was queued by another version of the program.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let json = Json::parse(text, MAX_DEPTH)?;
-        match json.member(DROP_TABLE) {
+        // A client's message has activities, whatever else it has.
+        let operators = json.member(DROP_TABLE).filter(|_| json.member("activities").is_none());
+        match operators {
             Some(table) => name(table).map(Self::DropTable).map_err(|e| e.under(DROP_TABLE)),
             None => activities(&json).map(Self::Activities),
         }
@@ -408,5 +410,12 @@ mod tests {
     fn an_operators_message_is_read_back() {
         let table = Name::parse("a \"b\" \u{1F600}").unwrap();
         assert_eq!(Work::parse(&Work::drop_table(&table)), Ok(Work::DropTable(table)));
+    }
+
+    #[test]
+    fn a_clients_message_is_never_an_operators() {
+        let text = r#"{"drop_table":"t","activities":[{"operation":"insert","table":"t",
+            "col_names":["n"],"col_types":["INTEGER"],"col_values":[1]}]}"#;
+        assert!(matches!(Work::parse(text), Ok(Work::Activities(_))));
     }
 }

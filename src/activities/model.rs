@@ -230,8 +230,10 @@ pub struct Rejection {
 /// Kinds of reasons for a rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RejectionKind {
-    /// Deletes from, or drops, a table that does not exist.
+    /// Deletes from a table that does not exist.
     MissingTable,
+    /// Drops a table that does not exist. A kind of its own: retrying what clients sent must not drop one.
+    NothingToDrop,
     /// Deletes by a column that does not exist.
     MissingColumn,
     /// A column exists with another type.
@@ -250,8 +252,9 @@ pub enum RejectionKind {
 
 impl RejectionKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MissingTable,
+        Self::NothingToDrop,
         Self::MissingColumn,
         Self::ColumnType,
         Self::TooManyColumns,
@@ -266,6 +269,7 @@ impl RejectionKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MissingTable => "missing_table",
+            Self::NothingToDrop => "nothing_to_drop",
             Self::MissingColumn => "missing_column",
             Self::ColumnType => "column_type",
             Self::TooManyColumns => "too_many_columns",

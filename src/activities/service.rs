@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::Gate;
+use super::gate::{Gate, MAX_WAITS};
 use super::metrics::ActivityMetrics;
 use super::outcomes::Outcomes;
 use super::pushgateway::Pushgateway;
@@ -58,6 +59,7 @@ impl Service {
             monitor: Arc::clone(&monitor),
             outcomes: Arc::clone(&outcomes),
             metrics: metrics.clone(),
+            waits: Semaphore::new(MAX_WAITS),
         });
         let worker = settings.worker.then(|| {
             let worker = Worker {

@@ -15,7 +15,7 @@ use super::metrics::{ActivityMetrics, KindLabel};
 use super::model::{Rejection, RejectionKind};
 use super::outcomes::Outcomes;
 use crate::db::storage::{
-    ActivityStore, Applied, QueuedMessage, StorageError, WorkerLease, WorkerRecord,
+    ActivityStore, Applied, ErrorKind, QueuedMessage, StorageError, WorkerLease, WorkerRecord,
 };
 
 /// How long a worker that shows no sign of life keeps its lease.
@@ -116,9 +116,10 @@ impl Worker {
         let mut renewed = Instant::now();
         while renewed.elapsed() < LEASE {
             sleep(RENEWAL).await;
-            let begun = Instant::now();
             match self.store.renew(lease).await {
-                Ok(true) => renewed = begun,
+                // The store has just confirmed the lease; a long batch may have delayed that. What fences
+                // a worker that is wrong here is the store.
+                Ok(true) => renewed = Instant::now(),
                 Ok(false) => return,
                 Err(error) => tracing::debug!(%error, "the worker's lease cannot be renewed"),
             }
@@ -141,6 +142,13 @@ impl Worker {
                 Ok(Step::Went) => pace.went(),
                 Ok(Step::Blocked) => pace.wait(stop).await,
                 Ok(Step::LeaseLost) => return End::LeaseLost,
+                Ok(Step::FailedAlone(message, error)) => {
+                    log(&error);
+                    if pace.failed_alone() && self.refuse(lease, message).await.is_ok() {
+                        pace.went();
+                    }
+                    pace.wait(stop).await;
+                }
                 Err(error) => {
                     log(&error);
                     pace.failed();
@@ -160,10 +168,7 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<Step, StorageError> {
         if *next_prune <= Instant::now() {
-            let pruned = self.store.prune(lease, self.keep, PRUNED).await?;
-            // While there is more it goes on, between batches.
-            let pause = if pruned < PRUNED { PRUNE_INTERVAL } else { Duration::ZERO };
-            *next_prune = Instant::now() + pause;
+            *next_prune = Instant::now() + self.prune(lease).await;
         }
         let messages = self.store.next(lease, batch).await?;
         if messages.is_empty() {
@@ -173,7 +178,27 @@ impl Worker {
             }
             return Ok(Step::Went);
         }
-        self.apply(lease, messages).await
+        let alone = (messages.len() == 1).then(|| messages[0].clone());
+        match (self.apply(lease, messages).await, alone) {
+            (Err(error), Some(message)) if error.kind() == ErrorKind::Internal => {
+                Ok(Step::FailedAlone(message, error))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Removes what has ended long ago; how long to wait before the next time.
+    async fn prune(&self, lease: WorkerLease) -> Duration {
+        match self.store.prune(lease, self.keep, PRUNED).await {
+            // While there is more it goes on, between batches.
+            Ok(PRUNED..) => Duration::ZERO,
+            Ok(_) => PRUNE_INTERVAL,
+            Err(error) => {
+                // Messages are applied all the same.
+                tracing::debug!(%error, "ended messages cannot be removed");
+                PRUNE_INTERVAL
+            }
+        }
     }
 
     async fn apply(
@@ -192,7 +217,7 @@ impl Worker {
             self.count(outcome.as_ref());
         }
         self.outcomes.publish(ids.iter().copied().take(ended));
-        Ok(if ended < ids.len() { Step::Blocked } else { Step::Went })
+        Ok(if ended == 0 { Step::Blocked } else { Step::Went })
     }
 
     fn count(&self, outcome: Option<&Rejection>) {
@@ -219,6 +244,7 @@ impl Worker {
             }
         };
         for message in suspects {
+            pace.went();
             let attempts = loop {
                 match self.store.note_attempt(lease, message.id).await {
                     Ok(Some(attempts)) => break attempts,
@@ -231,7 +257,14 @@ impl Worker {
                     Ok(Step::Went) => break,
                     Ok(Step::Blocked) => pace.wait(stop).await,
                     Ok(Step::LeaseLost) => return Err(End::LeaseLost),
+                    Err(error) if error.kind() == ErrorKind::Internal && pace.failed_alone() => {
+                        log(&error);
+                        if self.refuse(lease, message.clone()).await.is_ok() {
+                            break;
+                        }
+                    }
                     Err(error) => pace.after(&error, stop).await?,
+                    Ok(Step::FailedAlone(..)) => {}
                 }
                 if stop.is_cancelled() {
                     return Err(End::Stopped);
@@ -250,14 +283,30 @@ impl Worker {
         if attempts < LAST_ATTEMPT {
             return self.apply(lease, vec![message]).await;
         }
+        let error = format!("The worker died {LAST_ATTEMPT} times while it applied the message.");
+        self.reject(lease, message, RejectionKind::WorkerDied, error).await
+    }
+
+    /// Rejects a message that the database refuses for a reason that is not known, each time it is applied
+    /// alone: it must not block those behind it.
+    async fn refuse(
+        &self,
+        lease: WorkerLease,
+        message: QueuedMessage,
+    ) -> Result<Step, StorageError> {
+        let error = "The database refuses the message each time; the server's log says why.";
+        self.reject(lease, message, RejectionKind::Refused, error.to_owned()).await
+    }
+
+    async fn reject(
+        &self,
+        lease: WorkerLease,
+        message: QueuedMessage,
+        kind: RejectionKind,
+        error: String,
+    ) -> Result<Step, StorageError> {
         let id = message.id;
-        let rejection = Rejection {
-            kind: RejectionKind::WorkerDied,
-            activity: None,
-            table: None,
-            column: None,
-            error: format!("The worker died {LAST_ATTEMPT} times while it applied the message."),
-        };
+        let rejection = Rejection { kind, activity: None, table: None, column: None, error };
         match self.store.reject(lease, message, rejection).await? {
             Applied::LeaseLost => Ok(Step::LeaseLost),
             Applied::Outcomes(outcomes) => {
@@ -272,8 +321,10 @@ impl Worker {
 /// What became of a step.
 enum Step {
     Went,
-    /// Some messages could not be applied yet.
+    /// No message could be applied yet.
     Blocked,
+    /// A message failed that was applied alone, and not because the store is away.
+    FailedAlone(QueuedMessage, StorageError),
     LeaseLost,
 }
 
@@ -281,23 +332,32 @@ enum Step {
 struct Pace {
     batch: u32,
     pause: Duration,
+    /// How often the present message has failed alone.
+    failed_alone: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { batch: BATCH, pause: FIRST_PAUSE }
+        Self { batch: BATCH, pause: FIRST_PAUSE, failed_alone: 0 }
     }
 }
 
 impl Pace {
     fn went(&mut self) {
         self.pause = FIRST_PAUSE;
+        self.failed_alone = 0;
         self.batch = (self.batch * 2).min(BATCH);
     }
 
     /// If one message makes the step fail, those before it pass with a smaller batch.
     fn failed(&mut self) {
         self.batch = (self.batch / 2).max(1);
+    }
+
+    /// Counts a failure of the present message; whether it has failed often enough to be rejected.
+    fn failed_alone(&mut self) -> bool {
+        self.failed_alone += 1;
+        self.failed_alone >= LAST_ATTEMPT
     }
 
     async fn wait(&mut self, stop: &CancellationToken) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::paging::{PageQuery, Parameters, bad, limit};
-use crate::activities::gate::Gate;
+use crate::activities::gate::{Gate, Refused};
 use crate::activities::model::MessageId;
 use crate::db::storage::Retry;
 use crate::web::act::Act;
@@ -112,10 +112,13 @@ pub(super) async fn retry(
     for id in ids {
         // Each retry has time of its own; the key is that of the whole request.
         let own = crate::db::storage::ActContext::new().with_permit_of(&context);
-        match gate.retry(own, id, "").await? {
-            Retry::Queued(_) => retried += 1,
+        match gate.retry(own, id, "").await {
+            Ok(Retry::Queued(_)) => retried += 1,
             // Another request was faster.
-            _ => gone += 1,
+            Ok(_) => gone += 1,
+            // What was retried is told; a further call goes on.
+            Err(Refused::Full(_) | Refused::Store(_)) if retried > 0 => break,
+            Err(refused) => return Err(refused.into()),
         }
     }
     Ok(Json(RetriedBody { retried, left: all.saturating_sub(retried + gone) }))

@@ -49,7 +49,8 @@ struct Answer<'a> {
 /// What became of a message that the answer waited for.
 #[derive(Serialize)]
 struct EndBody {
-    state: &'static str,
+    /// Null if the message is not kept any more: it was discarded, or ended long ago.
+    state: Option<&'static str>,
     rejection: Option<RejectionBody>,
 }
 
@@ -66,7 +67,7 @@ pub(super) struct AnswerBody {
     error: Option<String>,
     /// The message's id; null in a dry run.
     id: Option<String>,
-    /// With `Prefer: wait`: `queued`, `applied` or `rejected`.
+    /// With `Prefer: wait`: `queued`, `applied` or `rejected`; null if it is not kept any more.
     state: Option<String>,
     /// With `Prefer: wait`: why it was rejected.
     rejection: Option<RejectionBody>,
@@ -211,7 +212,14 @@ async fn valid_answer(
 ) -> Result<Response, Problem> {
     let end = match wait(headers) {
         None => None,
-        Some(at_most) => Some(end(gate.wait(id, at_most).await?)),
+        Some(at_most) => Some(match gate.wait(id, at_most).await {
+            Ok(message) => end(message),
+            // It is accepted, so a failure of the wait changes nothing.
+            Err(error) => {
+                tracing::debug!(%error, %id, "the end of a message could not be waited for");
+                EndBody { state: Some(name(MessageState::Queued)), rejection: None }
+            }
+        }),
     };
     respond(StatusCode::OK, &Answer { id: Some(Some(id)), end, ..answer(text, VALID) })
 }
@@ -252,12 +260,11 @@ fn respond(status: StatusCode, answer: &Answer<'_>) -> Result<Response, Problem>
 }
 
 fn end(message: Option<Message>) -> EndBody {
-    // A message that is gone was applied and pruned, or rejected and discarded since.
-    let Some(message) = message else { return EndBody { state: "applied", rejection: None } };
+    let Some(message) = message else { return EndBody { state: None, rejection: None } };
     let is_rejected = message.state == MessageState::Rejected;
     let error = message.error.filter(|_| is_rejected);
     let rejection = error.map(|error| RejectionBody { error, activity: message.activity });
-    EndBody { state: name(message.state), rejection }
+    EndBody { state: Some(name(message.state)), rejection }
 }
 
 /// How long `Prefer` (RFC 7240) asks to wait. A preference that cannot be understood is ignored.

@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::paging::{Parameters, bad, limit};
 use crate::activities::gate::Gate;
 use crate::activities::model::{Name, Value, Work};
-use crate::db::storage::{MessageState, Rows};
+use crate::db::storage::{ErrorKind, MessageState, Rows};
 use crate::web::act::Act;
 use crate::web::problem::{Problem, ProblemBody};
 
@@ -84,15 +84,23 @@ pub(super) async fn drop_table(
 ) -> Result<Response, Problem> {
     let table = name(query.table)?;
     let id = gate.accept(context, &Work::drop_table(&table)).await?;
-    let state = gate.wait(id, DROP_TIMEOUT).await?.map(|message| message.state);
-    match state {
-        Some(MessageState::Rejected) => Err(missing()),
-        Some(MessageState::Queued) => {
-            let text = format!("The table will be dropped by the message {id}, which is queued.");
+    // It is accepted, so a failure of the wait changes nothing.
+    let message = gate.wait(id, DROP_TIMEOUT).await.unwrap_or_default();
+    match message.map(|message| (message.state, message.error)) {
+        Some((MessageState::Applied, _)) => Ok("The table was dropped.".into_response()),
+        Some((MessageState::Rejected, error)) => Err(not_dropped(&gate, &table, error).await?),
+        _ => {
+            let text = format!("The table is dropped by the message {id} in its turn.");
             Ok(text.into_response())
         }
-        _ => Ok("The table was dropped.".into_response()),
     }
+}
+
+/// 404 if there was nothing to drop, 409 if something prevents it.
+async fn not_dropped(gate: &Gate, table: &Name, error: Option<String>) -> Result<Problem, Problem> {
+    let is_there = gate.store().catalogue().await?.table(table).is_some();
+    let error = error.filter(|_| is_there);
+    Ok(error.map_or_else(missing, |error| Problem::new(StatusCode::CONFLICT, error)))
 }
 
 /// Which rows.
@@ -133,8 +141,13 @@ pub(super) async fn rows(
 ) -> Result<Json<Page>, Problem> {
     let limit = limit(query.limit.as_deref())?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let table = name(query.table)?;
-    gate.store().rows(&table, after, limit).await?.map(|rows| Json(Page(rows))).ok_or_else(missing)
+    let (table, has_cursor) = (name(query.table)?, after.is_some());
+    let rows = match gate.store().rows(&table, after, limit).await {
+        // Of the store's errors only that of a cursor is about the request.
+        Err(error) if has_cursor && error.kind() == ErrorKind::Invalid => return Err(bad_cursor()),
+        rows => rows?,
+    };
+    rows.map(|rows| Json(Page(rows))).ok_or_else(missing)
 }
 
 fn name(text: Option<String>) -> Result<Name, Problem> {
@@ -149,9 +162,11 @@ fn missing() -> Problem {
 /// Cursors are opaque to clients.
 fn decode(text: &str) -> Result<String, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| bad("`after` must be the `next` of an earlier page."))
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad_cursor)
+}
+
+fn bad_cursor() -> Problem {
+    bad("`after` must be the `next` of an earlier page.")
 }
 
 /// Rows as JSON.

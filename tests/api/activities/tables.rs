@@ -76,6 +76,9 @@ async fn rows_are_shown_in_pages() {
     }
     numbers.sort_unstable();
     assert_eq!(numbers, (0..25).collect::<Vec<_>>());
+    // Base64 of a text that is no cursor of any store.
+    let foreign = store.get("/api/activities/rows?table=t&after=YWJj").await;
+    assert!(matches!(foreign.status, 200 | 400), "{}", foreign.golden());
     store.get("/api/activities/rows?table=none").await.problem(404);
     for query in ["", "table=t&limit=0", "table=t&after=%20", "table=%00"] {
         store.get(&format!("/api/activities/rows?{query}")).await.problem(400);
@@ -91,6 +94,15 @@ async fn a_table_can_be_dropped() {
     assert_eq!(store.get("/api/activities/tables").await.json(), json!([]));
     store.send(drop).await.problem(404);
     store.send(Request::new("DELETE", "/api/activities/tables")).await.problem(400);
+    let hostile = json!({ "activities": [number("t u", 2)], "drop_table": "t u" });
+    let answer = super::send(&store, hostile.to_string()).await.json();
+    assert_eq!(super::ended(&store, &super::id_of(&answer)).await["state"], "applied");
+    let rows = store.get("/api/activities/rows?table=t%20u").await.json();
+    assert_eq!(rows["rows"], json!([{ "n": 2 }]), "a client's message drops nothing");
+    assert_eq!(
+        store.send(Request::new("DELETE", "/api/activities/tables?table=t%20u")).await.status,
+        200
+    );
     let gone = delete("t u", json!(["n"]), json!(["INTEGER"]), json!([1]));
     assert_eq!(send_and_wait(&store, json!([gone])).await["state"], "rejected");
     send_and_wait(&store, json!([insert("t u", json!(["n"]), json!(["TEXT"]), json!(["x"]))]))

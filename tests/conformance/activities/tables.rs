@@ -304,6 +304,11 @@ pub async fn a_table_has_a_thousand_columns_at_most(world: World) {
     are_applied(&store, ids).await;
     assert!(is_rejected(&store, more, 1).await.contains("at most 1000"));
     assert_eq!(rows(&store, "wide").await.len(), 4);
+    let all: Vec<_> = (0..1_000).map(cell).collect();
+    let by_all = accept(&store, &[delete("wide", &all)]).await;
+    work(&store).await;
+    are_applied(&store, [by_all]).await;
+    assert_eq!(rows(&store, "wide").await.len(), 4, "no row has all the values");
 }
 
 pub async fn a_dropped_table_is_gone_in_its_turn(world: World) {

@@ -20,7 +20,7 @@ use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
 use crate::db::cassandra::lwt::applied;
 use crate::db::cassandra::query_result::optional_row;
-use crate::db::storage::{Message, MessageState, StorageError};
+use crate::db::storage::{ErrorKind, Message, MessageState, StorageError};
 
 /// Reads in flight.
 const CONCURRENCY: usize = 64;
@@ -168,8 +168,15 @@ impl Messages {
     pub(super) async fn count_attempt(&self, id: MessageId) -> Result<Option<u32>, StorageError> {
         let before = self.find(id, true).await?.and_then(|row| row.attempts);
         let attempts = before.unwrap_or(0).saturating_add(1);
-        let counted = self.cluster.execute(&self.attempt, (attempts, id.0, before)).await?;
-        Ok(applied(counted)?.then_some(attempts.unsigned_abs()))
+        let counted = self.cluster.execute(&self.attempt, (attempts, id.0, before)).await;
+        match counted.and_then(applied) {
+            // Counting it twice would reject a message that killed no worker.
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                let now = self.find(id, true).await?.and_then(|row| row.attempts);
+                (now == Some(attempts)).then_some(Some(attempts.unsigned_abs())).ok_or(error)
+            }
+            counted => Ok(counted?.then_some(attempts.unsigned_abs())),
+        }
     }
 
     pub(super) async fn remove(&self, id: MessageId) -> Result<(), StorageError> {

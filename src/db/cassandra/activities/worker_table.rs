@@ -208,17 +208,19 @@ impl WorkerTable {
         redo: &Redo,
     ) -> Result<bool, StorageError> {
         let text = serde_json::to_string(redo).map_err(shape)?;
-        let values = (step, text, lease.token, step - 1);
+        let values = (step, text.as_str(), lease.token, step - 1);
         let written = self.cluster.execute(&self.begin, values).await.and_then(applied);
         match written {
             Ok(true) => Ok(true),
             Err(error) if error.kind() != ErrorKind::Timeout => Err(error),
             unknown => {
                 let now = self.settled_record().await?;
-                // Only this worker records steps under its token.
                 let is_ours = now.token == lease.token;
+                // Not the number alone: an earlier record under it, whose outcome was unknown, may arrive
+                // late and take the place of this one.
+                let is_this = now.redo.as_deref() == Some(text.as_str());
                 match unknown {
-                    _ if is_ours && now.step == step => Ok(true),
+                    _ if is_ours && now.step == step && is_this => Ok(true),
                     Err(error) => Err(error),
                     Ok(_) if is_ours => Err(outdated()),
                     Ok(_) => Ok(false),

@@ -2,7 +2,7 @@
 //! states are of one transaction.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -24,6 +24,8 @@ const ENDED: &str = "SELECT cause, error, activity FROM activity_rejected WHERE 
 const COUNT_ROWS: &str =
     "UPDATE activity_tables SET rows = rows + ?2, last_applied_at = ?3 WHERE number = ?1";
 
+/// How long a job may apply messages before those that wait for it get their turn.
+const BATCH_TIME: Duration = Duration::from_millis(200);
 /// How long rows get hashes at the end of a job.
 const FILL: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 20 });
 
@@ -98,11 +100,18 @@ impl<'a> Batch<'a> {
 
     /// `None` if SQLite refused a message's statement. Then the caller must roll back.
     fn run(&mut self, messages: &[Parsed]) -> rusqlite::Result<Option<Vec<Option<Rejection>>>> {
-        let outcomes = messages.iter().map(|parsed| self.message(parsed)).collect();
-        match outcomes {
-            Err(error) if self.is_of_message(&error) => Ok(None),
-            outcomes => outcomes.map(Some),
+        let (begun, mut outcomes) = (Instant::now(), Vec::with_capacity(messages.len()));
+        for parsed in messages {
+            match self.message(parsed) {
+                Err(error) if self.is_of_message(&error) => return Ok(None),
+                outcome => outcomes.push(outcome?),
+            }
+            // Accepts wait for this job; what is left stays queued.
+            if begun.elapsed() > BATCH_TIME {
+                break;
+            }
         }
+        Ok(Some(outcomes))
     }
 
     /// The same, where a message that SQLite refuses is rejected.

@@ -198,10 +198,12 @@ fn by_scan(
 }
 
 fn conditions(prefix: &str, columns: &[usize], first: usize) -> String {
-    let conditions = columns.iter().enumerate();
-    let conditions =
-        conditions.map(|(n, position)| format!("{prefix}{} = ?{}", column(*position), first + n));
-    conditions.collect::<Vec<_>>().join(" AND ")
+    // Row values, because conditions joined by AND are nested: SQLite takes fewer of them than a table has
+    // columns.
+    let names = columns.iter().map(|position| format!("{prefix}{}", column(*position)));
+    let values = (first..first + columns.len()).map(|n| format!("?{n}"));
+    let (names, values): (Vec<_>, Vec<_>) = (names.collect(), values.collect());
+    format!("({}) = ({})", names.join(", "), values.join(", "))
 }
 
 /// Removes rows and their hashes of all sets.

@@ -17,6 +17,8 @@ const STATUS: &str = "SELECT messages, bytes, (SELECT received_at FROM activity_
                       ORDER BY position LIMIT 1) FROM activity_totals";
 const NEXT: &str = "SELECT position, id, body, received_at, attempts FROM activity_queue \
                     ORDER BY position LIMIT ?1";
+/// Bytes of the texts that are taken at a time.
+const NEXT_BYTES: usize = 8 << 20;
 const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM activity_queue)";
 const TAKE: &str = "DELETE FROM activity_queue WHERE position = ?1 AND id = ?2 \
                     RETURNING octet_length(body), received_at, attempts, retry_of";
@@ -62,7 +64,18 @@ pub(super) fn next(c: &Connection, limit: u32) -> rusqlite::Result<Vec<QueuedMes
             attempts: row.get(4)?,
         })
     })?;
-    messages.collect()
+    let mut bytes = 0;
+    let mut taken = Vec::new();
+    for message in messages {
+        let message = message?;
+        bytes += message.body.len();
+        // One at least, however long it is.
+        if bytes > NEXT_BYTES && !taken.is_empty() {
+            break;
+        }
+        taken.push(message);
+    }
+    Ok(taken)
 }
 
 pub(super) fn is_empty(c: &Connection) -> rusqlite::Result<bool> {
