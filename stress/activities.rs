@@ -100,6 +100,7 @@ impl Load {
             "applied_meanwhile_per_second": applied(&during) / seconds,
             "applied_per_second": applied(&after) / drained,
             "drained_after_seconds": drained - seconds,
+            "reconnects": self.server.reconnects(),
             "accept": sent.latencies.add_to(json!({})),
             "overview_get": reads.latencies.add_to(json!({ "failed": reads.failed })),
         });
