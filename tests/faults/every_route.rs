@@ -8,7 +8,9 @@ use testkit::games::game;
 use testkit::process::Server;
 
 /// Routes that need no database: operations, and what other services answer.
-const WITHOUT_A_DATABASE: [&str; 5] = [
+const WITHOUT_A_DATABASE: [&str; 7] = [
+    "/api/activities/schema",
+    "/api/activities/status",
     "/healthz",
     "/metrics",
     "/api/overviewImage/{game_id}",
@@ -48,6 +50,7 @@ fn with_parameters(path: &str) -> String {
     let segments = path.split('/').map(|segment| {
         match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
             Some("game_id") => "987654",
+            Some("id") => "01890000-0000-7000-8000-000000000000",
             Some("user" | "order" | "item") => "none",
             Some(
                 "n" | "quantity" | "price" | "credit" | "stock" | "n_items" | "n_users"
@@ -57,7 +60,12 @@ fn with_parameters(path: &str) -> String {
             None => segment,
         }
     });
-    segments.collect::<Vec<_>>().join("/")
+    let query = match path {
+        "/api/activities/rows" | "/api/activities/tables" => "?table=none",
+        "/api/activities/rejections/retry" => "?cause=none",
+        _ => "",
+    };
+    segments.collect::<Vec<_>>().join("/") + query
 }
 
 fn body(method: &Method, path: &str, operation: &Value) -> Option<Value> {
@@ -65,6 +73,15 @@ fn body(method: &Method, path: &str, operation: &Value) -> Option<Value> {
     match (method.as_str(), path) {
         ("POST", "/api/overview") => Some(game("any")),
         ("PUT", "/api/overview/{game_id}") => Some(json!({"developer": "any"})),
+        ("POST", "/api/activities" | "/api/activities/{id}/retry") => Some(message()),
         _ => panic!("{method} {path}: which body has the new route?"),
     }
+}
+
+/// A valid message of activities.
+fn message() -> Value {
+    json!({ "activities": [{
+        "operation": "insert", "table": "any", "col_names": ["n"], "col_types": ["INTEGER"],
+        "col_values": [1],
+    }] })
 }
