@@ -23,7 +23,9 @@ pub struct Pushgateway {
 impl Pushgateway {
     /// Pushes again and again, and once more when told to stop.
     pub(super) async fn run(&self, metrics: &ActivityMetrics, stop: &CancellationToken) {
-        let Ok(client) = Client::builder().timeout(TIMEOUT).build() else {
+        // reqwest brings no provider of its own. A second call fails and changes nothing.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let Ok(client) = Client::builder().timeout(TIMEOUT).no_proxy().build() else {
             tracing::error!("no HTTP client for the Pushgateway");
             return;
         };

@@ -59,6 +59,39 @@ impl<const SERVER: bool, const WORKER: bool> clap::FromArgMatches for Settings<S
     }
 }
 
+/// The flags of the settings of every command, for a command that has commands of its own: they may stand
+/// before and after those.
+#[derive(Debug)]
+pub(super) struct GlobalSettings(Settings<false>);
+
+impl GlobalSettings {
+    /// As [`Settings::start`].
+    pub(super) fn start(&self) -> anyhow::Result<Config> {
+        self.0.start()
+    }
+}
+
+impl clap::Args for GlobalSettings {
+    fn augment_args(command: Command) -> Command {
+        let settings = Settings::<false>::declared();
+        settings.fold(command, |command, setting| command.arg(arg(setting).global(true)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for GlobalSettings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Settings::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
 fn arg(setting: &'static Setting) -> Arg {
     let Setting { key, value, default, help, .. } = setting;
     let is_switch = value.is_empty();

@@ -18,7 +18,11 @@ const WITHOUT_A_DATABASE: [&str; 7] = [
     "/api/reviews/{id}",
 ];
 /// Routes that read although they are no GET.
-const READS: [&str; 1] = ["/payment/status/"];
+const READS: [&str; 2] = [
+    "/payment/status/",
+    // Nothing is rejected, so that nothing is retried.
+    "/api/activities/rejections/retry",
+];
 /// Fewer would mean that the document has lost a service.
 const AT_LEAST: usize = 25;
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
 use self::print::Output;
-use super::start::{Settings, runtime};
+use super::start::{GlobalSettings, runtime};
 use crate::activities::model::{MessageId, Name};
 use crate::db::storage::{
     ActContext, ActivityStore, Discard, Message, MessageState, NewMessage, Retry,
@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    settings: Settings<false>,
+    settings: GlobalSettings,
 }
 
 #[derive(Debug, Subcommand)]
