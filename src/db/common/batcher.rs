@@ -181,16 +181,19 @@ impl<T: Queued> Batches<T> {
 
     /// The same as [`Self::next`] for a thread, where nothing is put back.
     pub(in crate::db) fn next_blocking(&mut self, most: usize) -> Option<Vec<T>> {
-        let mut batch = self.take_held(most);
         loop {
+            let mut batch = self.take_held(most);
+            // Not while more is held: those that are left would wait for a request to come.
+            if batch.is_empty() {
+                let count = self.receiver.blocking_recv_many(&mut batch, most);
+                self.left(count);
+                if count == 0 {
+                    return None;
+                }
+            }
             refuse_expired(&mut batch);
             if !batch.is_empty() {
                 return Some(batch);
-            }
-            let count = self.receiver.blocking_recv_many(&mut batch, most);
-            self.left(count);
-            if count == 0 {
-                return None;
             }
         }
     }
@@ -398,6 +401,27 @@ mod tests {
         let (fourth, _answer) = Pending::new(ActContext::new(), 4);
         queue.push(fourth);
         assert_eq!(batches.next(10).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_expires_although_a_whole_batch_of_it_has_expired() {
+        let (queue, mut batches) = queue::<Item>(10);
+        let mut answers = Vec::new();
+        for n in 0..5 {
+            let (pending, answer) = Pending::new(within(Duration::from_millis(20)), n);
+            queue.push(pending);
+            answers.push(answer);
+        }
+        batches.refuse_waiting();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let worker = std::thread::spawn(move || batches.next_blocking(2).map(|batch| batch.len()));
+        for answer in answers {
+            let answer = tokio::time::timeout(Duration::from_secs(60), answered(answer)).await;
+            let refused = answer.expect("no request has to come for that").unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        }
+        drop(queue);
+        assert_eq!(worker.join().unwrap(), None);
     }
 
     /// A request that was taken from a queue.
