@@ -306,8 +306,12 @@ pub async fn a_table_has_a_thousand_columns_at_most(world: World) {
     assert_eq!(rows(&store, "wide").await.len(), 4);
     let all: Vec<_> = (0..1_000).map(cell).collect();
     let by_all = accept(&store, &[delete("wide", &all)]).await;
+    let after = accept(&store, &[number("t", 2)]).await;
     work(&store).await;
-    are_applied(&store, [by_all]).await;
+    // PostgreSQL 15 cannot index so many columns and refuses it. On no backend it stops the queue.
+    let by_all = super::find(&store, by_all).await;
+    assert!(by_all.applied_at.is_some() || by_all.error.is_some(), "{by_all:?}");
+    are_applied(&store, [after]).await;
     assert_eq!(rows(&store, "wide").await.len(), 4, "no row has all the values");
 }
 
