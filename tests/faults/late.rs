@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::requests::serve;
 use testkit::postgres::{NEWEST, OwnSchema, address, column};
-use testkit::process::Server;
+use testkit::process::{Server, storefront};
 use testkit::proxy::{Mode, Proxy};
 use testkit::wait::eventually;
 
@@ -41,7 +41,10 @@ impl Shop {
         // Without encryption the proxy can tell which statement it holds.
         let own = format!("application_name={name}&sslmode=disable");
         let url = format!("{}&{own}", schema.url_at(url.as_str()));
-        let first = serve(folder.path(), &url);
+        // Alone, so that nothing else uses the connection on which a statement is prepared.
+        let mut command = storefront(folder.path());
+        command.args(["serve", "--database-url", &url, "--services", "overview,cart"]);
+        let first = Server::spawn(&mut command, folder.path());
         let other = tempfile::tempdir_in(folder.path()).unwrap();
         let second = serve(other.path(), &schema.url());
         let user = post(&first, "/payment/create_user", "user_id").await;
@@ -50,9 +53,15 @@ impl Shop {
         post(&first, &format!("/stock/add/{item}/10"), "").await;
         let order = post(&first, &format!("/orders/create/{user}"), "order_id").await;
         post(&first, &format!("/orders/addItem/{order}/{item}/1"), "").await;
-        // The statement of a cancel is prepared by now, so that what is held is its execution.
+        // The statement of a cancel is prepared by now on every connection, so that what is held is its
+        // execution.
         let cancel = format!("/payment/cancel/{user}/{order}");
-        assert_eq!(first.send(Method::POST, &cancel, None).await.unwrap().status(), 409);
+        for _ in 0..3 {
+            let cancels = (0..16).map(|_| first.send(Method::POST, &cancel, None));
+            for answer in futures::future::join_all(cancels).await {
+                assert_eq!(answer.unwrap().status(), 409);
+            }
+        }
         let first = Some(first);
         Self { first, second, proxy, user, item, order, name, _folder: folder, schema }
     }
