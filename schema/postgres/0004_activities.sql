@@ -16,7 +16,7 @@ CREATE TABLE activity_queue (
         autovacuum_vacuum_insert_threshold = -1);
 
 -- The queue's length is the sum of these rows: what each transaction added or removed. So writers do not
--- wait for each other, as they would for one row. Whoever finds many rows replaces them by their sum.
+-- wait for each other, as they would for one row. A server that finds many rows replaces them by their sum.
 CREATE TABLE activity_queue_totals (
     messages bigint NOT NULL,
     bytes    bigint NOT NULL

@@ -40,6 +40,20 @@ impl Table {
     }
 }
 
+impl FromIterator<(Name, ColumnType)> for Table {
+    fn from_iter<I: IntoIterator<Item = (Name, ColumnType)>>(columns: I) -> Self {
+        let mut table = Self::default();
+        columns.into_iter().for_each(|(column, column_type)| table.push(column, column_type));
+        table
+    }
+}
+
+impl FromIterator<(Name, Table)> for Catalogue {
+    fn from_iter<I: IntoIterator<Item = (Name, Table)>>(tables: I) -> Self {
+        Self { tables: tables.into_iter().collect() }
+    }
+}
+
 /// How a message changes the catalogue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {

@@ -7,6 +7,7 @@ use reqwest::{Client, Url};
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::ActivityMetrics;
+use crate::web::http_client;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -23,9 +24,7 @@ pub struct Pushgateway {
 impl Pushgateway {
     /// Pushes again and again, and once more when told to stop.
     pub(super) async fn run(&self, metrics: &ActivityMetrics, stop: &CancellationToken) {
-        // reqwest brings no provider of its own. A second call fails and changes nothing.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let Ok(client) = Client::builder().timeout(TIMEOUT).no_proxy().build() else {
+        let Ok(client) = http_client::client(TIMEOUT) else {
             tracing::error!("no HTTP client for the Pushgateway");
             return;
         };

@@ -143,11 +143,7 @@ impl Worker {
                 Ok(Step::Blocked) => pace.wait(stop).await,
                 Ok(Step::LeaseLost) => return End::LeaseLost,
                 Ok(Step::FailedAlone(message, error)) => {
-                    log(&error);
-                    if pace.failed_alone() && self.refuse(lease, message).await.is_ok() {
-                        pace.went();
-                    }
-                    pace.wait(stop).await;
+                    self.after_failing_alone(lease, message, &error, &mut pace, stop).await;
                 }
                 Err(error) => {
                     log(&error);
@@ -178,13 +174,7 @@ impl Worker {
             }
             return Ok(Step::Went);
         }
-        let alone = (messages.len() == 1).then(|| messages[0].clone());
-        match (self.apply(lease, messages).await, alone) {
-            (Err(error), Some(message)) if error.kind() == ErrorKind::Internal => {
-                Ok(Step::FailedAlone(message, error))
-            }
-            (outcome, _) => outcome,
-        }
+        self.apply(lease, messages).await
     }
 
     /// Removes what has ended long ago; how long to wait before the next time.
@@ -207,9 +197,15 @@ impl Worker {
         messages: Vec<QueuedMessage>,
     ) -> Result<Step, StorageError> {
         let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
+        let alone = (messages.len() == 1).then(|| messages[0].clone());
         let begun = Instant::now();
-        let Applied::Outcomes(outcomes) = self.store.apply(lease, messages).await? else {
-            return Ok(Step::LeaseLost);
+        let outcomes = match (self.store.apply(lease, messages).await, alone) {
+            (Ok(Applied::Outcomes(outcomes)), _) => outcomes,
+            (Ok(Applied::LeaseLost), _) => return Ok(Step::LeaseLost),
+            (Err(error), Some(message)) if error.kind() == ErrorKind::Internal => {
+                return Ok(Step::FailedAlone(message, error));
+            }
+            (Err(error), _) => return Err(error),
         };
         self.metrics.apply.observe(begun.elapsed().as_secs_f64());
         let ended = outcomes.len();
@@ -257,14 +253,12 @@ impl Worker {
                     Ok(Step::Went) => break,
                     Ok(Step::Blocked) => pace.wait(stop).await,
                     Ok(Step::LeaseLost) => return Err(End::LeaseLost),
-                    Err(error) if error.kind() == ErrorKind::Internal && pace.failed_alone() => {
-                        log(&error);
-                        if self.refuse(lease, message.clone()).await.is_ok() {
+                    Ok(Step::FailedAlone(message, error)) => {
+                        if self.after_failing_alone(lease, message, &error, &mut pace, stop).await {
                             break;
                         }
                     }
                     Err(error) => pace.after(&error, stop).await?,
-                    Ok(Step::FailedAlone(..)) => {}
                 }
                 if stop.is_cancelled() {
                     return Err(End::Stopped);
@@ -287,15 +281,29 @@ impl Worker {
         self.reject(lease, message, RejectionKind::WorkerDied, error).await
     }
 
-    /// Rejects a message that the database refuses for a reason that is not known, each time it is applied
-    /// alone: it must not block those behind it.
-    async fn refuse(
+    /// Waits after a message failed alone. One that has done so often is rejected, though the reason is not
+    /// known: it must not block those behind it. Whether it was.
+    async fn after_failing_alone(
         &self,
         lease: WorkerLease,
         message: QueuedMessage,
-    ) -> Result<Step, StorageError> {
-        let error = "The database refuses the message each time; the server's log says why.";
-        self.reject(lease, message, RejectionKind::Refused, error.to_owned()).await
+        error: &StorageError,
+        pace: &mut Pace,
+        stop: &CancellationToken,
+    ) -> bool {
+        log(error);
+        let mut is_rejected = false;
+        if pace.failed_alone() {
+            let error = "The database refuses the message each time; the server's log says why.";
+            let rejected =
+                self.reject(lease, message, RejectionKind::Refused, error.to_owned()).await;
+            is_rejected = rejected.is_ok();
+        }
+        if is_rejected {
+            pace.went();
+        }
+        pace.wait(stop).await;
+        is_rejected
     }
 
     async fn reject(

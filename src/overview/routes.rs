@@ -5,8 +5,6 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -18,12 +16,12 @@ use super::id::Id;
 use super::input;
 use super::model::{GameId, NewOverview, Overview};
 use crate::db::storage::{
-    CartRefusal, Create, Cursor, OverviewStore, Precondition, Remove, Update, WriteRefusal,
+    Create, Cursor, OverviewStore, Precondition, Remove, Update, WriteRefusal,
 };
 use crate::web::act::Act;
 use crate::web::body::{BodyLimits, Payload};
 use crate::web::problem::{Problem, ProblemBody, Refusal, text};
-use crate::web::{etag, read_token};
+use crate::web::{etag, page, read_token};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -41,9 +39,6 @@ pub fn router(state: Overviews) -> OpenApiRouter {
         .routes(routes!(find, update, remove))
         .with_state(state)
 }
-
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
 
 /// Which page of the list.
 #[derive(Deserialize, IntoParams)]
@@ -135,7 +130,7 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.body_text()))?;
-    let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
+    let limit = page::limit(query.limit.as_deref())?;
     let after = query.after.as_deref().map(decode).transpose()?;
     let token = read_token::from_request(store.as_ref(), &headers);
     let page = store.page(after, limit, token).await?;
@@ -257,10 +252,7 @@ fn refused(why: WriteRefusal) -> Refusal {
             "The database refused it by {}; nothing was changed.",
             named("constraint", constraint)
         )),
-        WriteRefusal::KeyReused => {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Problem::new(status, CartRefusal::KeyReused.to_string()).into()
-        }
+        WriteRefusal::KeyReused => Problem::key_reused().into(),
     }
 }
 
@@ -280,23 +272,11 @@ fn conflict(detail: &str) -> Refusal {
     Problem::new(StatusCode::CONFLICT, detail).into()
 }
 
-fn parse_limit(text: &str) -> Result<u32, Problem> {
-    text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("`limit` must be a whole number from 1 to {MAX_LIMIT}."),
-        )
-    })
-}
-
-/// Cursors are opaque to clients, so that the order may change without breaking them.
 fn encode(cursor: Cursor) -> String {
-    URL_SAFE_NO_PAD.encode(cursor.0.0.to_be_bytes())
+    page::encode(cursor.0.0.to_be_bytes())
 }
 
 fn decode(text: &str) -> Result<Cursor, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(|bytes| Cursor(GameId(i32::from_be_bytes(bytes)))).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "`after` must be the `next` of an earlier page.")
-    })
+    let bytes = page::decode(text)?.try_into().map_err(|_| page::bad_cursor())?;
+    Ok(Cursor(GameId(i32::from_be_bytes(bytes))))
 }

@@ -9,8 +9,8 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use reqwest::{Client, Url};
 
-use crate::web::etag;
 use crate::web::problem::{Problem, Refusal};
+use crate::web::{etag, http_client};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_BYTES: usize = 4 << 20;
@@ -42,10 +42,7 @@ pub(super) struct UpstreamClient {
 
 impl UpstreamClient {
     fn new(base: Url) -> reqwest::Result<Self> {
-        // reqwest brings no provider of its own. A second call fails and changes nothing.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        // Proxies of the environment are meant for the internet, not for a service beside this one.
-        Ok(Self { http: Client::builder().timeout(TIMEOUT).no_proxy().build()?, base })
+        Ok(Self { http: http_client::client(TIMEOUT)?, base })
     }
 
     /// The service's answer to that path: its body if it succeeded, 404 if it said so, 502 for

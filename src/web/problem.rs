@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{CartRefusal, ErrorKind, StorageError};
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -59,6 +59,11 @@ impl Problem {
     pub fn defect(cause: impl Into<String>) -> Self {
         let detail = "The server could not answer the request.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).with_cause(cause)
+    }
+
+    /// 422, for the idempotency key of another request.
+    pub fn key_reused() -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, CartRefusal::KeyReused.to_string())
     }
 
     /// The same with its cause for the log.

@@ -1,6 +1,6 @@
 //! A real pgbouncer before a database of a test.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use reqwest::Url;
 
 use crate::postgres_database::PostgresDatabase;
-use crate::process::{program, signal, wait};
+use crate::process::{free_address, program, signal, wait};
 use crate::wait::until;
 
 /// The user and the group as whom it runs where the tests run as root, which it refuses.
@@ -105,10 +105,4 @@ fn ini(server: &Url, address: SocketAddr, mode: &str, connections: usize) -> Str
         address.ip(),
         address.port(),
     )
-}
-
-/// A port that was free a moment ago.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address")
 }

@@ -6,8 +6,10 @@ use std::process::{Output, Stdio};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::database::OwnDatabase;
-use testkit::process::{Server, output, stderr, stdout, storefront, wait};
-use testkit::wait::eventually;
+use testkit::process::{
+    Server, client, free_address, output, program, signal, stderr, stdout, storefront, wait,
+};
+use testkit::wait::{eventually, until};
 
 fn insert(n: i64) -> Value {
     json!({ "operation": "insert", "table": "a table", "col_names": ["n", "text"],
@@ -113,7 +115,7 @@ async fn a_worker_apart_applies_what_a_server_accepts() {
         let log = std::fs::File::create(folder.join("worker.log")).unwrap();
         let mut worker = worker.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         eventually("it is applied", async || state(&server, &id).await == "applied").await;
-        testkit::process::signal(worker.id(), "TERM");
+        signal(worker.id(), "TERM");
         assert!(wait(&mut worker).success());
         // The worker gave its lease up, and nothing is applied without one.
         let id = send(&server, insert(2)).await;
@@ -130,9 +132,9 @@ struct Pushgateway {
 
 impl Pushgateway {
     async fn start(folder: &Path) -> Self {
-        testkit::wait::until("a Pushgateway on a free port", async || {
+        until("a Pushgateway on a free port", async || {
             let mut started = Self::on_a_free_port(folder);
-            let is_ready = testkit::wait::until("it listens or ends", async || {
+            let is_ready = until("it listens or ends", async || {
                 let ended = started.child.try_wait().unwrap().is_some();
                 let listens = std::net::TcpStream::connect(started.address).is_ok();
                 (ended || listens).then_some(!ended)
@@ -144,12 +146,10 @@ impl Pushgateway {
     }
 
     fn on_a_free_port(folder: &Path) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let address = free_address();
         let path = std::env::var_os("STOREFRONT_TEST_PUSHGATEWAY");
         let path = path.unwrap_or_else(|| "prometheus-pushgateway".into());
-        let mut command = testkit::process::program(Path::new(&path), folder);
+        let mut command = program(Path::new(&path), folder);
         command.arg(format!("--web.listen-address={address}"));
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.unwrap_or_else(|e| {
@@ -165,7 +165,7 @@ impl Pushgateway {
     /// The values of a metric, with the labels that tell them apart.
     async fn values(&self, name: &str) -> Vec<String> {
         let url = format!("http://{}/metrics", self.address);
-        let client = testkit::process::client().build().unwrap();
+        let client = client().build().unwrap();
         let text = client.get(url).send().await.unwrap().text().await.unwrap();
         text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
     }
@@ -185,10 +185,9 @@ async fn every_server_pushes_its_counts_under_its_own_instance() {
     let address = gateway.address.to_string();
     for setting in ["STOREFRONT_PUSHGATEWAY", "PUSHGATEWAY_PROMETHEUS_HOST"] {
         let own = tempfile::tempdir_in(folder.path()).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut serve = storefront(own.path());
         serve.args(["serve", "--database-url", "embedded:games.db"]).env(setting, &address);
-        serve.args(["--listen", &free.to_string()]);
+        serve.args(["--listen", &free_address().to_string()]);
         let server = Server::spawn(&mut serve, own.path());
         send(&server, insert(1)).await;
         let invalid = server.send(Method::POST, "/api/activities", Some(&json!({}))).await.unwrap();

@@ -12,7 +12,7 @@ import { useRejections } from './queries';
 
 const TABLE_ID = 'rejections-table';
 
-/** The rejected messages that nobody has retried or discarded yet, by cause. */
+/** The rejected messages that were not retried or discarded yet, by cause. */
 export function Rejections() {
   const pages = usePages();
   const query = useRejections(pages.after);

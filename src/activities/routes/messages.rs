@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::key_reused;
-use super::paging::{IdInPath, Parameters, bad, limit, missing};
+use super::paging::{IdInPath, Parameters, bad, first, missing};
 use crate::activities::gate::Gate;
 use crate::activities::model::MessageId;
 use crate::db::storage::{Discard, Message, MessageState};
 use crate::web::act::Act;
+use crate::web::page;
 use crate::web::problem::{Problem, ProblemBody};
 
 /// A message as it is now.
@@ -47,17 +47,8 @@ impl From<Message> for MessageBody {
     fn from(message: Message) -> Self {
         let Message { id, state, error, activity, received_at, applied_at, .. } = message;
         let Message { attempts, retry_of, retried_as, .. } = message;
-        let state = name(state);
+        let state = state.as_str();
         Self { id, state, error, activity, received_at, applied_at, attempts, retry_of, retried_as }
-    }
-}
-
-/// The wire's word for a state.
-pub(super) const fn name(state: MessageState) -> &'static str {
-    match state {
-        MessageState::Queued => "queued",
-        MessageState::Applied => "applied",
-        MessageState::Rejected => "rejected",
     }
 }
 
@@ -93,13 +84,11 @@ pub(super) async fn list(
     State(gate): State<Arc<Gate>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<ListBody>, Problem> {
-    let limit = limit(query.limit.as_deref())?;
+    let limit = page::limit(query.limit.as_deref())?;
     let state = query.state.as_deref().map(parse_state).transpose()?;
     let after = query.after.as_deref().map(parse_cursor).transpose()?;
     // One more than wanted tells whether there is a next page.
-    let mut messages = gate.store().list(state, after, limit + 1).await?;
-    let has_more = messages.len() > limit as usize;
-    messages.truncate(limit as usize);
+    let (messages, has_more) = first(gate.store().list(state, after, limit + 1).await?, limit);
     let next = messages.last().filter(|_| has_more).map(|message| message.id.to_string());
     Ok(Json(ListBody { activities: messages.into_iter().map(MessageBody::from).collect(), next }))
 }
@@ -108,12 +97,12 @@ fn parse_state(text: &str) -> Result<MessageState, Problem> {
     let states = [MessageState::Queued, MessageState::Applied, MessageState::Rejected];
     states
         .into_iter()
-        .find(|state| name(*state) == text)
+        .find(|state| state.as_str() == text)
         .ok_or_else(|| bad("`state` must be queued, applied or rejected."))
 }
 
 fn parse_cursor(text: &str) -> Result<MessageId, Problem> {
-    MessageId::parse(text).ok_or_else(|| bad("`after` must be the `next` of an earlier page."))
+    MessageId::parse(text).ok_or_else(page::bad_cursor)
 }
 
 /// Find a message
@@ -148,12 +137,12 @@ pub(super) async fn discard(
         Discard::Discarded => Ok("The message was discarded.".into_response()),
         Discard::Missing => Err(missing()),
         Discard::NotRejected(state) => Err(not_rejected(state)),
-        Discard::KeyReused => Err(key_reused()),
+        Discard::KeyReused => Err(Problem::key_reused()),
     }
 }
 
 /// 409 for what only a rejected message allows.
 pub(super) fn not_rejected(state: MessageState) -> Problem {
-    let detail = format!("The message is {}, not rejected.", name(state));
+    let detail = format!("The message is {}, not rejected.", state.as_str());
     Problem::new(StatusCode::CONFLICT, detail)
 }

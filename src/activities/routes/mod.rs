@@ -20,7 +20,6 @@ use utoipa_axum::routes;
 
 use super::gate::{Gate, Refused};
 use super::validate::SCHEMA;
-use crate::db::storage::CartRefusal;
 use crate::web::body::BodyLimits;
 use crate::web::etag;
 use crate::web::problem::Problem;
@@ -121,12 +120,8 @@ impl From<Refused> for Problem {
                 format!("The queue is full ({}); nothing was accepted.", full.limit),
             )
             .with_retry_after(full.retry_after),
-            Refused::KeyReused => key_reused(),
+            Refused::KeyReused => Self::key_reused(),
             Refused::Store(error) => error.into(),
         }
     }
-}
-
-fn key_reused() -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, CartRefusal::KeyReused.to_string())
 }

@@ -9,10 +9,8 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::activities::model::MessageId;
+use crate::web::page;
 use crate::web::problem::Problem;
-
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -25,13 +23,16 @@ pub(super) struct PageQuery {
     pub(super) after: Option<String>,
 }
 
-/// How many entries a page has.
-pub(super) fn limit(text: Option<&str>) -> Result<u32, Problem> {
-    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| bad(format!("`limit` must be a whole number from 1 to {MAX_LIMIT}.")))
+/// The first `limit` of entries of which one more was read, and whether there are further ones.
+pub(super) fn first<T>(mut entries: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+    let has_more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    (entries, has_more)
+}
+
+/// A cursor that is a text.
+pub(super) fn text_cursor(text: &str) -> Result<String, Problem> {
+    String::from_utf8(page::decode(text)?).map_err(|_| page::bad_cursor())
 }
 
 /// 400.

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::paging::{PageQuery, Parameters, bad, limit};
+use super::paging::{PageQuery, Parameters, bad, first, text_cursor};
 use crate::activities::gate::{Gate, Refused};
 use crate::activities::model::MessageId;
-use crate::db::storage::Retry;
+use crate::db::storage::{ActContext, Retry};
 use crate::web::act::Act;
+use crate::web::page;
 use crate::web::problem::{Problem, ProblemBody};
 
 /// Messages that one call retries.
@@ -49,13 +48,11 @@ pub(super) async fn list(
     State(gate): State<Arc<Gate>>,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Json<GroupsBody>, Problem> {
-    let limit = limit(query.limit.as_deref())?;
+    let limit = page::limit(query.limit.as_deref())?;
     let after = query.after.as_deref().map(decode).transpose()?;
-    let mut groups = gate.store().rejections(after, limit + 1).await?;
-    let has_more = groups.len() > limit as usize;
-    groups.truncate(limit as usize);
+    let (groups, has_more) = first(gate.store().rejections(after, limit + 1).await?, limit);
     let next = groups.last().filter(|_| has_more);
-    let next = next.map(|group| URL_SAFE_NO_PAD.encode(&group.cause));
+    let next = next.map(|group| page::encode(&group.cause));
     let groups = groups.into_iter();
     let rejections = groups.map(|group| GroupBody {
         cause: group.cause,
@@ -66,11 +63,8 @@ pub(super) async fn list(
 }
 
 fn decode(text: &str) -> Result<String, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|cause| !cause.contains('\0'))
-        .ok_or_else(|| bad("`after` must be the `next` of an earlier page."))
+    let cause = text_cursor(text)?;
+    if cause.contains('\0') { Err(page::bad_cursor()) } else { Ok(cause) }
 }
 
 /// Which messages to retry.
@@ -111,7 +105,7 @@ pub(super) async fn retry(
     let (mut retried, mut gone) = (0, 0);
     for id in ids {
         // Each retry has time of its own; the key is that of the whole request.
-        let own = crate::db::storage::ActContext::new().with_permit_of(&context);
+        let own = ActContext::new().with_permit_of(&context);
         match gate.retry(own, id, "").await {
             Ok(Retry::Queued(_)) => retried += 1,
             // Another request was faster.

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::key_reused;
-use super::messages::{name, not_rejected};
+use super::messages::not_rejected;
 use super::paging::{IdInPath, Parameters, bad, missing};
 use crate::activities::Invalid;
 use crate::activities::gate::{Gate, Refused};
@@ -165,7 +164,7 @@ async fn retried(
             StatusCode::CONFLICT,
             format!("The message was retried already; `retried_as` is {as_id}."),
         )),
-        Retry::KeyReused => Err(key_reused()),
+        Retry::KeyReused => Err(Problem::key_reused()),
     }
 }
 
@@ -217,11 +216,11 @@ async fn valid_answer(
             // It is accepted, so a failure of the wait changes nothing.
             Err(error) => {
                 tracing::debug!(%error, %id, "the end of a message could not be waited for");
-                EndBody { state: Some(name(MessageState::Queued)), rejection: None }
+                EndBody { state: Some(MessageState::Queued.as_str()), rejection: None }
             }
         }),
     };
-    respond(StatusCode::OK, &Answer { id: Some(Some(id)), end, ..answer(text, VALID) })
+    respond(StatusCode::OK, text, |answer| Answer { id: Some(Some(id)), end, ..answer })
 }
 
 async fn dry_run_answer(
@@ -230,31 +229,31 @@ async fn dry_run_answer(
     activities: Vec<Activity>,
 ) -> Result<Response, Problem> {
     let plan = Some(gate.plan(activities).await?);
-    respond(StatusCode::OK, &Answer { id: Some(None), plan, ..answer(text, VALID) })
+    respond(StatusCode::OK, text, |answer| Answer { id: Some(None), plan, ..answer })
 }
 
 fn invalid_answer(body: &[u8], invalid: &Invalid) -> Result<Response, Problem> {
     let text = std::str::from_utf8(body).ok().filter(|_| invalid.is_json).unwrap_or_default();
     let error = Some(invalid.to_string());
-    respond(StatusCode::BAD_REQUEST, &Answer { error, ..answer(text, INVALID) })
+    respond(StatusCode::BAD_REQUEST, text, |answer| Answer { error, ..answer })
 }
 
-fn answer<'a>(text: &'a str, message: &'static str) -> Answer<'a> {
-    let status = if message == VALID { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    let payload = serde_json::from_str(text).ok();
-    Answer {
+/// The answer of that status to a text, with what `complete` adds.
+fn respond<'a>(
+    status: StatusCode,
+    text: &'a str,
+    complete: impl FnOnce(Answer<'a>) -> Answer<'a>,
+) -> Result<Response, Problem> {
+    let answer = complete(Answer {
         status: status.as_u16(),
-        payload,
-        message,
+        payload: serde_json::from_str(text).ok(),
+        message: if status == StatusCode::OK { VALID } else { INVALID },
         error: None,
         id: None,
         end: None,
         plan: None,
-    }
-}
-
-fn respond(status: StatusCode, answer: &Answer<'_>) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(answer)
+    });
+    let body = serde_json::to_vec(&answer)
         .map_err(|e| Problem::defect(format!("an answer cannot be JSON: {e}")))?;
     Ok((status, [(CONTENT_TYPE, etag::JSON)], body).into_response())
 }
@@ -264,7 +263,7 @@ fn end(message: Option<Message>) -> EndBody {
     let is_rejected = message.state == MessageState::Rejected;
     let error = message.error.filter(|_| is_rejected);
     let rejection = error.map(|error| RejectionBody { error, activity: message.activity });
-    EndBody { state: Some(name(message.state)), rejection }
+    EndBody { state: Some(message.state.as_str()), rejection }
 }
 
 /// How long `Prefer` (RFC 7240) asks to wait. A preference that cannot be understood is ignored.

@@ -6,19 +6,18 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::paging::{Parameters, bad, limit};
+use super::paging::{Parameters, bad, text_cursor};
 use crate::activities::gate::Gate;
 use crate::activities::model::{Name, Value, Work};
 use crate::db::storage::{ErrorKind, MessageState, Rows};
 use crate::web::act::Act;
+use crate::web::page;
 use crate::web::problem::{Problem, ProblemBody};
 
 /// How long the answer to a drop waits for the messages before it.
@@ -139,12 +138,14 @@ pub(super) async fn rows(
     State(gate): State<Arc<Gate>>,
     Parameters(query): Parameters<RowsQuery>,
 ) -> Result<Json<Page>, Problem> {
-    let limit = limit(query.limit.as_deref())?;
-    let after = query.after.as_deref().map(decode).transpose()?;
+    let limit = page::limit(query.limit.as_deref())?;
+    let after = query.after.as_deref().map(text_cursor).transpose()?;
     let (table, has_cursor) = (name(query.table)?, after.is_some());
     let rows = match gate.store().rows(&table, after, limit).await {
         // Of the store's errors only that of a cursor is about the request.
-        Err(error) if has_cursor && error.kind() == ErrorKind::Invalid => return Err(bad_cursor()),
+        Err(error) if has_cursor && error.kind() == ErrorKind::Invalid => {
+            return Err(page::bad_cursor());
+        }
         rows => rows?,
     };
     rows.map(|rows| Json(Page(rows))).ok_or_else(missing)
@@ -159,16 +160,6 @@ fn missing() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "There is no such table.")
 }
 
-/// Cursors are opaque to clients.
-fn decode(text: &str) -> Result<String, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad_cursor)
-}
-
-fn bad_cursor() -> Problem {
-    bad("`after` must be the `next` of an earlier page.")
-}
-
 /// Rows as JSON.
 pub(super) struct Page(Rows);
 
@@ -176,10 +167,7 @@ impl Serialize for Page {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut page = serializer.serialize_map(Some(2))?;
         page.serialize_entry("rows", &AllRows(&self.0))?;
-        page.serialize_entry(
-            "next",
-            &self.0.next.as_ref().map(|next| URL_SAFE_NO_PAD.encode(next)),
-        )?;
+        page.serialize_entry("next", &self.0.next.as_ref().map(page::encode))?;
         page.end()
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value as Json, json};
 
 use crate::activities::model::Value;
-use crate::db::storage::{Message, MessageState, RejectionGroup, Rows, TableStatus};
+use crate::db::storage::{Message, RejectionGroup, Rows, TableStatus};
 
 /// Characters of a cell of aligned text.
 const CELL: usize = 40;
@@ -24,7 +24,7 @@ impl Output {
         let header = ["id", "state", "received", "error"];
         let rows = messages.iter().map(|message| {
             let error = message.error.clone().unwrap_or_default();
-            let state = state(message.state).to_owned();
+            let state = message.state.as_str().to_owned();
             vec![message.id.to_string(), state, message.received_at.to_string(), error]
         });
         table(&header.map(str::to_owned), rows.collect())
@@ -107,7 +107,7 @@ impl Output {
 fn message(message: &Message) -> Json {
     json!({
         "id": message.id,
-        "state": state(message.state),
+        "state": message.state.as_str(),
         "error": message.error,
         "activity": message.activity,
         "received_at": message.received_at.to_string(),
@@ -116,14 +116,6 @@ fn message(message: &Message) -> Json {
         "retry_of": message.retry_of,
         "retried_as": message.retried_as,
     })
-}
-
-const fn state(state: MessageState) -> &'static str {
-    match state {
-        MessageState::Queued => "queued",
-        MessageState::Applied => "applied",
-        MessageState::Rejected => "rejected",
-    }
 }
 
 fn lines(objects: impl IntoIterator<Item = Json>) -> anyhow::Result<()> {

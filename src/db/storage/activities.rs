@@ -200,6 +200,18 @@ pub enum MessageState {
     Rejected,
 }
 
+impl MessageState {
+    /// Its name for clients and operators.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 /// A message as it is now, without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

@@ -69,10 +69,10 @@ async fn accept_text(store: &Store, body: Arc<str>) -> MessageId {
     id
 }
 
-/// Becomes the worker, whoever was.
+/// Becomes the worker, whichever was it before.
 async fn lease(store: &Store) -> WorkerLease {
     let seen = store.worker().await.unwrap();
-    store.take_over(&seen, "a test").await.unwrap().expect("nobody else takes over")
+    store.take_over(&seen, "a test").await.unwrap().expect("no other worker takes over")
 }
 
 /// Applies all that is queued, so many messages at a time.

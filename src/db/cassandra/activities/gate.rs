@@ -23,7 +23,7 @@ use crate::db::storage::{
 /// The longest text of a message, in bytes: what a step writes for it is recorded in one LWT.
 pub(super) const MAX_BODY: usize = 40 * 1_024;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
-/// After so many milliseconds nobody goes on with a retry or discard that has not reached its commit point.
+/// After so many milliseconds no server goes on with a retry or discard that has not reached its commit point.
 const ABANDONED_AFTER: i64 = 3_600_000;
 
 pub(super) struct Gate {

@@ -109,11 +109,7 @@ fn stored((name, table_id, columns, types, row_count, next_row, at): Row) -> Sto
 impl StoredTable {
     /// Its name and columns.
     pub(super) fn table(&self) -> Result<(Name, Table), StorageError> {
-        let mut table = Table::default();
-        for (column, column_type) in self.columns()? {
-            table.push(column, column_type);
-        }
-        Ok((self.name()?, table))
+        Ok((self.name()?, self.columns()?.into_iter().collect()))
     }
 
     pub(super) fn columns(&self) -> Result<Vec<(Name, ColumnType)>, StorageError> {

@@ -34,7 +34,7 @@ pub(super) struct Worker {
     seen_to: AtomicI64,
 }
 
-/// What a worker knows under its lease. It is right because nobody else changes it meanwhile: if somebody
+/// What a worker knows under its lease. It is right because no other worker changes it meanwhile: if one
 /// has, the lease is lost and the next step is not recorded.
 struct State {
     lease: WorkerLease,

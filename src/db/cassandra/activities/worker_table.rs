@@ -282,7 +282,7 @@ impl WorkerTable {
     }
 }
 
-/// Other than every one before, as far as it matters: nobody sees two that are equal.
+/// Other than every one before, as far as it matters: no server sees two that are equal.
 fn new_renewal() -> i64 {
     rand::random::<i64>() & i64::MAX
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::delete_index::{self, StoredTable};
 use super::physical;
 use super::tables;
-use crate::activities::catalogue::{Catalogue, Plan, Table, TableChange};
+use crate::activities::catalogue::{Catalogue, Plan, TableChange};
 use crate::activities::model::{ColumnType, Name};
 
 /// Bounds how long the writer is stopped for hashes at the end of a job.
@@ -63,11 +63,7 @@ impl CachedCatalogue {
         let mut sets = delete_index::load(c)?;
         let (mut catalogue, mut stored) = (Catalogue::default(), HashMap::new());
         for (number, status) in tables::all(c)? {
-            let mut table = Table::default();
-            for (column, column_type) in status.columns {
-                table.push(column, column_type);
-            }
-            catalogue.insert(status.name.clone(), table);
+            catalogue.insert(status.name.clone(), status.columns.into_iter().collect());
             let has_view = views.get(&number).copied().unwrap_or(false);
             let sets = sets.remove(&number).unwrap_or_default();
             stored.insert(status.name, StoredTable { number, has_view, sets });

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec::{self, column_type, count, name, time};
 use super::physical::{column, rows_table};
-use crate::activities::catalogue::{Catalogue, Table};
+use crate::activities::catalogue::Catalogue;
 use crate::activities::model::{ColumnType, Name, Value};
 use crate::db::storage::{Rows, TableStatus};
 
@@ -38,15 +38,8 @@ pub(super) fn status(c: &Connection) -> rusqlite::Result<Vec<TableStatus>> {
 }
 
 pub(super) fn catalogue(c: &Connection) -> rusqlite::Result<Catalogue> {
-    let mut catalogue = Catalogue::default();
-    for table in status(c)? {
-        let mut columns = Table::default();
-        for (column, column_type) in table.columns {
-            columns.push(column, column_type);
-        }
-        catalogue.insert(table.name, columns);
-    }
-    Ok(catalogue)
+    let tables = status(c)?.into_iter();
+    Ok(tables.map(|table| (table.name, table.columns.into_iter().collect())).collect())
 }
 
 fn all_columns(c: &Connection) -> rusqlite::Result<HashMap<i64, Vec<(Name, ColumnType)>>> {

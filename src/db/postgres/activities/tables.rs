@@ -55,11 +55,7 @@ pub(super) struct StoredColumn {
 
 impl StoredTable {
     pub(super) fn to_table(&self) -> Table {
-        let mut table = Table::default();
-        for column in &self.columns {
-            table.push(column.name.clone(), column.column_type);
-        }
-        table
+        self.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect()
     }
 }
 
@@ -112,11 +108,8 @@ pub(super) async fn tables(pool: &Pool) -> Result<Vec<TableStatus>, StorageError
 }
 
 pub(super) async fn catalogue(pool: &Pool) -> Result<Catalogue, StorageError> {
-    let mut catalogue = Catalogue::default();
-    for table in stored_tables(&query(pool, ALL_TABLES, Vec::new()).await?)? {
-        catalogue.insert(table.name.clone(), table.to_table());
-    }
-    Ok(catalogue)
+    let tables = stored_tables(&query(pool, ALL_TABLES, Vec::new()).await?)?;
+    Ok(tables.iter().map(|table| (table.name.clone(), table.to_table())).collect())
 }
 
 pub(super) async fn rows(

@@ -29,7 +29,7 @@ const RECONNECT: Duration = Duration::from_secs(1);
 pub(super) struct Wakeup {
     connector: Connector,
     pool: Pool,
-    /// Keeps one notification that comes while nobody waits.
+    /// Keeps one notification that comes while no worker waits.
     notified: Arc<Notify>,
     listener: Mutex<Listener>,
 }
