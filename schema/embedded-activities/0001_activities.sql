@@ -98,11 +98,4 @@ CREATE TABLE activity_worker (
 ) STRICT;
 INSERT INTO activity_worker (only, token, renewal, owner) VALUES (1, 0, 0, NULL);
 
--- As in the store's own file.
-CREATE TABLE idempotency_keys (
-    number      INTEGER PRIMARY KEY,
-    key         TEXT NOT NULL UNIQUE,
-    fingerprint BLOB NOT NULL,
-    record      TEXT NOT NULL,
-    expires_at  INTEGER NOT NULL -- in milliseconds since 1970
-) STRICT;
+-- The table idempotency_keys is in the same step: see schema/embedded/0003_idempotency_keys.sql.

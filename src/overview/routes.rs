@@ -92,7 +92,7 @@ struct UpdateBody {
 ///
 /// An array with the one game.
 #[utoipa::path(
-    get, path = "/api/overview/{game_id}", tag = "overview",
+    get, operation_id = "find_game", path = "/api/overview/{game_id}", tag = "overview",
     params(("game_id" = i32, Path, description = "Number of the game")),
     responses(
         (status = 200, body = [Overview], description = "An array with one game"),
@@ -116,7 +116,7 @@ async fn find(
 /// Ascending by id, on Cassandra in token order. All pages together have each game once, however many
 /// are created meanwhile.
 #[utoipa::path(
-    get, path = "/api/overview", tag = "overview", params(PageQuery),
+    get, operation_id = "list_games", path = "/api/overview", tag = "overview", params(PageQuery),
     responses(
         (status = 200, body = PageBody),
         (status = 304, description = "`If-None-Match` has the page's tag"),
@@ -140,7 +140,7 @@ async fn list(
 
 /// Create a game
 #[utoipa::path(
-    post, path = "/api/overview", tag = "overview",
+    post, operation_id = "create_game", path = "/api/overview", tag = "overview",
     request_body(content(
         (CreateBody = "application/json"),
         (CreateBody = "application/x-www-form-urlencoded"),
@@ -175,7 +175,7 @@ async fn create(
 ///
 /// Only the fields in the body change.
 #[utoipa::path(
-    put, path = "/api/overview/{game_id}", tag = "overview",
+    put, operation_id = "update_game", path = "/api/overview/{game_id}", tag = "overview",
     params(
         ("game_id" = i32, Path, description = "Number of the game"),
         ("If-Match" = Option<String>, Header, description = "Tags of which the game must have one, as `GET` gives them; or `*`"),
@@ -211,7 +211,7 @@ async fn update(
 
 /// Remove a game
 #[utoipa::path(
-    delete, path = "/api/overview/{game_id}", tag = "overview",
+    delete, operation_id = "remove_game", path = "/api/overview/{game_id}", tag = "overview",
     params(
         ("game_id" = i32, Path, description = "Number of the game"),
         ("If-Match" = Option<String>, Header, description = "Tags of which the game must have one, as `GET` gives them; or `*`"),

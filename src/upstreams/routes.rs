@@ -30,7 +30,7 @@ pub fn router(upstreams: Upstreams) -> OpenApiRouter {
 ///
 /// The URL of an image.
 #[utoipa::path(
-    get, path = "/api/overviewImage/{game_id}", tag = "upstream services",
+    get, operation_id = "game_image", path = "/api/overviewImage/{game_id}", tag = "upstream services",
     params(("game_id" = i32, Path, description = "Number of the game")),
     responses(
         (status = 200, body = String, content_type = "application/json", description = "A URL, as a JSON string"),
@@ -53,7 +53,7 @@ async fn image(
 ///
 /// The placeholder for the images service: an image made from the game's number.
 #[utoipa::path(
-    get, path = "/api/overviewImage/{game_id}/banner.svg", tag = "upstream services",
+    get, operation_id = "game_banner", path = "/api/overviewImage/{game_id}/banner.svg", tag = "upstream services",
     params(("game_id" = i32, Path, description = "Number of the game")),
     responses(
         (status = 200, body = String, content_type = "image/svg+xml"),
@@ -67,7 +67,7 @@ async fn banner(Id(id): Id, headers: HeaderMap) -> Response {
 
 /// List a game's reviews
 #[utoipa::path(
-    get, path = "/api/reviews/{id}", tag = "upstream services",
+    get, operation_id = "game_reviews", path = "/api/reviews/{id}", tag = "upstream services",
     params(("id" = i32, Path, description = "Number of the game")),
     responses(
         (status = 200, body = [Review]),

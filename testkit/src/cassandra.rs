@@ -19,7 +19,8 @@ pub async fn open(settings: Settings, policy: MigrationPolicy) -> Result<Stores,
     database::open(&Database { url: Url::Cassandra(settings), named: true }, policy).await
 }
 
-/// A keyspace of a random name, removed with the value, also where a test fails.
+/// A keyspace of a random name, removed with the value, also where a test fails: for tests of what a store
+/// does with a new one. Others share keyspaces: [`SharedKeyspace`](crate::shared_keyspace::SharedKeyspace).
 pub struct Keyspace {
     /// The name, which needs no quotes.
     pub name: String,
@@ -33,24 +34,34 @@ impl Keyspace {
         Self { name: format!("storefront_test_{:016x}", rand::random::<u64>()), _permit }
     }
 
-    /// As `--database-url` takes it. Of the server's URL only the address counts.
+    /// As `--database-url` takes it.
     pub fn url(&self) -> String {
-        let server = std::env::var(SERVER).unwrap_or_else(|_| {
-            panic!(
-                "{SERVER} is not set: run `scripts/servers up cassandra` and set it to the URL \
-                 that it prints, or run `scripts/test`"
-            )
-        });
-        let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        format!("{address}/{}?timeout=20000", self.name)
+        url_of(&self.name)
     }
 
     /// How the keyspace is reached.
     pub fn settings(&self) -> Settings {
-        match database::settings(&self.url()).url {
-            Url::Cassandra(settings) => settings,
-            other => panic!("{SERVER} is {other}"),
-        }
+        settings_of(&self.name)
+    }
+}
+
+/// The URL of a keyspace on the test server. Of the server's URL only the address counts.
+pub fn url_of(keyspace: &str) -> String {
+    let server = std::env::var(SERVER).unwrap_or_else(|_| {
+        panic!(
+            "{SERVER} is not set: run `scripts/servers up cassandra` and set it to the URL \
+             that it prints, or run `scripts/test`"
+        )
+    });
+    let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    format!("{address}/{keyspace}?timeout=20000")
+}
+
+/// How a keyspace on the test server is reached.
+pub fn settings_of(keyspace: &str) -> Settings {
+    match database::settings(&url_of(keyspace)).url {
+        Url::Cassandra(settings) => settings,
+        other => panic!("{SERVER} is {other}"),
     }
 }
 

@@ -11,11 +11,13 @@ use storefront::db::{self, MigrationPolicy, Stores};
 use storefront::telemetry::Registry;
 use tempfile::TempDir;
 
-use crate::cassandra::{self, Keyspace};
+use crate::cassandra;
 use crate::postgres::{self, NEWEST, OLDEST, OwnSchema};
 use crate::process::{output, stderr, storefront};
+use crate::shared_keyspace::SharedKeyspace;
 
-/// An empty database, and a folder for its files and logs; both are removed with the value.
+/// An empty database, and a folder for its files and logs; both are removed with the value, but for a
+/// keyspace of Cassandra, which the next test empties and uses.
 pub struct OwnDatabase {
     url: String,
     _guard: Guard,
@@ -109,8 +111,8 @@ async fn schema(server: &str) -> (String, Guard) {
 }
 
 async fn keyspace() -> (String, Guard) {
-    let keyspace = Keyspace::reserve().await;
-    (keyspace.url(), Box::new(keyspace))
+    let keyspace = SharedKeyspace::claim().await;
+    (cassandra::url_of(&keyspace.name), Box::new(keyspace))
 }
 
 /// Opens the stores of a database as the program does.

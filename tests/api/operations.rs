@@ -202,6 +202,18 @@ async fn the_document_lists_the_routes_of_the_api() {
     assert_eq!(operations(&store).await, expected.map(str::to_owned).into());
 }
 
+/// The id is how clients that are made from the document, and its viewer, tell operations apart.
+#[tokio::test]
+async fn each_operation_of_the_document_has_an_id_of_its_own() {
+    let store = TestStore::start().await;
+    let document = store.get("/openapi.json").await.json();
+    let items = document["paths"].as_object().expect("paths").values();
+    let operations = items.flat_map(|item| item.as_object().expect("operations").values());
+    let ids: Vec<_> = operations.map(|one| one["operationId"].as_str().expect("an id")).collect();
+    let different: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(different.len(), ids.len(), "{ids:?}");
+}
+
 #[tokio::test]
 async fn the_router_knows_exactly_the_documents_methods() {
     let store = TestStore::start().await;

@@ -21,7 +21,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// A write may be several statements; its deadline is ten seconds.
 pub const CART_ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// Long enough for a busy machine, and far below the store's timeout.
-pub const AT_ONCE: Duration = Duration::from_secs(2);
+pub const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// A program, and the way to its database.
 pub struct ProxiedServer {

@@ -75,7 +75,7 @@ pub(super) struct ListBody {
 /// List messages
 ///
 /// Newest first.
-#[utoipa::path(get, path = "/api/activities", tag = "activities", params(ListQuery),
+#[utoipa::path(get, operation_id = "list_messages", path = "/api/activities", tag = "activities", params(ListQuery),
     responses(
         (status = 200, body = ListBody),
         (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A bad parameter"),
@@ -106,7 +106,7 @@ fn parse_cursor(text: &str) -> Result<MessageId, Problem> {
 }
 
 /// Find a message
-#[utoipa::path(get, path = "/api/activities/{id}", tag = "activities",
+#[utoipa::path(get, operation_id = "find_message", path = "/api/activities/{id}", tag = "activities",
     params(("id" = String, Path, format = "uuid")),
     responses(
         (status = 200, body = MessageBody),
@@ -121,7 +121,7 @@ pub(super) async fn find(
 }
 
 /// Discard a rejected message
-#[utoipa::path(delete, path = "/api/activities/{id}", tag = "activities",
+#[utoipa::path(delete, operation_id = "discard_message", path = "/api/activities/{id}", tag = "activities",
     params(("id" = String, Path, format = "uuid")),
     responses(
         (status = 200, body = String, content_type = "text/plain"),

@@ -49,7 +49,7 @@ pub fn router(state: Activities) -> OpenApiRouter {
 }
 
 /// Show the JSON Schema of messages
-#[utoipa::path(get, path = "/api/activities/schema", tag = "activities",
+#[utoipa::path(get, operation_id = "message_schema", path = "/api/activities/schema", tag = "activities",
     responses((status = 200, body = String, content_type = "application/schema+json")))]
 async fn schema(headers: HeaderMap) -> Response {
     let mut response = etag::content(&headers, etag::JSON, SCHEMA);
@@ -85,7 +85,7 @@ struct QueuedBody {
 }
 
 /// Show counters and the queue
-#[utoipa::path(get, path = "/api/activities/status", tag = "activities",
+#[utoipa::path(get, operation_id = "activities_status", path = "/api/activities/status", tag = "activities",
     responses((status = 200, body = StatusBody)))]
 async fn status(State(gate): State<Arc<Gate>>) -> Response {
     let (metrics, queue) = (gate.metrics(), gate.monitor().status());

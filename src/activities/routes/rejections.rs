@@ -39,7 +39,7 @@ pub(super) struct GroupsBody {
 /// List causes of rejections
 ///
 /// Without messages that were retried or discarded.
-#[utoipa::path(get, path = "/api/activities/rejections", tag = "activities", params(PageQuery),
+#[utoipa::path(get, operation_id = "list_rejections", path = "/api/activities/rejections", tag = "activities", params(PageQuery),
     responses(
         (status = 200, body = GroupsBody),
         (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A bad parameter"),
@@ -88,7 +88,7 @@ pub(super) struct RetriedBody {
 ///
 /// The oldest first, at most 1,000 a call. Calling again goes on with what is left, so it is safe to
 /// repeat without a key.
-#[utoipa::path(post, path = "/api/activities/rejections/retry", tag = "activities", params(RetryQuery),
+#[utoipa::path(post, operation_id = "retry_rejections", path = "/api/activities/rejections/retry", tag = "activities", params(RetryQuery),
     responses(
         (status = 200, body = RetriedBody),
         (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "`cause` is missing"),

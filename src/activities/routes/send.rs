@@ -85,7 +85,7 @@ pub(super) struct SendQuery {
 ///
 /// Answered once the message is durably queued; it is applied later, all of it or nothing. With
 /// `Prefer: wait=N` the answer waits up to N seconds (at most 10) for that.
-#[utoipa::path(post, path = "/api/activities", tag = "activities",
+#[utoipa::path(post, operation_id = "send_message", path = "/api/activities", tag = "activities",
     params(SendQuery, ("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for the end of the message, 1 to 10")),
     request_body(content = serde_json::Value, content_type = "application/json", description = "See `/api/activities/schema`"),
     responses(
@@ -120,7 +120,7 @@ pub(super) async fn send(
 ///
 /// With a body that takes the place of the rejected one, or without. The new message is queued behind all
 /// others.
-#[utoipa::path(post, path = "/api/activities/{id}/retry", tag = "activities",
+#[utoipa::path(post, operation_id = "retry_message", path = "/api/activities/{id}/retry", tag = "activities",
     params(("id" = String, Path, format = "uuid")),
     request_body(content = Option<serde_json::Value>, content_type = "application/json", description = "The message to queue in place of the rejected one"),
     responses(

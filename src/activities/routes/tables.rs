@@ -42,7 +42,7 @@ struct ColumnBody {
 }
 
 /// List the tables
-#[utoipa::path(get, path = "/api/activities/tables", tag = "activities",
+#[utoipa::path(get, operation_id = "list_tables", path = "/api/activities/tables", tag = "activities",
     responses((status = 200, body = [TableBody])))]
 pub(super) async fn list(State(gate): State<Arc<Gate>>) -> Result<Json<Vec<TableBody>>, Problem> {
     let tables = gate.store().tables().await?.into_iter().map(|table| TableBody {
@@ -128,7 +128,7 @@ pub(super) struct RowsBody {
 /// List the rows of a table
 ///
 /// In the order of arrival (on Cassandra in a fixed order of its own).
-#[utoipa::path(get, path = "/api/activities/rows", tag = "activities", params(RowsQuery),
+#[utoipa::path(get, operation_id = "list_rows", path = "/api/activities/rows", tag = "activities", params(RowsQuery),
     responses(
         (status = 200, body = RowsBody),
         (status = 400, body = ProblemBody<'_>, content_type = "application/problem+json", description = "A bad parameter"),

@@ -71,7 +71,7 @@ impl From<Order> for OrderBody {
 ///
 /// An empty one; the user need not exist yet.
 #[utoipa::path(
-    post, path = "/orders/create/{user}", tag = "orders",
+    post, operation_id = "create_order", path = "/orders/create/{user}", tag = "orders",
     params(("user" = String, Path)),
     responses(
         (status = 200, body = OrderIdBody),
@@ -89,7 +89,7 @@ async fn create(
 
 /// Find an order
 #[utoipa::path(
-    get, path = "/orders/find/{order}", tag = "orders",
+    get, operation_id = "find_order", path = "/orders/find/{order}", tag = "orders",
     params(("order" = String, Path)),
     responses(
         (status = 200, body = OrderBody),
@@ -148,7 +148,7 @@ async fn remove_item(
 
 /// Remove an unpaid order
 #[utoipa::path(
-    delete, path = "/orders/remove/{order}", tag = "orders",
+    delete, operation_id = "remove_order", path = "/orders/remove/{order}", tag = "orders",
     params(("order" = String, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
@@ -169,7 +169,7 @@ async fn remove(
 /// All stock is taken, all credit charged and the order paid, together or not at all. Repeating it
 /// is safe: a paid order is charged once.
 #[utoipa::path(
-    post, path = "/orders/checkout/{order}", tag = "orders",
+    post, operation_id = "checkout_order", path = "/orders/checkout/{order}", tag = "orders",
     params(("order" = String, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
@@ -191,7 +191,7 @@ async fn checkout(
 /// For tests: unpaid orders of random users, each of two random items at the given price. They replace
 /// orders of the same ids.
 #[utoipa::path(
-    post, path = "/orders/batch_init/{n}/{n_items}/{n_users}/{item_price}", tag = "orders",
+    post, operation_id = "batch_init_orders", path = "/orders/batch_init/{n}/{n_items}/{n_users}/{item_price}", tag = "orders",
     params(("n" = u64, Path), ("n_items" = u64, Path), ("n_users" = u64, Path), ("item_price" = u64, Path)),
     responses((status = 200, body = MessageBody)),
 )]

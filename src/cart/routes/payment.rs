@@ -105,7 +105,7 @@ async fn add_funds(
 
 /// Take credit from a user
 #[utoipa::path(
-    post, path = "/payment/pay/{user}/{n}", tag = "payment",
+    post, operation_id = "pay_order", path = "/payment/pay/{user}/{n}", tag = "payment",
     params(("user" = String, Path), ("n" = u64, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
@@ -125,7 +125,7 @@ async fn pay(
 ///
 /// Credit and stock are returned, and the order is open again.
 #[utoipa::path(
-    post, path = "/payment/cancel/{user}/{order}", tag = "payment",
+    post, operation_id = "cancel_payment", path = "/payment/cancel/{user}/{order}", tag = "payment",
     params(("user" = String, Path), ("order" = String, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
@@ -143,7 +143,7 @@ async fn cancel(
 
 /// Whether a user's order is paid
 #[utoipa::path(
-    get, path = "/payment/status/{user}/{order}", tag = "payment",
+    get, operation_id = "payment_status", path = "/payment/status/{user}/{order}", tag = "payment",
     params(("user" = String, Path), ("order" = String, Path)),
     responses(
         (status = 200, body = StatusBody),
@@ -160,7 +160,7 @@ async fn status(
 
 /// Whether a user's order is paid
 #[utoipa::path(
-    post, path = "/payment/status/{user}/{order}", tag = "payment",
+    post, operation_id = "post_payment_status", path = "/payment/status/{user}/{order}", tag = "payment",
     params(("user" = String, Path), ("order" = String, Path)),
     responses(
         (status = 200, body = StatusBody),
@@ -178,7 +178,7 @@ async fn post_status(
 ///
 /// For tests: they replace users of the same ids.
 #[utoipa::path(
-    post, path = "/payment/batch_init/{n}/{credit}", tag = "payment",
+    post, operation_id = "batch_init_users", path = "/payment/batch_init/{n}/{credit}", tag = "payment",
     params(("n" = u64, Path), ("credit" = u64, Path)),
     responses((status = 200, body = MessageBody)),
 )]

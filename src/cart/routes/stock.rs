@@ -50,7 +50,7 @@ struct ItemBody {
 ///
 /// Its stock is 0.
 #[utoipa::path(
-    post, path = "/stock/item/create/{price}", tag = "stock",
+    post, operation_id = "create_item", path = "/stock/item/create/{price}", tag = "stock",
     params(("price" = u64, Path)),
     responses(
         (status = 200, body = ItemIdBody),
@@ -68,7 +68,7 @@ async fn create(
 
 /// Find an item
 #[utoipa::path(
-    get, path = "/stock/find/{item}", tag = "stock",
+    get, operation_id = "find_item", path = "/stock/find/{item}", tag = "stock",
     params(("item" = String, Path)),
     responses(
         (status = 200, body = ItemBody),
@@ -86,7 +86,7 @@ async fn find(
 
 /// Add to the stock
 #[utoipa::path(
-    post, path = "/stock/add/{item}/{n}", tag = "stock",
+    post, operation_id = "add_stock", path = "/stock/add/{item}/{n}", tag = "stock",
     params(("item" = String, Path), ("n" = u64, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
@@ -104,7 +104,7 @@ async fn add(
 
 /// Take from the stock
 #[utoipa::path(
-    post, path = "/stock/subtract/{item}/{n}", tag = "stock",
+    post, operation_id = "subtract_stock", path = "/stock/subtract/{item}/{n}", tag = "stock",
     params(("item" = String, Path), ("n" = u64, Path)),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
@@ -124,7 +124,7 @@ async fn subtract(
 ///
 /// For tests: they replace items of the same ids.
 #[utoipa::path(
-    post, path = "/stock/batch_init/{n}/{stock}/{price}", tag = "stock",
+    post, operation_id = "batch_init_items", path = "/stock/batch_init/{n}/{stock}/{price}", tag = "stock",
     params(("n" = u64, Path), ("stock" = u64, Path), ("price" = u64, Path)),
     responses((status = 200, body = MessageBody)),
 )]

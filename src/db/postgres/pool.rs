@@ -4,7 +4,7 @@
 //! made ([`super::connection`]) and runs statements ([`super::session`]).
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
@@ -25,17 +25,38 @@ pub(super) struct Pool {
 }
 
 /// Makes the connections of a pool.
-struct Manager(Connector);
+struct Manager {
+    connector: Connector,
+    /// Sessions that were opened before are not used again.
+    opened_after: Mutex<Option<Instant>>,
+}
+
+impl Manager {
+    /// No session that is open now is used again, also none that is in use at this moment.
+    fn discard_all(&self) {
+        *self.opened_after.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_discarded(&self, opened: std::time::Instant) -> bool {
+        let opened_after = *self.opened_after.lock().unwrap_or_else(PoisonError::into_inner);
+        opened_after.is_some_and(|after| opened <= after.into_std())
+    }
+}
 
 impl managed::Manager for Manager {
     type Type = PgSession;
     type Error = Failure;
 
     async fn create(&self) -> Result<PgSession, Failure> {
-        self.0.connect_for_requests(&[]).await.map(|(session, _)| session)
+        self.connector.connect_for_requests(&[]).await.map(|(session, _)| session)
     }
 
-    async fn recycle(&self, session: &mut PgSession, _: &Metrics) -> RecycleResult<Failure> {
+    async fn recycle(&self, session: &mut PgSession, metrics: &Metrics) -> RecycleResult<Failure> {
+        if self.is_discarded(metrics.created) {
+            return Err(RecycleError::message(
+                "the session was opened in another state of the server",
+            ));
+        }
         if session.is_closed() {
             return Err(RecycleError::message("the connection has ended"));
         }
@@ -49,7 +70,8 @@ impl managed::Manager for Manager {
 impl Pool {
     /// A pool of at most `size` connections, which are made when they are needed.
     pub(super) fn new(connector: &Connector, size: usize) -> Result<Self, StorageError> {
-        let pool = managed::Pool::builder(Manager(connector.clone())).max_size(size).build();
+        let manager = Manager { connector: connector.clone(), opened_after: Mutex::default() };
+        let pool = managed::Pool::builder(manager).max_size(size).build();
         let connections = pool.map_err(|e| {
             StorageError::with_source(ErrorKind::Internal, "the pool cannot be built", e)
         })?;
@@ -104,7 +126,7 @@ where
             // The session does not recover by itself, and nor do those that were opened beside it.
             Ok(Err(error)) if error::is_of_the_session(&error) => {
                 close(connection);
-                pool.connections.retain(|_, _| false);
+                pool.connections.manager().discard_all();
                 Err(error::storage(error))
             }
             Ok(Err(error)) => Err(error::storage(error)),

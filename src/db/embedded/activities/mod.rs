@@ -53,7 +53,11 @@ use crate::db::storage::{
 /// The file of the activities.
 const FILE: FileKind = FileKind {
     schema: &Schema {
-        steps: &[include_str!("../../../../schema/embedded-activities/0001_activities.sql")],
+        // The keys of requests are the same in both files, because one piece of code reads and writes them.
+        steps: &[concat!(
+            include_str!("../../../../schema/embedded-activities/0001_activities.sql"),
+            include_str!("../../../../schema/embedded/0003_idempotency_keys.sql")
+        )],
         // "stoa" in ASCII.
         application_id: 0x7374_6f61,
     },
