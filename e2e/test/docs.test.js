@@ -49,8 +49,9 @@ for (const viewport of [DESKTOP, PHONE]) {
     await operations(page).first().waitFor();
     await assertFitsWidth(page);
     await assertAccessible(page, { wcagOnly: true });
-    for (const control of await page.locator('.opblock-summary-control').all())
-      await control.click();
+    // One of each method: all are made of the same parts, and axe takes minutes for dozens of open ones.
+    for (const method of ['get', 'post', 'put', 'delete'])
+      await page.locator(`.opblock-${method} .opblock-summary-control`).first().click();
     await page.locator('.opblock.is-open .opblock-body').last().waitFor();
     await assertAccessible(page, { wcagOnly: true });
   });

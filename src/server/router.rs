@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::assets::{self, Assets};
@@ -110,7 +110,7 @@ fn cart_routes(services: Services, stores: &Stores) -> OpenApiRouter {
     routes
 }
 
-/// Adds the idempotency key to every operation that changes the store, and its failure.
+/// Adds the idempotency key to every operation that changes the store, and its failures.
 fn document_keys(document: &mut utoipa::openapi::OpenApi) {
     let key = ParameterBuilder::new()
         .name("Idempotency-Key")
@@ -122,13 +122,13 @@ fn document_keys(document: &mut utoipa::openapi::OpenApi) {
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build();
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
     let reused = ResponseBuilder::new()
         .description("The `Idempotency-Key` belongs to another request; nothing changed")
-        .content(
-            "application/problem+json",
-            ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build(),
-        )
+        .content("application/problem+json", problem.clone())
         .build();
+    let malformed =
+        ResponseBuilder::new().description("The `Idempotency-Key` is malformed").build();
     for (path, item) in &mut document.paths.paths {
         // The earlier cart answered a read to POST too.
         if path.starts_with("/payment/status") {
@@ -137,7 +137,13 @@ fn document_keys(document: &mut utoipa::openapi::OpenApi) {
         let writes = [&mut item.post, &mut item.put, &mut item.delete];
         for operation in writes.into_iter().flatten() {
             operation.parameters.get_or_insert_default().push(key.clone().into());
-            operation.responses.responses.insert("422".to_owned(), reused.clone().into());
+            let responses = &mut operation.responses.responses;
+            responses.insert("422".to_owned(), reused.clone().into());
+            // Beside what the operation itself answers to a malformed request.
+            let bad = responses.entry("400".to_owned()).or_insert_with(|| malformed.clone().into());
+            if let RefOr::T(bad) = bad {
+                bad.content.insert("application/problem+json".to_owned(), problem.clone().into());
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Programs that serve a part of the routes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
 use storefront::config::services::Services;
 
 use crate::client::Request;
@@ -49,6 +51,19 @@ async fn the_document_lists_what_is_served() {
     let paths: Vec<_> = document["paths"].as_object().expect("paths").keys().collect();
     assert!(paths.iter().all(|path| !path.starts_with("/orders") && !path.starts_with("/api")));
     assert!(paths.iter().any(|path| *path == "/stock/find/{item}"), "{paths:?}");
+}
+
+/// All services together have one document, in which a second schema of a name would replace the first.
+#[tokio::test]
+async fn no_two_services_have_different_schemas_of_one_name() {
+    let mut known: BTreeMap<String, (&str, Value)> = BTreeMap::new();
+    for service in ["overview", "orders", "stock", "payment", "activities"] {
+        let document = serving(service).await.get("/openapi.json").await.json();
+        for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+            let (other, first) = known.entry(name.clone()).or_insert((service, schema.clone()));
+            assert_eq!(first, schema, "{name} of {other} and of {service}");
+        }
+    }
 }
 
 #[tokio::test]

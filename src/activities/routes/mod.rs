@@ -50,7 +50,7 @@ pub fn router(state: Activities) -> OpenApiRouter {
 
 /// Show the JSON Schema of messages
 #[utoipa::path(get, operation_id = "message_schema", path = "/api/activities/schema", tag = "activities",
-    responses((status = 200, body = String, content_type = "application/schema+json")))]
+    responses((status = 200, body = serde_json::Value, content_type = "application/schema+json")))]
 async fn schema(headers: HeaderMap) -> Response {
     let mut response = etag::content(&headers, etag::JSON, SCHEMA);
     if response.status() == StatusCode::OK {

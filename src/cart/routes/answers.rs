@@ -13,7 +13,7 @@ use crate::web::problem::Problem;
 
 /// What happened.
 #[derive(Serialize, ToSchema)]
-pub(super) struct MessageBody {
+pub(super) struct ReplyBody {
     pub(super) msg: &'static str,
 }
 

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{MessageBody, done, put_in_chunks};
+use super::answers::{ReplyBody, done, put_in_chunks};
 use super::params::{Count, Params};
 use crate::cart::fixtures;
 use crate::cart::model::{Amount, ItemId, Order, OrderId, UserId};
@@ -193,13 +193,13 @@ async fn checkout(
 #[utoipa::path(
     post, operation_id = "batch_init_orders", path = "/orders/batch_init/{n}/{n_items}/{n_users}/{item_price}", tag = "orders",
     params(("n" = u64, Path), ("n_items" = u64, Path), ("n_users" = u64, Path), ("item_price" = u64, Path)),
-    responses((status = 200, body = MessageBody)),
+    responses((status = 200, body = ReplyBody)),
 )]
 async fn batch_init(
     State(store): State<Arc<dyn FixtureStore>>,
     Act(context): Act,
     Params((n, items, users, price)): Params<(Count, Count, Count, Amount)>,
-) -> Result<Json<MessageBody>, Problem> {
+) -> Result<Json<ReplyBody>, Problem> {
     let (Count(n), Count(items), Count(users)) = (n, items, users);
     if n > 0 && (items == 0 || users == 0) {
         let detail = "`n_items` and `n_users` must be at least 1 where there are orders.";
@@ -215,5 +215,5 @@ async fn batch_init(
         store.put_orders(context, orders)
     })
     .await?;
-    Ok(Json(MessageBody { msg: "Batch init for orders successful" }))
+    Ok(Json(ReplyBody { msg: "Batch init for orders successful" }))
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{MessageBody, done, put_in_chunks};
+use super::answers::{ReplyBody, done, put_in_chunks};
 use super::params::{Count, Params};
 use crate::cart::model::{Amount, OrderId, UserId};
 use crate::db::storage::{CartRefusal, FixtureStore, PaymentStore};
@@ -50,7 +50,7 @@ struct UserBody {
 
 /// Whether an order is paid.
 #[derive(Serialize, ToSchema)]
-struct StatusBody {
+struct PaidBody {
     paid: bool,
 }
 
@@ -146,16 +146,16 @@ async fn cancel(
     get, operation_id = "payment_status", path = "/payment/status/{user}/{order}", tag = "payment",
     params(("user" = String, Path), ("order" = String, Path)),
     responses(
-        (status = 200, body = StatusBody),
+        (status = 200, body = PaidBody),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The user has no such order"),
     ),
 )]
 async fn status(
     State(store): Store,
     Params((user, order)): Params<(UserId, OrderId)>,
-) -> Result<Json<StatusBody>, Problem> {
+) -> Result<Json<PaidBody>, Problem> {
     let paid = store.is_paid(&user, &order).await?.ok_or(CartRefusal::NoOrder)?;
-    Ok(Json(StatusBody { paid }))
+    Ok(Json(PaidBody { paid }))
 }
 
 /// Whether a user's order is paid
@@ -163,14 +163,14 @@ async fn status(
     post, operation_id = "post_payment_status", path = "/payment/status/{user}/{order}", tag = "payment",
     params(("user" = String, Path), ("order" = String, Path)),
     responses(
-        (status = 200, body = StatusBody),
+        (status = 200, body = PaidBody),
         (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "The user has no such order"),
     ),
 )]
 async fn post_status(
     store: Store,
     params: Params<(UserId, OrderId)>,
-) -> Result<Json<StatusBody>, Problem> {
+) -> Result<Json<PaidBody>, Problem> {
     status(store, params).await
 }
 
@@ -180,16 +180,16 @@ async fn post_status(
 #[utoipa::path(
     post, operation_id = "batch_init_users", path = "/payment/batch_init/{n}/{credit}", tag = "payment",
     params(("n" = u64, Path), ("credit" = u64, Path)),
-    responses((status = 200, body = MessageBody)),
+    responses((status = 200, body = ReplyBody)),
 )]
 async fn batch_init(
     State(store): State<Arc<dyn FixtureStore>>,
     Act(context): Act,
     Params((n, credit)): Params<(Count, Amount)>,
-) -> Result<Json<MessageBody>, Problem> {
+) -> Result<Json<ReplyBody>, Problem> {
     put_in_chunks(store.as_ref(), &context, n.0, |context, numbers| {
         store.put_users(context, numbers.map(UserId::numbered).collect(), credit)
     })
     .await?;
-    Ok(Json(MessageBody { msg: "Batch init for users successful" }))
+    Ok(Json(ReplyBody { msg: "Batch init for users successful" }))
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{MessageBody, done, put_in_chunks};
+use super::answers::{ReplyBody, done, put_in_chunks};
 use super::params::{Count, Params};
 use crate::cart::model::{Amount, Item, ItemId};
 use crate::db::storage::{CartRefusal, FixtureStore, StockStore};
@@ -126,16 +126,16 @@ async fn subtract(
 #[utoipa::path(
     post, operation_id = "batch_init_items", path = "/stock/batch_init/{n}/{stock}/{price}", tag = "stock",
     params(("n" = u64, Path), ("stock" = u64, Path), ("price" = u64, Path)),
-    responses((status = 200, body = MessageBody)),
+    responses((status = 200, body = ReplyBody)),
 )]
 async fn batch_init(
     State(store): State<Arc<dyn FixtureStore>>,
     Act(context): Act,
     Params((n, stock, price)): Params<(Count, Amount, Amount)>,
-) -> Result<Json<MessageBody>, Problem> {
+) -> Result<Json<ReplyBody>, Problem> {
     put_in_chunks(store.as_ref(), &context, n.0, |context, numbers| {
         store.put_items(context, numbers.map(ItemId::numbered).collect(), Item { stock, price })
     })
     .await?;
-    Ok(Json(MessageBody { msg: "Batch init for stock successful" }))
+    Ok(Json(ReplyBody { msg: "Batch init for stock successful" }))
 }
