@@ -10,6 +10,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{Array, ArrayBuilder, ObjectBuilder, OneOfBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -50,12 +52,21 @@ struct OrderBody {
     order_id: OrderId,
     paid: bool,
     /// Pairs of item and quantity.
-    #[schema(value_type = Vec<(String, u64)>)]
+    #[schema(schema_with = pairs)]
     items: Vec<(ItemId, Amount)>,
     #[schema(value_type = String)]
     user_id: UserId,
     #[schema(value_type = u64)]
     total_cost: Amount,
+}
+
+/// The schema of pairs of item and quantity; the derived one of a tuple is none of OpenAPI 3.1.
+fn pairs() -> Array {
+    let item = ObjectBuilder::new().schema_type(Type::String).build();
+    let quantity = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    let either = OneOfBuilder::new().item(item).item(quantity);
+    let pair = ArrayBuilder::new().items(either).min_items(Some(2)).max_items(Some(2));
+    ArrayBuilder::new().items(pair).description(Some("Pairs of item and quantity")).build()
 }
 
 impl From<Order> for OrderBody {
