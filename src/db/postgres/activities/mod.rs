@@ -44,14 +44,15 @@ use crate::db::storage::{
     WorkerLease, WorkerRecord,
 };
 
-/// Connections of a server that is the worker, besides those for applying and for listening.
+/// Connections of the worker, besides those for applying and for listening; one that stands by needs one.
 const WORKER_CONNECTIONS: usize = 2;
 
 pub(super) struct PostgresActivities {
     accept: Batcher<AcceptMessages>,
-    /// For requests, and for a worker that stands by.
+    /// For requests.
     pool: Pool,
-    /// For the active worker, which must be able to renew its lease however many requests there are.
+    /// For the worker, active or standing by: however many requests there are, it must be able to take its
+    /// lease and to renew it.
     worker_pool: Pool,
     applier: Applier,
     wakeup: Wakeup,
@@ -66,7 +67,7 @@ impl PostgresActivities {
         Ok(Self {
             accept: batch::start(connector, AcceptMessages),
             pool,
-            applier: Applier::new(connector),
+            applier: Applier::new(connector, worker_pool.clone()),
             wakeup: Wakeup::new(connector, worker_pool.clone()),
             worker_pool,
             said_why: Once::new(),
@@ -171,7 +172,7 @@ impl ActivityStore for PostgresActivities {
     }
 
     async fn worker(&self) -> Result<WorkerRecord, StorageError> {
-        lease::worker(&self.pool).await
+        lease::worker(&self.worker_pool).await
     }
 
     async fn take_over(
@@ -179,7 +180,7 @@ impl ActivityStore for PostgresActivities {
         seen: &WorkerRecord,
         owner: &str,
     ) -> Result<Option<WorkerLease>, StorageError> {
-        let taken = lease::take_over(&self.pool, seen, owner).await;
+        let taken = lease::take_over(&self.worker_pool, seen, owner).await;
         if let Err(error) = &taken
             && error.kind() == ErrorKind::Invalid
         {
