@@ -72,9 +72,11 @@ CREATE TABLE activity_columns (
 -- One row. A transaction that applies messages locks it FOR KEY SHARE. That holds up a change of the
 -- token, which is the key, and not that of a renewal.
 CREATE TABLE activity_worker (
-    token   bigint PRIMARY KEY,
-    renewal bigint NOT NULL,
-    owner   text
+    token      bigint PRIMARY KEY,
+    renewal    bigint NOT NULL,
+    owner      text,
+    -- No message in the queue has a lower position, nor will any have.
+    queue_from bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 CREATE UNIQUE INDEX ON activity_worker ((true));
 INSERT INTO activity_worker (token, renewal) VALUES (0, 0);

@@ -16,7 +16,7 @@ use testkit::database::OwnDatabase;
 use testkit::postgres::OpenTransaction;
 use testkit::postgres_database::PostgresDatabase;
 use testkit::proxy::{Mode, Proxy};
-use testkit::wait::eventually;
+use testkit::wait::{eventually, until};
 use tokio::task::JoinHandle;
 
 const SERVERS: [&str; 2] = ["postgres", "postgres15"];
@@ -210,7 +210,12 @@ async fn messages_that_a_worker_gave_up_do_not_hold_up_its_next_ones() {
     assert!(tokio::time::timeout(Duration::from_millis(500), given_up).await.is_err());
     proxy.set(Mode::Swallow);
     proxy.restore();
-    let lease = become_worker(&healthy).await;
+    // Its transaction may have begun; then the server ends it.
+    let lease = until("it takes over", async || {
+        let seen = healthy.worker().await.unwrap();
+        healthy.take_over(&seen, "a test").await.unwrap()
+    })
+    .await;
     let applying = worker.apply(lease, messages);
     let applied = tokio::time::timeout(Duration::from_secs(60), applying).await;
     assert_eq!(applied.expect("it is not held up").unwrap(), Applied::Outcomes(vec![None]));
@@ -572,4 +577,100 @@ async fn a_role_that_may_not_create_a_schema_accepts_messages_and_says_why_none_
     database.administer_inside(&create).await;
     let lease = become_worker(&store).await;
     assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None]));
+}
+
+/// How often the index of positions was searched, and how many of its blocks were read for that.
+const INDEX: &str = "SELECT idx_scan || ' ' || idx_blks_hit + idx_blks_read \
+                     FROM pg_stat_user_indexes JOIN pg_statio_user_indexes USING (indexrelid) \
+                     WHERE indexrelid = 'activity_queue_pkey'::regclass";
+
+async fn index_reads(database: &OwnDatabase) -> (i64, i64) {
+    let row = database.column(INDEX).await;
+    let (scans, blocks) = row[0].split_once(' ').unwrap();
+    (scans.parse().unwrap(), blocks.parse().unwrap())
+}
+
+/// Queues so many messages by one statement.
+async fn queue_many(database: &OwnDatabase, count: i64) {
+    let body = json!({ "activities": [insert("t", "a", "INTEGER", json!(1))] }).to_string();
+    let sql = format!(
+        "INSERT INTO activity_queue (id, body, bytes) SELECT gen_random_uuid(), '{body}', {} \
+         FROM generate_series(1, {count}); \
+         INSERT INTO activity_queue_totals VALUES ({count}, {count} * {})",
+        body.len(),
+        body.len()
+    );
+    database.execute(&sql).await;
+}
+
+/// While a dump keeps an old snapshot, the entries of applied messages stay in the index.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cost_of_a_look_into_the_queue_does_not_grow_while_a_dump_runs() {
+    for server in SERVERS {
+        let database = OwnDatabase::on(server).await;
+        let first = store(&database).await;
+        let lease = become_worker(&first).await;
+        let snapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1";
+        let dump = OpenTransaction::begin(database.url(), "a dump", snapshot).await;
+        // Its position stays free.
+        let taken_back =
+            "INSERT INTO activity_queue (id, body, bytes) VALUES (gen_random_uuid(), '', 0)";
+        database.execute(&format!("BEGIN; {taken_back}; ROLLBACK")).await;
+        queue_many(&database, 10_000).await;
+        let mut applied = 0;
+        while applied < 10_000 {
+            let Applied::Outcomes(outcomes) = apply_all(&first, lease).await else { panic!() };
+            applied += outcomes.len();
+        }
+        eventually("the queue begins behind them", async || {
+            assert!(first.next(lease, 10).await.unwrap().is_empty());
+            let from = database.column("SELECT queue_from FROM activity_worker").await;
+            from[0].parse::<i64>().unwrap() > 10_000
+        })
+        .await;
+        drop(first);
+        let second = store(&database).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let (scans, blocks) = index_reads(&database).await;
+        for _ in 0..50 {
+            assert!(second.next(lease, 10).await.unwrap().is_empty());
+            assert_eq!(second.queue_status().await.unwrap(), Default::default());
+        }
+        drop(second);
+        eventually("statistics", async || index_reads(&database).await.0 >= scans + 100).await;
+        let blocks = index_reads(&database).await.1 - blocks;
+        assert!(blocks < 1_000, "{server}: {blocks} blocks in 100 looks");
+        dump.commit().await;
+    }
+}
+
+/// A message is applied whose transaction took a low position and ended after those with higher ones had
+/// been applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_does_not_begin_behind_a_message_that_is_still_being_accepted() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    store.next(lease, 10).await.unwrap();
+    let body = json!({ "activities": [insert("late", "a", "INTEGER", json!(1))] }).to_string();
+    let accept = format!(
+        "INSERT INTO activity_queue (id, body, bytes) VALUES (gen_random_uuid(), '{body}', 1)"
+    );
+    let late = OpenTransaction::begin(database.url(), "an accept", &accept).await;
+    let from = "SELECT queue_from FROM activity_worker";
+    for _ in 0..4 {
+        queue_many(&database, 2_500).await;
+        while apply_all(&store, lease).await != Applied::Outcomes(vec![]) {}
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(database.column(from).await, ["0"]);
+    late.commit().await;
+    assert_eq!(store.next(lease, 10).await.unwrap().len(), 1);
+    eventually("it moves on, and not past the message", async || {
+        store.next(lease, 10).await.unwrap();
+        database.column(from).await != ["0"]
+    })
+    .await;
+    assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None]));
+    assert_eq!(rows(&store, "late").await, integers([1]));
 }

@@ -2,7 +2,7 @@
 //!
 //! Here: accepting messages and what is queued ([`queue`]), the states of messages ([`states`]) and what
 //! operators do with rejected ones ([`retry`]), the catalogue and the rows of the tables ([`tables`]),
-//! who works ([`lease`]), when there is work ([`wakeup`]), and applying messages: [`apply`] decides which
+//! who works ([`lease`]), when there is work ([`wakeup`]), where the queue begins ([`low_water`]), and applying messages: [`apply`] decides which
 //! messages share a transaction, [`transaction`] is one, [`schema`] changes tables, [`rows`] changes their
 //! rows, [`ending`] records how messages ended, [`names`] are the names of tables and columns.
 //!
@@ -12,6 +12,7 @@
 mod apply;
 mod ending;
 mod lease;
+mod low_water;
 mod names;
 mod queue;
 mod retry;
@@ -30,7 +31,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use self::apply::Applier;
+use self::low_water::LowWater;
 use self::queue::AcceptMessages;
+use self::states::Pruning;
 use self::wakeup::Wakeup;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
@@ -56,6 +59,8 @@ pub(super) struct PostgresActivities {
     worker_pool: Pool,
     applier: Applier,
     wakeup: Wakeup,
+    low_water: LowWater,
+    pruning: Pruning,
     /// Whether the log says why this server cannot be the worker.
     said_why: Once,
 }
@@ -70,6 +75,8 @@ impl PostgresActivities {
             applier: Applier::new(connector, worker_pool.clone()),
             wakeup: Wakeup::new(connector, worker_pool.clone()),
             worker_pool,
+            low_water: LowWater::default(),
+            pruning: Pruning::default(),
             said_why: Once::new(),
         })
     }
@@ -202,7 +209,10 @@ impl ActivityStore for PostgresActivities {
         lease: WorkerLease,
         limit: u32,
     ) -> Result<Vec<QueuedMessage>, StorageError> {
-        queue::next(&self.worker_pool, lease, limit).await
+        self.low_water.advance(&self.worker_pool, lease).await;
+        let messages = queue::next(&self.worker_pool, lease, limit).await?;
+        self.low_water.found(&messages);
+        Ok(messages)
     }
 
     async fn wait_for_messages(&self, at_most: Duration) {
@@ -240,6 +250,6 @@ impl ActivityStore for PostgresActivities {
         older_than: Duration,
         limit: u32,
     ) -> Result<u32, StorageError> {
-        states::prune(&self.worker_pool, lease, older_than, limit).await
+        self.pruning.prune(&self.worker_pool, lease, older_than, limit).await
     }
 }
