@@ -1,4 +1,5 @@
-//! Where the queue begins: a position before which no message is queued, nor ever will be.
+//! Where the queue begins: a position before which no message is queued, nor ever will be; and the same of
+//! its totals.
 //!
 //! Applied messages leave dead entries at the low end of the index, and while any transaction has an old
 //! snapshot, such as that of pg_dump, none of them is removed. Who looks for the lowest position would read
@@ -22,11 +23,18 @@ use crate::db::postgres::pool::Pool;
 use crate::db::postgres::session::Sql;
 use crate::db::storage::{QueuedMessage, StorageError, WorkerLease};
 
-/// Since when the server runs, and the transactions that are changing the queue.
+/// The highest number of the totals.
+const LAST_TOTAL: Sql<'_> = Sql {
+    text: "SELECT coalesce(max(number), 0) FROM activity_queue_totals \
+           WHERE number >= (SELECT totals_from FROM activity_worker)",
+    types: &[],
+};
+/// Since when the server runs, and the transactions that are changing the queue or its totals.
 const WRITERS: Sql<'_> = Sql {
     text: "SELECT pg_postmaster_start_time(), ARRAY( \
              SELECT virtualtransaction FROM pg_locks \
-             WHERE locktype = 'relation' AND relation = 'activity_queue'::regclass \
+             WHERE locktype = 'relation' AND relation IN \
+                     ('activity_queue'::regclass, 'activity_queue_totals'::regclass) \
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
                AND mode = 'RowExclusiveLock' AND granted)",
     types: &[],
@@ -36,9 +44,12 @@ const WRITERS: Sql<'_> = Sql {
 const STORE: Sql<'_> = Sql {
     text: "UPDATE activity_worker SET queue_from = greatest(queue_from, coalesce(( \
                SELECT position FROM activity_queue q \
-               WHERE q.position >= queue_from AND q.position < $2 ORDER BY q.position LIMIT 1), $2)) \
+               WHERE q.position >= queue_from AND q.position < $2 ORDER BY q.position LIMIT 1), $2)), \
+             totals_from = greatest(totals_from, coalesce(( \
+               SELECT number FROM activity_queue_totals t \
+               WHERE t.number >= totals_from AND t.number < $4 ORDER BY t.number LIMIT 1), $4)) \
            WHERE token = $1 AND owner IS NOT NULL AND pg_postmaster_start_time() = $3",
-    types: &[Type::INT8, Type::INT8, Type::TIMESTAMPTZ],
+    types: &[Type::INT8, Type::INT8, Type::TIMESTAMPTZ, Type::INT8],
 };
 /// So far the position is behind, at most, and so seldom it is stored: each time leaves a dead row.
 const STEP: i64 = 2_048;
@@ -59,9 +70,10 @@ struct State {
     looked_at: Option<Instant>,
 }
 
-/// A position that can be stored when these transactions have ended.
+/// A position, and a number of the totals, that can be stored when these transactions have ended.
 struct Candidate {
     position: i64,
+    total: i64,
     writers: Vec<String>,
 }
 
@@ -97,7 +109,9 @@ impl LowWater {
     }
 
     async fn store(&self, pool: &Pool, lease: WorkerLease, found: i64) -> Result<(), StorageError> {
-        // After `found` was read: who took a position before that one, and has not ended, is among these.
+        let rows = query(pool, LAST_TOTAL, Vec::new()).await?;
+        let total = rows.first().ok_or_else(damaged)?.try_get(0).map_err(error::storage)?;
+        // After both were found: who took a position before, and has not ended, is among these.
         let rows = query(pool, WRITERS, Vec::new()).await?;
         let row = rows.first().ok_or_else(damaged)?;
         let read = || -> Result<(Timestamp, Vec<String>), Error> {
@@ -113,14 +127,18 @@ impl LowWater {
             }
             state.candidate.take()
         };
-        let mut next = Candidate { position: found, writers };
+        let mut next = Candidate { position: found, total, writers };
         match known {
             Some(known) if known.writers.iter().any(|writer| next.writers.contains(writer)) => {
                 next = known;
             }
-            Some(Candidate { position, .. }) => {
-                let values: Values =
-                    vec![Box::new(lease.token), Box::new(position), Box::new(server_start)];
+            Some(Candidate { position, total, .. }) => {
+                let values: Values = vec![
+                    Box::new(lease.token),
+                    Box::new(position),
+                    Box::new(server_start),
+                    Box::new(total),
+                ];
                 query(pool, STORE, values).await?;
                 self.lock().stored = position;
             }

@@ -32,22 +32,24 @@ const ACCEPT: Sql<'_> = Sql {
          ) SELECT pg_notify('storefront_activities', current_schema()::text)",
     types: &[Type::UUID_ARRAY, Type::TEXT_ARRAY],
 };
-/// The sums, of how many rows they are, and for how many microseconds the first has been queued. It is
-/// looked for from where the queue begins: see [`super::low_water`].
+/// The sums, of how many rows they are, and for how many microseconds the first has been queued. All of it
+/// from where the queue and its totals begin: see [`super::low_water`].
 const STATUS: Sql<'_> = Sql {
     text: "SELECT coalesce(sum(messages), 0)::bigint, coalesce(sum(bytes), 0)::bigint, count(*), \
              (SELECT (extract(epoch FROM clock_timestamp() - received_at) * 1000000)::bigint \
               FROM activity_queue \
               WHERE position >= (SELECT queue_from FROM activity_worker) \
               ORDER BY position LIMIT 1) \
-         FROM activity_queue_totals",
+         FROM activity_queue_totals WHERE number >= (SELECT totals_from FROM activity_worker)",
     types: &[],
 };
 /// Rows that another server is replacing are left to it.
 const COMPACT: Sql<'_> = Sql {
     text: "WITH replaced AS ( \
              DELETE FROM activity_queue_totals WHERE ctid = ANY (ARRAY( \
-                 SELECT ctid FROM activity_queue_totals FOR UPDATE SKIP LOCKED)) \
+                 SELECT ctid FROM activity_queue_totals \
+                 WHERE number >= (SELECT totals_from FROM activity_worker) \
+                 FOR UPDATE SKIP LOCKED)) \
              RETURNING messages, bytes \
          ) INSERT INTO activity_queue_totals (messages, bytes) \
          SELECT sum(messages), sum(bytes) FROM replaced HAVING count(*) > 0",
