@@ -199,13 +199,17 @@ async fn a_step_is_completed_after_a_crash_behind_any_of_its_parts() {
 async fn a_worker_that_stops_at_any_moment_loses_nothing() {
     let world = World::new().await;
     for n in 0..60_u64 {
-        accept(&world.dying, body(&[insert("t", n as i64)])).await;
+        let id = accept(&world.dying, body(&[insert("t", n as i64)])).await;
         let lease = lease(&world.dying).await;
         let messages = undecided(&world.dying, lease).await;
         let applying = world.dying.worker.apply(lease, &messages);
         let stops_after = Duration::from_micros(n * 500);
-        if tokio::time::timeout(stops_after, applying).await.is_ok() {
+        let is_done = tokio::time::timeout(stops_after, applying).await.is_ok();
+        // Who is told that it is applied finds what it has changed.
+        if world.state(id).await == MessageState::Applied {
             assert_eq!(world.numbers("t").await.unwrap().last(), Some(&(n as i64)));
+        } else {
+            assert!(!is_done);
         }
     }
     world.work().await;
