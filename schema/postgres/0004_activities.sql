@@ -18,6 +18,7 @@ CREATE TABLE activity_queue (
 -- The queue's length is the sum of these rows: what each transaction added or removed. So writers do not
 -- wait for each other, as they would for one row. A server that finds many rows replaces them by their sum.
 CREATE TABLE activity_queue_totals (
+    number   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     messages bigint NOT NULL,
     bytes    bigint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -72,9 +73,13 @@ CREATE TABLE activity_columns (
 -- One row. A transaction that applies messages locks it FOR KEY SHARE. That holds up a change of the
 -- token, which is the key, and not that of a renewal.
 CREATE TABLE activity_worker (
-    token   bigint PRIMARY KEY,
-    renewal bigint NOT NULL,
-    owner   text
+    token       bigint PRIMARY KEY,
+    renewal     bigint NOT NULL,
+    owner       text,
+    -- No message in the queue has a lower position, nor will any have; nor has any of the totals a lower
+    -- number.
+    queue_from  bigint NOT NULL DEFAULT 0,
+    totals_from bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 CREATE UNIQUE INDEX ON activity_worker ((true));
 INSERT INTO activity_worker (token, renewal) VALUES (0, 0);

@@ -238,7 +238,8 @@ pub enum RejectionKind {
     MissingColumn,
     /// A column exists with another type.
     ColumnType,
-    /// A table would get more than [`MAX_COLUMNS`].
+    /// A table would get more than [`MAX_COLUMNS`], or the tables have more together than the backend can
+    /// change in one step.
     TooManyColumns,
     /// Deletes more rows at once than the backend can remove in one step.
     TooManyRows,

@@ -150,10 +150,15 @@ async fn forward(
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
+        let now = *state.borrow();
         if length == 0 {
+            let is_from_server = frozen.is_none();
+            if is_from_server && now.swallows != swallows {
+                // That the server closes the connection is swallowed too; the program may still close it.
+                std::future::pending::<()>().await;
+            }
             return Ok(());
         }
-        let now = *state.borrow();
         match now.mode {
             Mode::Delay(by) => tokio::time::sleep(by).await,
             Mode::Freeze => {

@@ -7,16 +7,20 @@ use std::time::Duration;
 use rand::RngExt;
 use serde_json::{Value as Json, json};
 use storefront::activities::model::{MessageId, Name, RejectionKind, Value};
+use storefront::db::MigrationPolicy;
 use storefront::db::storage::{
     Accept, ActContext, ActivityStore, Applied, ErrorKind, MessageState, NewMessage, QueuedMessage,
-    WorkerLease,
+    StorageError, WorkerLease,
 };
 use testkit::database::OwnDatabase;
 use testkit::postgres::OpenTransaction;
 use testkit::postgres_database::PostgresDatabase;
-use testkit::wait::eventually;
+use testkit::proxy::{Mode, Proxy};
+use testkit::wait::{eventually, until};
+use tokio::task::JoinHandle;
 
 const SERVERS: [&str; 2] = ["postgres", "postgres15"];
+const REQUIRE: MigrationPolicy = MigrationPolicy::Require;
 
 async fn store(database: &OwnDatabase) -> Arc<dyn ActivityStore> {
     database.open().await.activities.unwrap()
@@ -89,8 +93,28 @@ async fn a_worker_that_was_replaced_changes_nothing() {
     assert_eq!(new.apply(new_lease, messages).await.unwrap(), Applied::LeaseLost);
 }
 
-/// The transaction of a worker that is between its statements when it is replaced: the next worker begins
-/// when it has ended.
+/// Opens a transaction that makes the next insert into the table `t` wait, which begins here.
+async fn insert_behind_a_lock(
+    database: &OwnDatabase,
+    worker: &Arc<dyn ActivityStore>,
+    lease: WorkerLease,
+) -> (OpenTransaction, JoinHandle<Result<Applied, StorageError>>) {
+    let messages = worker.next(lease, 10).await.unwrap();
+    let schema = database.column("SELECT data_schema FROM activity_catalogue").await;
+    let lock = format!("LOCK TABLE {}.t IN SHARE MODE", schema[0]);
+    let operator = OpenTransaction::begin(database.url(), "an operator", &lock).await;
+    let worker = worker.clone();
+    let applying = tokio::spawn(async move { worker.apply(lease, messages).await });
+    let is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IN \
+                      (SELECT c.oid FROM pg_class c JOIN activity_catalogue \
+                       ON relnamespace = to_regnamespace(data_schema))";
+    eventually("the insert waits", async || database.column(is_waiting).await == ["1"]).await;
+    (operator, applying)
+}
+
+/// The transaction of a worker that is between its statements when it is to be replaced: until it has
+/// ended the next worker does not begin, and is told so at once. It does not wait for the lock: nothing
+/// bounds how long a statement of that transaction takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_takes_over_when_the_open_transaction_of_the_previous_one_has_ended() {
     let database = OwnDatabase::on("postgres").await;
@@ -99,33 +123,131 @@ async fn a_worker_takes_over_when_the_open_transaction_of_the_previous_one_has_e
     accept(&old, json!([insert("t", "a", "INTEGER", json!(1))])).await;
     assert_eq!(apply_all(&old, old_lease).await, Applied::Outcomes(vec![None]));
     accept(&old, json!([insert("t", "a", "INTEGER", json!(2))])).await;
-    let messages = old.next(old_lease, 10).await.unwrap();
-    // The insert waits for this lock, with the transaction open.
-    let schema = database.column("SELECT data_schema FROM activity_catalogue").await;
-    let lock = format!("LOCK TABLE {}.t IN SHARE MODE", schema[0]);
-    let operator = OpenTransaction::begin(database.url(), "an operator", &lock).await;
-    let applying = tokio::spawn({
-        let old = old.clone();
-        async move { old.apply(old_lease, messages).await.unwrap() }
-    });
-    let is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IN \
-                      (SELECT c.oid FROM pg_class c JOIN activity_catalogue \
-                       ON relnamespace = to_regnamespace(data_schema))";
-    eventually("the insert waits", async || database.column(is_waiting).await == ["1"]).await;
-    let taking_over = tokio::spawn({
-        let new = new.clone();
-        async move { become_worker(&new).await }
-    });
-    // A renewal is not held up by the transaction, and a second worker does not begin before its end.
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-                 AND query LIKE 'UPDATE activity_worker SET token%'";
-    eventually("the next worker waits", async || database.column(waits).await == ["1"]).await;
-    assert!(!taking_over.is_finished());
+    let (operator, applying) = insert_behind_a_lock(&database, &old, old_lease).await;
+    let seen = new.worker().await.unwrap();
+    for _ in 0..3 {
+        let taking_over = new.take_over(&seen, "a test");
+        let taken = tokio::time::timeout(Duration::from_secs(1), taking_over).await;
+        assert_eq!(taken.expect("it does not wait").unwrap(), None);
+    }
+    assert_eq!(new.worker().await.unwrap(), seen);
     operator.commit().await;
-    assert_eq!(applying.await.unwrap(), Applied::Outcomes(vec![None]));
-    let new_lease = taking_over.await.unwrap();
+    assert_eq!(applying.await.unwrap().unwrap(), Applied::Outcomes(vec![None]));
+    let new_lease = become_worker(&new).await;
     assert_eq!(rows(&new, "t").await, integers([1, 2]));
     assert_eq!(apply_all(&new, new_lease).await, Applied::Outcomes(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_takes_over_while_requests_have_all_connections() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lock = "LOCK TABLE activity_messages IN ACCESS EXCLUSIVE MODE";
+    let operator = OpenTransaction::begin(database.url(), "an operator", lock).await;
+    let requests: Vec<_> = (0..20)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.find(MessageId::new()).await })
+        })
+        .collect();
+    let waiting = "SELECT count(*) > 1 FROM pg_locks WHERE NOT granted \
+                   AND relation = 'activity_messages'::regclass";
+    eventually("requests wait", async || database.column(waiting).await == ["t"]).await;
+    let taken = tokio::time::timeout(Duration::from_secs(2), become_worker(&store)).await;
+    let lease = taken.expect("the worker does not wait for requests");
+    assert!(store.renew(lease).await.unwrap());
+    operator.commit().await;
+    for request in requests {
+        assert_eq!(request.await.unwrap().unwrap(), None);
+    }
+}
+
+/// As behind a pooler or a firewall that has forgotten the connection: neither an answer nor an error ever
+/// comes, while the lease is renewed on another connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_applied_again_when_their_connection_has_gone_silent() {
+    let database = OwnDatabase::on("postgres").await;
+    let healthy = store(&database).await;
+    let lease = become_worker(&healthy).await;
+    let (url, proxy) = Proxy::before(database.url()).await;
+    let stores = testkit::database::open(&testkit::database::settings(&url), REQUIRE).await;
+    let worker = stores.unwrap().activities.unwrap();
+    accept(&healthy, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    assert_eq!(apply_all(&worker, lease).await, Applied::Outcomes(vec![None]));
+    accept(&healthy, json!([insert("t", "a", "INTEGER", json!(2))])).await;
+    // Its transaction is open, and what it is told does not arrive any more.
+    let (operator, applying) = insert_behind_a_lock(&database, &worker, lease).await;
+    proxy.set(Mode::Swallow);
+    proxy.restore();
+    operator.commit().await;
+    let applied = tokio::time::timeout(Duration::from_secs(60), applying).await;
+    let error = applied.expect("it is given up").unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(healthy.renew(lease).await.unwrap(), "the lease is not lost");
+    accept(&healthy, json!([insert("t", "b", "INTEGER", json!(3))])).await;
+    assert_eq!(apply_all(&worker, lease).await, Applied::Outcomes(vec![None, None]));
+    let expected = [[Value::Integer(1), Value::Null], [Value::Integer(2), Value::Null]];
+    assert_eq!(rows(&healthy, "t").await[..2], expected);
+    assert_eq!(healthy.tables().await.unwrap()[0].rows, 3);
+}
+
+/// A worker that lost its lease by its own clock, and is active again: what it gave up does not hold the
+/// next messages up for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_a_worker_gave_up_do_not_hold_up_its_next_ones() {
+    let database = OwnDatabase::on("postgres").await;
+    let healthy = store(&database).await;
+    let (url, proxy) = Proxy::before(database.url()).await;
+    let stores = testkit::database::open(&testkit::database::settings(&url), REQUIRE).await;
+    let worker = stores.unwrap().activities.unwrap();
+    let lease = become_worker(&healthy).await;
+    accept(&healthy, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    assert_eq!(apply_all(&worker, lease).await, Applied::Outcomes(vec![None]));
+    accept(&healthy, json!([insert("t", "a", "INTEGER", json!(2))])).await;
+    let messages = healthy.next(lease, 10).await.unwrap();
+    proxy.set(Mode::Freeze);
+    let given_up = worker.apply(lease, messages.clone());
+    assert!(tokio::time::timeout(Duration::from_millis(500), given_up).await.is_err());
+    proxy.set(Mode::Swallow);
+    proxy.restore();
+    // Its transaction may have begun; then the server ends it.
+    let lease = until("it takes over", async || {
+        let seen = healthy.worker().await.unwrap();
+        healthy.take_over(&seen, "a test").await.unwrap()
+    })
+    .await;
+    let applying = worker.apply(lease, messages);
+    let applied = tokio::time::timeout(Duration::from_secs(60), applying).await;
+    assert_eq!(applied.expect("it is not held up").unwrap(), Applied::Outcomes(vec![None]));
+    assert_eq!(rows(&healthy, "t").await, integers([1, 2]));
+}
+
+/// A transaction that its worker has given up may still run: one that the worker begins on another
+/// connection waits for it, and uses the catalogue that it leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_of_one_worker_follow_each_other() {
+    let database = OwnDatabase::on("postgres").await;
+    let (first, second) = (store(&database).await, store(&database).await);
+    let lease = become_worker(&first).await;
+    accept(&first, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    apply_all(&first, lease).await;
+    accept(&first, json!([insert("t", "a", "INTEGER", json!(2))])).await;
+    // Both know the catalogue as it is before the column is added.
+    apply_all(&second, lease).await;
+    accept(&first, json!([insert("t", "b", "INTEGER", json!(3))])).await;
+    let (operator, applying) = insert_behind_a_lock(&database, &first, lease).await;
+    accept(&first, json!([insert("t", "b", "TEXT", json!("4"))])).await;
+    let messages = second.next(lease, 10).await.unwrap();
+    let behind = tokio::spawn(async move { second.apply(lease, messages).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND query LIKE 'SELECT version FROM activity_worker%'";
+    eventually("the other waits", async || database.column(waiting).await == ["1"]).await;
+    operator.commit().await;
+    assert_eq!(applying.await.unwrap().unwrap(), Applied::Outcomes(vec![None]));
+    let Applied::Outcomes(outcomes) = behind.await.unwrap().unwrap() else { panic!() };
+    assert_eq!(outcomes[0], None);
+    assert_eq!(outcomes[1].as_ref().unwrap().kind, RejectionKind::ColumnType);
+    assert_eq!(first.tables().await.unwrap()[0].rows, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,12 +288,13 @@ async fn a_catalogue_that_another_worker_changed_is_read_again() {
     accept(&first, json!([insert("t", "b", "TEXT", json!("x"))])).await;
     apply_all(&second, lease).await;
     let lease = become_worker(&first).await;
-    // By a column that its own copy does not have.
+    // By a column that its own copy does not have. Alone: when it added the column, the error of the database
+    // would make it read the catalogue again.
     accept(&first, json!([delete("t", "b", "TEXT", json!("x"))])).await;
+    assert_eq!(apply_all(&first, lease).await, Applied::Outcomes(vec![None]));
     let rejected = accept(&first, json!([insert("t", "b", "INTEGER", json!(3))])).await;
     let Applied::Outcomes(outcomes) = apply_all(&first, lease).await else { panic!() };
-    assert_eq!(outcomes[0], None);
-    assert_eq!(outcomes[1].as_ref().unwrap().kind, RejectionKind::ColumnType);
+    assert_eq!(outcomes[0].as_ref().unwrap().kind, RejectionKind::ColumnType);
     assert_eq!(rows(&first, "t").await, [[Value::Integer(1), Value::Null]]);
     let found = first.find(rejected).await.unwrap().unwrap();
     assert_eq!((found.state, found.activity), (MessageState::Rejected, Some(0)));
@@ -455,4 +578,110 @@ async fn a_role_that_may_not_create_a_schema_accepts_messages_and_says_why_none_
     database.administer_inside(&create).await;
     let lease = become_worker(&store).await;
     assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None]));
+}
+
+/// How often the index of positions was searched, and how many blocks of the queue and of its totals were
+/// read.
+const READS: &str = "SELECT (SELECT idx_scan FROM pg_stat_user_indexes \
+                             WHERE indexrelid = 'activity_queue_pkey'::regclass) || ' ' || \
+                            sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read) \
+                     FROM pg_statio_user_tables \
+                     WHERE relid IN ('activity_queue'::regclass, 'activity_queue_totals'::regclass)";
+
+async fn queue_reads(database: &OwnDatabase) -> (i64, i64) {
+    let row = database.column(READS).await;
+    let (scans, blocks) = row[0].split_once(' ').unwrap();
+    (scans.parse().unwrap(), blocks.parse().unwrap())
+}
+
+/// Queues so many messages by one statement.
+async fn queue_many(database: &OwnDatabase, count: i64) {
+    let body = json!({ "activities": [insert("t", "a", "INTEGER", json!(1))] }).to_string();
+    let sql = format!(
+        "INSERT INTO activity_queue (id, body, bytes) SELECT gen_random_uuid(), '{body}', {} \
+         FROM generate_series(1, {count}); \
+         INSERT INTO activity_queue_totals (messages, bytes) VALUES ({count}, {count} * {})",
+        body.len(),
+        body.len()
+    );
+    database.execute(&sql).await;
+}
+
+/// While a dump keeps an old snapshot, the entries of applied messages stay in the index.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cost_of_a_look_into_the_queue_does_not_grow_while_a_dump_runs() {
+    for server in SERVERS {
+        let database = OwnDatabase::on(server).await;
+        let first = store(&database).await;
+        let lease = become_worker(&first).await;
+        let snapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1";
+        let dump = OpenTransaction::begin(database.url(), "a dump", snapshot).await;
+        // Its position stays free.
+        let taken_back =
+            "INSERT INTO activity_queue (id, body, bytes) VALUES (gen_random_uuid(), '', 0)";
+        database.execute(&format!("BEGIN; {taken_back}; ROLLBACK")).await;
+        let totals = "INSERT INTO activity_queue_totals (messages, bytes) \
+                      SELECT 0, 0 FROM generate_series(1, 20000)";
+        database.execute(totals).await;
+        assert_eq!(first.queue_status().await.unwrap(), Default::default());
+        queue_many(&database, 10_000).await;
+        let mut applied = 0;
+        while applied < 10_000 {
+            let Applied::Outcomes(outcomes) = apply_all(&first, lease).await else { panic!() };
+            applied += outcomes.len();
+        }
+        eventually("the queue begins behind them", async || {
+            assert!(first.next(lease, 10).await.unwrap().is_empty());
+            let is_behind = "SELECT queue_from > 7900 AND totals_from > 20000 FROM activity_worker";
+            database.column(is_behind).await == ["t"]
+        })
+        .await;
+        drop(first);
+        // As autovacuum does when so much has changed.
+        database.execute("ANALYZE activity_queue, activity_queue_totals").await;
+        let second = store(&database).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let (scans, blocks) = queue_reads(&database).await;
+        for _ in 0..50 {
+            assert!(second.next(lease, 10).await.unwrap().is_empty());
+            assert_eq!(second.queue_status().await.unwrap(), Default::default());
+        }
+        drop(second);
+        eventually("statistics", async || queue_reads(&database).await.0 >= scans + 100).await;
+        let blocks = queue_reads(&database).await.1 - blocks;
+        // All that was applied has 190 blocks, and the totals that were replaced have 130.
+        assert!(blocks < 6_000, "{server}: {blocks} blocks in 100 looks");
+        dump.commit().await;
+    }
+}
+
+/// A message is applied whose transaction took a low position and ended after those with higher ones had
+/// been applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_does_not_begin_behind_a_message_that_is_still_being_accepted() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    store.next(lease, 10).await.unwrap();
+    let body = json!({ "activities": [insert("late", "a", "INTEGER", json!(1))] }).to_string();
+    let accept = format!(
+        "INSERT INTO activity_queue (id, body, bytes) VALUES (gen_random_uuid(), '{body}', 1)"
+    );
+    let late = OpenTransaction::begin(database.url(), "an accept", &accept).await;
+    let from = "SELECT queue_from FROM activity_worker";
+    for _ in 0..4 {
+        queue_many(&database, 2_500).await;
+        while apply_all(&store, lease).await != Applied::Outcomes(vec![]) {}
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(database.column(from).await, ["0"]);
+    late.commit().await;
+    assert_eq!(store.next(lease, 10).await.unwrap().len(), 1);
+    eventually("it moves on, and not past the message", async || {
+        store.next(lease, 10).await.unwrap();
+        database.column(from).await != ["0"]
+    })
+    .await;
+    assert_eq!(apply_all(&store, lease).await, Applied::Outcomes(vec![None]));
+    assert_eq!(rows(&store, "late").await, integers([1]));
 }

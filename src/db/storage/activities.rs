@@ -98,7 +98,8 @@ pub trait ActivityStore: Send + Sync {
     async fn worker(&self) -> Result<WorkerRecord, StorageError>;
 
     /// Makes `owner` the worker if the record is still the one that was read. The new lease has a new
-    /// token, which makes late writes of the previous worker fail.
+    /// token, which makes late writes of the previous worker fail. `None` if it is another record, and
+    /// while a step of the previous worker may still take effect: it is to be asked again.
     async fn take_over(
         &self,
         seen: &WorkerRecord,

@@ -86,7 +86,11 @@ pub async fn a_worker_sees_the_columns_that_another_added(world: World) {
         let cells = [("n", "INTEGER", n.into()), (column.as_str(), "INTEGER", n.into())];
         ids.push(accept(&servers[0], &[super::insert("t", &cells)]).await);
         work(&servers[n as usize % 2]).await;
-        // With a column that the other server's worker has added.
+        // By a column that the other server's worker has added, and of no row. Alone: what the database
+        // says of a column that is added twice would correct the worker.
+        let none = [(column.as_str(), "INTEGER", (-1).into())];
+        ids.push(accept(&servers[0], &[super::delete("t", &none)]).await);
+        work(&servers[(n as usize + 1) % 2]).await;
         let known = [(column.as_str(), "INTEGER", (10 + n).into())];
         ids.push(accept(&servers[0], &[super::insert("t", &known)]).await);
         work(&servers[(n as usize + 1) % 2]).await;

@@ -179,11 +179,43 @@ async fn a_step_is_completed_after_a_crash_behind_any_of_its_parts() {
         for part in &Part::ALL[..written] {
             world.dying.worker.write_part(*part, step, &redo).await.unwrap();
         }
+        // Who is told that a message has ended finds all that it has changed.
+        let [first, ..] = ids;
+        if world.state(first).await != MessageState::Queued {
+            for (table, rows) in CHANGED {
+                assert_eq!(world.numbers(table).await.as_deref(), rows, "{table}, {written}");
+            }
+        }
         world.work().await;
         world.has(CHANGED).await;
         are_ended(&world, ids).await;
         world.end().await;
     }
+}
+
+/// At any moment, and not only between the parts of a step: nothing that was written is lost, and nothing
+/// is written twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_stops_at_any_moment_loses_nothing() {
+    let world = World::new().await;
+    for n in 0..60_u64 {
+        let id = accept(&world.dying, body(&[insert("t", n as i64)])).await;
+        let lease = lease(&world.dying).await;
+        let messages = undecided(&world.dying, lease).await;
+        let applying = world.dying.worker.apply(lease, &messages);
+        let stops_after = Duration::from_micros(n * 500);
+        let is_done = tokio::time::timeout(stops_after, applying).await.is_ok();
+        // Who is told that it is applied finds what it has changed.
+        if world.state(id).await == MessageState::Applied {
+            assert_eq!(world.numbers("t").await.unwrap().last(), Some(&(n as i64)));
+        } else {
+            assert!(!is_done);
+        }
+    }
+    world.work().await;
+    let all: Vec<_> = (0..60).collect();
+    world.has([("t", Some(&all)), ("gone", None)]).await;
+    world.end().await;
 }
 
 /// The paused worker has recorded its step; the new one has completed it, and has done more since.
@@ -248,8 +280,8 @@ async fn a_step_is_not_recorded_without_the_lease_or_behind_another_step() {
     world.end().await;
 }
 
-/// What a repeat of an accept under a key does, when the first try stopped after so many parts: the claim
-/// of the key, the text, the entry in the log.
+/// What a repeat of an accept under a key does, when the first try stopped after so many parts: the text,
+/// then the claim of the key, then the entry in the log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_queued_once_wherever_its_server_stopped() {
     let world = World::new().await;
@@ -263,9 +295,11 @@ async fn a_message_is_queued_once_wherever_its_server_stopped() {
             if applied {
                 world.work().await;
             }
-            let repeat = NewMessage { id: MessageId::new(), ..new.clone() };
+            let repeat_id = MessageId::new();
+            let repeat = NewMessage { id: repeat_id, ..new.clone() };
             let accepted = world.living.accept(context, repeat).await.unwrap();
-            assert_eq!(accepted, Accept::Queued(new.id));
+            let claimed = if parts == 0 { repeat_id } else { new.id };
+            assert_eq!(accepted, Accept::Queued(claimed));
             let queued = world.living.queue_status().await.unwrap().messages;
             assert_eq!(queued, u64::from(!applied || parts < 2), "{table}");
             world.work().await;
@@ -278,10 +312,12 @@ async fn a_message_is_queued_once_wherever_its_server_stopped() {
 async fn stop_accept(world: &World, context: &ActContext, new: &NewMessage, parts: usize) {
     let store = &world.dying.store;
     let stopped = || StorageError::new(crate::db::storage::ErrorKind::Internal, "stopped");
+    let gate = Gate::new(store);
+    gate.prepare_accept(new).await.unwrap();
+    if parts == 0 {
+        return;
+    }
     let outcome = world.dying.keys.once(context, new.id.to_string(), |_| async {
-        if parts > 0 {
-            store.put(new.id, &new.body, None).await.unwrap();
-        }
         if parts > 1 {
             store.append(ActContext::new(), new.id, new.body.len()).await.unwrap();
         }
@@ -403,8 +439,6 @@ async fn positions_follow_each_other_across_segments() {
     let bytes: i64 = entries.iter().map(|entry| i64::from(entry.length)).sum();
     assert_eq!((end.position, end.bytes), (60, bytes));
     assert!(log.contains(ids[59], 0).await.unwrap());
-    assert!(log.contains_recent(ids[0]).await.unwrap());
-    assert!(!log.contains_recent(MessageId::new()).await.unwrap());
     // Old segments are removed, and nothing is appended to them again.
     let lease = lease(&world.living).await;
     work(&world.living, lease).await;
@@ -449,5 +483,183 @@ async fn a_message_that_removes_too_many_rows_is_rejected() {
     assert_eq!(world.count("t").await, Some(0));
     assert_eq!(world.living.rows(&name("t"), None, 10).await.unwrap().unwrap().rows, [[]; 0]);
     assert_eq!(world.numbers("u").await.unwrap(), [2]);
+    world.end().await;
+}
+
+/// A message that was accepted so many days ago.
+fn id_of(days: u64, number: u8) -> MessageId {
+    let now = Uuid::now_v7().get_timestamp().unwrap().to_unix();
+    let millis = (now.0 - days * 86_400) * 1_000;
+    MessageId(uuid::Builder::from_unix_timestamp_millis(millis, &[number; 10]).into_uuid())
+}
+
+/// Messages of one bucket that are rejected and discarded leave one tombstone, not one each: of too many
+/// Cassandra fails the reads of the bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pruned_rejected_messages_leave_few_tombstones() {
+    let world = World::new().await;
+    let mut rejected = Vec::new();
+    for n in 0..60 {
+        rejected.push(accept(&world.dying, body(&[delete("missing", n)])).await);
+        if n % 10 == 0 {
+            accept(&world.dying, body(&[insert("t", n)])).await;
+        }
+    }
+    let lease = lease(&world.living).await;
+    work(&world.living, lease).await;
+    for id in &rejected {
+        let discarded = world.living.discard(ActContext::new(), *id).await.unwrap();
+        assert_eq!(discarded, Discard::Discarded);
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(world.living.prune(lease, Duration::ZERO, 100).await.unwrap(), 6);
+    let bucket = super::messages::received_at(rejected[0]) / 600_000;
+    let text =
+        format!("SELECT id FROM $.activity_index WHERE list = 'rejected' AND bucket = {bucket}");
+    let mut read = scylla::statement::Statement::new(world.cluster.text(&text));
+    read.set_tracing(true);
+    let session = world.cluster.session();
+    let found = session.query_unpaged(read, ()).await.unwrap();
+    let tombstones = |text: &str| -> Option<u64> {
+        let (_, counted) = text.strip_prefix("Read ")?.split_once(" live rows and ")?;
+        counted.split(' ').next()?.parse().ok()
+    };
+    let (mut counts, mut texts) = (Vec::new(), Vec::new());
+    // Nodes write what they trace after they have answered.
+    for _ in 0..50 {
+        let trace = session.get_tracing_info(&found.tracing_id().unwrap()).await.unwrap();
+        texts = trace.events.into_iter().filter_map(|event| event.activity).collect();
+        counts = texts.iter().filter_map(|text| tombstones(text)).collect();
+        if !counts.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!counts.is_empty() && counts.iter().all(|count| *count < 10), "{counts:?} {texts:?}");
+    world.end().await;
+}
+
+/// What stays is passed once, not at each call: there may be any number of rejected messages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pruning_goes_on_where_it_stopped() {
+    let world = World::new().await;
+    let rejected = accept(&world.dying, body(&[delete("missing", 1)])).await;
+    let applied = accept(&world.dying, body(&[insert("t", 1)])).await;
+    let first = lease(&world.living).await;
+    work(&world.living, first).await;
+    let queued = accept(&world.dying, body(&[insert("t", 2)])).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(world.living.prune(first, Duration::ZERO, 100).await.unwrap(), 1);
+    assert_eq!(world.living.pruning.stopped_at().await, Some(applied));
+    work(&world.living, first).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(world.living.prune(first, Duration::ZERO, 100).await.unwrap(), 1);
+    assert_eq!(world.living.pruning.stopped_at().await, Some(queued));
+    assert_eq!(world.state(rejected).await, MessageState::Rejected);
+    // Another worker begins at the oldest.
+    world.living.discard(ActContext::new(), rejected).await.unwrap();
+    let second = lease(&world.living).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.living.prune(second, Duration::ZERO, 100).await.unwrap();
+    assert_eq!(world.living.list(None, None, 10).await.unwrap(), []);
+    assert!(world.living.store.messages.find(rejected, true).await.unwrap().is_none());
+    world.end().await;
+}
+
+/// Causes are counted over many buckets, a page of them at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn causes_are_counted_over_all_buckets() {
+    let world = World::new().await;
+    let (index, mut ids) = (&world.dying.store.index, Vec::new());
+    for day in (1..20).rev() {
+        for (number, cause) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            let (id, state) = (id_of(day, number as u8), Some("rejected"));
+            index.put(super::index::List::Rejected, id, state, Some(cause), 200).await.unwrap();
+            if cause == "b" {
+                ids.push(id);
+            }
+        }
+    }
+    let page = world.living.rejections(None, 2).await.unwrap();
+    let counts: Vec<_> = page.iter().map(|group| (group.cause.as_str(), group.count)).collect();
+    assert_eq!(counts, [("a", 19), ("b", 19)]);
+    let page = world.living.rejections(Some("b".to_owned()), 2).await.unwrap();
+    let counts: Vec<_> = page.iter().map(|group| (group.cause.as_str(), group.count)).collect();
+    assert_eq!(counts, [("c", 19), ("d", 19)]);
+    let (oldest, count) = world.living.rejected_by("b", 5).await.unwrap();
+    assert_eq!((oldest, count), (ids[..5].to_vec(), 19));
+    world.end().await;
+}
+
+/// What a step records of the tables must fit into one write of Cassandra; a message for which it would
+/// not is rejected, and stops none behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_changes_too_many_wide_tables_is_rejected() {
+    let world = World::new().await;
+    // The longest names, each byte of which is six in JSON: a thousand of them are 390 kB.
+    let column = |n: i64| {
+        let number: String =
+            (0..4).map(|digit| (b'a' + (n >> (3 * digit) & 7) as u8) as char).collect();
+        format!("{number}{}", "\u{1}".repeat(59))
+    };
+    let insert = |table: &str, columns: std::ops::Range<i64>| {
+        let names: Vec<_> = columns.clone().map(column).collect();
+        let types = vec!["TEXT"; names.len()];
+        json!({ "operation": "insert", "table": table, "col_names": names, "col_types": types,
+                "col_values": vec![serde_json::Value::Null; names.len()] })
+    };
+    let tables: Vec<_> = (0..18).map(|n| format!("t{n}")).collect();
+    for table in &tables {
+        for begin in (0..1_000_i64).step_by(100) {
+            accept(&world.dying, body(&[insert(table, begin..begin + 100)])).await;
+        }
+    }
+    let all: Vec<_> = tables.iter().map(|table| insert(table, 0..1)).collect();
+    let too_many = accept(&world.dying, body(&all)).await;
+    let fewer = accept(&world.dying, body(&all[..10])).await;
+    let behind = accept(&world.dying, body(&all[..1])).await;
+    let lease = lease(&world.living).await;
+    work(&world.living, lease).await;
+    let found = world.living.find(too_many).await.unwrap().unwrap();
+    assert_eq!(found.state, MessageState::Rejected);
+    assert!(found.error.unwrap().contains("more columns together"));
+    assert_eq!(world.living.rejections(None, 10).await.unwrap()[0].cause, "too_many_columns");
+    assert_eq!(world.state(fewer).await, MessageState::Applied);
+    assert_eq!(world.state(behind).await, MessageState::Applied);
+    assert_eq!(world.count("t0").await, Some(12));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_that_were_never_queued_are_removed() {
+    let world = World::new().await;
+    let (store, text) = (&world.living.store, body(&[insert("t", 1)]));
+    let [orphan, queued, linked, unlinked] = [1, 2, 3, 4].map(|number| id_of(8, number));
+    let recent = MessageId::new();
+    let rejected = accept(&world.dying, body(&[delete("missing", 1)])).await;
+    world.work().await;
+    for (id, retry_of) in [
+        (orphan, None),
+        (queued, None),
+        (linked, Some(rejected)),
+        (unlinked, Some(rejected)),
+        (recent, None),
+    ] {
+        store.put(id, &text, retry_of).await.unwrap();
+    }
+    store.append(ActContext::new(), queued, text.len()).await.unwrap();
+    assert!(store.messages.link(rejected, linked, Uuid::now_v7()).await.unwrap());
+    let week_ago = jiff::Timestamp::now().as_millisecond() - 7 * 86_400_000;
+    world.living.pruning.sweep_texts(week_ago).await;
+    for (id, stays) in
+        [(orphan, false), (queued, true), (linked, true), (unlinked, false), (recent, true)]
+    {
+        let found = store.messages.find(id, true).await.unwrap();
+        assert_eq!(found.is_some(), stays, "{id}");
+    }
+    world.work().await;
+    assert_eq!(world.state(queued).await, MessageState::Applied);
+    world.living.pruning.sweep_texts(week_ago).await;
+    assert_eq!(world.state(queued).await, MessageState::Applied);
     world.end().await;
 }

@@ -35,21 +35,28 @@ impl Gate {
         Self { store: Arc::clone(store) }
     }
 
+    /// What comes before the claim of a key: so the text of a message whose id was claimed is stored, and a
+    /// message without one was queued, applied and pruned.
+    pub(super) async fn prepare_accept(&self, message: &NewMessage) -> Result<(), StorageError> {
+        is_short(&message.body)?;
+        self.store.put(message.id, &message.body, None).await
+    }
+
     pub(super) async fn accept(
         &self,
         context: ActContext,
         claim: Option<Claim>,
         message: NewMessage,
     ) -> Result<Accept, StorageError> {
-        let (id, body) = (claimed(claim.as_ref(), message.id)?, message.body);
-        is_short(&body)?;
-        if let Some(claim) = claim.as_ref().filter(|claim| claim.is_repeat())
-            && self.store.was_queued(id).await?
-        {
-            claim.found_done();
-            return Ok(Accept::Queued(id));
+        let (id, body) = (claimed(claim.as_ref(), message.id)?, &message.body);
+        match &claim {
+            None => self.prepare_accept(&message).await?,
+            Some(claim) if claim.is_repeat() && self.store.was_queued(id).await? => {
+                claim.found_done();
+                return Ok(Accept::Queued(id));
+            }
+            Some(_) => {}
         }
-        self.store.put(id, &body, None).await?;
         let appended = self.store.append(context, id, body.len()).await;
         if let Err(error) = &appended
             && error.kind() != ErrorKind::Timeout

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 use uuid::{Builder, Uuid};
@@ -21,6 +22,8 @@ use crate::db::storage::StorageError;
 const BUCKETS: usize = 16;
 /// Rows of one read.
 const CHUNK: i32 = 500;
+/// Buckets that are summed up at once.
+const CONCURRENCY: usize = 8;
 
 const PUT: &str = "INSERT INTO $.activity_index (list, bucket, id, state, cause) \
                    VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?";
@@ -158,43 +161,43 @@ impl Index {
         Ok(())
     }
 
-    /// Takes messages that follow each other out of the list of all, by one range: of many single rows the
-    /// tombstones would make the list unreadable.
+    /// Takes messages that follow each other in the list of all out of a list, by one range: of many single
+    /// rows the tombstones would make the list unreadable. They are of one bucket.
     pub(super) async fn remove_run(
         &self,
+        list: List,
         first: MessageId,
         last: MessageId,
     ) -> Result<(), StorageError> {
-        let (list, bucket) = (List::All.name(), List::All.bucket_of(first.0));
-        self.cluster.execute(&self.remove_run, (list, bucket, first.0, last.0)).await.map(drop)
-    }
-
-    /// Takes a message out of the list of rejected ones.
-    pub(super) async fn remove_rejected(&self, id: MessageId) -> Result<(), StorageError> {
-        self.remove(List::Rejected.name(), List::Rejected.bucket_of(id.0), id.0).await
+        let values = (list.name(), list.bucket_of(first.0), first.0, last.0);
+        self.cluster.execute(&self.remove_run, values).await.map(drop)
     }
 
     async fn remove(&self, list: &str, bucket: i64, id: Uuid) -> Result<(), StorageError> {
         self.cluster.execute(&self.remove, (list, bucket, id)).await.map(drop)
     }
 
-    /// Takes the oldest buckets out of the list of a list's buckets if they are empty and end before that
-    /// time, in milliseconds: nothing is put into them any more.
+    /// Takes some buckets out of the list of a list's buckets if they are empty and end before that time, in
+    /// milliseconds: nothing is put into them any more. Begins after the bucket that is given; where to go
+    /// on, which is the oldest one again after the last one that ends before.
     pub(super) async fn remove_empty_buckets(
         &self,
         list: List,
         before: i64,
-    ) -> Result<(), StorageError> {
-        let listed = self.read(list.buckets(), 0, Uuid::nil(), false).await?;
+        after: Uuid,
+    ) -> Result<Uuid, StorageError> {
+        let listed = self.read(list.buckets(), 0, after, false).await?;
         let ends_before = |first: &Uuid| (list.bucket_of(*first) + 1) * list.bucket() <= before;
         let firsts = listed.iter().map(|listed| listed.id.0);
+        let mut last = Uuid::nil();
         for first in firsts.take_while(ends_before).take(BUCKETS) {
             let bucket = list.bucket_of(first);
             if self.read(list.name(), bucket, Uuid::nil(), false).await?.is_empty() {
                 self.remove(list.buckets(), 0, first).await?;
             }
+            last = first;
         }
-        Ok(())
+        Ok(last)
     }
 
     /// Notes that a rejected message is about to be retried or discarded, under the act's own id. The
@@ -216,7 +219,7 @@ impl Index {
 
     /// The acts that may not have ended, and their messages.
     pub(super) async fn pending(&self) -> Result<Vec<(Uuid, MessageId)>, StorageError> {
-        let (mut walk, mut all) = (self.oldest_first(List::Pending), Vec::new());
+        let (mut walk, mut all) = (self.oldest_first(List::Pending, None), Vec::new());
         while let Some(listed) = walk.next().await? {
             let act = |listed: Listed| Some((listed.id.0, MessageId::parse(&listed.cause?)?));
             all.extend(listed.into_iter().filter_map(act));
@@ -229,9 +232,50 @@ impl Index {
         self.walk(list, true, before.map_or(Uuid::max(), |id| id.0))
     }
 
-    /// Oldest first.
-    pub(super) fn oldest_first(&self, list: List) -> Walk<'_> {
-        self.walk(list, false, Uuid::nil())
+    /// Oldest first, those after an id or all.
+    pub(super) fn oldest_first(&self, list: List, after: Option<MessageId>) -> Walk<'_> {
+        let mut walk = self.walk(list, false, after.map_or(Uuid::nil(), |id| id.0));
+        // It has begun before the id, so it is not among those that are looked up.
+        walk.bucket = after.map(|after| list.bucket_of(after.0));
+        walk
+    }
+
+    /// Sums a list up: each bucket on its own, several at once, the oldest first. `add` adds entries, oldest
+    /// first, to the sum of their bucket, and `merge` a bucket's sum to that of those before.
+    pub(super) async fn sum<T: Default>(
+        &self,
+        list: List,
+        add: impl Fn(&mut T, Vec<Listed>),
+        merge: impl Fn(&mut T, T),
+    ) -> Result<T, StorageError> {
+        let (mut sum, mut after) = (T::default(), Uuid::nil());
+        loop {
+            let buckets = self.read(list.buckets(), 0, after, false).await?;
+            let Some(last) = buckets.last() else { return Ok(sum) };
+            after = last.id.0;
+            let sums = buckets.iter().map(|first| self.sum_of(list, first.id.0, &add));
+            // Collected: a stream that borrows through closures is not `Send` for every lifetime.
+            let sums: Vec<_> = sums.collect();
+            let mut sums = stream::iter(sums).buffered(CONCURRENCY);
+            while let Some(of_bucket) = sums.try_next().await? {
+                merge(&mut sum, of_bucket);
+            }
+        }
+    }
+
+    async fn sum_of<T: Default>(
+        &self,
+        list: List,
+        first: Uuid,
+        add: &impl Fn(&mut T, Vec<Listed>),
+    ) -> Result<T, StorageError> {
+        let (mut sum, mut after, bucket) = (T::default(), Uuid::nil(), list.bucket_of(first));
+        loop {
+            let found = self.read(list.name(), bucket, after, false).await?;
+            let Some(last) = found.last() else { return Ok(sum) };
+            after = last.id.0;
+            add(&mut sum, found);
+        }
     }
 
     fn walk(&self, list: List, descends: bool, after: Uuid) -> Walk<'_> {

@@ -129,26 +129,31 @@ impl Listing {
         Ok(Some(ids))
     }
 
-    /// The rejected messages that were neither retried nor discarded, by their causes.
+    /// The rejected messages that were neither retried nor discarded, by their causes. The whole list is
+    /// read for each page, because it is in the order of ids; what is kept of it is no more than a page.
     pub(super) async fn rejections(
         &self,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<RejectionGroup>, StorageError> {
-        let mut groups: BTreeMap<String, RejectionGroup> = BTreeMap::new();
-        let mut walk = self.store.index.newest_first(List::Rejected, None);
-        while let Some(listed) = walk.next().await? {
+        let limit = limit as usize;
+        let add = |groups: &mut Groups, listed: Vec<Listed>| {
             for listed in listed.into_iter().filter(is_open) {
                 let cause = listed.cause.unwrap_or_default();
-                if after.as_ref().is_some_and(|after| cause <= *after) {
-                    continue;
+                if after.as_ref().is_none_or(|after| cause > *after) {
+                    add_group(
+                        groups,
+                        limit,
+                        RejectionGroup { cause, count: 1, example: listed.id },
+                    );
                 }
-                let (key, example) = (cause.clone(), listed.id);
-                let new = RejectionGroup { cause, count: 0, example };
-                groups.entry(key).or_insert(new).count += 1;
             }
-        }
-        Ok(groups.into_values().take(limit as usize).collect())
+        };
+        let merge = |groups: &mut Groups, others: Groups| {
+            others.into_values().for_each(|group| add_group(groups, limit, group));
+        };
+        let groups = self.store.index.sum(List::Rejected, add, merge).await?;
+        Ok(groups.into_values().collect())
     }
 
     pub(super) async fn rejected_by(
@@ -156,18 +161,22 @@ impl Listing {
         cause: &str,
         limit: u32,
     ) -> Result<(Vec<MessageId>, u64), StorageError> {
-        let (mut ids, mut count) = (Vec::new(), 0);
-        let mut walk = self.store.index.oldest_first(List::Rejected);
-        while let Some(listed) = walk.next().await? {
-            let of_cause = |listed: &&Listed| listed.cause.as_deref() == Some(cause);
-            for listed in listed.iter().filter(|listed| is_open(listed)).filter(of_cause) {
-                count += 1;
-                if ids.len() < limit as usize {
+        let limit = limit as usize;
+        let of_cause = |listed: &Listed| is_open(listed) && listed.cause.as_deref() == Some(cause);
+        let add = |(ids, count): &mut (Vec<MessageId>, u64), listed: Vec<Listed>| {
+            for listed in listed.iter().filter(|listed| of_cause(listed)) {
+                *count += 1;
+                if ids.len() < limit {
                     ids.push(listed.id);
                 }
             }
-        }
-        Ok((ids, count))
+        };
+        let merge = |(ids, count): &mut (Vec<MessageId>, u64), (others, more): (Vec<_>, u64)| {
+            *count += more;
+            let room = limit - ids.len();
+            ids.extend(others.into_iter().take(room));
+        };
+        self.store.index.sum(List::Rejected, add, merge).await
     }
 
     pub(super) async fn rows(
@@ -200,6 +209,26 @@ impl Listing {
     }
 }
 
+/// The first causes of a list, as many as a page has.
+type Groups = BTreeMap<String, RejectionGroup>;
+
+/// Adds to a group, or a further group, in the place of the last one if there are enough: one that is left
+/// out once is behind a whole page, and stays there.
+fn add_group(groups: &mut Groups, limit: usize, group: RejectionGroup) {
+    if let Some(known) = groups.get_mut(&group.cause) {
+        known.count += group.count;
+        known.example = group.example;
+        return;
+    }
+    if groups.len() >= limit {
+        if groups.last_key_value().is_none_or(|(last, _)| *last < group.cause) {
+            return;
+        }
+        groups.pop_last();
+    }
+    groups.insert(group.cause.clone(), group);
+}
+
 fn is_open(listed: &Listed) -> bool {
     listed.state.as_deref() == Some("rejected")
 }
@@ -216,4 +245,23 @@ fn values(columns: &[(Name, ColumnType)], cells: &Cells) -> Result<Vec<Value>, S
         Some(text) => decode(text, *column_type).ok_or_else(|| shape("a value cannot be read")),
     };
     (0..).zip(columns).map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_causes_are_counted_whatever_comes_between() {
+        let mut groups = Groups::new();
+        let causes = ["m", "z", "c", "z", "a", "m", "c", "b", "a", "z"];
+        for cause in causes {
+            let group =
+                RejectionGroup { cause: cause.to_owned(), count: 1, example: MessageId::new() };
+            add_group(&mut groups, 3, group);
+        }
+        let counts: Vec<_> =
+            groups.values().map(|group| (group.cause.as_str(), group.count)).collect();
+        assert_eq!(counts, [("a", 2), ("b", 1), ("c", 2)]);
+    }
 }

@@ -14,7 +14,6 @@ use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::messages::received_at;
 use crate::activities::model::MessageId;
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::lwt::applied;
@@ -23,8 +22,6 @@ use crate::db::storage::StorageError;
 
 /// Positions in a segment.
 pub(super) const SEGMENT: i64 = 4_096;
-/// By how many milliseconds the clocks of servers differ at most, where it matters.
-const CLOCK_ERROR: i64 = 3_600_000;
 /// Segments read at once.
 const CONCURRENCY: i64 = 4;
 
@@ -227,28 +224,6 @@ impl Log {
             }
             from = last.position + 1;
         }
-    }
-
-    /// Whether the log has an entry of a message of which nothing else is known any more: among the entries
-    /// of messages that were accepted up to an hour before it, or since.
-    pub(super) async fn contains_recent(&self, id: MessageId) -> Result<bool, StorageError> {
-        let mut segment = self.segment_of(self.end(false).await?.position);
-        let since = received_at(id) - CLOCK_ERROR;
-        while segment >= 0 {
-            let first = segment * self.segment;
-            let entries = self.read_segment(segment, first, self.segment as usize).await?;
-            if entries.iter().any(|entry| entry.id == id) {
-                return Ok(true);
-            }
-            let is_before = |entry: &Entry| received_at(entry.id) < since;
-            // The last segment may be empty.
-            let is_last = segment == self.segment_of(self.known_end());
-            if entries.first().map_or(!is_last, is_before) {
-                return Ok(false);
-            }
-            segment -= 1;
-        }
-        Ok(false)
     }
 
     /// The last entry of a full segment, if it is kept.

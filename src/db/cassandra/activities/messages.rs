@@ -19,7 +19,7 @@ use crate::activities::model::MessageId;
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::error::shape;
 use crate::db::cassandra::lwt::applied;
-use crate::db::cassandra::query_result::optional_row;
+use crate::db::cassandra::query_result::{optional_row, rows};
 use crate::db::storage::{ErrorKind, Message, MessageState, StorageError};
 
 /// Reads in flight.
@@ -41,6 +41,9 @@ const DISCARD: &str = "UPDATE $.activity_messages SET state = 'discarded', body 
                        WHERE id = ? IF state = 'rejected'";
 const ATTEMPT: &str = "UPDATE $.activity_messages SET attempts = ? WHERE id = ? IF attempts = ?";
 const REMOVE: &str = "DELETE FROM $.activity_messages WHERE id = ?";
+/// A part of all messages, in no order of meaning.
+const SCAN: &str = "SELECT id, token(id), state FROM $.activity_messages \
+                    WHERE token(id) > ? AND token(id) <= ? LIMIT ?";
 
 pub(super) struct Messages {
     cluster: Arc<Cluster>,
@@ -54,6 +57,7 @@ pub(super) struct Messages {
     discard: PreparedStatement,
     attempt: PreparedStatement,
     remove: PreparedStatement,
+    scan: PreparedStatement,
 }
 
 /// A message as it is stored.
@@ -88,6 +92,7 @@ impl Messages {
             discard: cluster.prepare(DISCARD, Conditional).await?,
             attempt: cluster.prepare(ATTEMPT, Conditional).await?,
             remove: cluster.prepare(REMOVE, Plain).await?,
+            scan: cluster.prepare(SCAN, StatementKind::Scan).await?,
         })
     }
 
@@ -179,6 +184,20 @@ impl Messages {
         }
     }
 
+    /// Up to `limit` messages with tokens of a range, ascending, without its first one: the token, and the
+    /// message's id if no worker has ended it.
+    pub(super) async fn scan(
+        &self,
+        (after, to): (i64, i64),
+        limit: i32,
+    ) -> Result<Vec<(i64, Option<MessageId>)>, StorageError> {
+        let found = self.cluster.execute(&self.scan, (after, to, limit)).await?;
+        let found = rows::<(Uuid, i64, Option<String>)>(found)?.into_iter();
+        Ok(found
+            .map(|(id, token, state)| (token, state.is_none().then_some(MessageId(id))))
+            .collect())
+    }
+
     pub(super) async fn remove(&self, id: MessageId) -> Result<(), StorageError> {
         self.cluster.execute(&self.remove, (id.0,)).await.map(drop)
     }
@@ -208,6 +227,10 @@ impl MessageRow {
             Some("rejected" | "discarded") => Ok(MessageState::Rejected),
             Some(other) => Err(shape(format!("`{other}` is no state of a message"))),
         }
+    }
+
+    pub(super) fn retry_of(&self) -> Option<MessageId> {
+        self.retry_of.map(MessageId)
     }
 
     pub(super) fn retried_as(&self) -> Option<MessageId> {
@@ -241,7 +264,7 @@ impl MessageRow {
             received_at: timestamp(received_at(id)),
             applied_at: ended_at.filter(|_| state == MessageState::Applied),
             attempts: self.attempts(),
-            retry_of: self.retry_of.map(MessageId),
+            retry_of: self.retry_of(),
             retried_as: self.retried_as(),
         })
     }

@@ -54,6 +54,7 @@ use async_trait::async_trait;
 use self::gate::{Gate, MAX_BODY};
 use self::listing::Listing;
 use self::planner::Tables;
+use self::pruning::Pruning;
 use self::store::Store;
 use self::worker::Worker;
 use super::act::{act, act_to_end};
@@ -74,6 +75,7 @@ pub(super) struct CassandraActivities {
     gate: Arc<Gate>,
     worker: Arc<Worker>,
     listing: Listing,
+    pruning: Pruning,
     /// When it was last looked for unfinished retries and discards.
     looked_at: Mutex<Option<Instant>>,
 }
@@ -96,6 +98,7 @@ impl CassandraActivities {
             gate: Arc::new(Gate::new(&store)),
             worker: Arc::new(Worker::new(&store)),
             listing: Listing::new(&store),
+            pruning: Pruning::new(&store),
             looked_at: Mutex::new(None),
             store,
         }
@@ -153,8 +156,12 @@ impl ActivityStore for CassandraActivities {
         context: ActContext,
         message: NewMessage,
     ) -> Result<Accept, StorageError> {
-        self.once(context, message.id.to_string(), |gate, context, claim| async move {
-            gate.accept(context, claim, message).await
+        let (keys, gate, inner) = (Arc::clone(&self.keys), Arc::clone(&self.gate), context.clone());
+        act(context, async move {
+            let prepare =
+                async { gate.prepare_accept(&message).await.map(|()| Ok(message.id.to_string())) };
+            let accept = |claim| gate.accept(inner.clone(), claim, message.clone());
+            keys.once_checked(&inner, prepare, accept).await
         })
         .await
     }
@@ -309,6 +316,6 @@ impl ActivityStore for CassandraActivities {
         if self.must_look() {
             self.finish_pending().await;
         }
-        pruning::prune(&self.store, lease, older_than, limit).await
+        self.pruning.prune(lease, older_than, limit).await
     }
 }

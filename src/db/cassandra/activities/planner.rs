@@ -16,6 +16,9 @@ const MAX_DELETED: usize = 10_000;
 /// A step takes no further message after so many messages, bytes of texts or removed rows.
 const MAX_MESSAGES: usize = 256;
 const MAX_BYTES: usize = 256 * 1_024;
+/// Bytes of the columns that a step records, after which it takes no further message; one message may have
+/// so many. So a record is smaller than what Cassandra takes in one write, 16 MiB as it is shipped.
+const MAX_COLUMN_BYTES: usize = 6 << 20;
 /// Bits of a table's id that tell it from others of its step: more than activities fit into a step.
 const TABLE_BITS: u32 = 20;
 
@@ -80,6 +83,8 @@ pub(super) struct Planner<'a> {
     dropped: Vec<(i64, i64)>,
     ended: Vec<Ended>,
     bytes: usize,
+    /// Of the columns of the tables that change.
+    column_bytes: usize,
 }
 
 /// The effects of one message, kept apart until it is known that all of them can be made.
@@ -94,6 +99,7 @@ struct Draft {
     /// How many rows it has removed, its own ones included.
     removed: usize,
     made: i64,
+    column_bytes: usize,
 }
 
 impl<'a> Planner<'a> {
@@ -110,6 +116,7 @@ impl<'a> Planner<'a> {
             dropped: Vec::new(),
             ended: Vec::new(),
             bytes: 0,
+            column_bytes: 0,
         }
     }
 
@@ -117,6 +124,7 @@ impl<'a> Planner<'a> {
     pub(super) fn is_full(&self) -> bool {
         self.ended.len() >= MAX_MESSAGES
             || self.bytes >= MAX_BYTES
+            || self.column_bytes >= MAX_COLUMN_BYTES
             || self.deleted.len() >= MAX_DELETED
     }
 
@@ -199,6 +207,7 @@ impl<'a> Planner<'a> {
         self.inserted.extend(draft.inserted);
         self.deleted.extend(draft.deleted);
         self.made += draft.made;
+        self.column_bytes += draft.column_bytes;
     }
 
     async fn draft(
@@ -219,7 +228,21 @@ impl<'a> Planner<'a> {
                 return Ok(Err(too_many_rows(number, &target.table)));
             }
         }
+        draft.column_bytes = self.column_bytes_of(&draft, plan);
+        if draft.column_bytes > MAX_COLUMN_BYTES {
+            return Ok(Err(too_many_columns()));
+        }
         Ok(Ok(draft))
+    }
+
+    /// By how much a message makes the record longer with the columns of the tables that it changes: each
+    /// table is recorded whole, once.
+    fn column_bytes_of(&self, draft: &Draft, plan: &Plan) -> usize {
+        let tables = draft.states.keys().filter(|name| !self.touched.contains_key(*name));
+        let tables = tables.filter_map(|name| self.tables.catalogue.table(name));
+        let stored = tables.flat_map(|table| table.columns());
+        let added = plan.changes.iter().flat_map(|change| &change.columns);
+        stored.chain(added).map(|(column, _)| recorded_length(column)).sum()
     }
 
     fn insert(&self, draft: &mut Draft, target: &Target, cells: Cells) {
@@ -334,6 +357,29 @@ fn unreadable(why: &str) -> Rejection {
         table: None,
         column: None,
         error: format!("The queued text cannot be read: {why}"),
+    }
+}
+
+/// Bytes of a column in a record, at most: its name in JSON, and its type.
+fn recorded_length(column: &Name) -> usize {
+    let length = |byte: u8| match byte {
+        0..=0x1f => "\\u0000".len(),
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    let around = r#""","DECIMAL(28,28)","#.len();
+    column.as_str().bytes().map(length).sum::<usize>() + around
+}
+
+fn too_many_columns() -> Rejection {
+    Rejection {
+        kind: RejectionKind::TooManyColumns,
+        activity: None,
+        table: None,
+        column: None,
+        error: "The tables that the message changes have more columns together than can be changed in one \
+                step; change them by several messages."
+            .to_owned(),
     }
 }
 

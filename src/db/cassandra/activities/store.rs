@@ -78,13 +78,19 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a message is, or was, in the queue.
+    /// Whether a message whose text was stored is, or was, in the queue. What is read for that is at most
+    /// the queue.
     pub(super) async fn was_queued(&self, id: MessageId) -> Result<bool, StorageError> {
+        // Before its state: if it ends meanwhile, it has one then.
+        let ended = self.worker_table.ended().await?;
         match self.messages.find(id, false).await? {
-            // Its text was not stored, or it was applied and pruned.
-            None => self.log.contains_recent(id).await,
+            // It was applied and pruned.
+            None => Ok(true),
             Some(row) if row.has_ended() => Ok(true),
-            Some(row) => self.log.contains(id, row.log_hint.unwrap_or(0)).await,
+            Some(row) => {
+                let from = row.log_hint.unwrap_or(0).max(ended.position);
+                self.log.contains(id, from).await
+            }
         }
     }
 }

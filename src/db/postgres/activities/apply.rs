@@ -4,20 +4,32 @@
 //! messages are applied in smaller parts until the one that failed is alone and is rejected. If another
 //! transaction holds a lock, those before are applied, and the others stay queued: no message overtakes
 //! one that waits.
+//!
+//! A statement may take as long as it takes, so how long there is no answer does not tell whether the
+//! connection has gone silent, as behind a pooler or a firewall that forgot it. What tells is the lock that
+//! a transaction holds from its beginning: while no transaction has it, none will answer. Then the
+//! connection is closed and the messages are applied again on another one. That is safe though what was
+//! sent may still arrive: the transaction ends as a whole or not at all; one that begins later waits for
+//! its lock, sees the catalogue as it left it, and passes over the messages that it has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
+use super::query;
 use super::rows::Failed;
 use super::schema::Schema;
 use super::transaction::{self, MOST_TABLES, Stop};
 use crate::activities::model::{Rejection, RejectionKind, Work};
 use crate::db::postgres::connection::Connector;
 use crate::db::postgres::error;
-use crate::db::postgres::session::PgSession;
+use crate::db::postgres::pool::Pool;
+use crate::db::postgres::session::{PgSession, Sql};
 use crate::db::storage::{Applied, ErrorKind, QueuedMessage, StorageError, WorkerLease};
 
 /// Statements take as long as they take, but do not wait for locks: readers queue up behind them. The
@@ -32,20 +44,33 @@ const SETTINGS: [&str; 6] = [
     "enable_mergejoin = off",
 ];
 
+/// A row if no transaction applies messages: see the fence of [`super::transaction`].
+const NOBODY_APPLIES: Sql<'_> =
+    Sql { text: "SELECT FROM activity_catalogue FOR NO KEY UPDATE SKIP LOCKED", types: &[] };
+/// How often it is asked while there is no answer, and how long a transaction may take whose worker has
+/// lost its lease. In that time the server has ended a transaction that gets no further statement.
+const SILENCE: Duration = Duration::from_secs(3);
+/// So many times nobody applied: between two transactions of the same messages that is so once.
+const SILENT: u32 = 2;
+
 pub(super) struct Applier {
     connector: Connector,
+    /// To ask whether a transaction is under way.
+    pool: Pool,
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
 struct Connection {
     client: PgSession,
+    /// The task that has the socket.
+    socket: JoinHandle<()>,
     schema: Option<Schema>,
 }
 
 impl Applier {
     /// The connection is made when it is needed.
-    pub(super) fn new(connector: &Connector) -> Self {
-        Self { connector: connector.clone(), connection: Arc::default() }
+    pub(super) fn new(connector: &Connector, pool: Pool) -> Self {
+        Self { connector: connector.clone(), pool, connection: Arc::default() }
     }
 
     pub(super) async fn apply(
@@ -66,7 +91,7 @@ impl Applier {
         self.run(lease, vec![message], vec![Err(rejection)]).await
     }
 
-    /// In a task that a caller who goes away does not end.
+    /// In a task that a caller who goes away does not end at once.
     async fn run(
         &self,
         lease: WorkerLease,
@@ -74,6 +99,9 @@ impl Applier {
         works: Vec<Result<Work, Rejection>>,
     ) -> Result<Applied, StorageError> {
         let (connector, shared) = (self.connector.clone(), self.connection.clone());
+        let pool = self.pool.clone();
+        // Dropped with this future, by a worker that has lost its lease by its own clock.
+        let (_caller, gone) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut shared = shared.lock().await;
             let connection = match shared.take() {
@@ -81,7 +109,14 @@ impl Applier {
                 _ => connect(&connector).await?,
             };
             let mut run = Run { connection, lease, messages, works, outcomes: Vec::new() };
-            let applied = run.apply_all().await;
+            let applied = tokio::select! {
+                applied = run.apply_all() => applied,
+                () = silence(&pool, gone) => {
+                    // The client would wait for the answers that are due before it closes the socket.
+                    run.connection.socket.abort();
+                    return Err(error::timeout());
+                }
+            };
             let client = &run.connection.client;
             if !client.is_closed() && !client.is_open() {
                 *shared = Some(run.connection);
@@ -96,8 +131,32 @@ impl Applier {
 
 async fn connect(connector: &Connector) -> Result<Connection, StorageError> {
     let settings = SETTINGS.map(str::to_owned);
-    let (client, _) = connector.connect_with(&settings).await.map_err(error::storage)?;
-    Ok(Connection { client, schema: None })
+    let (client, socket) = connector.connect_with(&settings).await.map_err(error::storage)?;
+    Ok(Connection { client, socket, schema: None })
+}
+
+/// Ends when no answer is to be expected any more, or may be waited for.
+async fn silence(pool: &Pool, gone: oneshot::Receiver<()>) {
+    let nobody_applies = async {
+        let mut silent = 0;
+        while silent < SILENT {
+            sleep(SILENCE).await;
+            match query(pool, NOBODY_APPLIES, Vec::new()).await {
+                Ok(rows) if rows.is_empty() => silent = 0,
+                Ok(_) => silent += 1,
+                // While the server cannot be asked, the lease runs out.
+                Err(error) => tracing::debug!(%error, "whether messages are applied is unknown"),
+            }
+        }
+    };
+    let lost = async {
+        drop(gone.await);
+        sleep(SILENCE).await;
+    };
+    tokio::select! {
+        () = nobody_applies => tracing::warn!("the connection that applies messages is silent"),
+        () = lost => {}
+    }
 }
 
 fn parse(body: &str) -> Result<Work, Rejection> {
@@ -173,8 +232,8 @@ impl Run {
 
     /// Applies the messages from `start` on, at most to `end`.
     async fn transaction(&mut self, start: usize, end: usize, merge: bool) -> Result<(), Stop> {
-        let Self { connection: Connection { client, schema }, lease, messages, works, outcomes } =
-            self;
+        let Self { connection, lease, messages, works, outcomes } = self;
+        let Connection { client, schema, .. } = connection;
         let (messages, works) = (&messages[start..end], &works[start..end]);
         match transaction::apply(client, schema, *lease, messages, works, merge).await {
             Ok(ended) => {

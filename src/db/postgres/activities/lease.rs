@@ -14,11 +14,16 @@ use crate::db::storage::{ActContext, ErrorKind, StorageError, WorkerLease, Worke
 
 const WORKER: Sql<'_> =
     Sql { text: "SELECT token, renewal, owner FROM activity_worker", types: &[] };
-/// Waits for the transaction in which the previous worker applies messages, if there is one, because that
-/// has locked the key. After this no such transaction begins.
+/// Takes nothing while a transaction in which the previous worker applies messages still runs, because that
+/// has locked the key; after this no such transaction begins. It does not wait for that one: a statement
+/// that took long may hold it up, and each server that stands by would keep a connection waiting.
 const TAKE_OVER: Sql<'_> = Sql {
-    text: "UPDATE activity_worker SET token = token + 1, renewal = 0, owner = $4 \
-           WHERE token = $1 AND renewal = $2 AND owner IS NOT DISTINCT FROM $3 RETURNING token",
+    text: "WITH free AS MATERIALIZED ( \
+             SELECT FROM activity_worker \
+             WHERE token = $1 AND renewal = $2 AND owner IS NOT DISTINCT FROM $3 \
+             FOR UPDATE SKIP LOCKED \
+         ) UPDATE activity_worker SET token = token + 1, renewal = 0, owner = $4 \
+           WHERE token = $1 AND renewal = $2 AND EXISTS (SELECT FROM free) RETURNING token",
     types: &[Type::INT8, Type::INT8, Type::TEXT, Type::TEXT],
 };
 const RENEW: Sql<'_> = Sql {

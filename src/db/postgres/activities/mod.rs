@@ -2,7 +2,7 @@
 //!
 //! Here: accepting messages and what is queued ([`queue`]), the states of messages ([`states`]) and what
 //! operators do with rejected ones ([`retry`]), the catalogue and the rows of the tables ([`tables`]),
-//! who works ([`lease`]), when there is work ([`wakeup`]), and applying messages: [`apply`] decides which
+//! who works ([`lease`]), when there is work ([`wakeup`]), where the queue begins ([`low_water`]), and applying messages: [`apply`] decides which
 //! messages share a transaction, [`transaction`] is one, [`schema`] changes tables, [`rows`] changes their
 //! rows, [`ending`] records how messages ended, [`names`] are the names of tables and columns.
 //!
@@ -12,6 +12,7 @@
 mod apply;
 mod ending;
 mod lease;
+mod low_water;
 mod names;
 mod queue;
 mod retry;
@@ -26,11 +27,14 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use self::apply::Applier;
+use self::low_water::LowWater;
 use self::queue::AcceptMessages;
+use self::states::Pruning;
 use self::wakeup::Wakeup;
 use super::batch::{self, Batcher};
 use super::connection::Connector;
@@ -44,17 +48,21 @@ use crate::db::storage::{
     WorkerLease, WorkerRecord,
 };
 
-/// Connections of a server that is the worker, besides those for applying and for listening.
+/// Connections of the worker, besides those for applying and for listening.
 const WORKER_CONNECTIONS: usize = 2;
+/// How long who works is asked on a connection of requests.
+const REQUESTS_FIRST: Duration = Duration::from_millis(500);
 
 pub(super) struct PostgresActivities {
     accept: Batcher<AcceptMessages>,
-    /// For requests, and for a worker that stands by.
+    /// For requests.
     pool: Pool,
-    /// For the active worker, which must be able to renew its lease however many requests there are.
+    /// For the worker, which must be able to take its lease and to renew it however many requests there are.
     worker_pool: Pool,
     applier: Applier,
     wakeup: Wakeup,
+    low_water: LowWater,
+    pruning: Pruning,
     /// Whether the log says why this server cannot be the worker.
     said_why: Once,
 }
@@ -66,9 +74,11 @@ impl PostgresActivities {
         Ok(Self {
             accept: batch::start(connector, AcceptMessages),
             pool,
-            applier: Applier::new(connector),
+            applier: Applier::new(connector, worker_pool.clone()),
             wakeup: Wakeup::new(connector, worker_pool.clone()),
             worker_pool,
+            low_water: LowWater::default(),
+            pruning: Pruning::default(),
             said_why: Once::new(),
         })
     }
@@ -171,7 +181,12 @@ impl ActivityStore for PostgresActivities {
     }
 
     async fn worker(&self) -> Result<WorkerRecord, StorageError> {
-        lease::worker(&self.pool).await
+        // Each server asks. While requests have all connections, it is on one of the worker's, so that it
+        // can take over; else that would be a further connection of every server.
+        match timeout(REQUESTS_FIRST, lease::worker(&self.pool)).await {
+            Ok(record) => record,
+            Err(_) => lease::worker(&self.worker_pool).await,
+        }
     }
 
     async fn take_over(
@@ -179,7 +194,7 @@ impl ActivityStore for PostgresActivities {
         seen: &WorkerRecord,
         owner: &str,
     ) -> Result<Option<WorkerLease>, StorageError> {
-        let taken = lease::take_over(&self.pool, seen, owner).await;
+        let taken = lease::take_over(&self.worker_pool, seen, owner).await;
         if let Err(error) = &taken
             && error.kind() == ErrorKind::Invalid
         {
@@ -201,7 +216,10 @@ impl ActivityStore for PostgresActivities {
         lease: WorkerLease,
         limit: u32,
     ) -> Result<Vec<QueuedMessage>, StorageError> {
-        queue::next(&self.worker_pool, lease, limit).await
+        self.low_water.advance(&self.worker_pool, lease).await;
+        let messages = queue::next(&self.worker_pool, lease, limit).await?;
+        self.low_water.found(&messages);
+        Ok(messages)
     }
 
     async fn wait_for_messages(&self, at_most: Duration) {
@@ -239,6 +257,6 @@ impl ActivityStore for PostgresActivities {
         older_than: Duration,
         limit: u32,
     ) -> Result<u32, StorageError> {
-        states::prune(&self.worker_pool, lease, older_than, limit).await
+        self.pruning.prune(&self.worker_pool, lease, older_than, limit).await
     }
 }

@@ -32,19 +32,24 @@ const ACCEPT: Sql<'_> = Sql {
          ) SELECT pg_notify('storefront_activities', current_schema()::text)",
     types: &[Type::UUID_ARRAY, Type::TEXT_ARRAY],
 };
-/// The sums, of how many rows they are, and for how many microseconds the first has been queued.
+/// The sums, of how many rows they are, and for how many microseconds the first has been queued. All of it
+/// from where the queue and its totals begin: see [`super::low_water`].
 const STATUS: Sql<'_> = Sql {
     text: "SELECT coalesce(sum(messages), 0)::bigint, coalesce(sum(bytes), 0)::bigint, count(*), \
              (SELECT (extract(epoch FROM clock_timestamp() - received_at) * 1000000)::bigint \
-              FROM activity_queue ORDER BY position LIMIT 1) \
-         FROM activity_queue_totals",
+              FROM activity_queue \
+              WHERE position >= (SELECT queue_from FROM activity_worker) \
+              ORDER BY position LIMIT 1) \
+         FROM activity_queue_totals WHERE number >= (SELECT totals_from FROM activity_worker)",
     types: &[],
 };
 /// Rows that another server is replacing are left to it.
 const COMPACT: Sql<'_> = Sql {
     text: "WITH replaced AS ( \
              DELETE FROM activity_queue_totals WHERE ctid = ANY (ARRAY( \
-                 SELECT ctid FROM activity_queue_totals FOR UPDATE SKIP LOCKED)) \
+                 SELECT ctid FROM activity_queue_totals \
+                 WHERE number >= (SELECT totals_from FROM activity_worker) \
+                 FOR UPDATE SKIP LOCKED)) \
              RETURNING messages, bytes \
          ) INSERT INTO activity_queue_totals (messages, bytes) \
          SELECT sum(messages), sum(bytes) FROM replaced HAVING count(*) > 0",
@@ -54,12 +59,13 @@ const COMPACT: Sql<'_> = Sql {
 const MANY_TOTALS: i64 = 256;
 /// The lowest positions that are there, not those after the last one that was applied: a transaction with a
 /// lower position may commit after one with a higher position. At least one message, and after that only
-/// as many as have texts of so many bytes together.
+/// as many as have texts of so many bytes together. None without the lease.
 const NEXT: Sql<'_> = Sql {
     text: "SELECT position, id, body, received_at, attempts FROM ( \
              SELECT *, sum(bytes) OVER (ORDER BY position) - bytes AS bytes_before FROM ( \
-                 SELECT * FROM activity_queue WHERE EXISTS ( \
-                     SELECT FROM activity_worker WHERE token = $1 AND owner IS NOT NULL) \
+                 SELECT * FROM activity_queue WHERE position >= ( \
+                     SELECT queue_from FROM activity_worker \
+                     WHERE token = $1 AND owner IS NOT NULL) \
                  ORDER BY position LIMIT $2) AS first) AS summed \
          WHERE bytes_before < $3 ORDER BY position",
     types: &[Type::INT8, Type::INT8, Type::INT8],

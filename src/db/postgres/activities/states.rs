@@ -1,9 +1,10 @@
 //! Messages and where they are. One statement reads the queue and the final states, so that it sees a
 //! message that is being applied in one of them.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
@@ -87,10 +88,26 @@ const PRUNE: Sql<'_> = Sql {
          ) DELETE FROM activity_messages WHERE EXISTS (SELECT FROM fence) AND id = ANY (ARRAY( \
              SELECT id FROM activity_messages \
              WHERE (state = 'applied' OR retried_as IS NOT NULL) \
-               AND ended_at < now() - $2 * interval '1 millisecond' \
-             ORDER BY ended_at LIMIT $3)) RETURNING id",
-    types: &[Type::INT8, Type::INT8, Type::INT8],
+               AND ended_at >= $4 AND ended_at < now() - $2 * interval '1 millisecond' \
+             ORDER BY ended_at LIMIT $3)) RETURNING ended_at",
+    types: &[Type::INT8, Type::INT8, Type::INT8, Type::TIMESTAMPTZ],
 };
+/// How often messages are looked for from the oldest on.
+const PRUNE_ALL: Duration = Duration::from_secs(600);
+
+/// How far messages have been removed. While any transaction has an old snapshot, what was removed stays in
+/// the index, and would be read again each time.
+#[derive(Default)]
+pub(super) struct Pruning(Mutex<Option<Pruned>>);
+
+#[derive(Clone, Copy)]
+struct Pruned {
+    lease: WorkerLease,
+    /// When the last of those ended that were removed.
+    to: Timestamp,
+    /// Since when none that ended before was looked for: one that was retried since may be removed too.
+    since: Instant,
+}
 
 pub(super) async fn find(pool: &Pool, id: MessageId) -> Result<Option<Message>, StorageError> {
     let rows = query(pool, FIND, vec![Box::new(id.0)]).await?;
@@ -153,16 +170,34 @@ pub(super) async fn rejected_by(
     Ok((ids, count.cast_unsigned()))
 }
 
-pub(super) async fn prune(
-    pool: &Pool,
-    lease: WorkerLease,
-    older_than: Duration,
-    limit: u32,
-) -> Result<u32, StorageError> {
-    let values: Values =
-        vec![Box::new(lease.token), Box::new(milliseconds(older_than)), Box::new(i64::from(limit))];
-    let removed = query(pool, PRUNE, values).await?.len();
-    Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+impl Pruning {
+    pub(super) async fn prune(
+        &self,
+        pool: &Pool,
+        lease: WorkerLease,
+        older_than: Duration,
+        limit: u32,
+    ) -> Result<u32, StorageError> {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of_use = |known: &Pruned| known.lease == lease && known.since.elapsed() < PRUNE_ALL;
+        let mut pruned = known.filter(is_of_use).unwrap_or(Pruned {
+            lease,
+            to: Timestamp::UNIX_EPOCH,
+            since: Instant::now(),
+        });
+        let values: Values = vec![
+            Box::new(lease.token),
+            Box::new(milliseconds(older_than)),
+            Box::new(i64::from(limit)),
+            Box::new(pruned.to),
+        ];
+        let removed = query(pool, PRUNE, values).await?;
+        for row in &removed {
+            pruned.to = pruned.to.max(row.try_get(0).map_err(error::storage)?);
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pruned);
+        Ok(u32::try_from(removed.len()).unwrap_or(u32::MAX))
+    }
 }
 
 fn message(row: &Row) -> Result<Message, StorageError> {

@@ -17,10 +17,13 @@ use crate::db::postgres::error;
 use crate::db::postgres::session::{PgSession, Sql};
 use crate::db::storage::{QueuedMessage, StorageError, WorkerLease};
 
-/// The version of the catalogue, if the lease holds; it holds then until the end of the transaction.
+/// The version of the catalogue, if the lease holds; it holds then until the end of the transaction. A
+/// transaction of the same worker that it has given up is waited for, by the lock of the catalogue: the
+/// version is the one that it left.
 const FENCE: Sql<'_> = Sql {
-    text: "SELECT version FROM activity_worker w, activity_catalogue \
-           WHERE w.token = $1 AND w.owner IS NOT NULL FOR KEY SHARE OF w",
+    text: "SELECT version FROM activity_worker w, activity_catalogue c \
+           WHERE w.token = $1 AND w.owner IS NOT NULL \
+           FOR KEY SHARE OF w FOR NO KEY UPDATE OF c",
     types: &[Type::INT8],
 };
 const STILL_QUEUED: Sql<'_> = Sql {

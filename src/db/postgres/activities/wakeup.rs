@@ -19,8 +19,13 @@ use crate::db::postgres::session::Sql;
 /// The channel, and its messages: the name of the store's schema.
 const CHANNEL: &str = "storefront_activities";
 const SCHEMA: Sql<'_> = Sql { text: "SELECT current_schema()::text", types: &[] };
-const HAS_MESSAGES: Sql<'_> =
-    Sql { text: "SELECT EXISTS (SELECT FROM activity_queue)", types: &[] };
+/// By the index: see [`super::low_water`].
+const HAS_MESSAGES: Sql<'_> = Sql {
+    text: "SELECT (SELECT position FROM activity_queue \
+                   WHERE position >= (SELECT queue_from FROM activity_worker) \
+                   ORDER BY position LIMIT 1) IS NOT NULL",
+    types: &[],
+};
 /// How often the queue is looked at while nothing listens.
 const POLL: Duration = Duration::from_millis(150);
 /// Between attempts to listen.
