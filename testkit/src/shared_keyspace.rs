@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use scylla::client::session::Session;
-use storefront::config::database::cassandra::Cassandra as Settings;
 use storefront::db::MigrationPolicy;
 
 use crate::cassandra::{open, session, settings_of};
