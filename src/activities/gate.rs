@@ -113,7 +113,7 @@ impl Gate {
             Accept::Queued(id) => Ok(id),
             Accept::KeyReused => Err(Refused::KeyReused),
             Accept::Full => Err(Refused::Full(Full {
-                limit: "a limit of the NATS stream or server",
+                limit: "a limit of its stream or server",
                 retry_after: FULL_RETRY_SECONDS,
             })),
         }

@@ -60,7 +60,7 @@ impl Subjects {
         format!("{}.wakeup", self.0)
     }
 
-    fn new(&self, key: Option<&IdempotencyKey>, id: MessageId) -> String {
+    fn subject(&self, key: Option<&IdempotencyKey>, id: MessageId) -> String {
         let key = key.map_or_else(|| NO_KEY.to_owned(), token);
         format!("{}.{key}.{id}", self.0)
     }
@@ -96,7 +96,7 @@ pub(super) fn outgoing(
         headers.insert(KEY_EXPIRES, now().saturating_add(kept_for).to_string());
     }
     let body = Bytes::copy_from_slice(message.body.as_bytes());
-    Outgoing { subject: subjects.new(key, message.id), headers, body }
+    Outgoing { subject: subjects.subject(key, message.id), headers, body }
 }
 
 pub(super) fn fingerprint(key: &IdempotencyKey) -> String {
