@@ -12,8 +12,8 @@ settings! {
     /// Limits of messages and of the queue, and what the worker does.
     pub struct Activities {
         /// Queue accepted messages in NATS JetStream, in a stream that this store has for itself, instead of
-        /// in the store: nats://[USER:PASSWORD@]HOST[:PORT][/STREAM]. They are moved into the store
-        /// before they are applied, and accepted while it is away
+        /// in the store: nats://USER:PASSWORD@HOST:PORT/STREAM, of which all but the host may be left out.
+        /// They are moved into the store before they are applied, and accepted while it is away
         queue: Option<NatsQueue> = nats("URL");
         /// Run no worker of activities in this server; another server or `storefront worker` must apply
         /// what is accepted

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::message::{self, outgoing};
 use super::stream::{Published, Stream};
@@ -22,8 +23,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// What became of a message.
 pub(super) struct Accepted {
     pub(super) outcome: Accept,
-    /// Its sequence, if this call has stored it.
-    pub(super) sequence: Option<u64>,
+    /// The stream's identity and the message's sequence, if this call has stored it.
+    pub(super) stored: Option<(Uuid, u64)>,
 }
 
 /// Stores a message in the stream, once.
@@ -41,12 +42,12 @@ pub(super) async fn accept(
     loop {
         let failed = match stream.publish(outgoing(&stream.subjects, key, expected, message)).await
         {
-            Published::Stored { sequence, is_repeat } => {
-                let sequence = Some(sequence).filter(|_| !is_repeat);
-                return Ok(Accepted { outcome: Accept::Queued(message.id), sequence });
+            Published::Stored { stream, sequence, is_repeat } => {
+                let stored = Some((stream, sequence)).filter(|_| !is_repeat);
+                return Ok(Accepted { outcome: Accept::Queued(message.id), stored });
             }
             Published::WrongSequence => match earlier(stream, key, message).await {
-                Ok(Earlier::Outcome(outcome)) => return Ok(Accepted { outcome, sequence: None }),
+                Ok(Earlier::Outcome(outcome)) => return Ok(Accepted { outcome, stored: None }),
                 Ok(Earlier::Expired(sequence)) => {
                     expected = sequence;
                     None
@@ -54,7 +55,7 @@ pub(super) async fn accept(
                 Err(error) => Some(error),
             },
             Published::Full if unknown.is_none() => {
-                return Ok(Accepted { outcome: Accept::Full, sequence: None });
+                return Ok(Accepted { outcome: Accept::Full, stored: None });
             }
             Published::Full => None,
             Published::Refused(error) => Some(error),

@@ -127,8 +127,8 @@ impl ActivityStore for NatsActivities {
         // In a task that a caller who goes away does not end.
         let task = tokio::spawn(async move {
             let accepted = accept::accept(&stream, &context, &message).await?;
-            if let Some(sequence) = accepted.sequence {
-                transfer.note_acknowledged(sequence);
+            if let Some((id, sequence)) = accepted.stored {
+                transfer.note_acknowledged(id, sequence);
                 // Of the message itself a worker would hear before it is stored. One that does not hear of
                 // it looks again soon.
                 drop(stream.client().publish(subject, bytes::Bytes::new()).await);

@@ -75,7 +75,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) enum Published {
     /// It is stored under this sequence; another try of the same message may have stored it.
-    Stored { sequence: u64, is_repeat: bool },
+    Stored { stream: Uuid, sequence: u64, is_repeat: bool },
     /// Another message has its key, or the one that was expected is gone.
     WrongSequence,
     /// There is no room.
@@ -224,9 +224,10 @@ impl Stream {
     /// Publishes a message and waits until the server has stored it.
     pub(super) async fn publish(&self, message: Outgoing) -> Published {
         // Before the first message, and after the stream was found to be gone or to be unsound.
-        if let Err(error) = self.id().await {
-            return Published::Refused(unavailable(error));
-        }
+        let stream = match self.id().await {
+            Ok(id) => id,
+            Err(error) => return Published::Refused(unavailable(error)),
+        };
         if let Err(error) = self.connected().await {
             return Published::Refused(error);
         }
@@ -239,7 +240,7 @@ impl Stream {
         match serde_json::from_slice::<PublishAck>(&answer.payload) {
             Ok(PublishAck { error: Some(error), .. }) => self.refused(error),
             Ok(PublishAck { seq, duplicate, .. }) => {
-                Published::Stored { sequence: seq, is_repeat: duplicate }
+                Published::Stored { stream, sequence: seq, is_repeat: duplicate }
             }
             Err(error) => Published::Unknown(unknown("the answer of NATS cannot be read", error)),
         }

@@ -4,8 +4,7 @@
 //! message is queued once, whichever servers move messages at the same time, and wherever one of them
 //! stops. The stream is read by sequence; the server delivers nothing again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -23,8 +22,8 @@ pub(super) struct Transfer {
     target: Arc<dyn TransferTarget>,
     /// Held while this process moves messages: two at once would only be in each other's way.
     moving: Mutex<()>,
-    /// A sequence that the stream has acknowledged. An end below it was lost by the server.
-    acknowledged: AtomicU64,
+    /// The stream that was last published to, and the greatest sequence that it has acknowledged.
+    acknowledged: std::sync::Mutex<(Uuid, u64)>,
 }
 
 impl Transfer {
@@ -33,7 +32,7 @@ impl Transfer {
             stream: Arc::clone(stream),
             target,
             moving: Mutex::new(()),
-            acknowledged: AtomicU64::new(0),
+            acknowledged: std::sync::Mutex::default(),
         }
     }
 
@@ -49,7 +48,7 @@ impl Transfer {
         let from = self.position(stream).await?;
         let batch = self.stream.read(from + 1, BATCH, BATCH_BYTES).await?;
         // Before the stream is looked at, so that a message that comes meanwhile is no loss.
-        let acknowledged = self.acknowledged.load(Ordering::Relaxed);
+        let acknowledged = self.acknowledged_by(stream);
         // After the read: if the identity is the same as before, the messages are of that stream.
         let known = self.stream.check().await?;
         if known.id != stream {
@@ -90,10 +89,21 @@ impl Transfer {
         Ok(())
     }
 
-    /// Notes the sequence of a message that was just stored.
-    pub(super) fn note_acknowledged(&self, sequence: u64) {
-        // It only tells of a loss; its order with other memory does not matter.
-        self.acknowledged.fetch_max(sequence, Ordering::Relaxed);
+    /// Notes the sequence under which a stream has just stored a message.
+    pub(super) fn note_acknowledged(&self, stream: Uuid, sequence: u64) {
+        let mut acknowledged = self.lock_acknowledged();
+        let (of, last) = *acknowledged;
+        *acknowledged = (stream, if of == stream { last.max(sequence) } else { sequence });
+    }
+
+    /// The greatest sequence that a stream has acknowledged; 0 if that is not known.
+    fn acknowledged_by(&self, stream: Uuid) -> u64 {
+        let (of, last) = *self.lock_acknowledged();
+        if of == stream { last } else { 0 }
+    }
+
+    fn lock_acknowledged(&self) -> std::sync::MutexGuard<'_, (Uuid, u64)> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn start_again(&self, known: &Known, moved_to: u64) -> Result<(), StorageError> {
@@ -103,7 +113,6 @@ impl Transfer {
             "the NATS stream has lost messages at its end: set `sync_interval: always` in the server's \
              `jetstream` block; its messages are looked at again from the first one"
         );
-        self.acknowledged.store(0, Ordering::Relaxed);
         self.stream.renew_id().await
     }
 }

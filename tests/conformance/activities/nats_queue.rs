@@ -28,6 +28,9 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const STREAM: &str = "ACTIVITIES";
 const IDENTITY: &str = "storefront_stream_id";
 
+/// Makes the settings of a stream unsound.
+type Change = fn(&mut Config);
+
 async fn jetstream(nats: &NatsServer) -> Context {
     let queue = nats.queue(STREAM);
     let client = async_nats::connect(format!("{}:{}", queue.host, queue.port)).await.unwrap();
@@ -270,7 +273,7 @@ async fn the_newest_thousand_of_the_stream_are_listed() {
 async fn a_stream_that_could_lose_messages_is_refused() {
     let nats = NatsServer::start().await;
     let jetstream = jetstream(&nats).await;
-    let unsound: [(fn(&mut Config), &str); 9] = [
+    let unsound: [(Change, &str); 9] = [
         (|config| config.max_age = HOUR, "max_age"),
         (|config| config.discard = DiscardPolicy::Old, "--discard=new"),
         (|config| config.storage = StorageType::Memory, "memory storage"),
