@@ -22,6 +22,8 @@ const LONGEST_POLL: Duration = Duration::from_millis(100);
 /// Requests that wait for a message at a time. Each holds one of the server's places for requests; further
 /// ones are answered at once.
 pub(super) const MAX_WAITS: usize = 256;
+/// Seconds after which a client repeats what a queue outside of the store had no room for.
+const FULL_RETRY_SECONDS: u32 = 10;
 
 /// Accepts messages.
 pub struct Gate {
@@ -110,6 +112,10 @@ impl Gate {
         match self.store.accept(context, new).await? {
             Accept::Queued(id) => Ok(id),
             Accept::KeyReused => Err(Refused::KeyReused),
+            Accept::Full => Err(Refused::Full(Full {
+                limit: "a limit of its stream or server",
+                retry_after: FULL_RETRY_SECONDS,
+            })),
         }
     }
 

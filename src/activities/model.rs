@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
@@ -30,6 +31,13 @@ impl MessageId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(Self)).flatten()
+    }
+
+    /// When it was made, in milliseconds since 1970; 0 for an id without a time.
+    #[must_use]
+    pub fn made_at(self) -> i64 {
+        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
+        i64::try_from(Duration::new(seconds, nanos).as_millis()).unwrap_or(i64::MAX)
     }
 }
 

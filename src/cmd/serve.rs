@@ -52,7 +52,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let Config { serve, database, limits, activities, .. } = config;
     let registry = Registry::default();
     logs::register(&registry);
-    let stores = open(&serve, &database, &registry).await?;
+    let mut stores = open(&serve, &database, &registry).await?;
+    if let Some(queue) = activities.queue.as_ref().filter(|_| serve.services.activities) {
+        stores = db::queue_in_nats(stores, queue, &registry).await?;
+    }
     let activities = start_activities(&stores, &serve, &activities, &registry);
     let (readiness, metrics) = (Readiness::default(), ServerMetrics::register(&registry));
     let app = router(App {

@@ -37,7 +37,10 @@ async fn work(config: Config) -> anyhow::Result<()> {
         );
     }
     let registry = Registry::default();
-    let stores = db::connect(&config.database, MigrationPolicy::Require, &registry).await?;
+    let mut stores = db::connect(&config.database, MigrationPolicy::Require, &registry).await?;
+    if let Some(queue) = &config.activities.queue {
+        stores = db::queue_in_nats(stores, queue, &registry).await?;
+    }
     let Some(store) = stores.activities else {
         bail!("{} has no activities", stores.backend);
     };

@@ -5,11 +5,16 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::loader::SettingsLoader;
+use super::queue::NatsQueue;
 use super::setting::{Setting, settings};
 
 settings! {
     /// Limits of messages and of the queue, and what the worker does.
     pub struct Activities {
+        /// Queue accepted messages in NATS JetStream, in a stream that this store has for itself, instead of
+        /// in the store: nats://USER:PASSWORD@HOST:PORT/STREAM, of which all but the host may be left out.
+        /// They are moved into the store before they are applied, and accepted while it is away
+        queue: Option<NatsQueue> = nats("URL");
         /// Run no worker of activities in this server; another server or `storefront worker` must apply
         /// what is accepted
         no_activities_worker: bool = switch(), default "false";
@@ -40,6 +45,10 @@ const MAX_SECONDS: u64 = 3_660 * 86_400;
 
 fn switch(text: &str) -> Result<bool, String> {
     super::serve::switch(text)
+}
+
+fn nats(text: &str) -> Result<NatsQueue, String> {
+    super::queue::parse(text)
 }
 
 fn host(text: &str) -> Result<Url, String> {

@@ -11,6 +11,7 @@ pub mod activities;
 pub mod database;
 mod loader;
 pub mod logs;
+pub mod queue;
 pub mod serve;
 pub mod services;
 mod setting;

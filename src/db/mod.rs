@@ -12,6 +12,7 @@ pub mod cassandra;
 mod common;
 pub mod embedded;
 mod metered;
+mod nats;
 pub mod postgres;
 mod read_routing;
 pub mod storage;
@@ -19,11 +20,12 @@ pub mod storage;
 use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
+use crate::config::queue::NatsQueue;
 use crate::telemetry::Registry;
 pub use storage::MigrationPolicy;
 use storage::{
     ActivityStore, CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore,
-    PaymentStore, ReplicaCheck, StockStore, StorageError,
+    PaymentStore, ReplicaCheck, StockStore, StorageError, TransferTarget,
 };
 
 /// The open stores of one database, cheap to clone. Several of them may be one object.
@@ -45,6 +47,8 @@ pub struct Stores {
     pub audit: Arc<dyn CartAudit>,
     /// Activities: the queue, the states of messages, and the tables; `None` if the backend has none.
     pub activities: Option<Arc<dyn ActivityStore>>,
+    /// Their queue, as the target of messages that are accepted elsewhere; present if they are.
+    pub transfers: Option<Arc<dyn TransferTarget>>,
     /// Loading many games.
     pub loads: Arc<dyn LoadStore>,
     /// Facts about all games together: checksum and size.
@@ -69,6 +73,25 @@ pub async fn connect(
         Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, registry).await?,
     };
     Ok(metered::stores(stores, registry))
+}
+
+/// The stores with messages of activities queued in NATS JetStream before they are moved into the store.
+///
+/// While NATS is away this succeeds, and so do all acts that do not need it.
+///
+/// # Errors
+/// [`storage::ErrorKind::Invalid`], a sentence for the operator, where the stream has settings by which
+/// messages could be lost.
+pub async fn queue_in_nats(
+    stores: Stores,
+    queue: &NatsQueue,
+    registry: &Registry,
+) -> Result<Stores, StorageError> {
+    let Stores { activities: Some(store), transfers: Some(target), .. } = &stores else {
+        return Ok(stores);
+    };
+    let queue = nats::open(queue, Arc::clone(store), Arc::clone(target), registry).await?;
+    Ok(Stores { activities: Some(queue), ..stores })
 }
 
 /// The check that compares the replicas of the data, and repairs them if `repair`; `None` where the

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use storefront::config::database::{Database, Url};
+use storefront::config::queue::NatsQueue;
 use storefront::config::{SettingsLoader, Sources};
 use storefront::db::storage::StorageError;
 use storefront::db::{self, MigrationPolicy, Stores};
@@ -12,6 +14,7 @@ use storefront::telemetry::Registry;
 use tempfile::TempDir;
 
 use crate::cassandra;
+use crate::nats::NatsServer;
 use crate::postgres::{self, NEWEST, OLDEST, OwnSchema};
 use crate::process::{output, stderr, storefront};
 use crate::shared_keyspace::SharedKeyspace;
@@ -20,17 +23,26 @@ use crate::shared_keyspace::SharedKeyspace;
 /// keyspace of Cassandra, which the next test empties and uses.
 pub struct OwnDatabase {
     url: String,
+    queue: Option<Arc<NatsServer>>,
     _guard: Guard,
     folder: TempDir,
 }
+
+/// The stream of a database whose activities are queued in NATS.
+const STREAM: &str = "ACTIVITIES";
 
 /// Removes the database when it is dropped.
 type Guard = Box<dyn Any + Send + Sync>;
 
 impl OwnDatabase {
-    /// A new one on the backend of that name. A further backend is one line here.
+    /// A new one on the backend of that name. A further backend is one line here. With `nats_` before the
+    /// name activities are queued in a NATS server of its own.
     pub async fn on(backend: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let (backend, queue) = match backend.strip_prefix("nats_") {
+            Some(backend) => (backend, Some(NatsServer::start().await)),
+            None => (backend, None),
+        };
         let (url, guard) = match backend {
             "embedded" => file(folder.path()),
             "postgres" => schema(NEWEST).await,
@@ -40,13 +52,13 @@ impl OwnDatabase {
                 panic!("tests know no backend `{other}`: embedded, postgres, postgres15, cassandra")
             }
         };
-        Self { url, _guard: guard, folder }
+        Self { url, queue, _guard: guard, folder }
     }
 
     /// The database at that URL, which `guard` removes.
     pub fn at(url: String, guard: impl Any + Send + Sync) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { url, _guard: Box::new(guard), folder }
+        Self { url, queue: None, _guard: Box::new(guard), folder }
     }
 
     /// A new one on the backend of the whole run: `STOREFRONT_TEST_BACKEND`, else embedded.
@@ -65,9 +77,25 @@ impl OwnDatabase {
         settings(&self.url)
     }
 
+    /// The NATS server in which activities are queued.
+    pub fn queue(&self) -> Option<&Arc<NatsServer>> {
+        self.queue.as_ref()
+    }
+
+    /// The settings of `serve` that name the database, at that URL, and the queue.
+    pub fn arguments(&self, url: &str) -> Vec<String> {
+        let queue = self.queue.iter().flat_map(|nats| ["--queue".to_owned(), nats.url(STREAM)]);
+        ["--database-url".to_owned(), url.to_owned()].into_iter().chain(queue).collect()
+    }
+
     /// Opens its stores, as one more server does.
     pub async fn open(&self) -> Stores {
-        open(&self.settings(), MigrationPolicy::Migrate).await.expect("the store opens")
+        let stores = open(&self.settings(), MigrationPolicy::Migrate).await;
+        let stores = stores.expect("the store opens");
+        match &self.queue {
+            Some(nats) => queued_in(stores, &nats.queue(STREAM)).await.expect("the queue opens"),
+            None => stores,
+        }
     }
 
     /// Makes its tables. A Cassandra that many tests use takes longer for that than a program waits with
@@ -118,6 +146,11 @@ async fn keyspace() -> (String, Guard) {
 /// Opens the stores of a database as the program does.
 pub async fn open(database: &Database, policy: MigrationPolicy) -> Result<Stores, StorageError> {
     db::connect(database, policy, &Registry::default()).await
+}
+
+/// Puts a queue in NATS before stores, as the program does.
+pub async fn queued_in(stores: Stores, queue: &NatsQueue) -> Result<Stores, StorageError> {
+    db::queue_in_nats(stores, queue, &Registry::default()).await
 }
 
 /// What the program makes of a URL.

@@ -3,7 +3,7 @@
 //! In this crate: a database for one test on any backend ([`database`], with [`postgres`],
 //! [`postgres_database`], [`cassandra`] and [`shared_keyspace`] behind it), the program as a process ([`process`]), a
 //! database server that a test may kill or fill ([`db_server`], [`small_disk`]), a pooler
-//! ([`pgbouncer`]), a TCP proxy that fails on purpose ([`proxy`]), a wrong clock ([`clock`]), waiting
+//! ([`pgbouncer`]), a NATS server ([`nats`]), a TCP proxy that fails on purpose ([`proxy`]), a wrong clock ([`clock`]), waiting
 //! for a condition ([`wait`]), seeds and rounds ([`random`]), games as clients send them ([`games`]),
 //! clients and what was acknowledged to them ([`workload`]), and the audit of a store at rest
 //! ([`audit`]).
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod database;
 pub mod db_server;
 pub mod games;
+pub mod nats;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod postgres_database;

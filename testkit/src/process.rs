@@ -71,7 +71,7 @@ impl Server {
     /// `storefront serve` on that database.
     pub fn on(database: &OwnDatabase) -> Self {
         let mut command = storefront(database.folder());
-        command.args(["serve", "--database-url", database.url()]);
+        command.arg("serve").args(database.arguments(database.url()));
         Self::spawn(&mut command, database.folder())
     }
 

@@ -1,5 +1,5 @@
 //! Messages of activities under faults: programs are killed or stopped for longer than the worker's
-//! lease, the database is cut off. Every message is sent under a key, and again until it is answered,
+//! lease, the database is cut off, NATS, where it is the queue, is killed or stopped. Every message is sent under a key, and again until it is answered,
 //! sometimes once more. Afterwards each was applied exactly once, wholly and in its turn, or rejected,
 //! as the rows show.
 
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::http::client;
 use crate::server_group::ServerGroup;
+use testkit::nats::NatsServer;
 use testkit::proxy::Mode;
 use testkit::wait::{TIMEOUT, eventually};
 
@@ -31,6 +32,8 @@ const SHARED: &str = "shared";
 each_backend! {
     every_message_is_applied_once_under_faults
 }
+each_backend! { @ nats_embedded: every_message_is_applied_once_under_faults }
+each_backend! { @ nats_postgres: every_message_is_applied_once_under_faults }
 
 async fn every_message_is_applied_once_under_faults(backend: &str) {
     let minutes = testkit::random::minutes();
@@ -69,6 +72,9 @@ async fn every_message_is_applied_once_under_faults(backend: &str) {
 async fn fault(group: &Arc<ServerGroup>, rng: &mut StdRng) {
     tokio::time::sleep(Duration::from_millis(rng.random_range(0..400))).await;
     let program = rng.random_range(0..PROGRAMS);
+    if let Some(nats) = group.nats().filter(|_| rng.random_range(0..3) == 0) {
+        return fault_of(nats, rng).await;
+    }
     let kinds = if group.proxy.is_some() { 3 } else { 2 };
     match rng.random_range(0..kinds) {
         0 => {
@@ -87,6 +93,20 @@ async fn fault(group: &Arc<ServerGroup>, rng: &mut StdRng) {
             tokio::time::sleep(Duration::from_millis(rng.random_range(CUT_MS))).await;
             proxy.restore();
         }
+    }
+}
+
+/// Kills the queue and starts it again, or stops it for a while.
+async fn fault_of(nats: &NatsServer, rng: &mut StdRng) {
+    let pause = Duration::from_millis(rng.random_range(CUT_MS));
+    if rng.random_range(0..2) == 0 {
+        nats.kill();
+        tokio::time::sleep(pause).await;
+        nats.start_again().await;
+    } else {
+        nats.signal("STOP");
+        tokio::time::sleep(pause).await;
+        nats.signal("CONT");
     }
 }
 

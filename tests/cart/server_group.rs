@@ -14,6 +14,7 @@ use crate::ports::Port;
 use testkit::clock;
 use testkit::database::OwnDatabase;
 use testkit::db_server::DbServer;
+use testkit::nats::NatsServer;
 use testkit::process::{Server, output, stderr, stdout, storefront};
 use testkit::proxy::Proxy;
 use testkit::wait::TIMEOUT;
@@ -55,7 +56,7 @@ impl ServerGroup {
     pub async fn behind_a_proxy(backend: &str, programs: usize) -> Self {
         let database = OwnDatabase::on(backend).await;
         database.migrate();
-        if backend == "embedded" {
+        if database.url().starts_with("embedded:") {
             let url = database.url().to_owned();
             return Self::on(database, url, None, programs);
         }
@@ -99,6 +100,11 @@ impl ServerGroup {
     /// Where files may be put.
     pub fn folder(&self) -> &Path {
         self.database.folder()
+    }
+
+    /// The NATS server in which the programs queue activities, if they do.
+    pub fn nats(&self) -> Option<&Arc<NatsServer>> {
+        self.database.queue()
     }
 
     /// Runs SQL or CQL beside the programs.
@@ -258,7 +264,8 @@ impl ServerGroup {
 /// Starts a program whose clock is so many seconds ahead.
 fn start(database: &OwnDatabase, url: &str, port: &Port, ahead: i64) -> Server {
     let mut command = storefront(database.folder());
-    command.args(["serve", "--database-url", url, "--listen", &port.address.to_string()]);
+    command.arg("serve").args(database.arguments(url));
+    command.args(["--listen", &port.address.to_string()]);
     if ahead != 0 {
         clock::set_ahead(&mut command, ahead);
     }

@@ -115,6 +115,19 @@ macro_rules! conformance_of {
                     the_last_id_is_assigned_once_under_keys
                     keys_are_told_apart
                 }
+                model {
+                    any_sequence_of_operations_does_what_the_model_does
+                }
+            );)*
+        }
+    };
+}
+
+/// The cases of activities, also for a store whose queue is NATS.
+macro_rules! activities_of {
+    ($($backend:ident)*) => {
+        mod activity_suite {
+            $(conformance!($backend:
                 activities {
                     values_come_back_as_they_were_sent
                     a_message_is_applied_as_one
@@ -132,6 +145,7 @@ macro_rules! conformance_of {
                     a_message_under_a_key_is_queued_once
                     of_many_repeats_at_once_one_is_queued
                     messages_are_listed_newest_first_and_once
+                    messages_of_a_stream_are_moved_once
                     one_of_many_takes_over
                     a_worker_that_lost_its_lease_does_nothing
                     a_message_that_is_applied_again_has_no_effect
@@ -144,9 +158,6 @@ macro_rules! conformance_of {
                     retries_and_discards_under_a_key_happen_once
                     only_a_rejected_message_is_discarded
                 }
-                model {
-                    any_sequence_of_operations_does_what_the_model_does
-                }
             );)*
         }
     };
@@ -157,4 +168,14 @@ conformance_of! {
     postgres
     postgres15
     cassandra
+}
+
+activities_of! {
+    embedded
+    postgres
+    postgres15
+    cassandra
+    nats_embedded
+    nats_postgres
+    nats_cassandra
 }

@@ -7,6 +7,7 @@ use storefront::db::Stores;
 use storefront::db::storage::ActContext;
 use storefront::overview::model::{GameId, NewOverview, Overview};
 use testkit::database::OwnDatabase;
+use testkit::nats::NatsServer;
 
 /// A fresh database, removed with the value.
 pub struct World {
@@ -20,6 +21,11 @@ impl World {
     pub async fn on(backend: &str) -> Self {
         let database = OwnDatabase::on(backend).await;
         Self { stores: database.open().await, database }
+    }
+
+    /// The NATS server in which activities are queued.
+    pub fn nats(&self) -> &Arc<NatsServer> {
+        self.database.queue().expect("a backend with a queue in NATS")
     }
 
     /// One more server on the same database.

@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Cassandra servers without containers, for tests and measurements.
+"""Real PostgreSQL, Cassandra and NATS servers without containers, for tests and measurements.
 
   scripts/servers up postgres cassandra --nodes 3     install, start, wait until they answer
   scripts/servers up postgres replica                 with a streaming replica
@@ -7,8 +7,8 @@
   scripts/servers start cassandra:2                   start it again with its data
   scripts/servers down                                stop all, remove their data
 
-The servers are postgres (18), postgres15, replica (of postgres) and cassandra (5.0, one node or
-three); cassandra:1 to cassandra:3 are its nodes.
+The servers are postgres (18), postgres15, replica (of postgres), cassandra (5.0, one node or
+three; cassandra:1 to cassandra:3 are its nodes) and nats (with JetStream).
 
 `up` and `status` print lines of a name and a value:
 
@@ -16,11 +16,12 @@ three); cassandra:1 to cassandra:3 are its nodes.
   postgres-admin postgres://postgres:postgres@127.0.0.1:15432/postgres
   postgres-ca /the/folder/tls/ca.pem
   cassandra cassandra://127.0.0.1,127.0.0.2,127.0.0.3:15442/storefront
+  nats-url nats://127.0.0.1:15422
 
 `status` also prints `state NAME running PID` or `state NAME stopped`, and ends with code 3 unless
 all are running. `up` starts what is stopped and leaves running servers alone.
 
-ports, counted from --port-base: 32 postgres, 33 replica, 34 postgres15 (TLS on the same ports, with
+ports, counted from --port-base: 22 NATS, 32 postgres, 33 replica, 34 postgres15 (TLS on the same ports, with
 a certificate of postgres-ca for localhost and 127.0.0.1), 42 Cassandra's clients, 70 between its
 nodes, 81 to 83 their JMX; nodes are 127.0.0.1 to 127.0.0.3. Everything listens on loopback only.
 
@@ -143,7 +144,7 @@ def parser() -> Parser:
                        help="programs shared by all sets [.cache/servers/dist]")
     commands = whole.add_subparsers(dest="command", required=True, parser_class=Parser)
     _up_parser(commands)
-    named = "postgres, postgres15, replica, cassandra or a node as cassandra:2"
+    named = "postgres, postgres15, replica, cassandra, a node as cassandra:2, or nats"
     for run, what in ((start, "start what was stopped, with its data"),
                       (stop, "shut down cleanly, keep the data")):
         command = commands.add_parser(run.__name__, help=what, description=run.__doc__)

@@ -1,11 +1,12 @@
-"""The database servers that can be started, by name."""
+"""The database servers that can be started, and NATS, by name."""
 
 from .cassandra import Cassandra
+from .nats import Nats
 from .postgres import Postgres, Replica, binaries_15, binaries_18
 from .site import Site
 
-DatabaseServer = Postgres | Cassandra
-NAMES = ["postgres", "replica", "postgres15", "cassandra"]
+DatabaseServer = Postgres | Cassandra | Nats
+NAMES = ["postgres", "replica", "postgres15", "cassandra", "nats"]
 
 
 def servers(site: Site) -> dict[str, DatabaseServer]:
@@ -16,4 +17,5 @@ def servers(site: Site) -> dict[str, DatabaseServer]:
         "replica": Replica(primary, "postgres-replica", 33),
         "postgres15": Postgres(site, "postgres15", 34, binaries_15),
         "cassandra": Cassandra(site),
+        "nats": Nats(site),
     }

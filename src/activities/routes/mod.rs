@@ -112,7 +112,7 @@ impl From<Refused> for Problem {
             Refused::TooLong(most) => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!(
-                    "The message is longer than the {most} bytes that this store can apply at once."
+                    "The message is longer than the {most} bytes that can be queued and applied at once."
                 ),
             ),
             Refused::Full(full) => Self::new(

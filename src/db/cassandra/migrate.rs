@@ -24,11 +24,12 @@ use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, StorageError};
 
 /// The numbered steps. A step that was released never changes.
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     include_str!("../../../schema/cassandra/0001_overview.cql"),
     include_str!("../../../schema/cassandra/0002_cart.cql"),
     include_str!("../../../schema/cassandra/0003_idempotency_keys.cql"),
     include_str!("../../../schema/cassandra/0004_activities.cql"),
+    include_str!("../../../schema/cassandra/0005_transfers.cql"),
 ];
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS $.schema_versions \
                                (name text PRIMARY KEY, checksums frozen<list<bigint>>)";

@@ -63,7 +63,7 @@ pub async fn open(
     let claims = IdClaims::open(&cluster).await?;
     let keys = IdempotencyKeys::open(&cluster).await?;
     let cart = Arc::new(CassandraCart::open(&cluster, &keys, registry).await?);
-    let activities = CassandraActivities::open(&cluster, &keys, registry).await?;
+    let activities = Arc::new(CassandraActivities::open(&cluster, &keys, registry).await?);
     let overviews = CassandraOverviews::open(&cluster, &metadata, &claims, keys, registry).await?;
     Ok(Stores {
         backend: "cassandra",
@@ -73,7 +73,8 @@ pub async fn open(
         payments: cart.clone(),
         fixtures: cart.clone(),
         audit: cart,
-        activities: Some(Arc::new(activities)),
+        activities: Some(activities.clone()),
+        transfers: Some(activities),
         loads: Arc::new(CassandraLoads::open(&cluster, metadata, claims).await?),
         inspection: Arc::new(CassandraInspection::open(&cluster).await?),
         replica_check: Some(Arc::new(CassandraReplicaCheck::new(&cluster))),

@@ -52,7 +52,7 @@ pub async fn open(
     let activity_metrics = FileMetrics::register(&registry.with_prefix("activity_"));
     blocking(move || {
         let OpenFile { writer, readers, identity } = file::open(&path, &STORE, policy, metrics)?;
-        let activities = EmbeddedActivities::open(&path, policy, activity_metrics)?;
+        let activities = Arc::new(EmbeddedActivities::open(&path, policy, activity_metrics)?);
         let cart = Arc::new(EmbeddedCart::new(Arc::clone(&writer), Arc::clone(&readers)));
         let loads = Arc::new(EmbeddedLoads::new(path, identity));
         Ok(Stores {
@@ -63,7 +63,8 @@ pub async fn open(
             payments: cart.clone(),
             fixtures: cart.clone(),
             audit: cart,
-            activities: Some(Arc::new(activities)),
+            activities: Some(activities.clone()),
+            transfers: Some(activities),
             loads: loads.clone(),
             inspection: loads,
             replica_check: None,

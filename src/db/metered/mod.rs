@@ -40,6 +40,7 @@ pub(super) fn stores(stores: Stores, registry: &Registry) -> Stores {
         fixtures: Arc::new(Metered::new(stores.fixtures, calls)),
         audit: Arc::new(Metered::new(stores.audit, calls)),
         activities: stores.activities,
+        transfers: stores.transfers,
         ..stores
     }
 }

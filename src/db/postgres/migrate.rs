@@ -29,12 +29,13 @@ use crate::db::common::schema_version::{Migration, Step, checksum, plan};
 use crate::db::storage::{ErrorKind, MigrationPolicy, StorageError};
 
 /// Step N makes version N + 1. A step that was released never changes.
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     include_str!("../../../schema/postgres/0001_overview.sql"),
     include_str!("../../../schema/postgres/0002_cart.sql"),
     include_str!("../../../schema/postgres/0003_idempotency_keys.sql"),
     "-- functions d4086603f003eed6",
     include_str!("../../../schema/postgres/0004_activities.sql"),
+    include_str!("../../../schema/postgres/0005_transfers.sql"),
 ];
 /// Run after the steps, see above.
 const FUNCTIONS: &str = concat!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{ActContext, StorageError};
 use crate::activities::catalogue::Catalogue;
@@ -160,6 +161,38 @@ pub trait ActivityStore: Send + Sync {
     ) -> Result<u32, StorageError>;
 }
 
+/// The queue of a store, into which messages are moved from a stream outside of it.
+#[async_trait]
+pub trait TransferTarget: Send + Sync {
+    /// The sequence up to which the messages of a stream were moved; 0 if none was.
+    async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError>;
+
+    /// Queues messages of a stream, in their order and behind all that is queued, and records that the
+    /// stream was moved up to `to`, in one atomic step; but only if it was moved up to `from` before, else
+    /// nothing happens. Whether it was done.
+    ///
+    /// A backend may do it in several such steps, each with a part of the messages: on an error, and where
+    /// another server moves messages at the same time, it is done up to where [`Self::transferred_to`]
+    /// says. No lease is needed: the recorded sequence is the fence. A message that the store has in any
+    /// state is not queued again.
+    async fn transfer(
+        &self,
+        stream: Uuid,
+        from: u64,
+        to: u64,
+        messages: Vec<TransferredMessage>,
+    ) -> Result<bool, StorageError>;
+}
+
+/// A message of a stream that is moved into the queue of the store.
+#[derive(Debug, Clone)]
+pub struct TransferredMessage {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Its id and text.
+    pub message: NewMessage,
+}
+
 /// A message to be queued.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
@@ -177,6 +210,8 @@ pub enum Accept {
     Queued(MessageId),
     /// The key belongs to another request.
     KeyReused,
+    /// The queue has reached a limit of its own, and nothing was queued.
+    Full,
 }
 
 /// What is queued at a moment.

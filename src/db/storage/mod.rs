@@ -23,7 +23,8 @@ mod replica_check;
 
 pub use activities::{
     Accept, ActivityStore, Applied, Discard, Message, MessageState, NewMessage, QueueStatus,
-    QueuedMessage, RejectionGroup, Retry, Rows, TableStatus, WorkerLease, WorkerRecord,
+    QueuedMessage, RejectionGroup, Retry, Rows, TableStatus, TransferTarget, TransferredMessage,
+    WorkerLease, WorkerRecord,
 };
 pub use audit::{Audit, CartAudit, Difference};
 pub use cart::{CartRefusal, CartResult, FixtureStore, OrderStore, PaymentStore, StockStore};

@@ -68,7 +68,7 @@ impl Recorded for Accept {
     fn record(&self) -> Option<String> {
         match self {
             Self::Queued(id) => Some(id.to_string()),
-            Self::KeyReused => None,
+            Self::KeyReused | Self::Full => None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Cases of activities: every accepted message is applied once, all or none of it, or rejected.
 
+mod nats_queue;
 mod operating;
 mod queue;
 mod tables;
+mod transfers;
 mod worker;
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use storefront::db::storage::{
 pub use self::operating::*;
 pub use self::queue::*;
 pub use self::tables::*;
+pub use self::transfers::*;
 pub use self::worker::*;
 use crate::world::act;
 

@@ -112,11 +112,10 @@ async fn resolve(
     for _ in 0..RESOLVE_TRIES {
         match log.settled_entry(end.position).await {
             Ok(Some(entry)) if entry.id == messages[0].0 => {
-                let bytes: usize = messages.iter().map(|(_, length)| length).sum();
-                let position = end.position + messages.len() as i64;
-                log.know(position);
+                let new = end.after(messages.iter().map(|(_, length)| *length));
+                log.know(new.position);
                 log.appended.notify_waiters();
-                return Ok(End { position, bytes: end.bytes + bytes as i64 });
+                return Ok(new);
             }
             Ok(_) => return Err(Failure::Outdated),
             Err(failed) => error = failed,

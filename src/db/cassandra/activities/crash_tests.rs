@@ -19,7 +19,8 @@ use crate::db::cassandra::idempotency::IdempotencyKeys;
 use crate::db::cassandra::{migrate, test_keyspace};
 use crate::db::storage::{
     Accept, ActContext, ActivityStore, Applied, Discard, IdempotencyKey, MessageState, NewMessage,
-    QueueStatus, QueuedMessage, Retry, StorageError, WorkerLease,
+    QueueStatus, QueuedMessage, Retry, StorageError, TransferTarget, TransferredMessage,
+    WorkerLease,
 };
 use crate::telemetry::Registry;
 
@@ -416,6 +417,51 @@ async fn a_discard_is_finished_after_a_crash() {
     assert_eq!(store.index.pending().await.unwrap(), []);
     let again = world.living.discard(ActContext::new(), rejected).await.unwrap();
     assert_eq!(again, Discard::Missing);
+    world.end().await;
+}
+
+/// Two servers move the messages of a stream while they accept others: each is moved once and in its turn,
+/// however many segments lie between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_moved_once_across_segments() {
+    let world = World::new().await;
+    let stream = Uuid::new_v4();
+    let message = |n: u64| TransferredMessage {
+        sequence: n,
+        message: NewMessage { id: MessageId::new(), body: body(&[insert("t", n as i64)]) },
+    };
+    let messages: Vec<_> = (1..=30).map(message).collect();
+    let move_all = async |server: &CassandraActivities| {
+        loop {
+            let from = server.transferred_to(stream).await.unwrap();
+            let next: Vec<_> = messages[from as usize..].iter().take(7).cloned().collect();
+            let Some(last) = next.last() else { return };
+            server.transfer(stream, from, last.sequence, next).await.unwrap();
+        }
+    };
+    let accept_others = async |server: &CassandraActivities| {
+        for n in 0..15 {
+            accept(server, body(&[insert("others", n)])).await;
+        }
+    };
+    tokio::join!(
+        move_all(&world.dying),
+        move_all(&world.living),
+        accept_others(&world.dying),
+        accept_others(&world.living),
+    );
+    let fresh = server(&world.cluster).await;
+    for server in [&world.dying, &world.living, &fresh] {
+        assert_eq!(server.transferred_to(stream).await.unwrap(), 30);
+    }
+    let entries = fresh.store.log.read(0, 1_000).await.unwrap();
+    assert_eq!(entries.len(), 60);
+    let moved = entries.iter().map(|entry| entry.id);
+    let moved: Vec<_> =
+        moved.filter(|id| messages.iter().any(|message| message.message.id == *id)).collect();
+    assert_eq!(moved, messages.iter().map(|message| message.message.id).collect::<Vec<_>>());
+    world.work().await;
+    world.has([("t", Some(&(1..=30).collect::<Vec<_>>())), ("missing", None)]).await;
     world.end().await;
 }
 

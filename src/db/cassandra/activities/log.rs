@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures::future::try_join_all;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
+use scylla::value::MaybeUnset;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -25,10 +26,12 @@ pub(super) const SEGMENT: i64 = 4_096;
 /// Segments read at once.
 const CONCURRENCY: i64 = 4;
 
-const ADVANCE: &str = "UPDATE $.activity_log SET next = ?, bytes = ? WHERE segment = ? IF next = ?";
+const ADVANCE: &str = "UPDATE $.activity_log SET next = ?, bytes = ?, stream_id = ?, \
+                       stream_sequence = ? WHERE segment = ? IF next = ?";
 const ADD: &str =
     "INSERT INTO $.activity_log (segment, position, message_id, length) VALUES (?, ?, ?, ?)";
-const READ_END: &str = "SELECT DISTINCT segment, next, bytes FROM $.activity_log WHERE segment = ?";
+const READ_END: &str = "SELECT DISTINCT next, bytes, stream_id, stream_sequence \
+                        FROM $.activity_log WHERE segment = ?";
 const READ: &str = "SELECT position, message_id, length FROM $.activity_log \
                     WHERE segment = ? AND position >= ? LIMIT ?";
 const REMOVE: &str = "DELETE FROM $.activity_log WHERE segment = ? AND position >= ?";
@@ -58,6 +61,18 @@ pub(super) struct End {
     pub(super) position: i64,
     /// Bytes of all texts before it.
     pub(super) bytes: i64,
+    /// The last stream whose messages were moved into the log, and up to which sequence.
+    pub(super) moved: Option<(Uuid, i64)>,
+}
+
+impl End {
+    /// The end after appending messages of such lengths.
+    pub(super) fn after(self, lengths: impl ExactSizeIterator<Item = usize>) -> Self {
+        let count = lengths.len() as i64;
+        let bytes: usize = lengths.sum();
+        let (position, bytes) = (self.position + count, self.bytes + bytes as i64);
+        Self { position, bytes, ..self }
+    }
 }
 
 /// An entry of the log.
@@ -104,15 +119,30 @@ impl Log {
         end: End,
         messages: &[(MessageId, usize)],
     ) -> Result<Option<End>, StorageError> {
+        self.append_moved(end, messages, end.moved).await
+    }
+
+    /// The same, recording up to where a stream was moved; what was recorded is tested with the end, in one
+    /// LWT, because it changes only with the end.
+    pub(super) async fn append_moved(
+        &self,
+        end: End,
+        messages: &[(MessageId, usize)],
+        moved: Option<(Uuid, i64)>,
+    ) -> Result<Option<End>, StorageError> {
         let segment = self.segment_of(end.position);
-        let count = messages.len() as i64;
-        let bytes: usize = messages.iter().map(|(_, length)| length).sum();
-        let new = End { position: end.position + count, bytes: end.bytes + bytes as i64 };
+        let new = End { moved, ..end.after(messages.iter().map(|(_, length)| *length)) };
         // A segment that nothing was appended to has no `next`.
         let before = (end.position % self.segment != 0).then_some(end.position);
         let mut statements = vec![self.advance.clone()];
-        let mut values: Vec<Box<dyn SerializeRow + Send + Sync>> =
-            vec![Box::new((new.position, new.bytes, segment, before))];
+        let mut values: Vec<Box<dyn SerializeRow + Send + Sync>> = vec![Box::new((
+            new.position,
+            new.bytes,
+            MaybeUnset::from_option(moved.map(|(stream, _)| stream)),
+            MaybeUnset::from_option(moved.map(|(_, sequence)| sequence)),
+            segment,
+            before,
+        ))];
         for (position, (id, length)) in (end.position..).zip(messages) {
             statements.push(self.add.clone());
             values.push(Box::new((segment, position, id.0, i32::try_from(*length).unwrap_or(0))));
@@ -166,11 +196,12 @@ impl Log {
 
     async fn segment_end(&self, segment: i64, serial: bool) -> Result<Option<End>, StorageError> {
         let statement = if serial { &self.read_end_serial } else { &self.read_end };
-        let row = optional_row::<(i64, Option<i64>, Option<i64>)>(
+        let row = optional_row::<(Option<i64>, Option<i64>, Option<Uuid>, Option<i64>)>(
             self.cluster.execute(statement, (segment,)).await?,
         )?;
-        let end = |(_, next, bytes): (i64, Option<i64>, Option<i64>)| {
-            Some(End { position: next?, bytes: bytes? })
+        let end = |(next, bytes, stream, sequence): (Option<i64>, Option<i64>, _, _)| {
+            let moved = Option::zip(stream, sequence);
+            Some(End { position: next?, bytes: bytes?, moved })
         };
         Ok(row.and_then(end))
     }

@@ -4,7 +4,7 @@
 //! messages does ([`planner`]), records it by one LWT in the worker's row ([`worker_table`], [`redo`]),
 //! writes it ([`worker`]) and records that it is written. No table is made at run time: rows of all tables
 //! are in one ([`rows_table`]), the tables themselves are data ([`tables_table`]). [`gate`] has the acts
-//! of clients, [`listing`] the reads, [`pruning`] what removes old messages.
+//! of clients, [`transfers`] moves messages of a stream into the log, [`listing`] has the reads, [`pruning`] what removes old messages.
 //!
 //! # Why a paused worker does no harm
 //!
@@ -43,6 +43,7 @@ mod redo;
 mod rows_table;
 mod store;
 mod tables_table;
+mod transfers;
 mod worker;
 mod worker_table;
 
@@ -50,6 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use self::gate::{Gate, MAX_BODY};
 use self::listing::Listing;
@@ -65,7 +67,7 @@ use crate::activities::model::{MessageId, Name, Rejection};
 use crate::db::storage::{
     Accept, ActContext, ActivityStore, Applied, Discard, Message, MessageState, NewMessage,
     QueueStatus, QueuedMessage, Recorded, RejectionGroup, Retry, Rows, StorageError, TableStatus,
-    WorkerLease, WorkerRecord,
+    TransferTarget, TransferredMessage, WorkerLease, WorkerRecord,
 };
 use crate::telemetry::Registry;
 
@@ -317,5 +319,26 @@ impl ActivityStore for CassandraActivities {
             self.finish_pending().await;
         }
         self.pruning.prune(lease, older_than, limit).await
+    }
+}
+
+#[async_trait]
+impl TransferTarget for CassandraActivities {
+    async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError> {
+        transfers::position(&self.store, stream).await
+    }
+
+    async fn transfer(
+        &self,
+        stream: Uuid,
+        from: u64,
+        to: u64,
+        messages: Vec<TransferredMessage>,
+    ) -> Result<bool, StorageError> {
+        let store = Arc::clone(&self.store);
+        act_to_end(ActContext::new(), async move {
+            transfers::transfer(&store, stream, (from, to), &messages).await
+        })
+        .await
     }
 }

@@ -2,7 +2,7 @@
 //! while a million messages are applied.
 //!
 //! In this module: the file's name and schema, the waiting for messages, and the storage trait over the
-//! queue ([`queue`]), the states of messages ([`states`]), the tables ([`tables`]), the worker's lease
+//! queue ([`queue`], into which [`transfers`] moves messages of a stream), the states of messages ([`states`]), the tables ([`tables`]), the worker's lease
 //! ([`lease`]) and the job that applies messages ([`apply`]: plans come from a cached catalogue
 //! ([`cache`]), tables have generated names ([`physical`]), [`rows`] changes their rows, which deletes
 //! find by hashes ([`delete_index`])). How values are stored is in [`codec`].
@@ -21,6 +21,7 @@ mod states;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 use std::ffi::OsString;
 use std::fs;
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use self::apply::Parsed;
 use self::cache::CachedCatalogue;
@@ -47,17 +49,20 @@ use crate::db::MigrationPolicy;
 use crate::db::storage::{
     Accept, ActContext, ActivityStore, Applied, Discard, ErrorKind, Message, MessageState,
     NewMessage, QueueStatus, QueuedMessage, RejectionGroup, Retry, Rows, StorageError, TableStatus,
-    WorkerLease, WorkerRecord,
+    TransferTarget, TransferredMessage, WorkerLease, WorkerRecord,
 };
 
 /// The file of the activities.
 const FILE: FileKind = FileKind {
     schema: &Schema {
         // The keys of requests are the same in both files, because one piece of code reads and writes them.
-        steps: &[concat!(
-            include_str!("../../../../schema/embedded-activities/0001_activities.sql"),
-            include_str!("../../../../schema/embedded/0003_idempotency_keys.sql")
-        )],
+        steps: &[
+            concat!(
+                include_str!("../../../../schema/embedded-activities/0001_activities.sql"),
+                include_str!("../../../../schema/embedded/0003_idempotency_keys.sql")
+            ),
+            include_str!("../../../../schema/embedded-activities/0002_transfers.sql"),
+        ],
         // "stoa" in ASCII.
         application_id: 0x7374_6f61,
     },
@@ -302,5 +307,25 @@ impl ActivityStore for EmbeddedActivities {
         let (pruned, cached) = self.job(job).await?;
         *self.lock_cache() = cached;
         Ok(pruned)
+    }
+}
+
+#[async_trait]
+impl TransferTarget for EmbeddedActivities {
+    async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError> {
+        self.readers.with(|c| transfers::position(c, stream))
+    }
+
+    async fn transfer(
+        &self,
+        stream: Uuid,
+        from: u64,
+        to: u64,
+        messages: Vec<TransferredMessage>,
+    ) -> Result<bool, StorageError> {
+        let job = move |c: &Connection| transfers::transfer(c, stream, (from, to), &messages);
+        let is_done = self.job(job).await?;
+        self.queued.notify_one();
+        Ok(is_done)
     }
 }

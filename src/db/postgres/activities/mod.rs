@@ -1,6 +1,7 @@
 //! Activities on PostgreSQL.
 //!
-//! Here: accepting messages and what is queued ([`queue`]), the states of messages ([`states`]) and what
+//! Here: accepting messages and what is queued ([`queue`]), moving messages of a stream into the queue
+//! ([`transfers`]), the states of messages ([`states`]) and what
 //! operators do with rejected ones ([`retry`]), the catalogue and the rows of the tables ([`tables`]),
 //! who works ([`lease`]), when there is work ([`wakeup`]), where the queue begins ([`low_water`]), and applying messages: [`apply`] decides which
 //! messages share a transaction, [`transaction`] is one, [`schema`] changes tables, [`rows`] changes their
@@ -21,6 +22,7 @@ mod schema;
 mod states;
 mod tables;
 mod transaction;
+mod transfers;
 mod wakeup;
 
 use std::sync::{Arc, Once};
@@ -30,6 +32,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use self::apply::Applier;
 use self::low_water::LowWater;
@@ -45,7 +48,7 @@ use crate::activities::model::{MessageId, Name, Rejection};
 use crate::db::storage::{
     Accept, ActContext, ActivityStore, Applied, Discard, ErrorKind, Message, MessageState,
     NewMessage, QueueStatus, QueuedMessage, RejectionGroup, Retry, Rows, StorageError, TableStatus,
-    WorkerLease, WorkerRecord,
+    TransferTarget, TransferredMessage, WorkerLease, WorkerRecord,
 };
 
 /// Connections of the worker, besides those for applying and for listening.
@@ -258,5 +261,22 @@ impl ActivityStore for PostgresActivities {
         limit: u32,
     ) -> Result<u32, StorageError> {
         self.pruning.prune(&self.worker_pool, lease, older_than, limit).await
+    }
+}
+
+#[async_trait]
+impl TransferTarget for PostgresActivities {
+    async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError> {
+        transfers::position(&self.pool, stream).await
+    }
+
+    async fn transfer(
+        &self,
+        stream: Uuid,
+        from: u64,
+        to: u64,
+        messages: Vec<TransferredMessage>,
+    ) -> Result<bool, StorageError> {
+        transfers::transfer(&self.pool, stream, (from, to), messages).await
     }
 }

@@ -34,7 +34,7 @@ impl EmbeddedActivities {
         let message = NewMessage { id: MessageId::new(), body: body.into() };
         match self.accept(ActContext::new(), message).await.unwrap() {
             Accept::Queued(id) => id,
-            Accept::KeyReused => unreachable!("it has no key"),
+            other => unreachable!("it has no key, and the queue no limit: {other:?}"),
         }
     }
 

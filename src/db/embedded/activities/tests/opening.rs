@@ -44,7 +44,7 @@ fn a_file_that_does_not_fit_is_refused_in_a_sentence() {
     let other = Connection::open(&file).unwrap();
     other.pragma_update(None, "user_version", 9).unwrap();
     let newer = refusal(&store, MigrationPolicy::Migrate);
-    assert!(newer.contains("version 9 (this program's is 1), newer"), "{newer}");
+    assert!(newer.contains("version 9 (this program's is 2), newer"), "{newer}");
     other.pragma_update(None, "application_id", 7).unwrap();
     let foreign = refusal(&store, MigrationPolicy::Migrate);
     assert!(

@@ -1,0 +1,5 @@
+-- Up to which sequence the messages of each stream outside of the store were moved into activity_queue.
+CREATE TABLE activity_transfers (
+    stream_id BLOB PRIMARY KEY,
+    sequence  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,112 @@
+//! Accepting messages: each is published, and accepted once the server has stored it.
+//!
+//! A message is sent again until its outcome is known or the deadline has passed: the server recognises it
+//! by its id. Under a key it is only stored if no other message of the key is, which the server tests when
+//! it stores it. A key's message stays in the stream until the key has expired, also when it was moved into
+//! the store, so that a repeat is recognised while the store is away.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::message::{self, outgoing};
+use super::stream::{Published, Stream};
+use crate::db::common::retry::Backoff;
+use crate::db::storage::{Accept, ActContext, ErrorKind, IdempotencyKey, NewMessage, StorageError};
+
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
+
+/// How long a message is sent again that the server does not take, such as while it starts.
+const REFUSED_FOR: Duration = Duration::from_secs(2);
+
+/// What became of a message.
+pub(super) struct Accepted {
+    pub(super) outcome: Accept,
+    /// The stream's identity and the message's sequence, if this call has stored it.
+    pub(super) stored: Option<(Uuid, u64)>,
+}
+
+/// Stores a message in the stream, once.
+pub(super) async fn accept(
+    stream: &Stream,
+    context: &ActContext,
+    message: &NewMessage,
+) -> Result<Accepted, StorageError> {
+    let (key, begun) = (context.key(), Instant::now());
+    // Of the last message of the key, whose time is over; 0 if there is none.
+    let mut expected = 0;
+    // Of a try that may have stored the message.
+    let mut unknown = None;
+    let mut backoff = BACKOFF;
+    loop {
+        let failed = match stream.publish(outgoing(&stream.subjects, key, expected, message)).await
+        {
+            Published::Stored { stream, sequence, is_repeat } => {
+                let stored = Some((stream, sequence)).filter(|_| !is_repeat);
+                return Ok(Accepted { outcome: Accept::Queued(message.id), stored });
+            }
+            Published::WrongSequence => match earlier(stream, key, message).await {
+                Ok(Earlier::Outcome(outcome)) => return Ok(Accepted { outcome, stored: None }),
+                Ok(Earlier::Expired(sequence)) => {
+                    expected = sequence;
+                    None
+                }
+                Err(error) => Some(error),
+            },
+            Published::Full if unknown.is_none() => {
+                return Ok(Accepted { outcome: Accept::Full, stored: None });
+            }
+            Published::Full => None,
+            Published::Refused(error) => Some(error),
+            Published::Unknown(error) => {
+                unknown = Some(error);
+                None
+            }
+        };
+        // What was not stored for certain is not waited for long: the client may come again.
+        let is_over = unknown.is_none() && failed.is_some() && begun.elapsed() >= REFUSED_FOR;
+        if is_over || Instant::now() >= context.deadline() {
+            return Err(unknown.or(failed).unwrap_or_else(late));
+        }
+        backoff.wait().await;
+    }
+}
+
+/// What the stream has under a key.
+enum Earlier {
+    Outcome(Accept),
+    /// The message with that sequence, whose key may be forgotten; 0: there is none.
+    Expired(u64),
+}
+
+async fn earlier(
+    stream: &Stream,
+    key: Option<&IdempotencyKey>,
+    message: &NewMessage,
+) -> Result<Earlier, StorageError> {
+    let Some(key) = key else { return Ok(Earlier::Expired(0)) };
+    let Some(found) = stream.last_of(&stream.subjects.of_key(key)).await? else {
+        return Ok(Earlier::Expired(0));
+    };
+    let Some(stored) = &found.key else { return Ok(Earlier::Expired(found.sequence)) };
+    if found.id == message.id {
+        // A try of this call, whose answer was lost.
+        return Ok(Earlier::Outcome(Accept::Queued(found.id)));
+    }
+    if stored.is_expired() {
+        return Ok(Earlier::Expired(found.sequence));
+    }
+    if stored.fingerprint != message::fingerprint(key) {
+        return Ok(Earlier::Outcome(Accept::KeyReused));
+    }
+    key.set_replayed();
+    Ok(Earlier::Outcome(Accept::Queued(found.id)))
+}
+
+fn late() -> StorageError {
+    StorageError::new(
+        ErrorKind::Unavailable,
+        "the message could not be stored in the stream in time",
+    )
+}

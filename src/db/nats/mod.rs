@@ -1,0 +1,341 @@
+//! The queue of activities in NATS JetStream: a decorator of a store's [`ActivityStore`].
+//!
+//! A message is accepted by a stream ([`accept`], [`stream`], [`message`]), also while the store is away,
+//! and moved into the store's own queue ([`transfer`]) before it is applied. So the worker, the order of
+//! messages and the states are the store's, and what this adds is: messages that are still in the stream
+//! are found, listed and counted too ([`waiting`]); retries come behind them; and what the store has is
+//! removed from the stream ([`purge`]).
+//!
+//! Not here: the queue of the store, into which messages are moved ([`TransferTarget`]), and applying
+//! messages, which are each backend's.
+
+mod accept;
+mod connection;
+mod message;
+mod purge;
+mod stream;
+mod transfer;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use self::message::MAX_HEADERS;
+use self::purge::Purge;
+use self::stream::{Stream, unavailable};
+use self::transfer::Transfer;
+use self::waiting::Waiting;
+use crate::activities::catalogue::Catalogue;
+use crate::activities::model::{MessageId, Name, Rejection};
+use crate::config::queue::NatsQueue;
+use crate::db::storage::{
+    Accept, ActContext, ActivityStore, Applied, Discard, ErrorKind, Message, MessageState,
+    NewMessage, QueueStatus, QueuedMessage, RejectionGroup, Retry, Rows, StorageError, TableStatus,
+    TransferTarget, WorkerLease, WorkerRecord,
+};
+use crate::telemetry::Registry;
+
+/// How often the next messages of the stream are moved before the worker gets what the store has.
+const MOST_STEPS: usize = 3;
+/// How long a start waits for the server; then it goes on without.
+const START_WAIT: Duration = Duration::from_secs(3);
+
+/// Opens the queue of a store.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] if the stream has settings by which messages could be lost. That the server is
+/// away is no error.
+pub(super) async fn open(
+    settings: &NatsQueue,
+    store: Arc<dyn ActivityStore>,
+    target: Arc<dyn TransferTarget>,
+    registry: &Registry,
+) -> Result<Arc<dyn ActivityStore>, StorageError> {
+    let queued = Arc::new(Notify::new());
+    let connected = Arc::new(Notify::new());
+    let client = connection::connect(settings, &connected).await?;
+    let stream = Arc::new(Stream::new(client, &settings.stream));
+    match tokio::time::timeout(START_WAIT, stream.check()).await {
+        Ok(Ok(_)) => tracing::info!(queue = %settings, "messages are queued in NATS"),
+        Ok(Err(error)) if error.kind() == ErrorKind::Invalid => return Err(error),
+        Ok(Err(error)) => warn(settings, &error.to_string()),
+        Err(_) => warn(settings, "it does not answer"),
+    }
+    let watch = {
+        let (stream, queued) = (Arc::clone(&stream), Arc::clone(&queued));
+        async move || connection::watch(&stream, &connected, &queued).await
+    };
+    let watch = registry.supervisor().supervise("connection to NATS", watch);
+    Ok(Arc::new(NatsActivities {
+        transfer: Arc::new(Transfer::new(&stream, target)),
+        purge: Purge::default(),
+        stream,
+        store,
+        queued,
+        watch: tokio::spawn(watch),
+    }))
+}
+
+fn warn(settings: &NatsQueue, error: &str) {
+    tracing::warn!(queue = %settings, error, "NATS is away; no message is accepted until it is back");
+}
+
+struct NatsActivities {
+    store: Arc<dyn ActivityStore>,
+    stream: Arc<Stream>,
+    transfer: Arc<Transfer>,
+    purge: Purge,
+    /// Keeps one notification that comes while no worker waits.
+    queued: Arc<Notify>,
+    watch: JoinHandle<()>,
+}
+
+impl Drop for NatsActivities {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+impl NatsActivities {
+    fn waiting(&self) -> Waiting<'_> {
+        Waiting { stream: &self.stream, transfer: &self.transfer }
+    }
+
+    /// A message in the stream that the store did not have, or where it is in the store meanwhile.
+    async fn find_waiting(&self, id: MessageId) -> Result<Option<Message>, StorageError> {
+        match self.waiting().find(id).await? {
+            Some(found) => Ok(Some(found.message())),
+            // It was moved between the two reads, or there is no such one.
+            None => self.store.find(id).await,
+        }
+    }
+}
+
+#[async_trait]
+impl ActivityStore for NatsActivities {
+    async fn accept(
+        &self,
+        context: ActContext,
+        message: NewMessage,
+    ) -> Result<Accept, StorageError> {
+        let (stream, transfer) = (Arc::clone(&self.stream), Arc::clone(&self.transfer));
+        let subject = self.stream.subjects.wakeup();
+        // In a task that a caller who goes away does not end.
+        let task = tokio::spawn(async move {
+            let accepted = accept::accept(&stream, &context, &message).await?;
+            if let Some((id, sequence)) = accepted.stored {
+                transfer.note_acknowledged(id, sequence);
+                // Of the message itself a worker would hear before it is stored. One that does not hear of
+                // it looks again soon.
+                drop(stream.client().publish(subject, bytes::Bytes::new()).await);
+            }
+            Ok(accepted.outcome)
+        });
+        let accepted = task.await.map_err(|e| {
+            StorageError::with_source(ErrorKind::Internal, "accepting a message panicked", e)
+        })?;
+        self.queued.notify_one();
+        accepted
+    }
+
+    fn max_body(&self) -> Option<usize> {
+        let most = self.stream.max_message().saturating_sub(MAX_HEADERS);
+        Some(self.store.max_body().map_or(most, |store| store.min(most)))
+    }
+
+    async fn queue_status(&self) -> Result<QueueStatus, StorageError> {
+        let waiting = self.waiting().status().await?;
+        let store = self.store.queue_status().await?;
+        Ok(QueueStatus {
+            messages: store.messages + waiting.messages,
+            bytes: store.bytes + waiting.bytes,
+            oldest: store.oldest.max(waiting.oldest),
+        })
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, StorageError> {
+        match self.store.find(id).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.find_waiting(id).await,
+        }
+    }
+
+    async fn list(
+        &self,
+        state: Option<MessageState>,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Message>, StorageError> {
+        if matches!(state, Some(MessageState::Applied | MessageState::Rejected)) {
+            return self.store.list(state, after, limit).await;
+        }
+        // In this order: a message that is moved meanwhile is in both, and none is in neither.
+        let waiting = self.waiting().list(after).await?;
+        let mut messages = self.store.list(state, after, limit).await?;
+        let known: std::collections::HashSet<_> = messages.iter().map(|found| found.id).collect();
+        messages.extend(waiting.into_iter().filter(|found| !known.contains(&found.id)));
+        messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
+        messages.truncate(limit as usize);
+        Ok(messages)
+    }
+
+    async fn body(&self, id: MessageId) -> Result<Option<Arc<str>>, StorageError> {
+        if let Some(found) = self.store.body(id).await? {
+            return Ok(Some(found));
+        }
+        match self.waiting().find(id).await? {
+            Some(found) => Ok(Some(found.body)),
+            None => self.store.body(id).await,
+        }
+    }
+
+    async fn rejections(
+        &self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<RejectionGroup>, StorageError> {
+        self.store.rejections(after, limit).await
+    }
+
+    /// The retry is queued in the store, behind the messages that the stream has now: these are moved first.
+    async fn retry(
+        &self,
+        context: ActContext,
+        id: MessageId,
+        new: NewMessage,
+    ) -> Result<Retry, StorageError> {
+        self.transfer.all(context.deadline()).await.map_err(unavailable)?;
+        self.store.retry(context, id, new).await
+    }
+
+    async fn rejected_by(
+        &self,
+        cause: &str,
+        limit: u32,
+    ) -> Result<(Vec<MessageId>, u64), StorageError> {
+        self.store.rejected_by(cause, limit).await
+    }
+
+    async fn discard(&self, context: ActContext, id: MessageId) -> Result<Discard, StorageError> {
+        match self.store.discard(context, id).await? {
+            Discard::Missing => {
+                let found = self.find_waiting(id).await?;
+                Ok(found.map_or(Discard::Missing, |found| Discard::NotRejected(found.state)))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    async fn tables(&self) -> Result<Vec<TableStatus>, StorageError> {
+        self.store.tables().await
+    }
+
+    async fn catalogue(&self) -> Result<Catalogue, StorageError> {
+        self.store.catalogue().await
+    }
+
+    async fn rows(
+        &self,
+        table: &Name,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Option<Rows>, StorageError> {
+        self.store.rows(table, after, limit).await
+    }
+
+    async fn worker(&self) -> Result<WorkerRecord, StorageError> {
+        self.store.worker().await
+    }
+
+    async fn take_over(
+        &self,
+        seen: &WorkerRecord,
+        owner: &str,
+    ) -> Result<Option<WorkerLease>, StorageError> {
+        self.store.take_over(seen, owner).await
+    }
+
+    async fn renew(&self, lease: WorkerLease) -> Result<bool, StorageError> {
+        self.store.renew(lease).await
+    }
+
+    async fn release(&self, lease: WorkerLease) -> Result<(), StorageError> {
+        self.store.release(lease).await
+    }
+
+    /// Those of the store; when they are fewer, messages of the stream are moved there first.
+    async fn next(
+        &self,
+        lease: WorkerLease,
+        limit: u32,
+    ) -> Result<Vec<QueuedMessage>, StorageError> {
+        let mut messages = self.store.next(lease, limit).await?;
+        for _ in 0..MOST_STEPS {
+            // Without a connection each request would wait for one.
+            if messages.len() >= limit as usize || !self.stream.is_connected() {
+                break;
+            }
+            match self.transfer.step().await {
+                Ok(true) => messages = self.store.next(lease, limit).await?,
+                Ok(false) => break,
+                // What the store has is applied while NATS fails.
+                Err(error) => {
+                    tracing::warn!(%error, "messages are not moved from NATS into the store");
+                    break;
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    async fn wait_for_messages(&self, at_most: Duration) {
+        tokio::select! {
+            () = self.queued.notified() => {}
+            () = self.store.wait_for_messages(at_most) => {}
+        }
+    }
+
+    async fn apply(
+        &self,
+        lease: WorkerLease,
+        messages: Vec<QueuedMessage>,
+    ) -> Result<Applied, StorageError> {
+        self.store.apply(lease, messages).await
+    }
+
+    async fn note_attempt(
+        &self,
+        lease: WorkerLease,
+        id: MessageId,
+    ) -> Result<Option<u32>, StorageError> {
+        if self.store.find(id).await?.is_none() {
+            self.transfer.all(ActContext::new().deadline()).await.map_err(unavailable)?;
+        }
+        self.store.note_attempt(lease, id).await
+    }
+
+    async fn reject(
+        &self,
+        lease: WorkerLease,
+        message: QueuedMessage,
+        rejection: Rejection,
+    ) -> Result<Applied, StorageError> {
+        self.store.reject(lease, message, rejection).await
+    }
+
+    async fn prune(
+        &self,
+        lease: WorkerLease,
+        older_than: Duration,
+        limit: u32,
+    ) -> Result<u32, StorageError> {
+        if let Err(error) = self.purge.run(&self.stream, &self.transfer).await {
+            tracing::debug!(%error, "messages that the store has are not removed from NATS");
+        }
+        self.store.prune(lease, older_than, limit).await
+    }
+}

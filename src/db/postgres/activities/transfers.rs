@@ -1,0 +1,83 @@
+//! Moving messages of a stream outside of the store into the queue.
+
+use jiff::Timestamp;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::{Values, query};
+use crate::db::postgres::error;
+use crate::db::postgres::pool::Pool;
+use crate::db::postgres::session::Sql;
+use crate::db::storage::{StorageError, TransferredMessage};
+
+const POSITION: Sql<'_> = Sql {
+    text: "SELECT sequence FROM activity_transfers WHERE stream_id = $1",
+    types: &[Type::UUID],
+};
+/// One statement, so that the recorded sequence is tested and changed with what it stands for. It holds the
+/// row's lock before the first position of the queue is taken: the next messages of the stream have higher
+/// positions. After a loss of the stream's end it is moved again from its beginning, so that some messages
+/// are known.
+const TRANSFER: Sql<'_> = Sql {
+    text: "WITH moved AS ( \
+             INSERT INTO activity_transfers AS t (stream_id, sequence) \
+             SELECT $1, $3 WHERE $2 = 0 \
+                OR EXISTS (SELECT FROM activity_transfers WHERE stream_id = $1) \
+             ON CONFLICT (stream_id) DO UPDATE SET sequence = excluded.sequence \
+             WHERE t.sequence = $2 RETURNING t.sequence \
+         ), queued AS ( \
+             INSERT INTO activity_queue (id, body, bytes, received_at) \
+             SELECT id, body, octet_length(body), received_at \
+             FROM unnest($4::uuid[], $5::text[], $6::timestamptz[]) \
+                 WITH ORDINALITY AS given (id, body, received_at, number) \
+             WHERE EXISTS (SELECT FROM moved) \
+               AND NOT EXISTS (SELECT FROM activity_messages m WHERE m.id = given.id) \
+             ORDER BY number ON CONFLICT (id) DO NOTHING RETURNING bytes \
+         ), counted AS ( \
+             INSERT INTO activity_queue_totals (messages, bytes) \
+             SELECT count(*), sum(bytes) FROM queued HAVING count(*) > 0 \
+         ) SELECT count(*), pg_notify('storefront_activities', current_schema()::text) FROM moved",
+    types: &[
+        Type::UUID,
+        Type::INT8,
+        Type::INT8,
+        Type::UUID_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TIMESTAMPTZ_ARRAY,
+    ],
+};
+
+/// Up to which sequence a stream was moved.
+pub(super) async fn position(pool: &Pool, stream: Uuid) -> Result<u64, StorageError> {
+    let rows = query(pool, POSITION, vec![Box::new(stream)]).await?;
+    let position = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
+    Ok(position.map_err(error::storage)?.map_or(0, i64::cast_unsigned))
+}
+
+/// Queues the messages if the stream was moved up to `from`; then it is moved up to `to`.
+pub(super) async fn transfer(
+    pool: &Pool,
+    stream: Uuid,
+    (from, to): (u64, u64),
+    messages: Vec<TransferredMessage>,
+) -> Result<bool, StorageError> {
+    let messages = messages.into_iter().map(|message| message.message);
+    let (mut ids, mut bodies, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for message in messages {
+        let made_at = Timestamp::from_millisecond(message.id.made_at());
+        ids.push(message.id.0);
+        bodies.push(message.body.to_string());
+        times.push(made_at.unwrap_or(Timestamp::UNIX_EPOCH));
+    }
+    let values: Values = vec![
+        Box::new(stream),
+        Box::new(from.cast_signed()),
+        Box::new(to.cast_signed()),
+        Box::new(ids),
+        Box::new(bodies),
+        Box::new(times),
+    ];
+    let rows = query(pool, TRANSFER, values).await?;
+    let moved = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
+    Ok(moved.map_err(error::storage)?.is_some_and(|moved| moved > 0))
+}
