@@ -13,7 +13,7 @@ use storefront::db::{self, MigrationPolicy, Stores};
 use storefront::telemetry::Registry;
 use tempfile::TempDir;
 
-use crate::cassandra;
+use crate::cassandra::{self, Keyspace};
 use crate::nats::NatsServer;
 use crate::postgres::{self, NEWEST, OLDEST, OwnSchema};
 use crate::process::{output, stderr, storefront};
@@ -53,6 +53,15 @@ impl OwnDatabase {
             }
         };
         Self { url, queue, _guard: guard, folder }
+    }
+
+    /// The same without tables, where that makes a difference: keyspaces have theirs.
+    pub async fn without_schema(backend: &str) -> Self {
+        if backend != "cassandra" {
+            return Self::on(backend).await;
+        }
+        let keyspace = Keyspace::reserve().await;
+        Self::at(keyspace.url(), keyspace)
     }
 
     /// The database at that URL, which `guard` removes.

@@ -94,7 +94,7 @@ fn damage(backend: &str) -> [&'static str; 2] {
 }
 
 async fn a_store_without_a_schema_is_one_sentence(backend: &str) {
-    let database = OwnDatabase::on(backend).await;
+    let database = OwnDatabase::without_schema(backend).await;
     let mut command = storefront(database.folder());
     let refused = output(command.args(["audit", "--database-url", database.url()]));
     assert_eq!(refused.status.code(), Some(1));
