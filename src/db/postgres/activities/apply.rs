@@ -114,7 +114,11 @@ impl Applier {
                 () = silence(&pool, gone) => {
                     // The client would wait for the answers that are due before it closes the socket.
                     run.connection.socket.abort();
-                    return Err(error::timeout());
+                    // What was committed before counts; of the others it is not known.
+                    return match run.outcomes.is_empty() {
+                        true => Err(error::timeout()),
+                        false => Ok(Applied::Outcomes(run.outcomes)),
+                    };
                 }
             };
             let client = &run.connection.client;

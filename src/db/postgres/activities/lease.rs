@@ -17,12 +17,16 @@ const WORKER: Sql<'_> =
 /// Takes nothing while a transaction in which the previous worker applies messages still runs, because that
 /// has locked the key; after this no such transaction begins. It does not wait for that one: a statement
 /// that took long may hold it up, and each server that stands by would keep a connection waiting.
+///
+/// The queue begins at its lowest position again: a copy of the database may have got the rows without the
+/// values of the sequences, and gives positions away that are below the stored one.
 const TAKE_OVER: Sql<'_> = Sql {
     text: "WITH free AS MATERIALIZED ( \
              SELECT FROM activity_worker \
              WHERE token = $1 AND renewal = $2 AND owner IS NOT DISTINCT FROM $3 \
              FOR UPDATE SKIP LOCKED \
-         ) UPDATE activity_worker SET token = token + 1, renewal = 0, owner = $4 \
+         ) UPDATE activity_worker SET token = token + 1, renewal = 0, owner = $4, \
+               queue_from = 0, totals_from = 0 \
            WHERE token = $1 AND renewal = $2 AND EXISTS (SELECT FROM free) RETURNING token",
     types: &[Type::INT8, Type::INT8, Type::TEXT, Type::TEXT],
 };

@@ -60,6 +60,8 @@ pub(super) struct LowWater(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// The lease under which that was found. The one that follows stores from the beginning.
+    lease: Option<WorkerLease>,
     /// Since when the server runs on which that was found.
     server_start: Option<Timestamp>,
     /// The position after the highest one that was found.
@@ -88,7 +90,7 @@ impl LowWater {
 
     /// Stores a higher position if it is time to, and there is one that is certain.
     pub(super) async fn advance(&self, pool: &Pool, lease: WorkerLease) {
-        let Some(found) = self.due() else { return };
+        let Some(found) = self.due(lease) else { return };
         if let Err(error) = self.store(pool, lease, found).await {
             // Looking for messages takes longer, and is as right as before.
             tracing::debug!(%error, "where the queue begins is not stored");
@@ -97,8 +99,11 @@ impl LowWater {
     }
 
     /// The position to store, if it is time.
-    fn due(&self) -> Option<i64> {
+    fn due(&self, lease: WorkerLease) -> Option<i64> {
         let mut state = self.lock();
+        if state.lease != Some(lease) {
+            *state = State { lease: Some(lease), ..State::default() };
+        }
         let is_early = state.looked_at.is_some_and(|at| at.elapsed() < INTERVAL);
         let is_near = state.server_start.is_some() && state.found - state.stored < STEP;
         if is_early || is_near {
@@ -122,7 +127,8 @@ impl LowWater {
             let mut state = self.lock();
             if state.server_start != Some(server_start) {
                 // What was found on the server before says nothing about this one.
-                *state = State { server_start: Some(server_start), ..State::default() };
+                let server_start = Some(server_start);
+                *state = State { lease: Some(lease), server_start, ..State::default() };
                 return Ok(());
             }
             state.candidate.take()
