@@ -1,6 +1,7 @@
 //! The connection to the NATS server, which is made in the background and again whenever it is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use futures::StreamExt;
@@ -9,6 +10,10 @@ use tokio::sync::Notify;
 use super::stream::Stream;
 use crate::config::queue::NatsQueue;
 use crate::db::storage::{ErrorKind, StorageError};
+
+/// A server that answers none of three pings is given up and connected to again: meanwhile nothing can be
+/// sent, and what waits would be delivered late.
+const PING: Duration = Duration::from_secs(2);
 
 /// A client, connected or not; `connected` is notified each time it is.
 pub(super) async fn connect(
@@ -20,6 +25,7 @@ pub(super) async fn connect(
         .name("storefront")
         .retry_on_initial_connect()
         .require_tls(settings.tls)
+        .ping_interval(PING)
         .event_callback(move |event| {
             let connected = Arc::clone(&connected);
             async move { log(&event, &connected) }

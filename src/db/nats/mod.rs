@@ -13,19 +13,22 @@ mod accept;
 mod connection;
 mod message;
 mod purge;
+mod seen;
 mod stream;
 mod transfer;
 mod waiting;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use self::message::MAX_HEADERS;
 use self::purge::Purge;
+use self::seen::Connection;
 use self::stream::{Stream, unavailable};
 use self::transfer::Transfer;
 use self::waiting::Waiting;
@@ -41,6 +44,10 @@ use crate::telemetry::Registry;
 
 /// How often the next messages of the stream are moved before the worker gets what the store has.
 const MOST_STEPS: usize = 3;
+/// How long the worker waits for a retry that moves messages.
+const MOVING_WAIT: Duration = Duration::from_secs(3);
+/// How long no messages are moved after a failure, unless there is a new connection.
+const FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// How long a start waits for the server; then it goes on without.
 const START_WAIT: Duration = Duration::from_secs(3);
 
@@ -58,7 +65,7 @@ pub(super) async fn open(
     let queued = Arc::new(Notify::new());
     let connected = Arc::new(Notify::new());
     let client = connection::connect(settings, &connected).await?;
-    let stream = Arc::new(Stream::new(client, &settings.stream));
+    let stream = Arc::new(Stream::new(client, &settings.stream, &target));
     match tokio::time::timeout(START_WAIT, stream.check()).await {
         Ok(Ok(_)) => tracing::info!(queue = %settings, "messages are queued in NATS"),
         Ok(Err(error)) if error.kind() == ErrorKind::Invalid => return Err(error),
@@ -71,8 +78,9 @@ pub(super) async fn open(
     };
     let watch = registry.supervisor().supervise("connection to NATS", watch);
     Ok(Arc::new(NatsActivities {
-        transfer: Arc::new(Transfer::new(&stream, target)),
+        transfer: Arc::new(Transfer::new(&stream, target, store.max_body())),
         purge: Purge::default(),
+        failed: Mutex::default(),
         stream,
         store,
         queued,
@@ -89,6 +97,8 @@ struct NatsActivities {
     stream: Arc<Stream>,
     transfer: Arc<Transfer>,
     purge: Purge,
+    /// When, and over which connection, messages could not be moved at last.
+    failed: Mutex<Option<(Instant, Connection)>>,
     /// Keeps one notification that comes while no worker waits.
     queued: Arc<Notify>,
     watch: JoinHandle<()>,
@@ -103,6 +113,19 @@ impl Drop for NatsActivities {
 impl NatsActivities {
     fn waiting(&self) -> Waiting<'_> {
         Waiting { stream: &self.stream, transfer: &self.transfer }
+    }
+
+    /// Whether messages may be moved now: without a connection each request would wait for one, and soon
+    /// after a failure for a server that does not answer. What the store has is applied meanwhile.
+    fn may_move(&self) -> bool {
+        let is_paused = self.lock_failed().as_ref().is_some_and(|(at, connection)| {
+            at.elapsed() < FAILED_PAUSE && *connection == self.stream.connection()
+        });
+        self.stream.is_connected() && !is_paused
+    }
+
+    fn lock_failed(&self) -> MutexGuard<'_, Option<(Instant, Connection)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A message in the stream that the store did not have, or where it is in the store meanwhile.
@@ -122,16 +145,12 @@ impl ActivityStore for NatsActivities {
         context: ActContext,
         message: NewMessage,
     ) -> Result<Accept, StorageError> {
-        let (stream, transfer) = (Arc::clone(&self.stream), Arc::clone(&self.transfer));
-        let subject = self.stream.subjects.wakeup();
+        let stream = Arc::clone(&self.stream);
         // In a task that a caller who goes away does not end.
         let task = tokio::spawn(async move {
             let accepted = accept::accept(&stream, &context, &message).await?;
-            if let Some((id, sequence)) = accepted.stored {
-                transfer.note_acknowledged(id, sequence);
-                // Of the message itself a worker would hear before it is stored. One that does not hear of
-                // it looks again soon.
-                drop(stream.client().publish(subject, bytes::Bytes::new()).await);
+            if accepted.is_stored {
+                stream.wake_workers();
             }
             Ok(accepted.outcome)
         });
@@ -275,16 +294,16 @@ impl ActivityStore for NatsActivities {
     ) -> Result<Vec<QueuedMessage>, StorageError> {
         let mut messages = self.store.next(lease, limit).await?;
         for _ in 0..MOST_STEPS {
-            // Without a connection each request would wait for one.
-            if messages.len() >= limit as usize || !self.stream.is_connected() {
+            if messages.len() >= limit as usize || !self.may_move() {
                 break;
             }
-            match self.transfer.step().await {
+            match self.transfer.step(Instant::now() + MOVING_WAIT).await {
                 Ok(true) => messages = self.store.next(lease, limit).await?,
                 Ok(false) => break,
                 // What the store has is applied while NATS fails.
                 Err(error) => {
                     tracing::warn!(%error, "messages are not moved from NATS into the store");
+                    *self.lock_failed() = Some((Instant::now(), self.stream.connection()));
                     break;
                 }
             }

@@ -26,7 +26,8 @@ impl Waiting<'_> {
     /// The stream, and up to where it was moved.
     async fn position(&self) -> Result<(Known, u64), StorageError> {
         let known = self.stream.check().await.map_err(unavailable)?;
-        Ok((known, self.transfer.position(known.id).await?))
+        let moved_to = self.transfer.position(known.id).await?;
+        Ok((known, moved_to))
     }
 
     pub(super) async fn find(&self, id: MessageId) -> Result<Option<Entry>, StorageError> {
