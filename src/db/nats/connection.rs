@@ -7,7 +7,7 @@ use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use futures::StreamExt;
 use tokio::sync::Notify;
 
-use super::stream::Stream;
+use super::stream::{Stream, chain};
 use crate::config::queue::NatsQueue;
 use crate::db::storage::{ErrorKind, StorageError};
 
@@ -49,7 +49,11 @@ fn log(event: &Event, connected: &Notify) {
             connected.notify_one();
         }
         Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
-        Event::ServerError(_) | Event::ClientError(_) => tracing::warn!(%event, "NATS"),
+        Event::ServerError(_) | Event::ClientError(_) => tracing::warn!(
+            %event,
+            "NATS refuses a connection or a request: check the server, the user and the password in --queue, \
+             and the rights of that user"
+        ),
         _ => tracing::debug!(%event, "NATS"),
     }
 }
@@ -79,7 +83,7 @@ async fn watch_with(stream: &Stream, connected: &Notify, queued: &Notify, mut wa
                 // Messages may have come while nothing listened.
                 queued.notify_one();
                 if let Err(error) = stream.check().await {
-                    tracing::warn!(%error, "the queue in NATS cannot be used");
+                    tracing::warn!(error = chain(&error), "the queue in NATS cannot be used");
                 }
             }
         }

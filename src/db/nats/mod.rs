@@ -4,7 +4,8 @@
 //! and moved into the store's own queue ([`transfer`]) before it is applied. So the worker, the order of
 //! messages and the states are the store's, and what this adds is: messages that are still in the stream
 //! are found, listed and counted too ([`waiting`]); retries come behind them; and what the store has is
-//! removed from the stream ([`purge`]).
+//! removed from the stream ([`purge`]). [`seen`] finds out that the stream has lost messages, [`stalled`] that
+//! nobody moves them.
 //!
 //! Not here: the queue of the store, into which messages are moved ([`TransferTarget`]), and applying
 //! messages, which are each backend's.
@@ -14,6 +15,7 @@ mod connection;
 mod message;
 mod purge;
 mod seen;
+mod stalled;
 mod stream;
 mod transfer;
 mod waiting;
@@ -29,7 +31,8 @@ use tokio::time::Instant;
 use self::message::MAX_HEADERS;
 use self::purge::Purge;
 use self::seen::Connection;
-use self::stream::{Stream, unavailable};
+use self::stalled::Stalled;
+use self::stream::{Stream, chain, unavailable};
 use self::transfer::Transfer;
 use self::waiting::Waiting;
 use crate::activities::catalogue::Catalogue;
@@ -69,7 +72,7 @@ pub(super) async fn open(
     match tokio::time::timeout(START_WAIT, stream.check()).await {
         Ok(Ok(_)) => tracing::info!(queue = %settings, "messages are queued in NATS"),
         Ok(Err(error)) if error.kind() == ErrorKind::Invalid => return Err(error),
-        Ok(Err(error)) => warn(settings, &error.to_string()),
+        Ok(Err(error)) => warn(settings, &chain(&error)),
         Err(_) => warn(settings, "it does not answer"),
     }
     let watch = {
@@ -81,6 +84,7 @@ pub(super) async fn open(
         transfer: Arc::new(Transfer::new(&stream, target, store.max_body())),
         purge: Purge::default(),
         failed: Mutex::default(),
+        stalled: Stalled::default(),
         stream,
         store,
         queued,
@@ -99,6 +103,7 @@ struct NatsActivities {
     purge: Purge,
     /// When, and over which connection, messages could not be moved at last.
     failed: Mutex<Option<(Instant, Connection)>>,
+    stalled: Stalled,
     /// Keeps one notification that comes while no worker waits.
     queued: Arc<Notify>,
     watch: JoinHandle<()>,
@@ -113,6 +118,17 @@ impl Drop for NatsActivities {
 impl NatsActivities {
     fn waiting(&self) -> Waiting<'_> {
         Waiting { stream: &self.stream, transfer: &self.transfer }
+    }
+
+    /// A worker that moves no messages may have been started with another `--queue`, or without one.
+    async fn warn_of_other_queue(&self, messages: u64) {
+        if self.store.worker().await.is_ok_and(|worker| worker.owner.is_some()) {
+            tracing::warn!(
+                messages,
+                "messages wait in NATS, and the worker of the store does not move them: give all programs \
+                 of the store the same --queue"
+            );
+        }
     }
 
     /// Whether messages may be moved now: without a connection each request would wait for one, and soon
@@ -167,8 +183,12 @@ impl ActivityStore for NatsActivities {
     }
 
     async fn queue_status(&self) -> Result<QueueStatus, StorageError> {
-        let waiting = self.waiting().status().await?;
+        let (waiting, moved_to) = self.waiting().status().await?;
         let store = self.store.queue_status().await?;
+        // While the store has messages, these are applied first.
+        if self.stalled.is_due(waiting.messages > 0 && store.messages == 0, moved_to) {
+            self.warn_of_other_queue(waiting.messages).await;
+        }
         Ok(QueueStatus {
             messages: store.messages + waiting.messages,
             bytes: store.bytes + waiting.bytes,
@@ -302,7 +322,10 @@ impl ActivityStore for NatsActivities {
                 Ok(false) => break,
                 // What the store has is applied while NATS fails.
                 Err(error) => {
-                    tracing::warn!(%error, "messages are not moved from NATS into the store");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "messages are not moved from NATS into the store"
+                    );
                     *self.lock_failed() = Some((Instant::now(), self.stream.connection()));
                     break;
                 }
@@ -353,7 +376,10 @@ impl ActivityStore for NatsActivities {
         limit: u32,
     ) -> Result<u32, StorageError> {
         if let Err(error) = self.purge.run(&self.stream, &self.transfer).await {
-            tracing::debug!(%error, "messages that the store has are not removed from NATS");
+            tracing::debug!(
+                error = chain(&error),
+                "messages that the store has are not removed from NATS"
+            );
         }
         self.store.prune(lease, older_than, limit).await
     }

@@ -52,6 +52,8 @@ const FULL: [ErrorCode; 5] = [
     ErrorCode::STREAM_MAX_STREAM_BYTES_EXCEEDED,
 ];
 
+const NO_STREAM: &str = "the stream of --queue can neither be looked at nor be made: NATS needs JetStream, and \
+                         the user of --queue an account with it and the right to use its stream";
 const NOT_ACKNOWLEDGED: &str = "NATS has not acknowledged the message";
 
 pub(super) struct Stream {
@@ -211,7 +213,7 @@ impl Stream {
             match error.kind() {
                 GetStreamErrorKind::JetStream(refused)
                     if refused.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
-                _ => return Err(away("the stream cannot be looked at", error)),
+                _ => return Err(away(NO_STREAM, error)),
             }
             self.seen.forget();
             match within(self.context.create_stream(self.config())).await? {
@@ -221,7 +223,7 @@ impl Stream {
                 }
                 // Another server has made it.
                 Err(error) if is_name_taken(&error.kind()) => {}
-                Err(error) => return Err(away("the stream cannot be made", error)),
+                Err(error) => return Err(away(NO_STREAM, error)),
             }
         }
         Err(StorageError::new(
@@ -592,8 +594,8 @@ fn known(
     let Info { config, state, .. } = info;
     if let Some((setting, cure)) = unsound(subjects, config) {
         return Err(format!(
-            "the stream {name} of --queue has {setting}, so that messages could be lost or not be read: \
-             {cure}, or name another stream"
+            "the stream {name} of --queue has {setting}, so that messages could be lost, not be read or \
+             not be removed: {cure}, or name another stream"
         ));
     }
     let id = identity(config).ok_or_else(|| {
@@ -636,6 +638,12 @@ fn unsound(subjects: &Subjects, config: &Config) -> Option<(&'static str, String
         ("other subjects", edit(&format!("--subjects={}", subjects.all())))
     } else if !config.allow_direct {
         ("no direct access", edit("--allow-direct"))
+    } else if config.subject_transform.is_some() {
+        ("a transform of subjects", recreate())
+    } else if config.sealed {
+        ("been sealed", recreate())
+    } else if config.deny_purge {
+        ("deny_purge", recreate())
     } else {
         return None;
     })
@@ -660,6 +668,18 @@ fn unreadable(error: impl Into<Source>) -> StorageError {
     away("the stream cannot be read", error)
 }
 
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &StorageError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// The same as an error that may pass: the settings of the stream may be corrected while servers run.
 pub(super) fn unavailable(error: StorageError) -> StorageError {
     match error.kind() {
@@ -671,6 +691,15 @@ pub(super) fn unavailable(error: StorageError) -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_logged_with_its_causes() {
+        let error = away("the stream cannot be read", unreadable("no answer"));
+        assert_eq!(
+            chain(&error),
+            "the stream cannot be read: the stream cannot be read: no answer"
+        );
+    }
 
     /// An answer of a batch: the message, and the one before it.
     fn answer(sequence: u64, before: u64) -> HeaderMap {
