@@ -70,6 +70,18 @@ impl NatsServer {
         .await;
     }
 
+    /// Copies its data while it does not run.
+    pub fn back_up(&self) {
+        copy(&self.folder.path().join("store"), &self.folder.path().join("backup"));
+    }
+
+    /// Puts the copy in the place of its data while it does not run.
+    pub fn restore(&self) {
+        let store = self.folder.path().join("store");
+        std::fs::remove_dir_all(&store).expect("the data can be removed");
+        copy(&self.folder.path().join("backup"), &store);
+    }
+
     /// Stops it, as a machine does that swaps; it goes on where it was after `CONT`.
     pub fn signal(&self, name: &str) {
         signal(self.child.lock().unwrap().id(), name);
@@ -98,6 +110,20 @@ impl Drop for NatsServer {
         // It may have ended already.
         drop(child.kill());
         drop(child.wait());
+    }
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry of the folder");
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).expect("the file can be copied");
+        }
     }
 }
 

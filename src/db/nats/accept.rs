@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::message::{self, outgoing};
 use super::stream::{Published, Stream};
@@ -23,8 +22,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// What became of a message.
 pub(super) struct Accepted {
     pub(super) outcome: Accept,
-    /// The stream's identity and the message's sequence, if this call has stored it.
-    pub(super) stored: Option<(Uuid, u64)>,
+    /// Whether this call has stored it.
+    pub(super) is_stored: bool,
 }
 
 /// Stores a message in the stream, once.
@@ -40,14 +39,14 @@ pub(super) async fn accept(
     let mut unknown = None;
     let mut backoff = BACKOFF;
     loop {
-        let failed = match stream.publish(outgoing(&stream.subjects, key, expected, message)).await
-        {
-            Published::Stored { stream, sequence, is_repeat } => {
-                let stored = Some((stream, sequence)).filter(|_| !is_repeat);
-                return Ok(Accepted { outcome: Accept::Queued(message.id), stored });
+        let outgoing = outgoing(&stream.subjects, key, expected, message);
+        let failed = match stream.publish(outgoing, context.deadline()).await {
+            Published::Stored { is_repeat } => {
+                let outcome = Accept::Queued(message.id);
+                return Ok(Accepted { outcome, is_stored: !is_repeat });
             }
             Published::WrongSequence => match earlier(stream, key, message).await {
-                Ok(Earlier::Outcome(outcome)) => return Ok(Accepted { outcome, stored: None }),
+                Ok(Earlier::Outcome(outcome)) => return Ok(Accepted { outcome, is_stored: false }),
                 Ok(Earlier::Expired(sequence)) => {
                     expected = sequence;
                     None
@@ -55,7 +54,7 @@ pub(super) async fn accept(
                 Err(error) => Some(error),
             },
             Published::Full if unknown.is_none() => {
-                return Ok(Accepted { outcome: Accept::Full, stored: None });
+                return Ok(Accepted { outcome: Accept::Full, is_stored: false });
             }
             Published::Full => None,
             Published::Refused(error) => Some(error),
@@ -86,16 +85,18 @@ async fn earlier(
     message: &NewMessage,
 ) -> Result<Earlier, StorageError> {
     let Some(key) = key else { return Ok(Earlier::Expired(0)) };
-    let Some(found) = stream.last_of(&stream.subjects.of_key(key)).await? else {
+    let Some((sequence, found)) = stream.last_of(&stream.subjects.of_key(key)).await? else {
         return Ok(Earlier::Expired(0));
     };
-    let Some(stored) = &found.key else { return Ok(Earlier::Expired(found.sequence)) };
+    // One that is none of this program's reserves no key.
+    let Some(found) = found else { return Ok(Earlier::Expired(sequence)) };
+    let Some(stored) = &found.key else { return Ok(Earlier::Expired(sequence)) };
     if found.id == message.id {
         // A try of this call, whose answer was lost.
         return Ok(Earlier::Outcome(Accept::Queued(found.id)));
     }
     if stored.is_expired() {
-        return Ok(Earlier::Expired(found.sequence));
+        return Ok(Earlier::Expired(sequence));
     }
     if stored.fingerprint != message::fingerprint(key) {
         return Ok(Earlier::Outcome(Accept::KeyReused));

@@ -1,14 +1,19 @@
 //! The connection to the NATS server, which is made in the background and again whenever it is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use futures::StreamExt;
 use tokio::sync::Notify;
 
-use super::stream::Stream;
+use super::stream::{Stream, chain};
 use crate::config::queue::NatsQueue;
 use crate::db::storage::{ErrorKind, StorageError};
+
+/// A server that answers none of three pings is given up and connected to again: meanwhile nothing can be
+/// sent, and what waits would be delivered late.
+const PING: Duration = Duration::from_secs(2);
 
 /// A client, connected or not; `connected` is notified each time it is.
 pub(super) async fn connect(
@@ -20,6 +25,7 @@ pub(super) async fn connect(
         .name("storefront")
         .retry_on_initial_connect()
         .require_tls(settings.tls)
+        .ping_interval(PING)
         .event_callback(move |event| {
             let connected = Arc::clone(&connected);
             async move { log(&event, &connected) }
@@ -43,7 +49,11 @@ fn log(event: &Event, connected: &Notify) {
             connected.notify_one();
         }
         Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
-        Event::ServerError(_) | Event::ClientError(_) => tracing::warn!(%event, "NATS"),
+        Event::ServerError(_) | Event::ClientError(_) => tracing::warn!(
+            %event,
+            "NATS refuses a connection or a request: check the server, the user and the password in --queue, \
+             and the rights of that user"
+        ),
         _ => tracing::debug!(%event, "NATS"),
     }
 }
@@ -73,7 +83,7 @@ async fn watch_with(stream: &Stream, connected: &Notify, queued: &Notify, mut wa
                 // Messages may have come while nothing listened.
                 queued.notify_one();
                 if let Err(error) = stream.check().await {
-                    tracing::warn!(%error, "the queue in NATS cannot be used");
+                    tracing::warn!(error = chain(&error), "the queue in NATS cannot be used");
                 }
             }
         }

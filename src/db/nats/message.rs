@@ -147,7 +147,8 @@ impl Entry {
             let expires = header(KEY_EXPIRES).and_then(|at| at.parse().ok()).unwrap_or(i64::MAX);
             StoredKey { fingerprint, expires }
         });
-        let body = std::str::from_utf8(body).ok()?.into();
+        // This program's messages are JSON, which has no U+0000; a store may refuse it, each time.
+        let body = std::str::from_utf8(body).ok().filter(|body| !body.contains('\0'))?.into();
         Some(Self { sequence, id, key, body })
     }
 
@@ -201,6 +202,14 @@ mod tests {
             assert_eq!(stored.map(|key| key.fingerprint.clone()), key.map(fingerprint));
             assert!(stored.is_none_or(|key| !key.is_expired()));
             assert_eq!(found.message().received_at.as_millisecond(), message.id.made_at());
+        }
+    }
+
+    #[test]
+    fn a_text_that_a_store_refuses_is_foreign() {
+        let subject = format!("S.-.{}", MessageId::new());
+        for body in [&b"a\0b"[..], b"\xff"] {
+            assert!(Entry::read(&subject, 1, &HeaderMap::new(), body).is_none(), "{body:?}");
         }
     }
 

@@ -4,7 +4,8 @@
 //! and moved into the store's own queue ([`transfer`]) before it is applied. So the worker, the order of
 //! messages and the states are the store's, and what this adds is: messages that are still in the stream
 //! are found, listed and counted too ([`waiting`]); retries come behind them; and what the store has is
-//! removed from the stream ([`purge`]).
+//! removed from the stream ([`purge`]). [`seen`] finds out that the stream has lost messages, [`stalled`] that
+//! nobody moves them.
 //!
 //! Not here: the queue of the store, into which messages are moved ([`TransferTarget`]), and applying
 //! messages, which are each backend's.
@@ -13,20 +14,25 @@ mod accept;
 mod connection;
 mod message;
 mod purge;
+mod seen;
+mod stalled;
 mod stream;
 mod transfer;
 mod waiting;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use self::message::MAX_HEADERS;
 use self::purge::Purge;
-use self::stream::{Stream, unavailable};
+use self::seen::Connection;
+use self::stalled::Stalled;
+use self::stream::{Stream, chain, unavailable};
 use self::transfer::Transfer;
 use self::waiting::Waiting;
 use crate::activities::catalogue::Catalogue;
@@ -41,6 +47,10 @@ use crate::telemetry::Registry;
 
 /// How often the next messages of the stream are moved before the worker gets what the store has.
 const MOST_STEPS: usize = 3;
+/// How long the worker waits for a retry that moves messages.
+const MOVING_WAIT: Duration = Duration::from_secs(3);
+/// How long no messages are moved after a failure, unless there is a new connection.
+const FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// How long a start waits for the server; then it goes on without.
 const START_WAIT: Duration = Duration::from_secs(3);
 
@@ -58,11 +68,11 @@ pub(super) async fn open(
     let queued = Arc::new(Notify::new());
     let connected = Arc::new(Notify::new());
     let client = connection::connect(settings, &connected).await?;
-    let stream = Arc::new(Stream::new(client, &settings.stream));
+    let stream = Arc::new(Stream::new(client, &settings.stream, &target));
     match tokio::time::timeout(START_WAIT, stream.check()).await {
         Ok(Ok(_)) => tracing::info!(queue = %settings, "messages are queued in NATS"),
         Ok(Err(error)) if error.kind() == ErrorKind::Invalid => return Err(error),
-        Ok(Err(error)) => warn(settings, &error.to_string()),
+        Ok(Err(error)) => warn(settings, &chain(&error)),
         Err(_) => warn(settings, "it does not answer"),
     }
     let watch = {
@@ -71,8 +81,10 @@ pub(super) async fn open(
     };
     let watch = registry.supervisor().supervise("connection to NATS", watch);
     Ok(Arc::new(NatsActivities {
-        transfer: Arc::new(Transfer::new(&stream, target)),
+        transfer: Arc::new(Transfer::new(&stream, target, store.max_body())),
         purge: Purge::default(),
+        failed: Mutex::default(),
+        stalled: Stalled::default(),
         stream,
         store,
         queued,
@@ -89,6 +101,9 @@ struct NatsActivities {
     stream: Arc<Stream>,
     transfer: Arc<Transfer>,
     purge: Purge,
+    /// When, and over which connection, messages could not be moved at last.
+    failed: Mutex<Option<(Instant, Connection)>>,
+    stalled: Stalled,
     /// Keeps one notification that comes while no worker waits.
     queued: Arc<Notify>,
     watch: JoinHandle<()>,
@@ -103,6 +118,30 @@ impl Drop for NatsActivities {
 impl NatsActivities {
     fn waiting(&self) -> Waiting<'_> {
         Waiting { stream: &self.stream, transfer: &self.transfer }
+    }
+
+    /// A worker that moves no messages may have been started with another `--queue`, or without one.
+    async fn warn_of_other_queue(&self, messages: u64) {
+        if self.store.worker().await.is_ok_and(|worker| worker.owner.is_some()) {
+            tracing::warn!(
+                messages,
+                "messages wait in NATS, and the worker of the store does not move them: give all programs \
+                 of the store the same --queue"
+            );
+        }
+    }
+
+    /// Whether messages may be moved now: without a connection each request would wait for one, and soon
+    /// after a failure for a server that does not answer. What the store has is applied meanwhile.
+    fn may_move(&self) -> bool {
+        let is_paused = self.lock_failed().as_ref().is_some_and(|(at, connection)| {
+            at.elapsed() < FAILED_PAUSE && *connection == self.stream.connection()
+        });
+        self.stream.is_connected() && !is_paused
+    }
+
+    fn lock_failed(&self) -> MutexGuard<'_, Option<(Instant, Connection)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A message in the stream that the store did not have, or where it is in the store meanwhile.
@@ -122,16 +161,12 @@ impl ActivityStore for NatsActivities {
         context: ActContext,
         message: NewMessage,
     ) -> Result<Accept, StorageError> {
-        let (stream, transfer) = (Arc::clone(&self.stream), Arc::clone(&self.transfer));
-        let subject = self.stream.subjects.wakeup();
+        let stream = Arc::clone(&self.stream);
         // In a task that a caller who goes away does not end.
         let task = tokio::spawn(async move {
             let accepted = accept::accept(&stream, &context, &message).await?;
-            if let Some((id, sequence)) = accepted.stored {
-                transfer.note_acknowledged(id, sequence);
-                // Of the message itself a worker would hear before it is stored. One that does not hear of
-                // it looks again soon.
-                drop(stream.client().publish(subject, bytes::Bytes::new()).await);
+            if accepted.is_stored {
+                stream.wake_workers();
             }
             Ok(accepted.outcome)
         });
@@ -148,8 +183,12 @@ impl ActivityStore for NatsActivities {
     }
 
     async fn queue_status(&self) -> Result<QueueStatus, StorageError> {
-        let waiting = self.waiting().status().await?;
+        let (waiting, moved_to) = self.waiting().status().await?;
         let store = self.store.queue_status().await?;
+        // While the store has messages, these are applied first.
+        if self.stalled.is_due(waiting.messages > 0 && store.messages == 0, moved_to) {
+            self.warn_of_other_queue(waiting.messages).await;
+        }
         Ok(QueueStatus {
             messages: store.messages + waiting.messages,
             bytes: store.bytes + waiting.bytes,
@@ -275,16 +314,19 @@ impl ActivityStore for NatsActivities {
     ) -> Result<Vec<QueuedMessage>, StorageError> {
         let mut messages = self.store.next(lease, limit).await?;
         for _ in 0..MOST_STEPS {
-            // Without a connection each request would wait for one.
-            if messages.len() >= limit as usize || !self.stream.is_connected() {
+            if messages.len() >= limit as usize || !self.may_move() {
                 break;
             }
-            match self.transfer.step().await {
+            match self.transfer.step(Instant::now() + MOVING_WAIT).await {
                 Ok(true) => messages = self.store.next(lease, limit).await?,
                 Ok(false) => break,
                 // What the store has is applied while NATS fails.
                 Err(error) => {
-                    tracing::warn!(%error, "messages are not moved from NATS into the store");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "messages are not moved from NATS into the store"
+                    );
+                    *self.lock_failed() = Some((Instant::now(), self.stream.connection()));
                     break;
                 }
             }
@@ -334,7 +376,10 @@ impl ActivityStore for NatsActivities {
         limit: u32,
     ) -> Result<u32, StorageError> {
         if let Err(error) = self.purge.run(&self.stream, &self.transfer).await {
-            tracing::debug!(%error, "messages that the store has are not removed from NATS");
+            tracing::debug!(
+                error = chain(&error),
+                "messages that the store has are not removed from NATS"
+            );
         }
         self.store.prune(lease, older_than, limit).await
     }

@@ -9,15 +9,16 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::message::Entry;
-use super::stream::Stream;
+use super::stream::{Batch, Known, Stream};
 use super::transfer::Transfer;
 use crate::db::storage::StorageError;
 
-/// How often it is looked for what can be removed.
+/// How often it is looked for what can be removed, and how long expired keys are looked for then.
 const INTERVAL: Duration = Duration::from_secs(1);
+const BUDGET: Duration = Duration::from_millis(250);
 /// Messages, and bytes of them, that are read to find expired keys.
-const READ: usize = 256;
-const READ_BYTES: usize = 1 << 20;
+const READ: usize = 1_000;
+const READ_BYTES: usize = 4 << 20;
 
 /// What was removed last.
 #[derive(Debug, Default)]
@@ -38,24 +39,24 @@ impl Purge {
         transfer: &Transfer,
     ) -> Result<(), StorageError> {
         let done = *self.lock();
-        if done.at.is_some_and(|at| at.elapsed() < INTERVAL) {
+        // Without a connection each request would wait for one, and the worker with it.
+        if !stream.is_connected() || done.at.is_some_and(|at| at.elapsed() < INTERVAL) {
             return Ok(());
         }
         self.lock().at = Some(Instant::now());
+        let id = stream.id().await?;
+        let moved_to = transfer.position(id).await?;
+        stream.note_sequence(id, moved_to);
+        // After the position: a stream that has lost messages up to there has another identity now.
         let known = stream.check().await?;
-        let moved_to = transfer.position(known.id).await?;
-        // A stream that has lost its end has new messages up to there.
-        if moved_to == 0 || known.last < moved_to {
+        if moved_to == 0 || known.id != id {
             return Ok(());
         }
-        if done.up_to != Some((known.id, moved_to)) {
-            stream.purge(moved_to + 1, Some(stream.subjects.without_key())).await?;
-            self.lock().up_to = Some((known.id, moved_to));
+        if done.up_to != Some((id, moved_to)) {
+            stream.purge(&known, moved_to + 1, Some(stream.subjects.without_key())).await?;
+            self.lock().up_to = Some((id, moved_to));
         }
-        if known.first <= moved_to {
-            remove_expired(stream, known.first, moved_to).await?;
-        }
-        Ok(())
+        remove_expired(stream, &known, moved_to).await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Done> {
@@ -65,19 +66,29 @@ impl Purge {
 
 /// Removes the first messages of the stream whose keys have expired. One whose key is kept for longer holds
 /// those after it.
-async fn remove_expired(stream: &Stream, first: u64, moved_to: u64) -> Result<(), StorageError> {
-    let is_removable = |entry: &&Entry| {
-        entry.sequence <= moved_to && entry.key.as_ref().is_none_or(|key| key.is_expired())
-    };
+async fn remove_expired(stream: &Stream, known: &Known, moved_to: u64) -> Result<(), StorageError> {
+    let begun = Instant::now();
+    let mut first = known.first;
     let mut limit = 1;
-    loop {
+    while first <= moved_to && begun.elapsed() < BUDGET {
         let batch = stream.read(first, limit, READ_BYTES).await?;
-        let expired = batch.entries.iter().take_while(is_removable);
-        let Some(last) = expired.last() else { return Ok(()) };
+        let kept = first_kept(&batch).min(moved_to + 1);
+        if kept <= first {
+            return Ok(());
+        }
         if limit == READ {
-            return stream.purge(last.sequence + 1, None).await;
+            stream.purge(known, kept, None).await?;
+            first = kept;
         }
         // The first one can be removed, so more may.
         limit = READ;
     }
+    Ok(())
+}
+
+/// The sequence of the first message of a batch that must be kept, or that after it. Messages that are none
+/// of this program's are not kept.
+fn first_kept(batch: &Batch) -> u64 {
+    let is_kept = |entry: &&Entry| entry.key.as_ref().is_some_and(|key| !key.is_expired());
+    batch.entries.iter().find(is_kept).map_or(batch.last + 1, |entry| entry.sequence)
 }

@@ -1,18 +1,19 @@
 //! The stream: what it must be, and the requests to the server about it.
 //!
-//! Requests are answered within [`TIMEOUT`] or fail. Errors are of the kinds
+//! Requests are answered within [`TIMEOUT`] or fail, the time included in which the client takes no command
+//! because it cannot send those before. Errors are of the kinds
 //! [`ErrorKind::Unavailable`] (it was not done) and [`ErrorKind::Timeout`] (it may have been done);
 //! [`ErrorKind::Invalid`] only if the stream has settings by which messages could be lost.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, LastRawMessageErrorKind, PersistenceMode, RetentionPolicy,
-    StorageType,
+    ClusterInfo, Config, DiscardPolicy, Info, LastRawMessageErrorKind, PersistenceMode,
+    RawMessageErrorKind, RetentionPolicy, StorageType,
 };
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, HeaderMap, Request, RequestErrorKind};
@@ -20,17 +21,21 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::message::{Entry, Outgoing, Subjects, id_of};
+use super::seen::{Connection, End, Seen};
 use crate::activities::model::MessageId;
-use crate::db::storage::{ErrorKind, StorageError};
+use crate::db::storage::{ErrorKind, StorageError, TransferTarget};
 
 /// For the answer to one request.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a request waits for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// How long the store is asked up to where the stream was moved, before the stream is used over a new
+/// connection. The store may be away.
+const POSITION_WAIT: Duration = Duration::from_secs(1);
 const CONNECT_POLL: Duration = Duration::from_millis(10);
 /// Under this name the stream's metadata has its identity, written when it is made: another stream of the
 /// same name has another one.
@@ -47,19 +52,26 @@ const FULL: [ErrorCode; 5] = [
     ErrorCode::STREAM_MAX_STREAM_BYTES_EXCEEDED,
 ];
 
+const NO_STREAM: &str = "the stream of --queue can neither be looked at nor be made: NATS needs JetStream, and \
+                         the user of --queue an account with it and the right to use its stream";
+const NOT_ACKNOWLEDGED: &str = "NATS has not acknowledged the message";
+
 pub(super) struct Stream {
     client: Client,
     context: Context,
     pub(super) subjects: Subjects,
     name: String,
-    known: Mutex<Option<Known>>,
+    target: Arc<dyn TransferTarget>,
+    seen: Seen,
 }
 
 /// What is known of the stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     /// Its identity.
     pub(super) id: Uuid,
+    /// The one over which it was looked at.
+    pub(super) connection: Connection,
     /// The sequence of the last message that it has taken.
     pub(super) last: u64,
     /// The lowest sequence of a message that it has.
@@ -74,8 +86,8 @@ pub(super) struct Known {
 /// What became of a message that was published.
 #[derive(Debug)]
 pub(super) enum Published {
-    /// It is stored under this sequence; another try of the same message may have stored it.
-    Stored { stream: Uuid, sequence: u64, is_repeat: bool },
+    /// It is stored; another try of the same message may have stored it.
+    Stored { is_repeat: bool },
     /// Another message has its key, or the one that was expected is gone.
     WrongSequence,
     /// There is no room.
@@ -106,14 +118,16 @@ struct PublishAck {
 }
 
 impl Stream {
-    pub(super) fn new(client: Client, name: &str) -> Self {
+    /// `target` knows up to where the stream was moved.
+    pub(super) fn new(client: Client, name: &str, target: &Arc<dyn TransferTarget>) -> Self {
         let context = jetstream::context::ContextBuilder::new().timeout(TIMEOUT);
         Self {
             context: context.build(client.clone()),
             client,
             subjects: Subjects(name.into()),
             name: name.to_owned(),
-            known: Mutex::new(None),
+            target: Arc::clone(target),
+            seen: Seen::default(),
         }
     }
 
@@ -123,55 +137,93 @@ impl Stream {
 
     /// Bytes of the longest message with its headers.
     pub(super) fn max_message(&self) -> usize {
-        let known = self.lock().and_then(|known| known.max_message);
+        let known = self.seen.known().and_then(|known| known.max_message);
         self.client.max_payload().min(known.unwrap_or(usize::MAX))
     }
 
-    /// The stream's identity as it was last seen.
+    /// The stream's identity, if it was looked at since the connection was made.
+    fn known_id(&self) -> Option<Uuid> {
+        let known = self.seen.known().filter(|known| known.connection == self.connection());
+        known.map(|known| known.id)
+    }
+
+    /// The stream's identity as it was last seen over this connection.
     pub(super) async fn id(&self) -> Result<Uuid, StorageError> {
-        if let Some(known) = self.lock() {
-            return Ok(known.id);
+        match self.known_id() {
+            Some(id) => Ok(id),
+            None => self.check().await.map(|known| known.id),
         }
-        self.check().await.map(|known| known.id)
     }
 
-    fn lock(&self) -> Option<Known> {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn connection(&self) -> Connection {
+        Connection::of(&self.client)
     }
 
-    fn note(&self, known: Option<Known>) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    /// The stream has, or has had, that sequence.
+    pub(super) fn note_sequence(&self, stream: Uuid, sequence: u64) {
+        self.seen.raise(stream, sequence);
     }
 
-    /// Looks at the stream, and makes it if there is none.
+    /// Looks at the stream, and makes it if there is none. One that has lost messages at its end gets a new
+    /// identity, so that it is moved again from its beginning.
     pub(super) async fn check(&self) -> Result<Known, StorageError> {
+        if self.known_id().is_none() {
+            self.see_position().await?;
+        }
+        // Before the stream is looked at, so that a message that comes meanwhile is no loss.
+        let end = self.seen.end();
+        let mut known = self.look().await?;
+        if end.is_lost(known.id, known.last) {
+            self.renew_id(&known, end).await?;
+            known = self.look().await?;
+        }
+        self.seen.note(&known);
+        Ok(known)
+    }
+
+    /// Asks the store up to where the stream was moved: other servers may have moved it, or this one before
+    /// it was started again.
+    async fn see_position(&self) -> Result<(), StorageError> {
+        let stream = self.look().await?.id;
+        match timeout(POSITION_WAIT, self.target.transferred_to(stream)).await {
+            Ok(Ok(position)) => self.seen.see(stream, position),
+            Ok(Err(error)) => tracing::debug!(%error, "up to where NATS was moved is unknown"),
+            Err(_) => tracing::debug!("up to where NATS was moved is unknown"),
+        }
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<Known, StorageError> {
+        // Before the answer, which may come over a newer one.
+        let connection = self.connection();
         let info = self.info().await?;
-        let known = known(&self.name, &self.subjects, &info);
-        self.note(known.as_ref().ok().copied());
-        known.map_err(|why| StorageError::new(ErrorKind::Invalid, why))
+        known(&self.name, &self.subjects, &info, connection).map_err(|why| {
+            self.seen.forget();
+            StorageError::new(ErrorKind::Invalid, why)
+        })
     }
 
     async fn info(&self) -> Result<Info, StorageError> {
         self.connected().await?;
         for _ in 0..3 {
-            let error = match self.context.get_stream(&self.name).await {
-                Ok(stream) => return Ok(stream.cached_info().clone()),
+            let error = match within(self.context.get_stream(&self.name)).await? {
+                Ok(stream) => return led(stream.cached_info().clone()),
                 Err(error) => error,
             };
             match error.kind() {
                 GetStreamErrorKind::JetStream(refused)
                     if refused.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
-                _ => return Err(away("the stream cannot be looked at", error)),
+                _ => return Err(away(NO_STREAM, error)),
             }
-            self.note(None);
-            match self.context.create_stream(self.config()).await {
+            self.seen.forget();
+            match within(self.context.create_stream(self.config())).await? {
                 Ok(stream) => {
                     tracing::info!(stream = self.name, "made the stream of the queue");
                     return Ok(stream.cached_info().clone());
                 }
                 // Another server has made it.
                 Err(error) if is_name_taken(&error.kind()) => {}
-                Err(error) => return Err(away("the stream cannot be made", error)),
+                Err(error) => return Err(away(NO_STREAM, error)),
             }
         }
         Err(StorageError::new(
@@ -195,13 +247,32 @@ impl Stream {
         }
     }
 
-    /// Gives the stream a new identity, so that all its messages are looked at again.
-    pub(super) async fn renew_id(&self) -> Result<(), StorageError> {
+    /// Gives a stream that has lost its end a new identity, unless another server has done so.
+    async fn renew_id(&self, lost: &Known, end: End) -> Result<(), StorageError> {
         let mut config = self.info().await?.config;
+        if identity(&config) != Some(lost.id) {
+            return Ok(());
+        }
+        tracing::error!(
+            last_sequence = lost.last,
+            had = end.highest(),
+            "the NATS stream has lost messages at its end: set `sync_interval: always` in the server's \
+             `jetstream` block; its messages are looked at again from the first one"
+        );
+        self.seen.forget();
         config.metadata.insert(IDENTITY.to_owned(), Uuid::new_v4().to_string());
-        self.note(None);
-        let updated = self.context.update_stream(config).await;
+        self.is_still(&lost.connection)?;
+        let updated = within(self.context.update_stream(config)).await?;
         updated.map(drop).map_err(|error| away("the stream cannot be changed", error))
+    }
+
+    /// Fails if the connection is lost or another: what was read over it may be outdated, and what is sent
+    /// without one is delivered later.
+    fn is_still(&self, connection: &Connection) -> Result<(), StorageError> {
+        if self.is_connected() && self.connection() == *connection {
+            return Ok(());
+        }
+        Err(StorageError::new(ErrorKind::Unavailable, "the connection to NATS was lost"))
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -222,8 +293,9 @@ impl Stream {
     }
 
     /// Publishes a message and waits until the server has stored it.
-    pub(super) async fn publish(&self, message: Outgoing) -> Published {
-        // Before the first message, and after the stream was found to be gone or to be unsound.
+    pub(super) async fn publish(&self, message: Outgoing, deadline: Instant) -> Published {
+        // Before the first message, after each connection, and after the stream was found to be gone or to
+        // be unsound.
         let stream = match self.id().await {
             Ok(id) => id,
             Err(error) => return Published::Refused(unavailable(error)),
@@ -231,32 +303,64 @@ impl Stream {
         if let Err(error) = self.connected().await {
             return Published::Refused(error);
         }
+        let before = self.seen.end();
         let Outgoing { subject, headers, body } = message;
         let request = Request::new().headers(headers).payload(body).timeout(Some(TIMEOUT));
-        let answer = match self.client.send_request(subject, request).await {
-            Ok(answer) => answer,
-            Err(error) => return self.not_answered(error),
+        let end = deadline.min(Instant::now() + TIMEOUT);
+        let answer = match timeout_at(end, self.client.send_request(subject, request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return self.not_answered(error),
+            Err(late) => return Published::Unknown(unknown(NOT_ACKNOWLEDGED, late)),
         };
         match serde_json::from_slice::<PublishAck>(&answer.payload) {
             Ok(PublishAck { error: Some(error), .. }) => self.refused(error),
             Ok(PublishAck { seq, duplicate, .. }) => {
-                Published::Stored { stream, sequence: seq, is_repeat: duplicate }
+                self.acknowledged(stream, before, (seq, duplicate)).await
             }
             Err(error) => Published::Unknown(unknown("the answer of NATS cannot be read", error)),
         }
     }
 
+    /// The message is stored; looks at the stream if it may have lost messages since it was last looked at,
+    /// because the new message would be passed over then.
+    async fn acknowledged(
+        &self,
+        stream: Uuid,
+        before: End,
+        (sequence, is_repeat): (u64, bool),
+    ) -> Published {
+        if !is_repeat && before.had(stream, sequence) {
+            self.seen.note_lost(stream);
+        } else if !is_repeat {
+            self.seen.raise(stream, sequence);
+        }
+        if self.known_id().is_none()
+            && let Err(error) = self.check().await
+        {
+            let text = "the message is stored, and the stream cannot be looked at";
+            return Published::Unknown(unknown(text, error));
+        }
+        Published::Stored { is_repeat }
+    }
+
+    /// Tells workers that a message was stored: of the message itself they would hear before it is. A worker
+    /// that does not hear of it looks again soon, so nobody waits until the client has taken the command.
+    pub(super) fn wake_workers(&self) {
+        let (client, subject) = (self.client.clone(), self.subjects.wakeup());
+        tokio::spawn(async move { timeout(TIMEOUT, client.publish(subject, Bytes::new())).await });
+    }
+
     fn not_answered(&self, error: async_nats::RequestError) -> Published {
         match error.kind() {
             RequestErrorKind::NoResponders => {
-                self.note(None);
+                self.seen.forget();
                 Published::Refused(away("NATS has no such stream", error))
             }
             RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
                 Published::Refused(away("NATS does not take the message", error))
             }
             RequestErrorKind::TimedOut | RequestErrorKind::Other => {
-                Published::Unknown(unknown("NATS has not acknowledged the message", error))
+                Published::Unknown(unknown(NOT_ACKNOWLEDGED, error))
             }
         }
     }
@@ -270,19 +374,24 @@ impl Stream {
             return Published::Full;
         }
         if code == ErrorCode::STREAM_NOT_MATCH {
-            self.note(None);
+            self.seen.forget();
         }
         Published::Refused(away("NATS refuses the message", error))
     }
 
     /// The last message of a subject, which may have wildcards; from the stream's leader.
-    pub(super) async fn last_of(&self, subject: &str) -> Result<Option<Entry>, StorageError> {
+    /// Its sequence, and the message, `None` if it is none of this program's.
+    pub(super) async fn last_of(
+        &self,
+        subject: &str,
+    ) -> Result<Option<(u64, Option<Entry>)>, StorageError> {
         self.connected().await?;
-        let stream = self.context.get_stream_no_info(&self.name).await;
-        let stream = stream.map_err(|error| away("the stream cannot be read", error))?;
-        match stream.get_last_raw_message_by_subject(subject).await {
+        let stream = self.context.get_stream_no_info(&self.name).await.map_err(unreadable)?;
+        match within(stream.get_last_raw_message_by_subject(subject)).await? {
             Ok(found) => {
-                Ok(Entry::read(&found.subject, found.sequence, &found.headers, &found.payload))
+                let sequence = found.sequence;
+                let entry = Entry::read(&found.subject, sequence, &found.headers, &found.payload);
+                Ok(Some((sequence, entry)))
             }
             Err(error) => match error.kind() {
                 LastRawMessageErrorKind::NoMessageFound => Ok(None),
@@ -296,10 +405,24 @@ impl Stream {
         }
     }
 
+    /// Whether there is no message after a sequence; from the stream's leader.
+    pub(super) async fn is_end(&self, sequence: u64) -> Result<bool, StorageError> {
+        self.connected().await?;
+        let stream = self.context.get_stream_no_info(&self.name).await.map_err(unreadable)?;
+        let next = stream.raw_message_builder().sequence(sequence + 1).next_by_subject(">");
+        match within(next.send()).await? {
+            Ok(_) => Ok(false),
+            Err(error) => match error.kind() {
+                RawMessageErrorKind::NoMessageFound => Ok(true),
+                _ => Err(unreadable(error)),
+            },
+        }
+    }
+
     /// The message with that id.
     pub(super) async fn find(&self, id: MessageId) -> Result<Option<Entry>, StorageError> {
         for subject in self.subjects.of_message(id) {
-            if let Some(found) = self.last_of(&subject).await? {
+            if let Some((_, Some(found))) = self.last_of(&subject).await? {
                 return Ok(Some(found));
             }
         }
@@ -315,6 +438,16 @@ impl Stream {
         bytes: usize,
     ) -> Result<Batch, StorageError> {
         self.connected().await?;
+        // One limit for all its messages.
+        within(self.read_batch(from, limit, bytes)).await?
+    }
+
+    async fn read_batch(
+        &self,
+        from: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Batch, StorageError> {
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(unreadable)?;
         let request = json!({ "seq": from.max(1), "batch": limit, "max_bytes": bytes }).to_string();
@@ -323,9 +456,8 @@ impl Stream {
         sent.map_err(unreadable)?;
         let mut batch = Batch::default();
         loop {
-            let next = timeout_at(Instant::now() + TIMEOUT, answers.next()).await;
-            let next = next.map_err(unreadable)?;
-            let answer = next.ok_or_else(|| unreadable("the connection was lost"))?;
+            let answer = answers.next().await;
+            let answer = answer.ok_or_else(|| unreadable("the connection was lost"))?;
             let headers = answer.headers.unwrap_or_default();
             match answer.status.map(|status| status.as_u16()) {
                 None => batch.push(&headers, &answer.payload)?,
@@ -336,7 +468,7 @@ impl Stream {
                 }
                 Some(404) => return Ok(batch),
                 Some(status) => {
-                    self.note(None);
+                    self.seen.forget();
                     let description = answer.description.unwrap_or_default();
                     return Err(unreadable(format!("status {status} {description}")));
                 }
@@ -346,6 +478,15 @@ impl Stream {
 
     /// The ids of the messages from a sequence on, without their texts, so many at most.
     pub(super) async fn ids(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, StorageError> {
+        self.connected().await?;
+        within(self.ids_of_consumer(from, limit)).await?
+    }
+
+    async fn ids_of_consumer(
         &self,
         from: u64,
         limit: usize,
@@ -365,8 +506,7 @@ impl Stream {
         let mut found = Vec::new();
         let fetch = consumer.fetch().max_messages(limit).messages().await;
         let mut messages = fetch.map_err(unreadable)?;
-        let end = Instant::now() + TIMEOUT;
-        while let Some(message) = timeout_at(end, messages.next()).await.map_err(unreadable)? {
+        while let Some(message) = messages.next().await {
             found.extend(id_of(&message.map_err(unreadable)?.subject));
         }
         let name = &consumer.cached_info().name;
@@ -376,9 +516,12 @@ impl Stream {
         Ok(found)
     }
 
-    /// Removes all messages before a sequence, or only those of a subject.
+    /// Removes all messages before a sequence, or only those of a subject, unless the connection is another
+    /// than that over which the stream was looked at: it may have lost messages since, and new ones have
+    /// those sequences.
     pub(super) async fn purge(
         &self,
+        looked_at: &Known,
         before: u64,
         subject: Option<String>,
     ) -> Result<(), StorageError> {
@@ -388,13 +531,19 @@ impl Stream {
             Some(subject) => purge.filter(subject),
             None => purge,
         };
-        purge.await.map(drop).map_err(|error| away("the stream cannot be purged", error))
+        self.is_still(&looked_at.connection)?;
+        let purged = within(purge.into_future()).await?;
+        purged.map(drop).map_err(|error| away("the stream cannot be purged", error))
     }
 }
 
 impl Batch {
     fn push(&mut self, headers: &HeaderMap, body: &Bytes) -> Result<(), StorageError> {
         let subject = headers.get("Nats-Subject").map_or("", |value| value.as_str());
+        // 0 in the first one.
+        if number(headers, "Nats-Last-Sequence")? != self.last {
+            return Err(unreadable("an answer has not arrived, as at a new connection"));
+        }
         self.last = number(headers, "Nats-Sequence")?;
         match Entry::read(subject, self.last, headers, body) {
             Some(entry) => self.entries.push(entry),
@@ -411,17 +560,45 @@ fn number(headers: &HeaderMap, name: &str) -> Result<u64, StorageError> {
     number.ok_or_else(|| unreadable(format!("an answer has no header {name}")))
 }
 
+fn identity(config: &Config) -> Option<Uuid> {
+    config.metadata.get(IDENTITY).and_then(|id| Uuid::try_parse(id).ok())
+}
+
+/// Fails while the replicas of a stream elect a leader: any of them answers then, and may lack messages.
+fn led(info: Info) -> Result<Info, StorageError> {
+    let is_electing = |cluster: &ClusterInfo| {
+        let is_empty = |name: &Option<String>| name.as_ref().is_none_or(String::is_empty);
+        !is_empty(&cluster.raft_group) && is_empty(&cluster.leader)
+    };
+    if info.cluster.as_ref().is_some_and(is_electing) {
+        let text = "the replicas of the stream are electing a leader";
+        return Err(StorageError::new(ErrorKind::Unavailable, text));
+    }
+    Ok(info)
+}
+
+/// Ends what is waited for after [`TIMEOUT`]. The client's own limits begin later, when it has taken the
+/// command.
+async fn within<T>(work: impl Future<Output = T>) -> Result<T, StorageError> {
+    let text = "NATS has not answered in time";
+    timeout(TIMEOUT, work).await.map_err(|late| away(text, late))
+}
+
 /// What is known by the server's answer, or why the stream must not be used.
-fn known(name: &str, subjects: &Subjects, info: &Info) -> Result<Known, String> {
+fn known(
+    name: &str,
+    subjects: &Subjects,
+    info: &Info,
+    connection: Connection,
+) -> Result<Known, String> {
     let Info { config, state, .. } = info;
     if let Some((setting, cure)) = unsound(subjects, config) {
         return Err(format!(
-            "the stream {name} of --queue has {setting}, so that messages could be lost or not be read: \
-             {cure}, or name another stream"
+            "the stream {name} of --queue has {setting}, so that messages could be lost, not be read or \
+             not be removed: {cure}, or name another stream"
         ));
     }
-    let id = config.metadata.get(IDENTITY).and_then(|id| Uuid::try_parse(id).ok());
-    let id = id.ok_or_else(|| {
+    let id = identity(config).ok_or_else(|| {
         format!(
             "the stream {name} of --queue was made by another program: name one that does not exist, \
              which is then made, or add the metadata {IDENTITY} with a new UUID"
@@ -430,6 +607,7 @@ fn known(name: &str, subjects: &Subjects, info: &Info) -> Result<Known, String> 
     let max_message = usize::try_from(config.max_message_size).ok().filter(|size| *size > 0);
     Ok(Known {
         id,
+        connection,
         last: state.last_sequence,
         first: state.first_sequence,
         messages: state.messages,
@@ -460,6 +638,12 @@ fn unsound(subjects: &Subjects, config: &Config) -> Option<(&'static str, String
         ("other subjects", edit(&format!("--subjects={}", subjects.all())))
     } else if !config.allow_direct {
         ("no direct access", edit("--allow-direct"))
+    } else if config.subject_transform.is_some() {
+        ("a transform of subjects", recreate())
+    } else if config.sealed {
+        ("been sealed", recreate())
+    } else if config.deny_purge {
+        ("deny_purge", recreate())
     } else {
         return None;
     })
@@ -484,10 +668,83 @@ fn unreadable(error: impl Into<Source>) -> StorageError {
     away("the stream cannot be read", error)
 }
 
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &StorageError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// The same as an error that may pass: the settings of the stream may be corrected while servers run.
 pub(super) fn unavailable(error: StorageError) -> StorageError {
     match error.kind() {
         ErrorKind::Invalid => StorageError::new(ErrorKind::Unavailable, error.to_string()),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_logged_with_its_causes() {
+        let error = away("the stream cannot be read", unreadable("no answer"));
+        assert_eq!(
+            chain(&error),
+            "the stream cannot be read: the stream cannot be read: no answer"
+        );
+    }
+
+    /// An answer of a batch: the message, and the one before it.
+    fn answer(sequence: u64, before: u64) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Subject", format!("S.-.{}", MessageId::new()));
+        headers.insert("Nats-Sequence", sequence.to_string());
+        headers.insert("Nats-Last-Sequence", before.to_string());
+        headers
+    }
+
+    #[test]
+    fn a_gap_inside_a_batch_is_no_batch() {
+        let mut batch = Batch::default();
+        batch.push(&answer(5, 0), &Bytes::from_static(b"{}")).unwrap();
+        // Those between were removed from the stream.
+        batch.push(&answer(9, 5), &Bytes::from_static(b"{}")).unwrap();
+        let error = batch.push(&answer(11, 10), &Bytes::from_static(b"{}")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!((batch.entries.len(), batch.last), (2, 9));
+    }
+
+    fn info(cluster: serde_json::Value) -> Info {
+        let state = json!({
+            "messages": 0, "bytes": 0, "first_seq": 0, "first_ts": "0001-01-01T00:00:00Z",
+            "last_seq": 0, "last_ts": "0001-01-01T00:00:00Z", "consumer_count": 0,
+        });
+        let config = serde_json::to_value(Config::default()).unwrap();
+        let created = "2026-01-01T00:00:00Z";
+        serde_json::from_value(
+            json!({ "config": config, "created": created, "state": state, "cluster": cluster }),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_stream_without_a_leader_is_not_looked_at() {
+        for (cluster, has_leader) in [
+            (json!(null), true),
+            (json!({ "leader": "a" }), true),
+            (json!({ "name": "c", "raft_group": "g", "leader": "a", "replicas": [] }), true),
+            (json!({ "name": "c", "raft_group": "g", "replicas": [] }), false),
+        ] {
+            let found = led(info(cluster.clone()));
+            assert_eq!(found.is_ok(), has_leader, "{cluster}");
+            assert!(found.err().is_none_or(|error| error.kind() == ErrorKind::Unavailable));
+        }
     }
 }

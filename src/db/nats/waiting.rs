@@ -26,7 +26,8 @@ impl Waiting<'_> {
     /// The stream, and up to where it was moved.
     async fn position(&self) -> Result<(Known, u64), StorageError> {
         let known = self.stream.check().await.map_err(unavailable)?;
-        Ok((known, self.transfer.position(known.id).await?))
+        let moved_to = self.transfer.position(known.id).await?;
+        Ok((known, moved_to))
     }
 
     pub(super) async fn find(&self, id: MessageId) -> Result<Option<Entry>, StorageError> {
@@ -52,20 +53,23 @@ impl Waiting<'_> {
         Ok(ids.map(queued).collect())
     }
 
-    /// How many there are. Their bytes are an estimate, too high, if they are many.
-    pub(super) async fn status(&self) -> Result<QueueStatus, StorageError> {
+    /// How many there are, and up to where the stream was moved. Their bytes are an estimate if they are many.
+    pub(super) async fn status(&self) -> Result<(QueueStatus, u64), StorageError> {
         let (known, moved_to) = self.position().await?;
         if known.last <= moved_to {
-            return Ok(QueueStatus::default());
+            return Ok((QueueStatus::default(), moved_to));
         }
         let batch = self.stream.read(moved_to + 1, COUNTED, COUNTED_BYTES).await?;
-        let counted: usize = batch.entries.iter().map(|entry| entry.body.len()).sum();
-        let estimated = batch.pending.saturating_mul(known.bytes / known.messages.max(1));
-        Ok(QueueStatus {
-            messages: batch.entries.len() as u64 + batch.pending,
-            bytes: counted as u64 + estimated,
+        let counted: u64 = batch.entries.iter().map(|entry| entry.body.len() as u64).sum();
+        let read = batch.entries.len() as u64;
+        // Those that stay for their keys may be much shorter than those that wait, or much longer.
+        let average = (known.bytes / known.messages.max(1)).max(counted / read.max(1));
+        let status = QueueStatus {
+            messages: read + batch.pending,
+            bytes: counted.saturating_add(batch.pending.saturating_mul(average)),
             oldest: batch.entries.first().map(|entry| age(entry.id)),
-        })
+        };
+        Ok((status, moved_to))
     }
 }
 

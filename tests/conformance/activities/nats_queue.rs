@@ -195,12 +195,42 @@ async fn a_stream_that_lost_its_end_skips_no_message() {
         jetstream.create_stream(config.clone()).await.is_ok()
     })
     .await;
-    for n in 3..5 {
+    // More than it lost, so that its end tells nothing.
+    for n in 3..10 {
         ids.push(accept(&store, &[number("t", n)]).await);
     }
     work(&store).await;
     are_applied(&store, ids).await;
-    assert_eq!(numbers(&store, "t", "n").await, (0..5).collect::<Vec<_>>());
+    assert_eq!(numbers(&store, "t", "n").await, (0..10).collect::<Vec<_>>());
+}
+
+/// The messages come by a server that has sent none before, so that it knows only from the store what the
+/// stream has lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_backup_of_the_stream_skips_no_message() {
+    let world = World::on("nats_embedded").await;
+    let (store, other) = (store(&world.stores), super::store(&world.another_server().await));
+    let nats = world.nats();
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        if n == 2 {
+            nats.kill();
+            nats.back_up();
+            nats.start_again().await;
+        }
+        let key = IdempotencyKey::new(format!("key {n}"), 1, HOUR);
+        ids.push(accept_in_the_end(&store, &key, &message(&[number("t", n)])).await);
+    }
+    work_until_applied(&store, &ids).await;
+    nats.kill();
+    nats.restore();
+    nats.start_again().await;
+    for n in 6..14 {
+        let key = IdempotencyKey::new(format!("key {n}"), 1, HOUR);
+        ids.push(accept_in_the_end(&other, &key, &message(&[number("t", n)])).await);
+    }
+    work_until_applied(&store, &ids).await;
+    assert_eq!(numbers(&store, "t", "n").await, (0..14).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -363,9 +393,58 @@ async fn a_foreign_message_of_the_stream_is_passed_over() {
     let first = accept(&store, &[number("t", 1)]).await;
     let foreign = jetstream.publish(format!("{STREAM}.a.b"), "no message".into()).await.unwrap();
     foreign.await.unwrap();
+    // With the subject of a message, and a text that PostgreSQL refuses.
+    let subject = format!("{STREAM}.-.{}", MessageId::new());
+    jetstream.publish(subject, "a\0b".into()).await.unwrap().await.unwrap();
     let new = NewMessage { id: MessageId::new(), body: body(&[number("t", 2)]) };
     let second = new.id;
     store.accept(act(), new).await.unwrap();
     work(&store).await;
     are_applied(&store, [first, second]).await;
+    assert_eq!(numbers(&store, "t", "n").await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_message_reserves_no_key_and_keeps_none() {
+    let world = World::on("nats_embedded").await;
+    let (store, jetstream) = (store(&world.stores), jetstream(world.nats()).await);
+    // "key" in base64.
+    let publish = async |subject: &str| {
+        jetstream.publish(subject.to_owned(), "no message".into()).await.unwrap().await.unwrap()
+    };
+    publish(&format!("{STREAM}.a2V5.foreign")).await;
+    let key = IdempotencyKey::new("key", 1, Duration::from_millis(500));
+    let Accept::Queued(first) = accept_under(&store, &key, 1).await else { panic!() };
+    publish(&format!("{STREAM}.a.b")).await;
+    let last = accept(&store, &[number("t", 2)]).await;
+    work(&store).await;
+    are_applied(&store, [first, last]).await;
+    let lease = lease(&store).await;
+    eventually("the foreign messages and the expired one are removed", async || {
+        store.prune(lease, HOUR, 100).await.unwrap();
+        messages(&jetstream).await == 0
+    })
+    .await;
+}
+
+/// More than one read of the stream has.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_expired_keys_are_removed_at_once() {
+    let world = World::on("nats_embedded").await;
+    let (store, jetstream) = (store(&world.stores), jetstream(world.nats()).await);
+    let sent = (0..8_i64).map(|client| {
+        let store = store.clone();
+        async move {
+            for n in 0..150 {
+                let key = IdempotencyKey::new(format!("{client} {n}"), 1, Duration::from_millis(1));
+                accept_under(&store, &key, 150 * client + n).await;
+            }
+        }
+    });
+    at_once(sent).await;
+    work(&store).await;
+    assert_eq!(messages(&jetstream).await, 1_200);
+    let lease = lease(&store).await;
+    store.prune(lease, HOUR, 100).await.unwrap();
+    assert_eq!(messages(&jetstream).await, 0);
 }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use storefront::activities::model::MessageId;
+use storefront::activities::model::{Rejection, RejectionKind};
 use storefront::db::Stores;
-use storefront::db::storage::{NewMessage, TransferTarget, TransferredMessage};
+use storefront::db::storage::{
+    Applied, MessageState, NewMessage, TransferTarget, TransferredMessage,
+};
+use testkit::database::OwnDatabase;
 use uuid::Uuid;
 
-use super::{are_applied, body, lease, number, numbers, store, work};
+use super::{accept, are_applied, body, find, lease, number, numbers, store, work};
 use crate::world::{World, at_once};
 
 type Target = Arc<dyn TransferTarget>;
@@ -66,5 +70,43 @@ pub async fn messages_of_a_stream_are_moved_once(world: World) {
     work(&store).await;
     are_applied(&store, expected).await;
     assert_eq!(numbers(&store, "t", "n").await, [1, 2, 4, 5]);
+    assert_eq!(store.queue_status().await.unwrap().messages, 0);
+}
+
+/// As a message that was queued twice, while another server ended it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_message_that_has_ended_is_removed_without_effects() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database.open().await);
+    let first = accept(&store, &[number("t", 1)]).await;
+    work(&store).await;
+    let queue_again = format!(
+        "INSERT INTO activity_queue (id, body, bytes) VALUES ('{first}', '{}', 1);
+         INSERT INTO activity_queue_totals (messages, bytes) VALUES (1, 1);",
+        body(&[number("t", 1)])
+    );
+    database.execute(&queue_again).await;
+    let second = accept(&store, &[number("t", 2)]).await;
+    let held = lease(&store).await;
+    let queued = store.next(held, 10).await.unwrap();
+    assert_eq!(queued.iter().map(|message| message.id).collect::<Vec<_>>(), [first, second]);
+    store.apply(held, queued).await.unwrap();
+    assert!(store.next(held, 10).await.unwrap().is_empty());
+    // Nor does rejecting it change how it ended.
+    database.execute(&queue_again).await;
+    let again = store.next(held, 10).await.unwrap().remove(0);
+    let rejection = Rejection {
+        kind: RejectionKind::Unreadable,
+        activity: None,
+        table: None,
+        column: None,
+        error: "no".to_owned(),
+    };
+    let rejected = store.reject(held, again, rejection).await.unwrap();
+    assert!(matches!(rejected, Applied::Outcomes(outcomes) if outcomes.len() == 1));
+    assert!(store.next(held, 10).await.unwrap().is_empty());
+    assert_eq!(find(&store, first).await.state, MessageState::Applied);
+    are_applied(&store, [first, second]).await;
+    assert_eq!(numbers(&store, "t", "n").await, [1, 2]);
     assert_eq!(store.queue_status().await.unwrap().messages, 0);
 }

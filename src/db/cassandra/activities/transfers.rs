@@ -40,6 +40,7 @@ pub(super) async fn transfer(
         if moved(end, stream) != from {
             return Ok(false);
         }
+        warn_of_another(end, stream);
         let (group, rest) = left.split_at(left.len().min(GROUP).min(store.log.room(end)));
         // The last group is moved with what follows it in the stream and is no message.
         let up_to = match group.last() {
@@ -83,6 +84,17 @@ async fn append(
         tracing::warn!(%error, "moved messages are not listed before they are applied");
     }
     Ok(true)
+}
+
+/// The log has one position only: with two streams in turn both are moved from their beginnings.
+fn warn_of_another(end: End, stream: Uuid) {
+    if let Some((other, sequence)) = end.moved.filter(|(other, _)| *other != stream) {
+        tracing::warn!(
+            %stream, %other, moved_to = sequence,
+            "another stream is moved into the store than before: if that was not intended, give all \
+             programs of the store the same --queue"
+        );
+    }
 }
 
 fn moved(end: End, stream: Uuid) -> i64 {

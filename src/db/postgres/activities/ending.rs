@@ -21,6 +21,7 @@ const COUNT_ROWS: Sql<'_> = Sql {
            WHERE t.number = c.number",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
+/// Of a message that has ended before, and was queued again, only the row of the queue is removed.
 const END: Sql<'_> = Sql {
     text: "WITH ended AS ( \
              DELETE FROM activity_queue WHERE position = ANY ($1) RETURNING * \
@@ -34,7 +35,8 @@ const END: Sql<'_> = Sql {
                 received_at, clock_timestamp(), attempts, retry_of \
          FROM ended e LEFT JOIN \
               unnest($2::bigint[], $3::text[], $4::integer[], $5::text[]) \
-                  AS r (position, error, activity, cause) ON r.position = e.position",
+                  AS r (position, error, activity, cause) ON r.position = e.position \
+         ON CONFLICT (id) DO NOTHING",
     types: &[
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
@@ -70,10 +72,10 @@ impl<'a> Ended<'a> {
         queued: &HashSet<i64>,
     ) -> Self {
         let mut ended = Self::default();
-        let ends = messages.iter().zip(outcomes);
-        for (message, outcome) in ends.filter(|(message, _)| queued.contains(&message.position)) {
+        for (message, outcome) in messages.iter().zip(outcomes) {
             ended.positions.push(message.position);
-            let Some(rejection) = outcome else { continue };
+            let is_queued = queued.contains(&message.position);
+            let Some(rejection) = outcome.as_ref().filter(|_| is_queued) else { continue };
             ended.rejected.push(message.position);
             ended.errors.push(&rejection.error);
             ended.activities.push(rejection.activity.map(u32::cast_signed));

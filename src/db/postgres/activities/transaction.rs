@@ -26,8 +26,10 @@ const FENCE: Sql<'_> = Sql {
            FOR KEY SHARE OF w FOR NO KEY UPDATE OF c",
     types: &[Type::INT8],
 };
+/// One that has ended is not, though it was queued again: it has no effect then.
 const STILL_QUEUED: Sql<'_> = Sql {
-    text: "SELECT position FROM activity_queue WHERE position = ANY ($1) FOR UPDATE",
+    text: "SELECT position FROM activity_queue q WHERE position = ANY ($1) \
+             AND NOT EXISTS (SELECT FROM activity_messages m WHERE m.id = q.id) FOR UPDATE",
     types: &[Type::INT8_ARRAY],
 };
 const SET_VERSION: Sql<'_> =

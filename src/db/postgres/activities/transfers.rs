@@ -1,23 +1,30 @@
 //! Moving messages of a stream outside of the store into the queue.
 
+use futures::future::join4;
 use jiff::Timestamp;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{Values, query};
+use super::query;
 use crate::db::postgres::error;
-use crate::db::postgres::pool::Pool;
+use crate::db::postgres::pool::{Pool, with_client};
 use crate::db::postgres::session::Sql;
-use crate::db::storage::{StorageError, TransferredMessage};
+use crate::db::storage::{ActContext, StorageError, TransferredMessage};
 
 const POSITION: Sql<'_> = Sql {
     text: "SELECT sequence FROM activity_transfers WHERE stream_id = $1",
     types: &[Type::UUID],
 };
+/// After a loss of the stream's end it is moved again from its beginning, so that some messages are known.
+/// Those that are queued are locked, so that they do not end meanwhile: the next statement would see them
+/// neither in the queue nor among those that have ended, and queue them again.
+const LOCK_KNOWN: Sql<'_> = Sql {
+    text: "SELECT FROM activity_queue WHERE id = ANY ($1) ORDER BY position FOR UPDATE",
+    types: &[Type::UUID_ARRAY],
+};
 /// One statement, so that the recorded sequence is tested and changed with what it stands for. It holds the
 /// row's lock before the first position of the queue is taken: the next messages of the stream have higher
-/// positions. After a loss of the stream's end it is moved again from its beginning, so that some messages
-/// are known.
+/// positions.
 const TRANSFER: Sql<'_> = Sql {
     text: "WITH moved AS ( \
              INSERT INTO activity_transfers AS t (stream_id, sequence) \
@@ -69,15 +76,22 @@ pub(super) async fn transfer(
         bodies.push(message.body.to_string());
         times.push(made_at.unwrap_or(Timestamp::UNIX_EPOCH));
     }
-    let values: Values = vec![
-        Box::new(stream),
-        Box::new(from.cast_signed()),
-        Box::new(to.cast_signed()),
-        Box::new(ids),
-        Box::new(bodies),
-        Box::new(times),
-    ];
-    let rows = query(pool, TRANSFER, values).await?;
-    let moved = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-    Ok(moved.map_err(error::storage)?.is_some_and(|moved| moved > 0))
+    let (from, to) = (from.cast_signed(), to.cast_signed());
+    with_client(pool, ActContext::new(), move |client| async move {
+        // Each statement sees what was committed before it.
+        let (begun, locked, rows, committed) = join4(
+            client.begin(),
+            client.query_once(LOCK_KNOWN, &[&ids]),
+            client.query_once(TRANSFER, &[&stream, &from, &to, &ids, &bodies, &times]),
+            client.commit(),
+        )
+        .await;
+        begun?;
+        locked?;
+        let rows = rows?;
+        committed?;
+        let moved = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose()?;
+        Ok(moved.is_some_and(|moved| moved > 0))
+    })
+    .await
 }
