@@ -7,7 +7,8 @@ use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use futures::StreamExt;
 use tokio::sync::Notify;
 
-use super::stream::{Stream, chain};
+use super::errors::chain;
+use super::stream::Stream;
 use crate::config::queue::NatsQueue;
 use crate::db::storage::{ErrorKind, StorageError};
 

@@ -4,14 +4,18 @@
 //! and moved into the store's own queue ([`transfer`]) before it is applied. So the worker, the order of
 //! messages and the states are the store's, and what this adds is: messages that are still in the stream
 //! are found, listed and counted too ([`waiting`]); retries come behind them; and what the store has is
-//! removed from the stream ([`purge`]). [`seen`] finds out that the stream has lost messages, [`stalled`] that
+//! removed from the stream ([`purge`]). [`known`] is what the server says of the stream, [`batch`] one read of
+//! it. [`seen`] finds out that the stream has lost messages, [`stalled`] that
 //! nobody moves them.
 //!
 //! Not here: the queue of the store, into which messages are moved ([`TransferTarget`]), and applying
 //! messages, which are each backend's.
 
 mod accept;
+mod batch;
 mod connection;
+mod errors;
+mod known;
 mod message;
 mod purge;
 mod seen;
@@ -28,11 +32,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::errors::{chain, unavailable};
+use self::known::Connection;
 use self::message::MAX_HEADERS;
 use self::purge::Purge;
-use self::seen::Connection;
 use self::stalled::Stalled;
-use self::stream::{Stream, chain, unavailable};
+use self::stream::Stream;
 use self::transfer::Transfer;
 use self::waiting::Waiting;
 use crate::activities::catalogue::Catalogue;

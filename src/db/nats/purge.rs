@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::batch::Batch;
+use super::known::Known;
 use super::message::Entry;
-use super::stream::{Batch, Known, Stream};
+use super::stream::Stream;
 use super::transfer::Transfer;
 use crate::db::storage::StorageError;
 

@@ -7,25 +7,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use async_nats::Client;
 use uuid::Uuid;
 
-use super::stream::Known;
-
-/// A connection to a server. Another one has other numbers, also to the same server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Connection {
-    server: String,
-    client: u64,
-}
-
-impl Connection {
-    /// The one that the client has, or had last.
-    pub(super) fn of(client: &Client) -> Self {
-        let info = client.server_info();
-        Self { server: info.server_id, client: info.client_id }
-    }
-}
+use super::known::Known;
 
 /// How far a stream is known to have gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -12,11 +12,11 @@ use async_nats::connection::State;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{
-    ClusterInfo, Config, DiscardPolicy, Info, LastRawMessageErrorKind, PersistenceMode,
-    RawMessageErrorKind, RetentionPolicy, StorageType,
+    Config, DiscardPolicy, Info, LastRawMessageErrorKind, RawMessageErrorKind, RetentionPolicy,
+    StorageType,
 };
 use async_nats::jetstream::{self, Context, ErrorCode};
-use async_nats::{Client, HeaderMap, Request, RequestErrorKind};
+use async_nats::{Client, Request, RequestErrorKind};
 use bytes::Bytes;
 use futures::StreamExt;
 use serde::Deserialize;
@@ -24,8 +24,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
+use super::batch::{Batch, number};
+use super::errors::{away, unavailable, unknown, unreadable};
+use super::known::{Connection, IDENTITY, Known, identity, known, led};
 use super::message::{Entry, Outgoing, Subjects, id_of};
-use super::seen::{Connection, End, Seen};
+use super::seen::{End, Seen};
 use crate::activities::model::MessageId;
 use crate::db::storage::{ErrorKind, StorageError, TransferTarget};
 
@@ -37,9 +40,6 @@ const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// connection. The store may be away.
 const POSITION_WAIT: Duration = Duration::from_secs(1);
 const CONNECT_POLL: Duration = Duration::from_millis(10);
-/// Under this name the stream's metadata has its identity, written when it is made: another stream of the
-/// same name has another one.
-const IDENTITY: &str = "storefront_stream_id";
 
 /// The error of several messages of one key at a time, in a cluster.
 const WRONG_LAST_SEQUENCE_CONSTANT: ErrorCode = ErrorCode(10_164);
@@ -65,24 +65,6 @@ pub(super) struct Stream {
     seen: Seen,
 }
 
-/// What is known of the stream.
-#[derive(Debug, Clone)]
-pub(super) struct Known {
-    /// Its identity.
-    pub(super) id: Uuid,
-    /// The one over which it was looked at.
-    pub(super) connection: Connection,
-    /// The sequence of the last message that it has taken.
-    pub(super) last: u64,
-    /// The lowest sequence of a message that it has.
-    pub(super) first: u64,
-    /// Messages that it has, and their bytes with headers.
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
-    /// The longest message that it takes, if there is a limit.
-    max_message: Option<usize>,
-}
-
 /// What became of a message that was published.
 #[derive(Debug)]
 pub(super) enum Published {
@@ -96,16 +78,6 @@ pub(super) enum Published {
     Refused(StorageError),
     /// It may have been stored.
     Unknown(StorageError),
-}
-
-/// Messages that were read from a sequence on.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) entries: Vec<Entry>,
-    /// The sequence of the last one, also if it is none of this program's; 0 if there is none.
-    pub(super) last: u64,
-    /// Messages after it.
-    pub(super) pending: u64,
 }
 
 #[derive(Deserialize)]
@@ -537,46 +509,6 @@ impl Stream {
     }
 }
 
-impl Batch {
-    fn push(&mut self, headers: &HeaderMap, body: &Bytes) -> Result<(), StorageError> {
-        let subject = headers.get("Nats-Subject").map_or("", |value| value.as_str());
-        // 0 in the first one.
-        if number(headers, "Nats-Last-Sequence")? != self.last {
-            return Err(unreadable("an answer has not arrived, as at a new connection"));
-        }
-        self.last = number(headers, "Nats-Sequence")?;
-        match Entry::read(subject, self.last, headers, body) {
-            Some(entry) => self.entries.push(entry),
-            None => {
-                tracing::warn!(subject, sequence = self.last, "the stream has a foreign message");
-            }
-        }
-        Ok(())
-    }
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Result<u64, StorageError> {
-    let number = headers.get_last(name).and_then(|value| value.as_str().parse().ok());
-    number.ok_or_else(|| unreadable(format!("an answer has no header {name}")))
-}
-
-fn identity(config: &Config) -> Option<Uuid> {
-    config.metadata.get(IDENTITY).and_then(|id| Uuid::try_parse(id).ok())
-}
-
-/// Fails while the replicas of a stream elect a leader: any of them answers then, and may lack messages.
-fn led(info: Info) -> Result<Info, StorageError> {
-    let is_electing = |cluster: &ClusterInfo| {
-        let is_empty = |name: &Option<String>| name.as_ref().is_none_or(String::is_empty);
-        !is_empty(&cluster.raft_group) && is_empty(&cluster.leader)
-    };
-    if info.cluster.as_ref().is_some_and(is_electing) {
-        let text = "the replicas of the stream are electing a leader";
-        return Err(StorageError::new(ErrorKind::Unavailable, text));
-    }
-    Ok(info)
-}
-
 /// Ends what is waited for after [`TIMEOUT`]. The client's own limits begin later, when it has taken the
 /// command.
 async fn within<T>(work: impl Future<Output = T>) -> Result<T, StorageError> {
@@ -584,167 +516,7 @@ async fn within<T>(work: impl Future<Output = T>) -> Result<T, StorageError> {
     timeout(TIMEOUT, work).await.map_err(|late| away(text, late))
 }
 
-/// What is known by the server's answer, or why the stream must not be used.
-fn known(
-    name: &str,
-    subjects: &Subjects,
-    info: &Info,
-    connection: Connection,
-) -> Result<Known, String> {
-    let Info { config, state, .. } = info;
-    if let Some((setting, cure)) = unsound(subjects, config) {
-        return Err(format!(
-            "the stream {name} of --queue has {setting}, so that messages could be lost, not be read or \
-             not be removed: {cure}, or name another stream"
-        ));
-    }
-    let id = identity(config).ok_or_else(|| {
-        format!(
-            "the stream {name} of --queue was made by another program: name one that does not exist, \
-             which is then made, or add the metadata {IDENTITY} with a new UUID"
-        )
-    })?;
-    let max_message = usize::try_from(config.max_message_size).ok().filter(|size| *size > 0);
-    Ok(Known {
-        id,
-        connection,
-        last: state.last_sequence,
-        first: state.first_sequence,
-        messages: state.messages,
-        bytes: state.bytes,
-        max_message,
-    })
-}
-
-/// A setting by which messages could be lost, and how it is changed.
-fn unsound(subjects: &Subjects, config: &Config) -> Option<(&'static str, String)> {
-    let edit = |flag: &str| format!("run `nats stream edit {} {flag}`", config.name);
-    let recreate = || "remove it when all its messages are applied".to_owned();
-    // No others: the stream would have what wakes workers up, too.
-    let has_subjects = config.subjects == [subjects.all()];
-    Some(if !config.max_age.is_zero() {
-        ("a max_age", edit("--max-age=-1"))
-    } else if config.discard != DiscardPolicy::New {
-        ("discard other than `new`", edit("--discard=new"))
-    } else if config.storage != StorageType::File {
-        ("memory storage", recreate())
-    } else if config.retention != RetentionPolicy::Limits {
-        ("retention other than `limits`", recreate())
-    } else if config.persist_mode == Some(PersistenceMode::Async) {
-        ("persist_mode `async`", recreate())
-    } else if config.no_ack {
-        ("no_ack", edit("--ack"))
-    } else if !has_subjects {
-        ("other subjects", edit(&format!("--subjects={}", subjects.all())))
-    } else if !config.allow_direct {
-        ("no direct access", edit("--allow-direct"))
-    } else if config.subject_transform.is_some() {
-        ("a transform of subjects", recreate())
-    } else if config.sealed {
-        ("been sealed", recreate())
-    } else if config.deny_purge {
-        ("deny_purge", recreate())
-    } else {
-        return None;
-    })
-}
-
 fn is_name_taken(kind: &CreateStreamErrorKind) -> bool {
     matches!(kind, CreateStreamErrorKind::JetStream(refused)
         if refused.error_code() == ErrorCode::STREAM_NAME_EXIST)
-}
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-fn away(text: &'static str, error: impl Into<Source>) -> StorageError {
-    StorageError::with_source(ErrorKind::Unavailable, text, error)
-}
-
-fn unknown(text: &'static str, error: impl Into<Source>) -> StorageError {
-    StorageError::with_source(ErrorKind::Timeout, text, error)
-}
-
-fn unreadable(error: impl Into<Source>) -> StorageError {
-    away("the stream cannot be read", error)
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &StorageError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// The same as an error that may pass: the settings of the stream may be corrected while servers run.
-pub(super) fn unavailable(error: StorageError) -> StorageError {
-    match error.kind() {
-        ErrorKind::Invalid => StorageError::new(ErrorKind::Unavailable, error.to_string()),
-        _ => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_logged_with_its_causes() {
-        let error = away("the stream cannot be read", unreadable("no answer"));
-        assert_eq!(
-            chain(&error),
-            "the stream cannot be read: the stream cannot be read: no answer"
-        );
-    }
-
-    /// An answer of a batch: the message, and the one before it.
-    fn answer(sequence: u64, before: u64) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert("Nats-Subject", format!("S.-.{}", MessageId::new()));
-        headers.insert("Nats-Sequence", sequence.to_string());
-        headers.insert("Nats-Last-Sequence", before.to_string());
-        headers
-    }
-
-    #[test]
-    fn a_gap_inside_a_batch_is_no_batch() {
-        let mut batch = Batch::default();
-        batch.push(&answer(5, 0), &Bytes::from_static(b"{}")).unwrap();
-        // Those between were removed from the stream.
-        batch.push(&answer(9, 5), &Bytes::from_static(b"{}")).unwrap();
-        let error = batch.push(&answer(11, 10), &Bytes::from_static(b"{}")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert_eq!((batch.entries.len(), batch.last), (2, 9));
-    }
-
-    fn info(cluster: serde_json::Value) -> Info {
-        let state = json!({
-            "messages": 0, "bytes": 0, "first_seq": 0, "first_ts": "0001-01-01T00:00:00Z",
-            "last_seq": 0, "last_ts": "0001-01-01T00:00:00Z", "consumer_count": 0,
-        });
-        let config = serde_json::to_value(Config::default()).unwrap();
-        let created = "2026-01-01T00:00:00Z";
-        serde_json::from_value(
-            json!({ "config": config, "created": created, "state": state, "cluster": cluster }),
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn a_stream_without_a_leader_is_not_looked_at() {
-        for (cluster, has_leader) in [
-            (json!(null), true),
-            (json!({ "leader": "a" }), true),
-            (json!({ "name": "c", "raft_group": "g", "leader": "a", "replicas": [] }), true),
-            (json!({ "name": "c", "raft_group": "g", "replicas": [] }), false),
-        ] {
-            let found = led(info(cluster.clone()));
-            assert_eq!(found.is_ok(), has_leader, "{cluster}");
-            assert!(found.err().is_none_or(|error| error.kind() == ErrorKind::Unavailable));
-        }
-    }
 }

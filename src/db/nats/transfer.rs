@@ -11,8 +11,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::batch::Batch;
 use super::message::Entry;
-use super::stream::{Batch, Stream};
+use super::stream::Stream;
 use crate::db::common::retry::Backoff;
 use crate::db::storage::{ErrorKind, NewMessage, StorageError, TransferTarget, TransferredMessage};
 

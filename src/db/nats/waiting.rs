@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use super::errors::unavailable;
+use super::known::Known;
 use super::message::{Entry, queued};
-use super::stream::{Known, Stream, unavailable};
+use super::stream::Stream;
 use super::transfer::Transfer;
 use crate::activities::model::MessageId;
 use crate::db::storage::{Message, QueueStatus, StorageError};
