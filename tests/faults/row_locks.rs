@@ -22,7 +22,7 @@ use testkit::process::Server;
 use testkit::wait::eventually;
 
 /// Games that no transaction locks.
-const OTHERS: std::ops::RangeInclusive<u32> = 2..=60;
+const OTHERS: std::ops::RangeInclusive<u32> = 2..=20;
 
 /// A server with game 1, which an operator keeps locked, and the others.
 async fn with_a_locked_game() -> (OwnDatabase, Arc<Server>, OpenTransaction) {
