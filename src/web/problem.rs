@@ -3,8 +3,6 @@
 //! The only place that maps a failure of the store to a status. Clients get a short stable text; the
 //! whole chain of causes goes to the log, once, with the request's id.
 
-use std::error::Error;
-
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -101,7 +99,7 @@ impl IntoResponse for Problem {
 
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
-        let cause = chain(&error);
+        let cause = error.with_causes();
         match error.kind() {
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Conflict => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -113,12 +111,6 @@ impl From<StorageError> for Problem {
             ErrorKind::Invalid | ErrorKind::Internal => Self::defect(cause),
         }
     }
-}
-
-/// The error and its causes, outermost first.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |e| (*e).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// A refusal on a route of the earlier service: a text that its clients know, or else a problem.

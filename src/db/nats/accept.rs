@@ -63,7 +63,7 @@ pub(super) async fn accept(
                 None
             }
         };
-        // What was not stored for certain is not waited for long: the client may come again.
+        // The retries are short when the message is certainly not stored: the client may repeat its request.
         let is_over = unknown.is_none() && failed.is_some() && begun.elapsed() >= REFUSED_FOR;
         if is_over || Instant::now() >= context.deadline() {
             return Err(unknown.or(failed).unwrap_or_else(late));

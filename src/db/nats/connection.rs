@@ -7,7 +7,6 @@ use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use futures::StreamExt;
 use tokio::sync::Notify;
 
-use super::errors::chain;
 use super::stream::Stream;
 use crate::config::queue::NatsQueue;
 use crate::db::storage::{ErrorKind, StorageError};
@@ -84,7 +83,7 @@ async fn watch_with(stream: &Stream, connected: &Notify, queued: &Notify, mut wa
                 // Messages may have come while nothing listened.
                 queued.notify_one();
                 if let Err(error) = stream.check().await {
-                    tracing::warn!(error = chain(&error), "the queue in NATS cannot be used");
+                    tracing::warn!(error = error.with_causes(), "the queue in NATS cannot be used");
                 }
             }
         }

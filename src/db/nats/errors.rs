@@ -16,18 +16,6 @@ pub(super) fn unreadable(error: impl Into<Source>) -> StorageError {
     away("the stream cannot be read", error)
 }
 
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &StorageError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
 /// The same as an error that may pass: the settings of the stream may be corrected while servers run.
 pub(super) fn unavailable(error: StorageError) -> StorageError {
     match error.kind() {
@@ -44,7 +32,7 @@ mod tests {
     fn an_error_is_logged_with_its_causes() {
         let error = away("the stream cannot be read", unreadable("no answer"));
         assert_eq!(
-            chain(&error),
+            error.with_causes(),
             "the stream cannot be read: the stream cannot be read: no answer"
         );
     }

@@ -6,7 +6,7 @@
 //! are found, listed and counted too ([`waiting`]); retries come behind them; and what the store has is
 //! removed from the stream ([`purge`]). [`known`] is what the server says of the stream, [`batch`] one read of
 //! it. [`seen`] finds out that the stream has lost messages, [`stalled`] that
-//! nobody moves them.
+//! no worker moves them.
 //!
 //! Not here: the queue of the store, into which messages are moved ([`TransferTarget`]), and applying
 //! messages, which are each backend's.
@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use self::errors::{chain, unavailable};
+use self::errors::unavailable;
 use self::known::Connection;
 use self::message::MAX_HEADERS;
 use self::purge::Purge;
@@ -77,7 +77,7 @@ pub(super) async fn open(
     match tokio::time::timeout(START_WAIT, stream.check()).await {
         Ok(Ok(_)) => tracing::info!(queue = %settings, "messages are queued in NATS"),
         Ok(Err(error)) if error.kind() == ErrorKind::Invalid => return Err(error),
-        Ok(Err(error)) => warn(settings, &chain(&error)),
+        Ok(Err(error)) => warn(settings, &error.with_causes()),
         Err(_) => warn(settings, "it does not answer"),
     }
     let watch = {
@@ -328,7 +328,7 @@ impl ActivityStore for NatsActivities {
                 // What the store has is applied while NATS fails.
                 Err(error) => {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error.with_causes(),
                         "messages are not moved from NATS into the store"
                     );
                     *self.lock_failed() = Some((Instant::now(), self.stream.connection()));
@@ -382,7 +382,7 @@ impl ActivityStore for NatsActivities {
     ) -> Result<u32, StorageError> {
         if let Err(error) = self.purge.run(&self.stream, &self.transfer).await {
             tracing::debug!(
-                error = chain(&error),
+                error = error.with_causes(),
                 "messages that the store has are not removed from NATS"
             );
         }

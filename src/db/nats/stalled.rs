@@ -1,4 +1,4 @@
-//! Whether messages wait in the stream that nobody moves, as when the worker has another `--queue`.
+//! Whether messages wait in the stream that no worker moves, as when the worker has another `--queue`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long nothing is moved until it is said, and until it is said again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Since when the stream has been moved up to which sequence, while messages waited behind it.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Stalled {
         match *since {
             _ if !waits => *since = None,
             Some((sequence, at)) if sequence == moved_to => {
-                if at.elapsed() >= PATIENCE {
+                if at.elapsed() >= LONGEST_WAIT {
                     *since = Some((moved_to, Instant::now()));
                     return true;
                 }
@@ -38,12 +38,12 @@ mod tests {
     async fn a_stream_that_is_not_moved_is_told_of_once_in_a_while() {
         let stalled = Stalled::default();
         assert!(!stalled.is_due(true, 3));
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(LONGEST_WAIT).await;
         assert!(!stalled.is_due(true, 4), "it was moved");
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(LONGEST_WAIT).await;
         assert!(stalled.is_due(true, 4));
         assert!(!stalled.is_due(true, 4));
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(LONGEST_WAIT).await;
         assert!(!stalled.is_due(false, 4), "nothing waits");
         assert!(!stalled.is_due(true, 4));
     }

@@ -48,6 +48,13 @@ impl StorageError {
         Self { kind: self.kind, message: self.message.clone(), source: None }
     }
 
+    /// The error and its causes, outermost first, in one line: for logs.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(Some(self as &dyn Error), |e| (*e).source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     /// What a caller can do about it.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

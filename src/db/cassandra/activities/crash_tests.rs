@@ -559,7 +559,7 @@ async fn pruned_rejected_messages_leave_few_tombstones() {
     }
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(world.living.prune(lease, Duration::ZERO, 100).await.unwrap(), 6);
-    let bucket = super::messages::received_at(rejected[0]) / 600_000;
+    let bucket = rejected[0].made_at() / 600_000;
     let text =
         format!("SELECT id FROM $.activity_index WHERE list = 'rejected' AND bucket = {bucket}");
     let mut read = scylla::statement::Statement::new(world.cluster.text(&text));

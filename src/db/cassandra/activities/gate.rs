@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::messages::{MessageRow, received_at};
+use super::messages::MessageRow;
 use super::store::{Store, unknown};
 use crate::activities::model::MessageId;
 use crate::db::cassandra::idempotency::Claim;
@@ -201,7 +201,7 @@ impl Gate {
             }
             match state {
                 Some(state) => self.complete_lists(act, id, state).await?,
-                None if received_at(MessageId(act)) < now - ABANDONED_AFTER => {
+                None if MessageId(act).made_at() < now - ABANDONED_AFTER => {
                     self.store.index.remove_pending(act).await?;
                 }
                 None => {}

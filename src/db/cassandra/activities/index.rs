@@ -12,7 +12,6 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 use uuid::{Builder, Uuid};
 
-use super::messages::received_at;
 use crate::activities::model::MessageId;
 use crate::db::cassandra::connection::{Cluster, StatementKind};
 use crate::db::cassandra::query_result::rows;
@@ -109,7 +108,7 @@ impl List {
     }
 
     fn bucket_of(self, id: Uuid) -> i64 {
-        received_at(MessageId(id)) / self.bucket()
+        MessageId(id).made_at() / self.bucket()
     }
 }
 

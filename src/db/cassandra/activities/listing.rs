@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::cells::decode;
 use super::index::{List, Listed};
-use super::messages::received_at;
 use super::redo::Cells;
 use super::store::Store;
 use crate::activities::model::{ColumnType, MessageId, Name, Value};
@@ -235,7 +234,7 @@ fn is_open(listed: &Listed) -> bool {
 
 fn age(id: MessageId) -> Duration {
     let now = jiff::Timestamp::now().as_millisecond();
-    Duration::from_millis(u64::try_from(now - received_at(id)).unwrap_or(0))
+    Duration::from_millis(u64::try_from(now - id.made_at()).unwrap_or(0))
 }
 
 /// The values of a row in the order of the columns.

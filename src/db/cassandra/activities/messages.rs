@@ -5,7 +5,6 @@
 //! are conditional.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -261,20 +260,13 @@ impl MessageRow {
             state,
             error: self.error.clone(),
             activity: self.activity.map(i32::unsigned_abs),
-            received_at: timestamp(received_at(id)),
+            received_at: timestamp(id.made_at()),
             applied_at: ended_at.filter(|_| state == MessageState::Applied),
             attempts: self.attempts(),
             retry_of: self.retry_of(),
             retried_as: self.retried_as(),
         })
     }
-}
-
-/// When a message was accepted, in milliseconds since 1970: when its id was made.
-pub(super) fn received_at(id: MessageId) -> i64 {
-    let (seconds, nanos) = id.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
-    let at = Duration::new(seconds, nanos).as_millis();
-    i64::try_from(at).unwrap_or(i64::MAX)
 }
 
 pub(super) fn timestamp(millis: i64) -> Timestamp {

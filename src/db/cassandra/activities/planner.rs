@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::cells::encode;
-use super::messages::received_at;
 use super::redo::{Cells, Ended, NewRow, Outcome, Redo, StoredTable};
 use super::rows_table::RowsTable;
 use crate::activities::catalogue::{Catalogue, Plan};
@@ -144,7 +143,7 @@ impl<'a> Planner<'a> {
         rejected: Option<Rejection>,
     ) -> Result<Option<Rejection>, StorageError> {
         let now = jiff::Timestamp::now().as_millisecond();
-        let ended_at = now.max(received_at(message.id));
+        let ended_at = now.max(message.id.made_at());
         let result = match rejected {
             Some(rejection) => Err(rejection),
             None => self.plan(&message.body, ended_at).await?,

@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::index::{List, Listed};
-use super::messages::received_at;
 use super::store::Store;
 use crate::activities::model::MessageId;
 use crate::db::storage::{StorageError, WorkerLease};
@@ -135,7 +134,7 @@ impl Pruning {
             }
             let Some(listed) = walk.next().await? else { break };
             // What was accepted later has not ended before.
-            let old = listed.iter().take_while(|listed| received_at(listed.id) <= ended_before);
+            let old = listed.iter().take_while(|listed| listed.id.made_at() <= ended_before);
             let old: Vec<_> = old.collect();
             let (mut run, mut after) = (Run::default(), progress.after);
             for (listed, fate) in old.iter().zip(self.fates(&old, ended_before).await?) {
@@ -206,7 +205,7 @@ impl Pruning {
         let Store { log, worker_table, .. } = &*self.store;
         for segment in segments.take(SEGMENTS) {
             let last = log.last_entry(segment).await?;
-            let is_recent = |id: MessageId| received_at(id) >= accepted_before;
+            let is_recent = |id: MessageId| id.made_at() >= accepted_before;
             if last.is_some_and(|entry| is_recent(entry.id)) {
                 return Ok(());
             }
@@ -252,7 +251,7 @@ impl Pruning {
         };
         let is_full = found.len() >= SWEPT.unsigned_abs() as usize;
         for id in found.iter().filter_map(|(_, id)| *id) {
-            if received_at(id) < before && !self.is_of_use(id).await? {
+            if id.made_at() < before && !self.is_of_use(id).await? {
                 tracing::debug!(%id, "removing the text of a message that was never queued");
                 self.store.messages.take_back(id).await;
             }

@@ -14,7 +14,6 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::index::List;
-use super::messages::received_at;
 use super::planner::{Planner, Tables};
 use super::redo::{Ended, Outcome, Redo};
 use super::store::Store;
@@ -141,7 +140,7 @@ impl Worker {
                     position: entry.position,
                     id: entry.id,
                     body: body.into(),
-                    received_at: super::messages::timestamp(received_at(entry.id)),
+                    received_at: super::messages::timestamp(entry.id.made_at()),
                     attempts: row.as_ref().map_or(0, |row| row.attempts()),
                 });
             }

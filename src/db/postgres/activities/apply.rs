@@ -50,7 +50,8 @@ const NOBODY_APPLIES: Sql<'_> =
 /// How often it is asked while there is no answer, and how long a transaction may take whose worker has
 /// lost its lease. In that time the server has ended a transaction that gets no further statement.
 const SILENCE: Duration = Duration::from_secs(3);
-/// So many times nobody applied: between two transactions of the same messages that is so once.
+/// In so many successive looks no transaction was under way: between two of the same messages one may
+/// find none.
 const SILENT: u32 = 2;
 
 pub(super) struct Applier {
