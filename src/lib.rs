@@ -8,6 +8,7 @@
 //! | [`server`] | the router, the layer around every request, the page's files, listening, shutdown |
 //! | [`overview`] | the game pages: model, body parsing, routes |
 //! | [`cart`] | orders, stock and payment: model, rules, routes |
+//! | [`lab`] | loading several databases side by side: model, leases, driver, windows, routes |
 //! | [`upstreams`] | the image and review services, and placeholders for them |
 //! | [`web`] | what all routes share: problem answers, request bodies, entity tags, read tokens |
 //! | [`db`] | the storage traits, the algorithms that backends share, one module per backend |
@@ -25,6 +26,7 @@ pub mod cart;
 pub mod cmd;
 pub mod config;
 pub mod db;
+pub mod lab;
 pub mod overview;
 pub mod server;
 pub mod telemetry;

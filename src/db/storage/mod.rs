@@ -15,6 +15,7 @@ mod context;
 mod error;
 mod idempotency;
 mod inspection;
+mod lab;
 mod loads;
 mod overview;
 mod recorded;
@@ -32,6 +33,11 @@ pub use context::{ActContext, Permit};
 pub use error::{ErrorKind, StorageError};
 pub use idempotency::{IdempotencyKey, Precondition};
 pub use inspection::{Digest, Digester, Inspection};
+pub use lab::{
+    CreateGeneration, DatabaseState, DropGeneration, GenerationStore, JobEvent, JobEventKind,
+    LabStore, Lease, LeaseOutcome, LeasedDatabase, NewDatabase, Register, RegisteredDatabase,
+    Reset, ServerFacts, StoredWindow,
+};
 pub use loads::{Begin, Chunk, Contents, Load, LoadMode, LoadParams, LoadStore, NewLoad};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update, WriteRefusal};
 pub(in crate::db) use recorded::{Made, Recorded};
