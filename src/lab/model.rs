@@ -385,6 +385,8 @@ pub struct Job {
     pub id: JobId,
     /// The run that it is part of.
     pub run_id: RunId,
+    /// The lease of its database. Once that is over without an end of the job, its lab has died.
+    pub lease_id: LeaseId,
     /// `sql`, `sqlrep` or `spanner`.
     pub target: String,
     /// Type of its database.

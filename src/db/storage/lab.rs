@@ -106,6 +106,9 @@ pub trait LabStore: Send + Sync {
     /// Ends a lease; its database is to be reset. `false`: it was over.
     async fn release(&self, lease: LeaseId, now: Timestamp) -> Result<bool, StorageError>;
 
+    /// The leases that are not over.
+    async fn leases(&self, now: Timestamp) -> Result<Vec<LeaseId>, StorageError>;
+
     /// Takes the next database to reset: expired, released or new. One at a time over all processes: the
     /// claim is `owner`'s until `claimed_until`, so that a reset whose process died is done again. A
     /// number of a new generation is assigned with it.

@@ -1,0 +1,332 @@
+//! Starting runs: leasing their databases, and driving their jobs to an end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::databases::Databases;
+use super::job_runner::JobRunner;
+use super::model::{
+    DatabaseLabel, DatabaseSize, DatabaseType, Fault, Intensity, Job, JobId, JobState, Mode,
+    Pattern, RunId,
+};
+use super::servers::ServerControl;
+use super::settings::LabSettings;
+use crate::db::storage::{LabStore, LeaseOutcome, LeasedDatabase, StorageError};
+use crate::telemetry::Registry;
+
+/// How long a lease of a run lasts without renewal: databases of a lab that was killed come back after it.
+const LEASE: Duration = Duration::from_secs(30);
+const RENEW_LEASE: Duration = Duration::from_secs(10);
+/// How long a run waits for databases that are being reset.
+const RESET_TIMEOUT: Duration = Duration::from_secs(15);
+const RESET_POLL: Duration = Duration::from_millis(100);
+/// How often jobs of labs that have died are looked for.
+const ORPHANS_POLL: Duration = Duration::from_secs(5);
+/// The jobs that are looked at for that.
+const RECENT_JOBS: u32 = 300;
+
+/// A run to start; its values are checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRun {
+    /// What to load, in the order of the answer.
+    pub databases: Vec<(DatabaseType, DatabaseSize)>,
+    /// Workers at each.
+    pub intensity: Intensity,
+    /// Of reads.
+    pub read_pattern: Pattern,
+    /// Of writes.
+    pub write_pattern: Pattern,
+    /// Length; `None`: that of the lab's settings.
+    pub seconds: Option<u16>,
+    /// How the jobs follow each other.
+    pub mode: Mode,
+    /// Faults, each at the database that its target names.
+    pub faults: Vec<Fault>,
+}
+
+/// Why a run was not started. Nothing is leased.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// No database of that type and size is free, until then if that is known.
+    Busy(DatabaseType, DatabaseSize, Option<Timestamp>),
+    /// None is registered.
+    NotRegistered(DatabaseType, DatabaseSize),
+    /// A fault has a target that this lab does not control.
+    Fault(String),
+    /// The lab's store failed.
+    Storage(StorageError),
+}
+
+impl From<StorageError> for NotStarted {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+/// Starts and stops runs.
+pub struct Runs {
+    store: Arc<dyn LabStore>,
+    databases: Arc<Databases>,
+    settings: LabSettings,
+    servers: Arc<dyn ServerControl>,
+    registry: Registry,
+    /// The jobs of this process that have not ended.
+    stops: Mutex<HashMap<JobId, CancellationToken>>,
+    /// Ends with the lab.
+    stop: CancellationToken,
+    tasks: tokio_util::task::TaskTracker,
+}
+
+impl Runs {
+    /// Over the lab's store.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn LabStore>,
+        databases: Arc<Databases>,
+        settings: LabSettings,
+        servers: Arc<dyn ServerControl>,
+        registry: Registry,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let (stops, tasks) = (Mutex::default(), tokio_util::task::TaskTracker::new());
+        Arc::new(Self { store, databases, settings, servers, registry, stops, stop, tasks })
+    }
+
+    /// Leases the databases and starts their jobs; returns the jobs in the order of the databases.
+    ///
+    /// # Errors
+    /// Why nothing was started.
+    pub async fn start(self: &Arc<Self>, run: &NewRun) -> Result<Vec<JobId>, NotStarted> {
+        let faults = run
+            .databases
+            .iter()
+            .map(|(database_type, _)| self.faults_of(run, *database_type))
+            .collect::<Result<Vec<_>, _>>()?;
+        let leased = self.lease(&run.databases).await?;
+        let run_id = RunId::new();
+        let jobs: Vec<Job> = leased
+            .iter()
+            .zip(faults)
+            .map(|(leased, faults)| self.job(run, run_id, leased, faults))
+            .collect();
+        if let Err(error) = self.store.add_jobs(&jobs).await {
+            self.release_all(&leased).await;
+            return Err(error.into());
+        }
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        for id in &ids {
+            self.stops().insert(*id, self.stop.child_token());
+        }
+        let (runs, mode) = (Arc::clone(self), run.mode);
+        // The tracker lets the lab wait for the jobs at its own end.
+        self.tasks.spawn(async move { runs.drive(mode, jobs, leased).await });
+        Ok(ids)
+    }
+
+    /// Ends a job early; `false`: it is not one of this process, or has ended.
+    #[must_use]
+    pub fn stop_job(&self, id: JobId) -> bool {
+        self.stops().get(&id).map(CancellationToken::cancel).is_some()
+    }
+
+    /// Waits until every job of this process has ended.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Marks the jobs of labs that have died as failed, until told to stop: their leases are over.
+    pub async fn watch_orphans(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.end_orphans().await {
+                tracing::warn!(error = error.with_causes(), "cannot look for jobs whose lab has died");
+            }
+            let _ = tokio::time::timeout(ORPHANS_POLL, stop.cancelled()).await;
+        }
+    }
+
+    async fn end_orphans(&self) -> Result<(), StorageError> {
+        // The jobs first: a job that is added in between has its lease already.
+        let jobs = self.store.jobs(RECENT_JOBS).await?;
+        let leases = self.store.leases(Timestamp::now()).await?;
+        for mut job in jobs {
+            if job.state.has_ended() || leases.contains(&job.lease_id) || self.stops().contains_key(&job.id) {
+                continue;
+            }
+            job.state = JobState::Failed;
+            job.valid = false;
+            job.why = Some("The lab that drove it has ended without stopping it.".to_owned());
+            job.finished_at = Some(Timestamp::now());
+            self.store.update_job(&job).await?;
+        }
+        Ok(())
+    }
+
+    /// The faults that hit this type of database.
+    fn faults_of(&self, run: &NewRun, database_type: DatabaseType) -> Result<Vec<Fault>, NotStarted> {
+        let name = database_type.name();
+        let hits = |fault: &&Fault| {
+            fault.target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let faults: Vec<Fault> = run.faults.iter().filter(hits).cloned().collect();
+        for fault in &faults {
+            self.servers.check(fault).map_err(NotStarted::Fault)?;
+        }
+        Ok(faults)
+    }
+
+    /// Waits a while for databases that are being reset.
+    async fn lease(
+        &self,
+        wanted: &[(DatabaseType, DatabaseSize)],
+    ) -> Result<Vec<LeasedDatabase>, NotStarted> {
+        let until = tokio::time::Instant::now() + RESET_TIMEOUT;
+        loop {
+            match self.store.lease(wanted, LEASE, Timestamp::now()).await? {
+                LeaseOutcome::Leased(leased) => return Ok(leased),
+                LeaseOutcome::NotRegistered(database_type, size) => {
+                    return Err(NotStarted::NotRegistered(database_type, size));
+                }
+                LeaseOutcome::Busy(_, _, None) if tokio::time::Instant::now() < until => {
+                    self.databases.wait_for_reset(RESET_POLL).await;
+                }
+                LeaseOutcome::Busy(database_type, size, until) => {
+                    return Err(NotStarted::Busy(database_type, size, until));
+                }
+            }
+        }
+    }
+
+    async fn release_all(&self, leased: &[LeasedDatabase]) {
+        for database in leased {
+            if let Err(error) = self.store.release(database.lease.id, Timestamp::now()).await {
+                tracing::warn!(error = error.with_causes(), "a lease could not be released, it expires");
+            }
+        }
+        self.databases.lease_ended();
+    }
+
+    fn job(&self, run: &NewRun, run_id: RunId, leased: &LeasedDatabase, faults: Vec<Fault>) -> Job {
+        let database = &leased.database;
+        let label = DatabaseLabel {
+            name: database.name.clone(),
+            stand_in: database.stand_in,
+            shared_machine: database.is_local,
+        };
+        Job {
+            id: JobId::new(),
+            run_id,
+            lease_id: leased.lease.id,
+            target: database.database_type.name().to_owned(),
+            database_type: database.database_type,
+            database_size: database.database_size,
+            intensity: run.intensity,
+            read_pattern: run.read_pattern,
+            write_pattern: run.write_pattern,
+            seconds: run.seconds.unwrap_or(self.settings.seconds),
+            mode: run.mode,
+            state: JobState::Waiting,
+            valid: true,
+            why: None,
+            database: label,
+            faults,
+            keys: self.settings.keys.to_string(),
+            rate_scale: self.settings.rate_scale,
+            seed: rand::random::<u32>().into(),
+            created_at: Timestamp::now(),
+            started_at: None,
+            finished_at: None,
+            cached_as: None,
+        }
+    }
+
+    /// Drives the jobs of one run to their ends, and releases their leases.
+    async fn drive(self: Arc<Self>, mode: Mode, jobs: Vec<Job>, leased: Vec<LeasedDatabase>) {
+        let together = Arc::new(tokio::sync::Barrier::new(match mode {
+            Mode::Together => jobs.len(),
+            Mode::InTurns => 1,
+        }));
+        let mut tasks = JoinSet::new();
+        let turns = Arc::new(tokio::sync::Mutex::new(()));
+        for (job, leased) in jobs.into_iter().zip(leased) {
+            let (runs, barrier) = (Arc::clone(&self), Arc::clone(&together));
+            let turn = (mode == Mode::InTurns).then(|| Arc::clone(&turns));
+            // Fair: turns are taken in the order in which the tasks ask, which is that of the jobs.
+            let turn = async move {
+                match turn {
+                    Some(turn) => Some(turn.lock_owned().await),
+                    None => None,
+                }
+            };
+            tasks.spawn(async move { runs.drive_one(job, leased, barrier, turn).await });
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn drive_one(
+        &self,
+        mut job: Job,
+        leased: LeasedDatabase,
+        together: Arc<tokio::sync::Barrier>,
+        turn: impl Future<Output = Option<tokio::sync::OwnedMutexGuard<()>>>,
+    ) {
+        let (id, stop) = (job.id, self.stop_of(job.id));
+        let runner = JobRunner {
+            store: self.store.as_ref(),
+            databases: &self.databases,
+            settings: &self.settings,
+            servers: self.servers.as_ref(),
+            registry: &self.registry,
+            stop: stop.clone(),
+        };
+        let outcome = tokio::select! {
+            outcome = async {
+                let _turn = turn.await;
+                runner.run(&mut job, &leased, &together).await
+            } => outcome,
+            why = self.keep_lease(&leased) => Err(why),
+        };
+        job.state = match outcome {
+            Ok(()) if stop.is_cancelled() => JobState::Stopped,
+            Ok(()) => JobState::Finished,
+            Err(why) => {
+                (job.valid, job.why) = (false, Some(why));
+                JobState::Failed
+            }
+        };
+        job.finished_at = Some(Timestamp::now());
+        // Released before the end is published: who starts the next run at once finds it to be reset.
+        self.release_all(std::slice::from_ref(&leased)).await;
+        self.stops().remove(&id);
+        if let Err(error) = self.store.update_job(&job).await {
+            tracing::error!(job = %id, error = error.with_causes(), "the end of a job could not be stored");
+        }
+    }
+
+    /// Renews a lease until it is lost; returns why.
+    async fn keep_lease(&self, leased: &LeasedDatabase) -> String {
+        loop {
+            tokio::time::sleep(RENEW_LEASE).await;
+            match self.store.renew(leased.lease.id, LEASE, Timestamp::now()).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return "The lease of its database was ended.".to_owned(),
+                Err(error) => {
+                    tracing::warn!(error = error.with_causes(), "cannot renew a lease, trying again");
+                }
+            }
+        }
+    }
+
+    fn stop_of(&self, id: JobId) -> CancellationToken {
+        self.stops().get(&id).cloned().unwrap_or_default()
+    }
+
+    fn stops(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

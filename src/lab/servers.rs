@@ -1,0 +1,52 @@
+//! Controlling the servers that this project's own script started on this machine: faults and sizes.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::model::{DatabaseSize, DatabaseType, Fault};
+
+/// What can be done to database servers from outside.
+#[async_trait]
+pub trait ServerControl: Send + Sync {
+    /// Whether this fault is possible; the error is a sentence for the client.
+    ///
+    /// # Errors
+    /// Why it is not.
+    fn check(&self, fault: &Fault) -> Result<(), String>;
+
+    /// Lets a fault begin, and undoes it after its time, also if the future is dropped before.
+    ///
+    /// # Errors
+    /// A sentence that says what failed.
+    async fn inject(&self, fault: &Fault, duration: Duration) -> Result<(), String>;
+
+    /// Gives the server of that type the settings of a size, if it is one that can be restarted.
+    ///
+    /// # Errors
+    /// A sentence that says what failed.
+    async fn set_size(&self, database: DatabaseType, size: DatabaseSize) -> Result<(), String>;
+}
+
+/// No server is controlled: all faults are refused.
+#[derive(Debug, Clone, Copy)]
+pub struct NoControl;
+
+#[async_trait]
+impl ServerControl for NoControl {
+    fn check(&self, fault: &Fault) -> Result<(), String> {
+        Err(format!(
+            "`{}` is not a server that scripts/servers started here: start the lab with --local to draw \
+             faults into a run.",
+            fault.target
+        ))
+    }
+
+    async fn inject(&self, fault: &Fault, _duration: Duration) -> Result<(), String> {
+        self.check(fault)
+    }
+
+    async fn set_size(&self, _database: DatabaseType, _size: DatabaseSize) -> Result<(), String> {
+        Ok(())
+    }
+}
