@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::databases::Databases;
-use super::job_runner::JobRunner;
+use super::job_runner::{JobRunner, StartLine};
 use super::model::{
     DatabaseLabel, DatabaseSize, DatabaseType, Fault, Intensity, Job, JobId, JobState, Mode,
     Pattern, RunId,
@@ -79,7 +80,7 @@ pub struct Runs {
     stops: Mutex<HashMap<JobId, CancellationToken>>,
     /// Ends with the lab.
     stop: CancellationToken,
-    tasks: tokio_util::task::TaskTracker,
+    tasks: TaskTracker,
 }
 
 impl Runs {
@@ -93,7 +94,7 @@ impl Runs {
         registry: Registry,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let (stops, tasks) = (Mutex::default(), tokio_util::task::TaskTracker::new());
+        let (stops, tasks) = (Mutex::default(), TaskTracker::new());
         Arc::new(Self { store, databases, settings, servers, registry, stops, stop, tasks })
     }
 
@@ -247,23 +248,18 @@ impl Runs {
 
     /// Drives the jobs of one run to their ends, and releases their leases.
     async fn drive(self: Arc<Self>, mode: Mode, jobs: Vec<Job>, leased: Vec<LeasedDatabase>) {
-        let together = Arc::new(tokio::sync::Barrier::new(match mode {
-            Mode::Together => jobs.len(),
-            Mode::InTurns => 1,
-        }));
+        let (start, lines) = StartLine::of(jobs.len(), mode);
         let mut tasks = JoinSet::new();
+        tasks.spawn(start);
         let turns = Arc::new(tokio::sync::Mutex::new(()));
-        for (job, leased) in jobs.into_iter().zip(leased) {
-            let (runs, barrier) = (Arc::clone(&self), Arc::clone(&together));
-            let turn = (mode == Mode::InTurns).then(|| Arc::clone(&turns));
-            // Fair: turns are taken in the order in which the tasks ask, which is that of the jobs.
-            let turn = async move {
-                match turn {
-                    Some(turn) => Some(turn.lock_owned().await),
-                    None => None,
-                }
+        for ((job, leased), line) in jobs.into_iter().zip(leased).zip(lines) {
+            let runs = Arc::clone(&self);
+            // Fair: turns are taken in the order in which the tasks ask for them.
+            let turn = match mode {
+                Mode::Together => None,
+                Mode::InTurns => Some(Arc::clone(&turns)),
             };
-            tasks.spawn(async move { runs.drive_one(job, leased, barrier, turn).await });
+            tasks.spawn(async move { runs.drive_one(job, leased, line, turn).await });
         }
         while tasks.join_next().await.is_some() {}
     }
@@ -272,23 +268,27 @@ impl Runs {
         &self,
         mut job: Job,
         leased: LeasedDatabase,
-        together: Arc<tokio::sync::Barrier>,
-        turn: impl Future<Output = Option<tokio::sync::OwnedMutexGuard<()>>>,
+        line: StartLine,
+        turn: Option<Arc<tokio::sync::Mutex<()>>>,
     ) {
         let (id, stop) = (job.id, self.stop_of(job.id));
         let runner = JobRunner {
             store: self.store.as_ref(),
             databases: &self.databases,
             settings: &self.settings,
-            servers: self.servers.as_ref(),
+            servers: &self.servers,
             registry: &self.registry,
             stop: stop.clone(),
         };
+        let run = async {
+            let _turn = match &turn {
+                Some(turn) => Some(turn.lock().await),
+                None => None,
+            };
+            if stop.is_cancelled() { Ok(()) } else { runner.run(&mut job, &leased, line).await }
+        };
         let outcome = tokio::select! {
-            outcome = async {
-                let _turn = turn.await;
-                runner.run(&mut job, &leased, &together).await
-            } => outcome,
+            outcome = run => outcome,
             why = self.keep_lease(&leased) => Err(why),
         };
         job.state = match outcome {
@@ -300,12 +300,12 @@ impl Runs {
             }
         };
         job.finished_at = Some(Timestamp::now());
-        // Released before the end is published: who starts the next run at once finds it to be reset.
+        // Before the end is published, so that a run that is started at once waits for the reset.
         self.release_all(std::slice::from_ref(&leased)).await;
-        self.stops().remove(&id);
         if let Err(error) = self.store.update_job(&job).await {
             tracing::error!(job = %id, error = error.with_causes(), "the end of a job could not be stored");
         }
+        self.stops().remove(&id);
     }
 
     /// Renews a lease until it is lost; returns why.

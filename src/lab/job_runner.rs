@@ -1,0 +1,190 @@
+//! One job from its lease to its last window.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::databases::Databases;
+use super::driver::{self, DriverOutcome, WorkerWindow};
+use super::model::{Fault, Job, JobState, Mode, Target, WorkerTask};
+use super::patterns;
+use super::servers::ServerControl;
+use super::settings::LabSettings;
+use super::target::{self, LoadTarget};
+use super::windows::WindowMerger;
+use super::starting_state;
+use crate::db::storage::{LabStore, LeasedDatabase};
+use crate::telemetry::Registry;
+
+/// From the moment when every database is ready to second 0: the workers start their clocks in it.
+const START_DELAY: Duration = Duration::from_millis(100);
+/// Windows that wait to be stored.
+const WINDOWS: usize = 64;
+
+/// Drives one job.
+pub(super) struct JobRunner<'a> {
+    pub(super) store: &'a dyn LabStore,
+    pub(super) databases: &'a Databases,
+    pub(super) settings: &'a LabSettings,
+    pub(super) servers: &'a Arc<dyn ServerControl>,
+    pub(super) registry: &'a Registry,
+    /// Ends the load early.
+    pub(super) stop: CancellationToken,
+}
+
+/// Lets the jobs of a run begin at one moment, or each at its own.
+pub(super) struct StartLine {
+    /// Dropped when this job is ready, or has failed.
+    ready: mpsc::Sender<()>,
+    go: Option<watch::Receiver<Option<Timestamp>>>,
+}
+
+impl StartLine {
+    /// One for each job of a run, and the task that gives the start.
+    pub(super) fn of(jobs: usize, mode: Mode) -> (impl Future<Output = ()> + Send, Vec<Self>) {
+        let (ready, mut all_ready) = mpsc::channel::<()>(1);
+        let (start, go) = watch::channel(None);
+        let line = || Self {
+            ready: ready.clone(),
+            go: (mode == Mode::Together).then(|| go.clone()),
+        };
+        let lines = (0..jobs).map(|_| line()).collect();
+        drop(ready);
+        let give_start = async move {
+            // Ends when the last sender is dropped, also by a job that failed before it was ready.
+            all_ready.recv().await;
+            start.send_replace(Some(Timestamp::now() + START_DELAY));
+        };
+        (give_start, lines)
+    }
+
+    /// When second 0 begins.
+    async fn wait(self) -> Timestamp {
+        let Self { ready, go } = self;
+        drop(ready);
+        let own = || Timestamp::now() + START_DELAY;
+        let Some(mut go) = go else { return own() };
+        match go.wait_for(Option::is_some).await {
+            Ok(start) => start.unwrap_or_else(own),
+            Err(_) => own(),
+        }
+    }
+}
+
+impl JobRunner<'_> {
+    /// Runs a job; returns once all of its windows are final and stored.
+    ///
+    /// # Errors
+    /// A sentence that says why it failed.
+    pub(super) async fn run(
+        &self,
+        job: &mut Job,
+        leased: &LeasedDatabase,
+        line: StartLine,
+    ) -> Result<(), String> {
+        let target = self.prepare(job, leased).await?;
+        let start_at = line.wait().await;
+        (job.state, job.started_at) = (JobState::Running, Some(start_at));
+        self.store.update_job(job).await.map_err(|error| error.with_causes())?;
+        let faults = self.faults(&job.faults, start_at);
+        let outcome = self.load(job, target, start_at).await;
+        drop(faults);
+        outcome
+    }
+
+    /// Opens the database, with enough prepared orders for all checkouts of the run.
+    async fn prepare(&self, job: &Job, leased: &LeasedDatabase) -> Result<Arc<dyn LoadTarget>, String> {
+        self.servers.set_size(job.database_type, job.database_size).await?;
+        let place = self
+            .databases
+            .target(&leased.database, leased.generation)
+            .await
+            .map_err(|error| error.with_causes())?;
+        let opened = self.open(job, &place).await;
+        opened.map_err(|why| format!("The database could not be opened: {why}"))
+    }
+
+    async fn open(&self, job: &Job, place: &Target) -> Result<Arc<dyn LoadTarget>, String> {
+        let opened = target::open(place, self.registry).await.map_err(|error| error.with_causes())?;
+        let orders = patterns::checkouts(job.write_pattern, job.seconds, job.rate_scale)
+            * u64::from(job.intensity.get());
+        let needed = u32::try_from(orders).unwrap_or(u32::MAX);
+        if needed > self.settings.rows.orders {
+            let more = self.settings.rows.orders + 1..=needed;
+            starting_state::add_orders(opened.as_ref(), self.settings.rows, more)
+                .await
+                .map_err(|error| error.with_causes())?;
+        }
+        Ok(opened)
+    }
+
+    async fn load(
+        &self,
+        job: &mut Job,
+        target: Arc<dyn LoadTarget>,
+        start_at: Timestamp,
+    ) -> Result<(), String> {
+        let (sender, mut received) = mpsc::channel::<WorkerWindow>(WINDOWS);
+        let mut workers = JoinSet::new();
+        for worker in 0..job.intensity.get() {
+            let task = self.task(job, worker, start_at);
+            let stop = self.stop.clone();
+            workers.spawn(driver::run(task, Arc::clone(&target), sender.clone(), stop));
+        }
+        drop(sender);
+        let mut merger = WindowMerger::new(start_at, job.intensity.get());
+        while let Some(window) = received.recv().await {
+            for merged in merger.add(window) {
+                self.store.put_window(job.id, &merged).await.map_err(|error| error.with_causes())?;
+            }
+        }
+        while let Some(ended) = workers.join_next().await {
+            let DriverOutcome { invalid, .. } =
+                ended.map_err(|error| format!("A worker ended early: {error}."))?;
+            if let Some(why) = invalid {
+                (job.valid, job.why) = (false, Some(why));
+            }
+        }
+        Ok(())
+    }
+
+    fn task(&self, job: &Job, worker: u8, start_at: Timestamp) -> WorkerTask {
+        WorkerTask {
+            job: job.id,
+            worker,
+            workers: job.intensity.get(),
+            target: None,
+            rows: self.settings.rows,
+            read_pattern: job.read_pattern,
+            write_pattern: job.write_pattern,
+            seconds: job.seconds,
+            rate_scale: job.rate_scale,
+            keys: self.settings.keys,
+            seed: job.seed,
+            start_at,
+            max_in_flight: self.settings.max_in_flight,
+        }
+    }
+
+    /// Injects faults at their seconds. Dropping the set undoes those that are under way.
+    fn faults(&self, faults: &[Fault], start_at: Timestamp) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for fault in faults.iter().cloned() {
+            let servers = Arc::clone(self.servers);
+            tasks.spawn(async move {
+                let due = start_at + Duration::from_secs(fault.at.into());
+                let wait = Duration::try_from(due.duration_since(Timestamp::now()));
+                tokio::time::sleep(wait.unwrap_or_default()).await;
+                let duration = Duration::from_secs(fault.seconds.into());
+                if let Err(why) = servers.inject(&fault, duration).await {
+                    tracing::error!(target = fault.target, why, "fault could not be injected");
+                }
+            });
+        }
+        tasks
+    }
+}

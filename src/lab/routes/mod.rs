@@ -1,0 +1,64 @@
+//! The lab's routes: runs, jobs with their windows and events, cached runs, leases.
+
+mod cached;
+mod events;
+mod info;
+mod jobs;
+mod leases;
+mod origin;
+mod runs;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::databases::Databases;
+use super::runs::Runs;
+use super::settings::LabSettings;
+use crate::db::storage::LabStore;
+use crate::web::body::BodyLimits;
+
+/// What the routes need.
+#[derive(Clone, FromRef)]
+pub struct Lab {
+    /// What is registered, leased and measured.
+    pub store: Arc<dyn LabStore>,
+    /// Registers databases.
+    pub databases: Arc<Databases>,
+    /// Starts runs.
+    pub runs: Arc<Runs>,
+    /// What the lab was told at its start.
+    pub settings: Arc<LabSettings>,
+    /// Limits of request bodies.
+    pub body: BodyLimits,
+    /// Ends the streams of events when the lab shuts down.
+    pub stop: CancellationToken,
+}
+
+/// The routes.
+pub fn router(state: Lab) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(runs::run))
+        .routes(routes!(runs::fail))
+        .routes(routes!(cached::choose))
+        .routes(routes!(cached::list))
+        .routes(routes!(cached::transactions))
+        .routes(routes!(jobs::list))
+        .routes(routes!(events::several))
+        .routes(routes!(jobs::find))
+        .routes(routes!(jobs::transactions))
+        .routes(routes!(events::one))
+        .routes(routes!(jobs::stop))
+        .routes(routes!(jobs::keep))
+        .routes(routes!(leases::list))
+        .routes(routes!(leases::add))
+        .routes(routes!(leases::lease))
+        .routes(routes!(leases::renew))
+        .routes(routes!(leases::release))
+        .routes(routes!(info::info))
+        .layer(axum::middleware::from_fn(origin::refuse_others))
+        .with_state(state)
+}
