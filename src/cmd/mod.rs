@@ -7,12 +7,15 @@
 mod activities;
 mod audit;
 pub mod exit;
+mod lab;
 mod migrate;
 mod seed;
 mod serve;
 mod signals;
 mod start;
 mod worker;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::{Parser, Subcommand};
 
@@ -56,6 +59,8 @@ enum Command {
     Worker(worker::Args),
     /// Show and retry messages of activities, and show their tables
     Activities(activities::Args),
+    /// Load several databases side by side, live in the browser
+    Lab(lab::Args),
 }
 
 impl Cli {
@@ -71,8 +76,19 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
             Command::Worker(args) => worker::run(&args),
             Command::Activities(args) => activities::run(&args),
+            Command::Lab(args) => lab::run(&args),
         }
     }
+}
+
+/// An address that a browser can open: that of all interfaces as the loopback one.
+fn openable(address: SocketAddr) -> SocketAddr {
+    let host = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    };
+    SocketAddr::new(host, address.port())
 }
 
 #[cfg(test)]

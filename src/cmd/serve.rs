@@ -1,11 +1,12 @@
 //! `storefront serve`: the server, from its settings to its last answer.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 
+use super::openable;
 use super::seed::demo;
 use super::signals::Signals;
 use super::start::{Settings, runtime};
@@ -162,17 +163,10 @@ fn raise_open_files() {
     }
 }
 
-/// Prints the line that scripts wait for, with a page to open. An address of all interfaces is shown
-/// as the loopback one, which a browser can open.
+/// Prints the line that scripts wait for, with a page to open.
 fn announce(address: SocketAddr, services: Services) -> std::io::Result<()> {
-    let host = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        other => other,
-    };
     let mut out = std::io::stdout().lock();
-    let open = SocketAddr::new(host, address.port());
     let page = if services.overview { "1" } else { "docs" };
-    writeln!(out, "storefront is ready: open http://{open}/{page}")?;
+    writeln!(out, "storefront is ready: open http://{}/{page}", openable(address))?;
     out.flush()
 }

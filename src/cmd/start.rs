@@ -9,14 +9,20 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::config::{Config, Flags, Setting};
 use crate::telemetry::logs;
 
-/// The flags of the settings of every command; if `SERVER` those of the server's settings too, and if
-/// `WORKER` those of activities.
+/// The flags of the settings of every command; if `SERVER` those of the server's settings too, if `WORKER`
+/// those of activities, and without those of the database unless `DATABASE`.
 ///
 /// Values stay text: clap would stop at the first wrong one.
 #[derive(Debug)]
-pub(super) struct Settings<const SERVER: bool, const WORKER: bool = SERVER>(Flags);
+pub(super) struct Settings<
+    const SERVER: bool,
+    const WORKER: bool = SERVER,
+    const DATABASE: bool = true,
+>(Flags);
 
-impl<const SERVER: bool, const WORKER: bool> Settings<SERVER, WORKER> {
+impl<const SERVER: bool, const WORKER: bool, const DATABASE: bool>
+    Settings<SERVER, WORKER, DATABASE>
+{
     /// Reads all settings from their sources, and starts the log.
     pub(super) fn start(&self) -> anyhow::Result<Config> {
         let config = Config::read(self.0.clone())?;
@@ -33,11 +39,15 @@ impl<const SERVER: bool, const WORKER: bool> Settings<SERVER, WORKER> {
     fn declared() -> impl Iterator<Item = &'static Setting> {
         let server = Config::SERVER.into_iter().filter(|_| SERVER);
         let worker = Config::WORKER.into_iter().filter(|_| WORKER);
-        server.chain(worker).chain(Config::COMMON).flatten()
+        let common: &[&[Setting]] =
+            if DATABASE { &Config::COMMON } else { &Config::WITHOUT_DATABASE };
+        server.chain(worker).chain(common.iter().copied()).flatten()
     }
 }
 
-impl<const SERVER: bool, const WORKER: bool> clap::Args for Settings<SERVER, WORKER> {
+impl<const SERVER: bool, const WORKER: bool, const DATABASE: bool> clap::Args
+    for Settings<SERVER, WORKER, DATABASE>
+{
     fn augment_args(command: Command) -> Command {
         Self::declared().fold(command, |command, setting| command.arg(arg(setting)))
     }
@@ -47,7 +57,9 @@ impl<const SERVER: bool, const WORKER: bool> clap::Args for Settings<SERVER, WOR
     }
 }
 
-impl<const SERVER: bool, const WORKER: bool> clap::FromArgMatches for Settings<SERVER, WORKER> {
+impl<const SERVER: bool, const WORKER: bool, const DATABASE: bool> clap::FromArgMatches
+    for Settings<SERVER, WORKER, DATABASE>
+{
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |key| Some((key, matches.get_one::<String>(key)?.clone()));
         Ok(Self(Self::declared().filter_map(|setting| given(setting.key)).collect()))

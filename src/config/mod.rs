@@ -36,9 +36,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// The settings that every command has flags for.
+    /// The settings that every command has flags for that opens the database.
     pub const COMMON: [&[Setting]; 3] =
         [&[loader::CONFIG], database::Given::SETTINGS, logs::Logs::SETTINGS];
+    /// The same for a command that does not open one database of the settings.
+    pub const WITHOUT_DATABASE: [&[Setting]; 2] = [&[loader::CONFIG], logs::Logs::SETTINGS];
     /// Those that only `serve` has flags for.
     pub const SERVER: [&[Setting]; 3] = [
         serve::Serve::SETTINGS,

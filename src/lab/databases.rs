@@ -80,11 +80,11 @@ impl Databases {
     /// # Errors
     /// [`ErrorKind::Invalid`], a sentence for the client, where the URL cannot be read or a right is missing.
     pub async fn register(&self, registration: Registration) -> Result<Register, StorageError> {
-        let database = Database::parse(
-            &registration.connection_string,
-            registration.replica.as_deref(),
-        )
-        .map_err(|why| StorageError::new(ErrorKind::Invalid, format!("`connection_string`: {why}")))?;
+        let database =
+            Database::parse(&registration.connection_string, registration.replica.as_deref())
+                .map_err(|why| {
+                    StorageError::new(ErrorKind::Invalid, format!("`connection_string`: {why}"))
+                })?;
         let generations = db::generations(&database.url, self.lab).await?;
         let facts = generations.check().await?;
         let outcome = self.store.register(described(registration, facts)).await?;
@@ -113,7 +113,9 @@ impl Databases {
                     continue;
                 }
                 Ok(None) => {}
-                Err(error) => tracing::error!(error = error.with_causes(), "cannot look for expired leases"),
+                Err(error) => {
+                    tracing::error!(error = error.with_causes(), "cannot look for expired leases")
+                }
             }
             if retried.elapsed() >= RETRY_BROKEN {
                 self.retry_broken().await;
@@ -145,7 +147,11 @@ impl Databases {
             Err(why) => tracing::error!(resource, %generation, why, "database could not be reset"),
         }
         if let Err(error) = self.store.finish_reset(self.owner, outcome).await {
-            tracing::error!(resource, error = error.with_causes(), "the end of a reset could not be stored");
+            tracing::error!(
+                resource,
+                error = error.with_causes(),
+                "the end of a reset could not be stored"
+            );
         }
         self.freed.notify_waiters();
     }
@@ -158,7 +164,9 @@ impl Databases {
                 Ok(true) => {}
                 Ok(false) => return,
                 // The claim may still be renewed in time by the next try.
-                Err(error) => tracing::warn!(error = error.with_causes(), "cannot renew the claim of a reset"),
+                Err(error) => {
+                    tracing::warn!(error = error.with_causes(), "cannot renew the claim of a reset")
+                }
             }
         }
     }

@@ -163,9 +163,18 @@ mod tests {
             assert_eq!(problem.status, StatusCode::BAD_REQUEST);
             assert_eq!(problem.detail, "`n` is missing: send 1, 2 or 3.");
         }
-        for wrong in
-            [json!(0), json!(4), json!(-1), json!(1.5), json!("+1"), json!(""), json!("1 "), json!([1]), json!(true), json!(1e300)]
-        {
+        for wrong in [
+            json!(0),
+            json!(4),
+            json!(-1),
+            json!(1.5),
+            json!("+1"),
+            json!(""),
+            json!("1 "),
+            json!([1]),
+            json!(true),
+            json!(1e300),
+        ] {
             let problem = fields(json!({ "n": wrong })).number("n", 1..=3).unwrap_err();
             assert_eq!(problem.detail, "`n` must be 1, 2 or 3.", "{wrong}");
         }

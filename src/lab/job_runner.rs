@@ -14,9 +14,9 @@ use super::model::{Fault, Job, JobState, Mode, Target, WorkerTask};
 use super::patterns;
 use super::servers::ServerControl;
 use super::settings::LabSettings;
+use super::starting_state;
 use super::target::{self, LoadTarget};
 use super::windows::WindowMerger;
-use super::starting_state;
 use crate::db::storage::{LabStore, LeasedDatabase};
 use crate::telemetry::Registry;
 
@@ -48,10 +48,8 @@ impl StartLine {
     pub(super) fn of(jobs: usize, mode: Mode) -> (impl Future<Output = ()> + Send, Vec<Self>) {
         let (ready, mut all_ready) = mpsc::channel::<()>(1);
         let (start, go) = watch::channel(None);
-        let line = || Self {
-            ready: ready.clone(),
-            go: (mode == Mode::Together).then(|| go.clone()),
-        };
+        let line =
+            || Self { ready: ready.clone(), go: (mode == Mode::Together).then(|| go.clone()) };
         let lines = (0..jobs).map(|_| line()).collect();
         drop(ready);
         let give_start = async move {
@@ -97,7 +95,11 @@ impl JobRunner<'_> {
     }
 
     /// Opens the database, with enough prepared orders for all checkouts of the run.
-    async fn prepare(&self, job: &Job, leased: &LeasedDatabase) -> Result<Arc<dyn LoadTarget>, String> {
+    async fn prepare(
+        &self,
+        job: &Job,
+        leased: &LeasedDatabase,
+    ) -> Result<Arc<dyn LoadTarget>, String> {
         self.servers.set_size(job.database_type, job.database_size).await?;
         let place = self
             .databases
@@ -109,7 +111,8 @@ impl JobRunner<'_> {
     }
 
     async fn open(&self, job: &Job, place: &Target) -> Result<Arc<dyn LoadTarget>, String> {
-        let opened = target::open(place, self.registry).await.map_err(|error| error.with_causes())?;
+        let opened =
+            target::open(place, self.registry).await.map_err(|error| error.with_causes())?;
         let orders = patterns::checkouts(job.write_pattern, job.seconds, job.rate_scale)
             * u64::from(job.intensity.get());
         let needed = u32::try_from(orders).unwrap_or(u32::MAX);
@@ -139,7 +142,10 @@ impl JobRunner<'_> {
         let mut merger = WindowMerger::new(start_at, job.intensity.get());
         while let Some(window) = received.recv().await {
             for merged in merger.add(window) {
-                self.store.put_window(job.id, &merged).await.map_err(|error| error.with_causes())?;
+                self.store
+                    .put_window(job.id, &merged)
+                    .await
+                    .map_err(|error| error.with_causes())?;
             }
         }
         while let Some(ended) = workers.join_next().await {

@@ -145,7 +145,10 @@ impl Runs {
     pub async fn watch_orphans(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.end_orphans().await {
-                tracing::warn!(error = error.with_causes(), "cannot look for jobs whose lab has died");
+                tracing::warn!(
+                    error = error.with_causes(),
+                    "cannot look for jobs whose lab has died"
+                );
             }
             let _ = tokio::time::timeout(ORPHANS_POLL, stop.cancelled()).await;
         }
@@ -156,7 +159,10 @@ impl Runs {
         let jobs = self.store.jobs(RECENT_JOBS).await?;
         let leases = self.store.leases(Timestamp::now()).await?;
         for mut job in jobs {
-            if job.state.has_ended() || leases.contains(&job.lease_id) || self.stops().contains_key(&job.id) {
+            if job.state.has_ended()
+                || leases.contains(&job.lease_id)
+                || self.stops().contains_key(&job.id)
+            {
                 continue;
             }
             job.state = JobState::Failed;
@@ -169,10 +175,17 @@ impl Runs {
     }
 
     /// The faults that hit this type of database.
-    fn faults_of(&self, run: &NewRun, database_type: DatabaseType) -> Result<Vec<Fault>, NotStarted> {
+    fn faults_of(
+        &self,
+        run: &NewRun,
+        database_type: DatabaseType,
+    ) -> Result<Vec<Fault>, NotStarted> {
         let name = database_type.name();
         let hits = |fault: &&Fault| {
-            fault.target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            fault
+                .target
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
         let faults: Vec<Fault> = run.faults.iter().filter(hits).cloned().collect();
         for fault in &faults {
@@ -206,7 +219,10 @@ impl Runs {
     async fn release_all(&self, leased: &[LeasedDatabase]) {
         for database in leased {
             if let Err(error) = self.store.release(database.lease.id, Timestamp::now()).await {
-                tracing::warn!(error = error.with_causes(), "a lease could not be released, it expires");
+                tracing::warn!(
+                    error = error.with_causes(),
+                    "a lease could not be released, it expires"
+                );
             }
         }
         self.databases.lease_ended();
@@ -316,7 +332,10 @@ impl Runs {
                 Ok(Some(_)) => {}
                 Ok(None) => return "The lease of its database was ended.".to_owned(),
                 Err(error) => {
-                    tracing::warn!(error = error.with_causes(), "cannot renew a lease, trying again");
+                    tracing::warn!(
+                        error = error.with_causes(),
+                        "cannot renew a lease, trying again"
+                    );
                 }
             }
         }

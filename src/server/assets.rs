@@ -171,6 +171,17 @@ pub fn reference(assets: Assets) -> Router {
         .with_state(assets)
 }
 
+/// The routes of the lab's page.
+pub fn lab(assets: Assets) -> Router {
+    Router::new()
+        .route("/", file("lab.html"))
+        .route("/assets/{*file}", get(hashed))
+        .route("/favicon.svg", file("favicon.svg"))
+        .route("/favicon.ico", file("favicon.svg"))
+        .route("/docs", file("docs.html"))
+        .with_state(assets)
+}
+
 fn file(name: &'static str) -> MethodRouter<Assets> {
     get(async move |State(assets): State<Assets>, request: HeaderMap| assets.answer(name, &request))
 }

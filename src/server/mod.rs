@@ -8,6 +8,7 @@
 
 pub mod assets;
 mod compress;
+pub mod lab;
 mod lingering_close;
 pub mod listener;
 pub mod metrics;

@@ -53,6 +53,11 @@ pub(super) fn router(
         .with_state(Operations { store, registry, readiness })
 }
 
+/// The routes of a program whose requests need no store of games: health and metrics.
+pub(super) fn without_readiness(registry: Registry) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(metrics)).with_state(registry)
+}
+
 /// Check that the program runs
 #[utoipa::path(get, path = "/healthz", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain", description = "`ok`")))]

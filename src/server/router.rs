@@ -57,7 +57,7 @@ pub struct App {
     description = "The back end of a game store on any database.",
     license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
 ))]
-struct Document;
+pub(super) struct Document;
 
 /// Every route, inside the request layer.
 pub fn router(app: App) -> Router {
@@ -79,11 +79,20 @@ pub fn router(app: App) -> Router {
     let (api, mut document) = routes.merge(operations).split_for_parts();
     document_keys(&mut document);
     document_failures(&mut document);
+    finish(api.merge(page), document, RequestLayer::new(app.metrics, app.limits))
+}
+
+/// The routes with their description, the answers where there is no route, and the request layer.
+pub(super) fn finish(
+    routes: Router,
+    document: utoipa::openapi::OpenApi,
+    layer: RequestLayer,
+) -> Router {
     let document = Bytes::from(document.to_json().unwrap_or_default());
     let document =
         |request: HeaderMap| async move { etag::content(&request, etag::JSON, document) };
-    api.route("/openapi.json", get(document))
-        .merge(page)
+    routes
+        .route("/openapi.json", get(document))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing here.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -91,7 +100,7 @@ pub fn router(app: App) -> Router {
                 "The route does not know this method; `Allow` names those it knows.",
             )
         })
-        .layer(RequestLayer::new(app.metrics, app.limits))
+        .layer(layer)
 }
 
 /// The routes of those services of the cart that are served.
@@ -149,7 +158,7 @@ fn document_keys(document: &mut utoipa::openapi::OpenApi) {
 }
 
 /// Adds to every operation the failures that any route may answer with.
-fn document_failures(document: &mut utoipa::openapi::OpenApi) {
+pub(super) fn document_failures(document: &mut utoipa::openapi::OpenApi) {
     let failure = ResponseBuilder::new()
         .description("Any other failure, such as 405, 408, 413, 415, 500 or 503")
         .content(

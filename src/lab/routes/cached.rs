@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 
 use crate::db::storage::LabStore;
 use crate::lab::input::{Fields, bad};
-use crate::lab::model::{DatabaseLabel, DatabaseSize, DatabaseType, Intensity, Job, Pattern, Window};
+use crate::lab::model::{
+    DatabaseLabel, DatabaseSize, DatabaseType, Intensity, Job, Pattern, Window,
+};
 use crate::web::problem::{Problem, ProblemBody};
 
 #[derive(Serialize, ToSchema)]
@@ -115,7 +117,8 @@ pub(super) async fn transactions(
         job.cache_key() == key && format!("{}-{}", job.read_pattern, job.write_pattern) == patterns
     };
     let job = store.cached().await?.into_iter().find(is_wanted).ok_or_else(|| {
-        let detail = "There is no cached run of this key and these patterns: GET /cached lists them.";
+        let detail =
+            "There is no cached run of this key and these patterns: GET /cached lists them.";
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
     let windows = store.windows(job.id).await?.into_iter();

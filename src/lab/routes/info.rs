@@ -27,8 +27,10 @@ pub(super) async fn info(
     let choices = DatabaseType::ALL
         .into_iter()
         .flat_map(|database| DatabaseSize::ALL.map(|size| (database, size)));
-    let databases: Vec<Value> =
-        choices.filter_map(|(database, size)| chosen(&registered, database, size)).map(describe).collect();
+    let databases: Vec<Value> = choices
+        .filter_map(|(database, size)| chosen(&registered, database, size))
+        .map(describe)
+        .collect();
     let patterns: serde_json::Map<String, Value> = Pattern::ALL
         .into_iter()
         .map(|pattern| (pattern.to_string(), json!(patterns::rates(pattern))))

@@ -23,7 +23,8 @@ impl<S: Send + Sync> FromRequestParts<S> for JobInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
+        let path: Result<Path<String>, PathRejection> =
+            Path::from_request_parts(parts, state).await;
         let id = path.ok().and_then(|Path(id)| id.parse().ok());
         id.map(|id| Self(JobId(id))).ok_or_else(no_such_job)
     }

@@ -163,10 +163,14 @@ pub(super) async fn add(
     };
     let resource_id = registration.resource_id.clone();
     match databases.register(registration).await.map_err(not_registered)? {
-        Register::Registered | Register::Unchanged => Ok(Json(json!({ "resource_id": resource_id }))),
+        Register::Registered | Register::Unchanged => {
+            Ok(Json(json!({ "resource_id": resource_id })))
+        }
         Register::Leased(until) => Err(Problem::new(
             StatusCode::CONFLICT,
-            format!("`{resource_id}` is leased until {until}: release it, or choose another `resource_id`."),
+            format!(
+                "`{resource_id}` is leased until {until}: release it, or choose another `resource_id`."
+            ),
         )),
     }
 }

@@ -23,7 +23,8 @@ pub(super) async fn refuse_others(request: Request, next: Next) -> Response {
 fn is_of_another_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return false };
     let host = headers.get(HOST).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    let own = origin.as_bytes().splitn(2, |b| *b == b'/').nth(1).and_then(|rest| rest.strip_prefix(b"/"));
+    let own =
+        origin.as_bytes().splitn(2, |b| *b == b'/').nth(1).and_then(|rest| rest.strip_prefix(b"/"));
     own != Some(host)
 }
 
@@ -42,7 +43,13 @@ mod tests {
         let own = "127.0.0.1:4000";
         assert!(!is_of_another_origin(&headers(None, own)));
         assert!(!is_of_another_origin(&headers(Some("http://127.0.0.1:4000"), own)));
-        for other in ["http://127.0.0.1:4001", "https://evil.example", "null", "http://127.0.0.1:4000.evil.example", ""] {
+        for other in [
+            "http://127.0.0.1:4001",
+            "https://evil.example",
+            "null",
+            "http://127.0.0.1:4000.evil.example",
+            "",
+        ] {
             assert!(is_of_another_origin(&headers(Some(other), own)), "{other}");
         }
     }

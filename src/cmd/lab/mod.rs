@@ -1,0 +1,199 @@
+//! `storefront lab`: loading several databases side by side, live in the browser.
+//!
+//! In this module: the arguments, and the lab from its store to its last answer; what it registers at its
+//! start is in [`registrations`].
+
+mod registrations;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::signals::Signals;
+use super::start::{Settings, runtime};
+use crate::config::Config;
+use crate::db;
+use crate::lab::databases::Databases;
+use crate::lab::keys;
+use crate::lab::model::{KeyDistribution, StartingState};
+use crate::lab::routes::Lab;
+use crate::lab::runs::Runs;
+use crate::lab::servers::{NoControl, ServerControl};
+use crate::lab::settings::LabSettings;
+use crate::server::assets::Assets;
+use crate::server::lab::{LabApp, router};
+use crate::server::listener::{Server, ShutdownOutcome};
+use crate::server::metrics::ServerMetrics;
+use crate::server::request_layer::RequestLimits;
+use crate::telemetry::{Registry, logs};
+use crate::web::body::BodyLimits;
+
+/// How long tasks of the databases may go on after the lab has ended.
+const LAST_TASKS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Load several databases side by side, live in the browser
+///
+/// Without a database it loads embedded ones, which stand for the three types. A database that is named gets
+/// a schema or keyspace of its own (storefront_lab_<n>); nothing else there is touched.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Address and port; port 0 takes a free one. No route asks for authentication
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4000")]
+    listen: SocketAddr,
+    /// The lab's own store: what is registered, leased and measured; created where it does not exist
+    #[arg(long, value_name = "FILE", default_value = "./data/lab.db")]
+    lab_data: PathBuf,
+    #[command(flatten)]
+    named: registrations::Named,
+    /// Games in each database at the start of a lease
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    rows: u32,
+    /// Length of a run in seconds, unless its request says another one
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u16).range(5..=600))]
+    seconds: u16,
+    /// Factor of the patterns' rates
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = rate_scale)]
+    rate_scale: f64,
+    /// Which keys transactions draw: uniform, zipf:THETA, latest or hotspot:SHARE
+    #[arg(long, value_name = "KEYS", default_value = "uniform", value_parser = keys::parse)]
+    keys: KeyDistribution,
+    /// Transactions of one worker that may be under way at once; one that is due beyond that is not sent
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    in_flight: u32,
+    #[command(flatten)]
+    settings: Settings<false, false, false>,
+}
+
+fn rate_scale(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(scale) if (0.01..=1_000.0).contains(&scale) => Ok(scale),
+        _ => Err("a number from 0.01 to 1000".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let config = args.settings.start()?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(lab(args, config));
+    runtime.shutdown_timeout(LAST_TASKS);
+    result
+}
+
+impl Args {
+    fn settings(&self) -> LabSettings {
+        LabSettings {
+            stand_ins: stand_ins(&self.lab_data),
+            rows: StartingState { games: self.rows, items: 1_000, users: 1_000, orders: 10_000 },
+            seconds: self.seconds,
+            rate_scale: self.rate_scale,
+            keys: self.keys,
+            max_in_flight: self.in_flight,
+        }
+    }
+}
+
+/// The folder of the embedded databases that stand for others: beside the lab's store, and named after it.
+fn stand_ins(store: &Path) -> PathBuf {
+    let mut name = store.file_stem().unwrap_or_default().to_owned();
+    name.push("-databases");
+    store.with_file_name(name)
+}
+
+async fn lab(args: &Args, config: Config) -> anyhow::Result<()> {
+    let registry = Registry::default();
+    logs::register(&registry);
+    let store = db::open_lab(args.lab_data.clone(), &registry).await?;
+    let settings = args.settings();
+    let databases =
+        Arc::new(Databases::new(Arc::clone(&store), settings.rows, registry.clone()).await?);
+    args.named.register(&databases, &settings.stand_ins).await?;
+    let stop = CancellationToken::new();
+    let servers: Arc<dyn ServerControl> = Arc::new(NoControl);
+    let runs = Runs::new(
+        Arc::clone(&store),
+        Arc::clone(&databases),
+        settings.clone(),
+        servers,
+        registry.clone(),
+        stop.clone(),
+    );
+    let background = background(&databases, &runs, &registry, &stop);
+    let limits = &config.limits;
+    let body = BodyLimits { bytes: limits.max_body, time: limits.body_timeout };
+    let metrics = ServerMetrics::register(&registry);
+    let app = router(LabApp {
+        lab: Lab {
+            store,
+            databases,
+            runs: Arc::clone(&runs),
+            settings: Arc::new(settings),
+            body,
+            stop: stop.clone(),
+        },
+        assets: Assets::embedded(),
+        metrics: metrics.clone(),
+        registry,
+        limits: RequestLimits {
+            in_flight: limits.max_in_flight,
+            body,
+            key_kept_for: config.serve.idempotency_ttl,
+        },
+    });
+    let signals = Signals::watch()?;
+    let server = Server::bind(args.listen, app, limits, metrics).with_context(|| {
+        format!("cannot listen on {}: choose another address by --listen", args.listen)
+    })?;
+    announce(server.address()?)?;
+    let ended = {
+        let (signals, stop) = (signals.clone(), stop.clone());
+        async move {
+            signals.nth(1).await;
+            // Ends the streams of events too, which would keep the server from draining.
+            stop.cancel();
+        }
+    };
+    let outcome = server.run(ended, signals.nth(2)).await;
+    runs.ended().await;
+    for task in background {
+        let _ = task.await;
+    }
+    match outcome {
+        ShutdownOutcome::Drained => tracing::info!("stopped, every request was answered"),
+        ShutdownOutcome::Cut(connections) => {
+            tracing::warn!(connections, "stopped, connections were cut");
+        }
+    }
+    Ok(())
+}
+
+/// The tasks that live as long as the lab.
+fn background(
+    databases: &Arc<Databases>,
+    runs: &Arc<Runs>,
+    registry: &Registry,
+    stop: &CancellationToken,
+) -> [tokio::task::JoinHandle<()>; 2] {
+    let resets = {
+        let (databases, stop) = (Arc::clone(databases), stop.clone());
+        async move || databases.run(&stop).await
+    };
+    let orphans = {
+        let (runs, stop) = (Arc::clone(runs), stop.clone());
+        async move || runs.watch_orphans(&stop).await
+    };
+    [
+        tokio::spawn(registry.supervisor().supervise("resets of databases", resets)),
+        tokio::spawn(registry.supervisor().supervise("watch of orphaned jobs", orphans)),
+    ]
+}
+
+/// Prints the line that scripts wait for, with a page to open.
+fn announce(address: SocketAddr) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "storefront lab is ready: open http://{}/", super::openable(address))?;
+    out.flush()
+}
