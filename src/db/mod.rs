@@ -17,6 +17,7 @@ pub mod postgres;
 mod read_routing;
 pub mod storage;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
@@ -24,8 +25,8 @@ use crate::config::queue::NatsQueue;
 use crate::telemetry::Registry;
 pub use storage::MigrationPolicy;
 use storage::{
-    ActivityStore, CartAudit, FixtureStore, Inspection, LoadStore, OrderStore, OverviewStore,
-    PaymentStore, ReplicaCheck, StockStore, StorageError, TransferTarget,
+    ActivityStore, CartAudit, FixtureStore, Inspection, LabStore, LoadStore, OrderStore,
+    OverviewStore, PaymentStore, ReplicaCheck, StockStore, StorageError, TransferTarget,
 };
 
 /// The open stores of one database, cheap to clone. Several of them may be one object.
@@ -73,6 +74,19 @@ pub async fn connect(
         Url::Cassandra(cassandra) => cassandra::open(cassandra, policy, registry).await?,
     };
     Ok(metered::stores(stores, registry))
+}
+
+/// Opens the lab's own store in the file at that path, and makes it if it is not there. Several processes
+/// may open it.
+///
+/// # Errors
+/// [`storage::ErrorKind::Invalid`], a sentence for the operator, where the file is another program's, was
+/// made by a newer version or cannot be written.
+pub async fn open_lab(
+    path: PathBuf,
+    registry: &Registry,
+) -> Result<Arc<dyn LabStore>, StorageError> {
+    embedded::open_lab(path, registry).await
 }
 
 /// The stores with messages of activities queued in NATS JetStream before they are moved into the store.

@@ -1,4 +1,5 @@
-//! The embedded backend: SQLite in one file, and a second one for activities; the default.
+//! The embedded backend: SQLite in one file, and a second one for activities; the default. The lab's own
+//! store is a third kind of file ([`lab`]).
 //!
 //! In this module: the one writer thread with its group commit ([`writer`]) and its jobs ([`job`]), the
 //! thread that copies the log into the file ([`checkpoint`]), the read connections, one for each runtime
@@ -18,6 +19,7 @@ mod file;
 mod idempotency;
 mod identity;
 mod job;
+mod lab;
 mod loads;
 mod migrate;
 mod overview;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use self::activities::EmbeddedActivities;
 use self::cart::EmbeddedCart;
 use self::file::{FileKind, FileMetrics, OpenFile};
+pub(in crate::db) use self::lab::open as open_lab;
 use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;
 use super::storage::{ErrorKind, StorageError};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::StorageError;
@@ -76,18 +77,25 @@ pub trait LabStore: Send + Sync {
     async fn lab_id(&self) -> Result<LabId, StorageError>;
 
     /// Registers a database, in the state `resetting` until its first generation is prepared. The same
-    /// `resource_id` replaces a registration that is not leased.
-    async fn register(&self, database: NewDatabase) -> Result<Register, StorageError>;
+    /// `resource_id` replaces a registration that is not leased; a reset of that one is lost. A broken one
+    /// that is registered in the same way is to be reset again.
+    async fn register(
+        &self,
+        database: NewDatabase,
+        now: Timestamp,
+    ) -> Result<Register, StorageError>;
 
-    /// Removes a registration that is not leased; `false`: it is leased or was not there.
-    async fn unregister(&self, resource_id: &str) -> Result<bool, StorageError>;
+    /// Removes a registration that is not leased; `false`: it is leased or was not there. Its generations
+    /// are dropped when the same `resource_id` or `connection_string` at its server is reset again.
+    async fn unregister(&self, resource_id: &str, now: Timestamp) -> Result<bool, StorageError>;
 
     /// All of them, ascending by type, size and `resource_id`; an expired lease shows as `resetting`.
     async fn databases(&self, now: Timestamp) -> Result<Vec<RegisteredDatabase>, StorageError>;
 
     /// Leases one free database for each that is wanted, all or none, and no two of one server identity.
-    /// A database that is no stand-in is preferred; a stand-in is leased only where no other is registered
-    /// for that type and size. Nothing is leased before its reset has ended.
+    /// A stand-in is leased only where no other is registered for that type and size, even if the others
+    /// are broken: a measurement does not change to a stand-in by itself. Nothing is leased before its reset
+    /// has ended, nor while another database of its server is leased or being reset.
     async fn lease(
         &self,
         wanted: &[(DatabaseType, DatabaseSize)],
@@ -95,7 +103,7 @@ pub trait LabStore: Send + Sync {
         now: Timestamp,
     ) -> Result<LeaseOutcome, StorageError>;
 
-    /// Makes a lease end `duration` from now; `None`: it is over.
+    /// Makes a lease end `duration` from now; `None`: it is over. It is over once `now` is its end.
     async fn renew(
         &self,
         lease: LeaseId,
@@ -109,9 +117,11 @@ pub trait LabStore: Send + Sync {
     /// The leases that are not over.
     async fn leases(&self, now: Timestamp) -> Result<Vec<LeaseId>, StorageError>;
 
-    /// Takes the next database to reset: expired, released or new. One at a time over all processes: the
-    /// claim is `owner`'s until `claimed_until`, so that a reset whose process died is done again. A
-    /// number of a new generation is assigned with it.
+    /// Takes the next database to reset: expired, released or new, the one that has waited longest, but
+    /// none whose server is leased. One at a time over all processes: the claim is `owner`'s for
+    /// `claimed_for`, so that a reset whose process died is done again; an owner that claims again has given
+    /// up what it claimed before. A number of a new generation is assigned with it, which no other
+    /// generation of this lab has had.
     async fn claim_reset(
         &self,
         owner: Uuid,
@@ -119,7 +129,8 @@ pub trait LabStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Reset>, StorageError>;
 
-    /// Lengthens a claim; `false`: it was lost.
+    /// Makes a claim end `claimed_for` from now; `false`: it was lost, because it was over or its database
+    /// was registered anew. Then the generation that it was to create is dropped by the next reset.
     async fn renew_reset(
         &self,
         owner: Uuid,
@@ -127,19 +138,21 @@ pub trait LabStore: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StorageError>;
 
-    /// Ends a reset: the database is free with the new generation, or broken for that reason. `false`: the
-    /// claim was lost, and nothing changed.
+    /// Ends a reset: the database is free with the new generation, and those of [`Reset::drop`] are not
+    /// named again; or it is broken for that reason. `false`: the claim was lost, and the database is as it
+    /// was.
     async fn finish_reset(
         &self,
         owner: Uuid,
         outcome: Result<(), String>,
     ) -> Result<bool, StorageError>;
 
-    /// Stores new jobs, with an event of each.
+    /// Stores new jobs, with an event of each. The jobs of all but the newest 300 runs that have ended are
+    /// removed, with their windows and events; cached runs are kept.
     async fn add_jobs(&self, jobs: &[Job]) -> Result<(), StorageError>;
 
     /// Replaces a job's record, with an event, and a further one (`end`) if it has ended now. Nothing
-    /// changes once it has ended, except `cached_as`.
+    /// changes if it had ended before, or is not there. `cached_as` is changed by [`Self::keep`] alone.
     async fn update_job(&self, job: &Job) -> Result<(), StorageError>;
 
     /// A job.
@@ -148,14 +161,15 @@ pub trait LabStore: Send + Sync {
     /// The newest jobs, newest first.
     async fn jobs(&self, limit: u32) -> Result<Vec<Job>, StorageError>;
 
-    /// Stores a window in place of an earlier one of its second, with an event; a window that is not
-    /// final never replaces a final one.
+    /// Stores a window in place of an earlier one of its second, with an event. Nothing changes if a final
+    /// one is there, or the job has ended or is not there.
     async fn put_window(&self, job: JobId, window: &StoredWindow) -> Result<(), StorageError>;
 
     /// The windows of a job, ascending by second.
     async fn windows(&self, job: JobId) -> Result<Vec<StoredWindow>, StorageError>;
 
-    /// Events of these jobs after that number, ascending, at most `limit`.
+    /// Events of these jobs after that number, ascending, at most `limit`. They become visible in the order
+    /// of their numbers: whoever continues after the last one misses none and gets none twice.
     async fn events(
         &self,
         jobs: &[JobId],
@@ -163,19 +177,20 @@ pub trait LabStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<JobEvent>, StorageError>;
 
-    /// Returns once an event may have been added in any process since the last call, at the latest after
-    /// `timeout`.
-    async fn wait_for_events(&self, timeout: Duration);
+    /// Returns once there are events of these jobs after that number, added by any process, at the latest
+    /// after `timeout`.
+    async fn wait_for_events(&self, jobs: &[JobId], after: u64, timeout: Duration);
 
-    /// Keeps a finished job as the cached run of its key and patterns, in place of an earlier one.
+    /// Keeps a job as the cached run of its key and patterns, in place of an earlier one; `None`: it is not
+    /// there, not finished or not valid.
     async fn keep(&self, job: JobId) -> Result<Option<Job>, StorageError>;
 
-    /// The cached runs: their jobs.
+    /// The cached runs: their jobs, ascending by key and patterns.
     async fn cached(&self) -> Result<Vec<Job>, StorageError>;
 }
 
 /// A database to register.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDatabase {
     /// Of the client's choice; unique.
     pub resource_id: String,
@@ -259,10 +274,24 @@ pub struct LeasedDatabase {
 pub enum LeaseOutcome {
     /// All that was wanted, in that order.
     Leased(Vec<LeasedDatabase>),
-    /// None of this type and size is free; when the first lease that is in the way ends, if it is a lease.
-    Busy(DatabaseType, DatabaseSize, Option<Timestamp>),
+    /// None of this type and size is free, for this reason.
+    Busy(DatabaseType, DatabaseSize, BusyReason),
     /// None of this type and size is registered.
     NotRegistered(DatabaseType, DatabaseSize),
+}
+
+/// Why no database of a type and size can be leased. The first that applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusyReason {
+    /// It is leased, or another database of its server is; the first of these leases ends then.
+    Leased(Timestamp),
+    /// It is being reset or waits for that, or another database of its server is being reset.
+    Resetting,
+    /// All of them are broken, one for this reason.
+    Broken(String),
+    /// All that are free are at the servers of others that are wanted at the same time: with what is
+    /// registered this cannot be leased, ever.
+    SameServer,
 }
 
 /// A reset to do.

@@ -34,9 +34,9 @@ pub use error::{ErrorKind, StorageError};
 pub use idempotency::{IdempotencyKey, Precondition};
 pub use inspection::{Digest, Digester, Inspection};
 pub use lab::{
-    CreateGeneration, DatabaseState, DropGeneration, GenerationStore, JobEvent, JobEventKind,
-    LabStore, Lease, LeaseOutcome, LeasedDatabase, NewDatabase, Register, RegisteredDatabase,
-    Reset, ServerFacts, StoredWindow,
+    BusyReason, CreateGeneration, DatabaseState, DropGeneration, GenerationStore, JobEvent,
+    JobEventKind, LabStore, Lease, LeaseOutcome, LeasedDatabase, NewDatabase, Register,
+    RegisteredDatabase, Reset, ServerFacts, StoredWindow,
 };
 pub use loads::{Begin, Chunk, Contents, Load, LoadMode, LoadParams, LoadStore, NewLoad};
 pub use overview::{Create, Cursor, OverviewStore, Page, Remove, Update, WriteRefusal};
