@@ -87,7 +87,7 @@ impl Databases {
                 })?;
         let generations = db::generations(&database.url, self.lab).await?;
         let facts = generations.check().await?;
-        let outcome = self.store.register(described(registration, facts)).await?;
+        let outcome = self.store.register(described(registration, facts), Timestamp::now()).await?;
         self.changed.notify_one();
         Ok(outcome)
     }
@@ -221,7 +221,7 @@ impl Databases {
             let Ok(generations) = self.generations(&registered.database).await else { continue };
             if generations.check().await.is_ok() {
                 // An error shows as a database that stays broken, and is tried again.
-                let _ = self.store.register(registered.database).await;
+                let _ = self.store.register(registered.database, Timestamp::now()).await;
             }
         }
     }

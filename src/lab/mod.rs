@@ -4,7 +4,7 @@
 //! ([`databases`]); starting runs and driving their jobs ([`runs`], [`job_runner`]) by the driver
 //! ([`driver`]: rates and kinds of transactions are in [`patterns`], keys in [`keys`], what is loaded in
 //! [`target`]), whose windows are merged in [`windows`]; what a database holds at the start of a lease
-//! ([`starting_state`]); faults ([`servers`]); and the routes ([`routes`], with their bodies in [`input`]).
+//! ([`starting_state`]); faults ([`servers`]); reports ([`report`]); and the routes ([`routes`], with their bodies in [`input`]).
 //! Not here: statements and drivers, which are below the traits of [`crate::db::storage`], so that the lab
 //! measures a database under this program's own statements.
 
@@ -14,6 +14,7 @@ mod job_runner;
 pub mod machine;
 pub mod model;
 mod redact;
+pub mod report;
 pub mod routes;
 pub mod runs;
 pub mod servers;

@@ -144,7 +144,7 @@ impl Follower {
                     }
                     tokio::select! {
                         () = self.stop.cancelled() => return None,
-                        () = self.store.wait_for_events(WAIT) => {}
+                        () = self.store.wait_for_events(&self.jobs, self.after, WAIT) => {}
                     }
                 }
                 Ok(events) => self.read = events.into(),

@@ -14,7 +14,7 @@ use crate::lab::runs::Runs;
 use crate::web::problem::{Problem, ProblemBody};
 
 /// The jobs of a list.
-const MAX_JOBS: u32 = 300;
+pub(super) const MAX_JOBS: u32 = 300;
 
 /// The id of a job in the path; 404 for what is none.
 pub(super) struct JobInPath(pub(super) JobId);

@@ -6,6 +6,7 @@ mod info;
 mod jobs;
 mod leases;
 mod origin;
+mod reports;
 mod runs;
 
 use std::sync::Arc;
@@ -53,6 +54,9 @@ pub fn router(state: Lab) -> OpenApiRouter {
         .routes(routes!(events::one))
         .routes(routes!(jobs::stop))
         .routes(routes!(jobs::keep))
+        .routes(routes!(reports::page))
+        .routes(routes!(reports::csv))
+        .routes(routes!(reports::json))
         .routes(routes!(leases::list))
         .routes(routes!(leases::add))
         .routes(routes!(leases::lease))
