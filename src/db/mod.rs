@@ -22,11 +22,13 @@ use std::sync::Arc;
 
 use crate::config::database::{Database, Url};
 use crate::config::queue::NatsQueue;
+use crate::lab::model::LabId;
 use crate::telemetry::Registry;
 pub use storage::MigrationPolicy;
 use storage::{
-    ActivityStore, CartAudit, FixtureStore, Inspection, LabStore, LoadStore, OrderStore,
-    OverviewStore, PaymentStore, ReplicaCheck, StockStore, StorageError, TransferTarget,
+    ActivityStore, CartAudit, FixtureStore, GenerationStore, Inspection, LabStore, LoadStore,
+    OrderStore, OverviewStore, PaymentStore, ReplicaCheck, StockStore, StorageError,
+    TransferTarget,
 };
 
 /// The open stores of one database, cheap to clone. Several of them may be one object.
@@ -131,6 +133,21 @@ pub fn replica_check(
         }
         _ => Ok(stores.replica_check.clone()),
     }
+}
+
+/// The databases of a lab at the server of that URL, beside the one that the URL names. Connects only when it
+/// is asked for something.
+///
+/// # Errors
+/// [`storage::ErrorKind::Invalid`], a sentence for the operator, where the URL's certificates cannot be used.
+pub fn generations(url: &Url, lab: LabId) -> Result<Arc<dyn GenerationStore>, StorageError> {
+    Ok(match url {
+        Url::Embedded(path) => Arc::new(embedded::EmbeddedGenerations::new(path, lab)?),
+        Url::Postgres(postgres) => Arc::new(postgres::PostgresGenerations::new(postgres, lab)?),
+        Url::Cassandra(cassandra) => {
+            Arc::new(cassandra::CassandraGenerations::new(cassandra.clone(), lab))
+        }
+    })
 }
 
 /// Copies the games of the earlier service from that keyspace into the database that the

@@ -165,6 +165,23 @@ impl fmt::Display for Generation {
     }
 }
 
+impl Generation {
+    /// The generation that a schema, keyspace or folder of that name would be.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let generation = Self(name.strip_prefix("storefront_lab_")?.parse().ok()?);
+        (generation.to_string() == name).then_some(generation)
+    }
+}
+
+impl LabId {
+    /// What marks a database as created by this lab.
+    #[must_use]
+    pub fn mark(self) -> String {
+        format!("storefront lab {self}")
+    }
+}
+
 /// What a stand-in does in place of the servers that it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::parts::{Parts, decoded};
+use super::text::UrlText;
 
 const DEFAULT_PORT: u16 = 9042;
 /// The longest name that Cassandra allows.
@@ -32,6 +33,8 @@ pub struct Cassandra {
     pub speculative: Option<Duration>,
     /// `timeout=MILLISECONDS`: the timeout of a statement. Default 5,000.
     pub timeout: Duration,
+    /// The URL.
+    pub text: UrlText,
 }
 
 /// A user and a password. The password is never shown.
@@ -102,6 +105,7 @@ pub(super) fn parse(url: &str) -> Result<Cassandra, String> {
         data_center: None,
         speculative: None,
         timeout: Duration::from_secs(5),
+        text: UrlText::new(url),
     };
     for (name, value) in &parts.query {
         cassandra.set(name, value)?;

@@ -4,6 +4,8 @@ pub mod cassandra;
 mod parts;
 pub mod postgres;
 pub mod postgres_limits;
+mod replica;
+mod text;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use std::path::PathBuf;
 use self::cassandra::Cassandra;
 use self::postgres::Postgres;
 use self::postgres_limits::Limits;
+pub use self::replica::replica_url;
+pub use self::text::UrlText;
 use crate::config::loader::SettingsLoader;
 use crate::config::setting::{Setting, settings};
 
@@ -93,6 +97,22 @@ impl Database {
         Self { url, named }
     }
 
+    /// The database of a URL and of its replica, under the default limits.
+    ///
+    /// # Errors
+    /// What to write instead; it names no part of the URLs, because of passwords.
+    pub fn of(url: &str, replica_url: Option<&str>) -> Result<Self, String> {
+        let mut url = parse_url(url)?;
+        match (&mut url, replica_url) {
+            (_, None) => {}
+            (Url::Postgres(primary), Some(replica)) => {
+                primary.replica = Some(Box::new(postgres::parse(replica)?));
+            }
+            (_, Some(_)) => return Err("only a PostgreSQL database has a replica".to_owned()),
+        }
+        Ok(Self { url, named: true })
+    }
+
     /// Whether no setting named a database and the default file does not exist yet.
     #[must_use]
     pub fn is_new_default(&self) -> bool {
@@ -104,7 +124,11 @@ fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn parse_url(text: &str) -> Result<Url, String> {
+/// Parses what `--database-url` takes.
+///
+/// # Errors
+/// What to write instead; it names no part of the URL, because of the password.
+pub fn parse_url(text: &str) -> Result<Url, String> {
     // A URL may hold a password, so an error names no part of it.
     let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
     match scheme {

@@ -10,6 +10,7 @@ use tokio_postgres::config::{Host, SslMode};
 
 use super::parts::Parts;
 use super::postgres_limits::Limits;
+use super::text::{UrlText, encoded};
 
 /// How long a connection attempt may take, unless the URL says `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,6 +30,8 @@ pub struct Postgres {
     pub replica: Option<Box<Self>>,
     /// The numbers of connections and the limit of time.
     pub limits: Limits,
+    /// The URL.
+    pub text: UrlText,
 }
 
 /// How a connection is protected. The mode itself is the driver's `ssl_mode`.
@@ -72,8 +75,7 @@ pub(crate) fn parse(url: &str) -> Result<Postgres, String> {
     }
     let (ours, others): (Vec<_>, Vec<_>) =
         parts.query.iter().partition(|(key, _)| matches!(key.as_str(), "sslmode" | "sslrootcert"));
-    let others = form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
-    let mut config = Config::from_str(&format!("{without}?{others}"))
+    let mut config = Config::from_str(&format!("{without}?{}", encoded(others)))
         .map_err(|_| "not a PostgreSQL URL; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
     if config.get_hosts().is_empty() {
         return Err("no host is named; write postgres://USER:PASSWORD@HOST/DATABASE".to_owned());
@@ -81,7 +83,8 @@ pub(crate) fn parse(url: &str) -> Result<Postgres, String> {
     let value = |name| ours.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let tls = tls(&mut config, value("sslmode"), value("sslrootcert").map(PathBuf::from))?;
     defaults(&mut config);
-    Ok(Postgres { config, tls, replica: None, limits: Limits::default() })
+    let text = UrlText::new(url);
+    Ok(Postgres { config, tls, replica: None, limits: Limits::default(), text })
 }
 
 fn tls(config: &mut Config, mode: Option<&str>, roots: Option<PathBuf>) -> Result<Tls, String> {
@@ -140,6 +143,12 @@ mod tests {
             roots.path().display()
         );
         assert_eq!(parse(&url).unwrap().tls, Tls::Verified(Some(roots.path().into())));
+    }
+
+    #[test]
+    fn several_options_are_told_apart() {
+        let parsed = parse("postgres://u@h/d?options=-ca%3Db%20-cc%3Dd").unwrap();
+        assert_eq!(parsed.config.get_options(), Some("-ca=b -cc=d"));
     }
 
     #[test]

@@ -38,6 +38,8 @@ const INSERT_VERSION: &str =
 const READ_VERSION: &str = "SELECT checksums FROM $.schema_versions WHERE name = 'schema'";
 /// The table of the earlier service, which may be in the same keyspace.
 const LEGACY_TABLE: &str = "overview";
+/// The mark of a keyspace that a lab created for a store.
+pub(super) const LAB_TABLE: &str = "storefront_lab";
 /// Nodes have to agree on each change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A table that another server is creating is listed before it can be used, and nodes report that
@@ -92,7 +94,7 @@ fn statements(step: &str) -> Vec<String> {
 }
 
 /// `replication` replicas in every data centre.
-fn create_keyspace(replication: u8) -> String {
+pub(super) fn create_keyspace(replication: u8) -> String {
     format!(
         "CREATE KEYSPACE IF NOT EXISTS $ WITH replication = \
          {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication}}}"
@@ -100,7 +102,7 @@ fn create_keyspace(replication: u8) -> String {
 }
 
 /// Runs a statement that may be repeated, on the node that all servers choose.
-async fn change(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
+pub(super) async fn change(cluster: &Cluster, text: &str) -> Result<(), StorageError> {
     retry(BACKOFF, by_kind(SCHEMA_LAG), || change_once(cluster, text)).await
 }
 
@@ -121,7 +123,7 @@ async fn recorded(cluster: &Arc<Cluster>) -> Result<Vec<i64>, StorageError> {
     let settings = cluster.settings();
     let tables = tables(cluster, &settings.keyspace).await?;
     if !tables.iter().any(|name| name == "schema_versions") {
-        let is_foreign = tables.iter().any(|name| name != LEGACY_TABLE);
+        let is_foreign = tables.iter().any(|name| name != LEGACY_TABLE && name != LAB_TABLE);
         return if is_foreign { Err(foreign(settings)) } else { Ok(Vec::new()) };
     }
     let read = || async {
@@ -133,7 +135,7 @@ async fn recorded(cluster: &Arc<Cluster>) -> Result<Vec<i64>, StorageError> {
     Ok(row.map(|(checksums,)| checksums).unwrap_or_default())
 }
 
-async fn has_keyspace(cluster: &Cluster) -> Result<bool, StorageError> {
+pub(super) async fn has_keyspace(cluster: &Cluster) -> Result<bool, StorageError> {
     let name = &cluster.settings().keyspace;
     let text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
     Ok(!query::<(String,)>(cluster, text, (name,)).await?.is_empty())
@@ -146,7 +148,8 @@ pub(super) async fn tables(cluster: &Cluster, name: &str) -> Result<Vec<String>,
     Ok(tables.into_iter().map(|(name,)| name).collect())
 }
 
-async fn query<T>(
+/// Runs a read that is not worth preparing.
+pub(super) async fn query<T>(
     cluster: &Cluster,
     text: &str,
     values: impl SerializeRow,

@@ -2,7 +2,8 @@
 //!
 //! In this module: the session ([`connection`]), migrations ([`migrate`]), and the storage traits
 //! over them: game pages ([`overview`]), the cart ([`cart`]), activities ([`activities`]), bulk loads
-//! ([`loads`]), reads about all games ([`inspection`]) and the comparison of replicas ([`replica_check`]). [`idempotency`] has the
+//! ([`loads`]), reads about all games ([`inspection`]), the comparison of replicas ([`replica_check`]) and a
+//! lab's databases ([`generations`]). [`idempotency`] has the
 //! keys of requests, [`metadata`] what must change together; [`legacy_import`] copies the games of the
 //! earlier service. Not here: algorithms that other backends use as well ([`crate::db::common`]).
 //!
@@ -15,6 +16,7 @@ mod adaptive_limiter;
 mod cart;
 mod connection;
 mod error;
+mod generations;
 mod idempotency;
 mod inspection;
 mod legacy_import;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use self::activities::CassandraActivities;
 use self::cart::CassandraCart;
 use self::connection::Cluster;
+pub(super) use self::generations::CassandraGenerations;
 use self::idempotency::IdempotencyKeys;
 use self::inspection::CassandraInspection;
 pub use self::legacy_import::{ImportReport, import_legacy};

@@ -138,7 +138,7 @@ fn create_folder(path: &Path) -> Result<(), StorageError> {
 }
 
 /// Locks and shared memory do not work over a network: the file would break under two servers.
-fn refuse_network(path: &Path) -> Result<(), StorageError> {
+pub(super) fn refuse_network(path: &Path) -> Result<(), StorageError> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let kind = match rustix::fs::statfs(folder) {
         Ok(stat) => stat.f_type,

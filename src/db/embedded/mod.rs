@@ -5,8 +5,8 @@
 //! thread that copies the log into the file ([`checkpoint`]), the read connections, one for each runtime
 //! thread ([`reader`]), migrations ([`migrate`]), whether the file is still the one that was opened
 //! ([`identity`]), opening a file with all of these ([`file`](mod@file)), writes under a key
-//! ([`idempotency`]), and the storage traits over them ([`overview`], [`cart`], [`loads`], and with a
-//! file of their own [`activities`]). Several processes on one machine may share the files, so nothing
+//! ([`idempotency`]), and the storage traits over them ([`overview`], [`cart`], [`loads`], [`generations`],
+//! and with a file of their own [`activities`]). Several processes on one machine may share the files, so nothing
 //! that another process may change is cached without a check.
 //! Not here: the algorithms that other backends need too ([`super::common`]).
 
@@ -16,6 +16,7 @@ mod checkpoint;
 mod connection;
 mod error;
 mod file;
+mod generations;
 mod idempotency;
 mod identity;
 mod job;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use self::activities::EmbeddedActivities;
 use self::cart::EmbeddedCart;
 use self::file::{FileKind, FileMetrics, OpenFile};
+pub(super) use self::generations::EmbeddedGenerations;
 pub(in crate::db) use self::lab::open as open_lab;
 use self::loads::EmbeddedLoads;
 use self::overview::EmbeddedOverviews;

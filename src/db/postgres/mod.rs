@@ -4,7 +4,7 @@
 //! through a pooler ([`pooler`]), what errors mean ([`error`]), the schema ([`migrate`]), strong locks
 //! ([`lock`]), whether an existing database can be used ([`usable`]), writes under a key
 //! ([`idempotency`]) and the storage traits: game pages ([`overview`]), the cart ([`cart`]), activities ([`activities`]), bulk loads ([`loads`]), reads from a
-//! replica ([`replica`]) and its check ([`replica_check`]). Most requests are batched ([`batch`]): while
+//! replica ([`replica`]) and its check ([`replica_check`]), a lab's databases ([`generations`]). Most requests are batched ([`batch`]): while
 //! one statement is under way the next requests gather, so that finding games, creating them and
 //! checkouts cost a round trip and a sync to disk for many at once.
 //!
@@ -16,6 +16,7 @@ mod batch;
 mod cart;
 mod connection;
 mod error;
+mod generations;
 mod idempotency;
 mod loads;
 mod lock;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use self::activities::PostgresActivities;
 use self::cart::PostgresCart;
 use self::connection::Connector;
+pub(super) use self::generations::PostgresGenerations;
 use self::loads::PostgresLoads;
 use self::overview::PostgresOverviews;
 use self::pool::Pool;

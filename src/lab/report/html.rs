@@ -56,7 +56,12 @@ fn section(report: &Report, tops: &Tops) -> String {
     let _ = write!(
         html,
         "{}, size {}, intensity {}, read pattern {}, write pattern {}, {} s.",
-        job.target, job.database_size, job.intensity, job.read_pattern, job.write_pattern, job.seconds
+        job.target,
+        job.database_size,
+        job.intensity,
+        job.read_pattern,
+        job.write_pattern,
+        job.seconds
     );
     if job.database.stand_in {
         html.push_str(" An embedded database in place of the real one.");
@@ -79,7 +84,8 @@ fn section(report: &Report, tops: &Tops) -> String {
 fn side_of(report: &Report, name: &str, side: fn(&Window) -> &Side, tops: &Tops) -> String {
     let sides: Vec<&Side> = report.windows.iter().map(side).collect();
     let totals = Totals::of(sides.iter().copied());
-    let ms = |seconds: Option<f64>| seconds.map_or("none".to_owned(), |s| format!("{:.2} ms", s * 1e3));
+    let ms =
+        |seconds: Option<f64>| seconds.map_or("none".to_owned(), |s| format!("{:.2} ms", s * 1e3));
     let mut html = format!(
         "<h3>{name}</h3><p class=\"numbers\">offered {}, ok {}, failed {}, not sent {} ({:.2} % failed); \
          mean {}, largest p99 of a second {}</p>",
@@ -102,7 +108,9 @@ fn side_of(report: &Report, name: &str, side: fn(&Window) -> &Side, tops: &Tops)
     ];
     html.push_str("<figure>");
     html.push_str(&chart(&format!("{name}: mean and p99 time"), " ms", tops.milliseconds, &times));
-    html.push_str("<figcaption><i class=\"mean\"></i> mean <i class=\"p99\"></i> p99</figcaption></figure>");
+    html.push_str(
+        "<figcaption><i class=\"mean\"></i> mean <i class=\"p99\"></i> p99</figcaption></figure>",
+    );
     let failures = [series("failed", "failed", |side| Some(side.failure_percent))];
     html.push_str("<figure>");
     html.push_str(&chart(&format!("{name}: share that failed"), " %", 100.0, &failures));

@@ -41,9 +41,9 @@ const COLUMNS: &str = "job,target,database,second,timestamp,final,side,offered,o
 #[must_use]
 pub fn csv(report: &Report) -> String {
     let Report { job, windows, .. } = report;
-    let sides = windows.iter().flat_map(|window| {
-        [(window, "read", &window.read), (window, "write", &window.write)]
-    });
+    let sides = windows
+        .iter()
+        .flat_map(|window| [(window, "read", &window.read), (window, "write", &window.write)]);
     let lines = sides.map(|(window, name, side)| {
         let time = |seconds: Option<f64>| seconds.map_or_else(String::new, |s| format!("{s:.6}"));
         let errors: Vec<String> =

@@ -47,7 +47,11 @@ pub(super) fn chart(title: &str, unit: &str, top: f64, series: &[Series<'_>]) ->
         );
     }
     for Series { name, class, values } in series {
-        let _ = write!(svg, "<path class=\"{class}\" d=\"{}\"><title>{name}</title></path>", path(values, x, y));
+        let _ = write!(
+            svg,
+            "<path class=\"{class}\" d=\"{}\"><title>{name}</title></path>",
+            path(values, x, y)
+        );
     }
     svg.push_str("</svg>");
     svg
