@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::model::{DatabaseSize, DatabaseType, Generation, LabId, Layout, StartingState, Target};
 use super::starting_state;
-use crate::config::database::Database;
+use crate::config::database::{Database, replica_url};
 use crate::db;
 use crate::db::storage::{
     CreateGeneration, DatabaseState, DropGeneration, ErrorKind, GenerationStore, LabStore,
@@ -80,12 +80,14 @@ impl Databases {
     /// # Errors
     /// [`ErrorKind::Invalid`], a sentence for the client, where the URL cannot be read or a right is missing.
     pub async fn register(&self, registration: Registration) -> Result<Register, StorageError> {
-        let database =
-            Database::parse(&registration.connection_string, registration.replica.as_deref())
-                .map_err(|why| {
-                    StorageError::new(ErrorKind::Invalid, format!("`connection_string`: {why}"))
-                })?;
-        let generations = db::generations(&database.url, self.lab).await?;
+        let invalid = |why| StorageError::new(ErrorKind::Invalid, why);
+        let url = &registration.connection_string;
+        if let Some(replica) = &registration.replica {
+            replica_url(url, replica).map_err(|why| invalid(format!("`replica_ip`: {why}")))?;
+        }
+        let database = Database::of(url, None)
+            .map_err(|why| invalid(format!("`connection_string`: {why}")))?;
+        let generations = db::generations(&database.url, self.lab)?;
         let facts = generations.check().await?;
         let outcome = self.store.register(described(registration, facts), Timestamp::now()).await?;
         self.changed.notify_one();
@@ -173,7 +175,7 @@ impl Databases {
 
     async fn prepare(&self, reset: &Reset) -> Result<(), StorageError> {
         let database = &reset.database;
-        let generations = self.generations(database).await?;
+        let generations = self.generations(database)?;
         for old in &reset.drop {
             if generations.drop(*old).await? == DropGeneration::Unmarked {
                 tracing::warn!(%old, resource = database.resource_id, "not dropped: it has no mark of this lab");
@@ -186,29 +188,29 @@ impl Databases {
             );
             return Err(StorageError::new(ErrorKind::Invalid, text));
         }
-        let target = target(generations.as_ref(), database, reset.create);
+        let target = target(generations.as_ref(), database, reset.create)?;
         starting_state::fill(&target, self.rows, &self.registry).await
     }
 
-    async fn generations(
+    fn generations(
         &self,
         database: &NewDatabase,
     ) -> Result<Arc<dyn GenerationStore>, StorageError> {
-        let parsed = Database::parse(&database.connection_string, database.replica.as_deref())
+        let parsed = Database::of(&database.connection_string, None)
             .map_err(|why| StorageError::new(ErrorKind::Invalid, why))?;
-        db::generations(&parsed.url, self.lab).await
+        db::generations(&parsed.url, self.lab)
     }
 
     /// How workers reach the generation of a lease.
     ///
     /// # Errors
     /// If the registered URL is none that this program knows.
-    pub async fn target(
+    pub fn target(
         &self,
         database: &NewDatabase,
         generation: Generation,
     ) -> Result<Target, StorageError> {
-        Ok(target(self.generations(database).await?.as_ref(), database, generation))
+        target(self.generations(database)?.as_ref(), database, generation)
     }
 
     /// Registers broken databases again that answer now.
@@ -218,7 +220,7 @@ impl Databases {
             if !matches!(registered.state, DatabaseState::Broken(_)) {
                 continue;
             }
-            let Ok(generations) = self.generations(&registered.database).await else { continue };
+            let Ok(generations) = self.generations(&registered.database) else { continue };
             if generations.check().await.is_ok() {
                 // An error shows as a database that stays broken, and is tried again.
                 let _ = self.store.register(registered.database, Timestamp::now()).await;
@@ -231,9 +233,11 @@ fn target(
     generations: &dyn GenerationStore,
     database: &NewDatabase,
     generation: Generation,
-) -> Target {
+) -> Result<Target, StorageError> {
     let url = generations.url(generation);
-    Target { url, replica: database.replica.clone(), layout: database.layout }
+    let replica = database.replica.as_deref().map(|replica| replica_url(&url, replica)).transpose();
+    let replica_url = replica.map_err(|why| StorageError::new(ErrorKind::Invalid, why))?;
+    Ok(Target { url, replica_url, layout: database.layout })
 }
 
 fn described(registration: Registration, facts: ServerFacts) -> NewDatabase {

@@ -104,7 +104,6 @@ impl JobRunner<'_> {
         let place = self
             .databases
             .target(&leased.database, leased.generation)
-            .await
             .map_err(|error| error.with_causes())?;
         let opened = self.open(job, &place).await;
         opened.map_err(|why| format!("The database could not be opened: {why}"))

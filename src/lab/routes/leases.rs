@@ -214,7 +214,7 @@ pub(super) async fn lease(
         }
     };
     let leased = leased.ok_or_else(|| Problem::defect("a lease of no database"))?;
-    let target = databases.target(&leased.database, leased.generation).await?;
+    let target = databases.target(&leased.database, leased.generation)?;
     Ok(Json(LeasedBody {
         connection_string: target.url,
         replica_ip: leased.database.replica,
