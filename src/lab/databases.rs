@@ -19,7 +19,6 @@ use crate::db::storage::{
     CreateGeneration, DatabaseState, DropGeneration, ErrorKind, GenerationStore, LabStore,
     NewDatabase, Register, Reset, ServerFacts, StorageError,
 };
-use crate::telemetry::Registry;
 
 /// How long a reset belongs to the process that does it, without renewal.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -34,7 +33,6 @@ pub struct Databases {
     store: Arc<dyn LabStore>,
     lab: LabId,
     rows: StartingState,
-    registry: Registry,
     /// Names this process in claims of resets.
     owner: Uuid,
     /// Wakes the task that resets.
@@ -65,14 +63,10 @@ impl Databases {
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn new(
-        store: Arc<dyn LabStore>,
-        rows: StartingState,
-        registry: Registry,
-    ) -> Result<Self, StorageError> {
+    pub async fn new(store: Arc<dyn LabStore>, rows: StartingState) -> Result<Self, StorageError> {
         let (changed, freed) = (Notify::new(), Notify::new());
         let lab = store.lab_id().await?;
-        Ok(Self { store, lab, rows, registry, owner: Uuid::new_v4(), changed, freed })
+        Ok(Self { store, lab, rows, owner: Uuid::new_v4(), changed, freed })
     }
 
     /// Connects, checks the rights, and registers. Creates nothing at the server.
@@ -189,7 +183,7 @@ impl Databases {
             return Err(StorageError::new(ErrorKind::Invalid, text));
         }
         let target = target(generations.as_ref(), database, reset.create)?;
-        starting_state::fill(&target, self.rows, &self.registry).await
+        starting_state::fill(&target, self.rows).await
     }
 
     fn generations(

@@ -9,16 +9,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::databases::Databases;
-use super::driver::{self, DriverOutcome, WorkerWindow};
+use super::driver::DriverOutcome;
 use super::model::{Fault, Job, JobState, Mode, Target, WorkerTask};
 use super::patterns;
 use super::servers::ServerControl;
 use super::settings::LabSettings;
 use super::starting_state;
-use super::target::{self, LoadTarget};
 use super::windows::WindowMerger;
+use super::worker_window::WorkerWindow;
+use super::workers::{ReadyWorker, Workers};
 use crate::db::storage::{LabStore, LeasedDatabase};
-use crate::telemetry::Registry;
 
 /// From the moment when every database is ready to second 0: the workers start their clocks in it.
 const START_DELAY: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ pub(super) struct JobRunner<'a> {
     pub(super) databases: &'a Databases,
     pub(super) settings: &'a LabSettings,
     pub(super) servers: &'a Arc<dyn ServerControl>,
-    pub(super) registry: &'a Registry,
+    pub(super) workers: &'a dyn Workers,
     /// Ends the load early.
     pub(super) stop: CancellationToken,
 }
@@ -84,72 +84,64 @@ impl JobRunner<'_> {
         leased: &LeasedDatabase,
         line: StartLine,
     ) -> Result<(), String> {
-        let target = self.prepare(job, leased).await?;
+        let workers = self.prepare(job, leased).await?;
         let start_at = line.wait().await;
         (job.state, job.started_at) = (JobState::Running, Some(start_at));
         self.store.update_job(job).await.map_err(|error| error.with_causes())?;
         let faults = self.faults(&job.faults, start_at);
-        let outcome = self.load(job, target, start_at).await;
+        let outcome = self.load(job, workers, start_at).await;
         drop(faults);
         outcome
     }
 
-    /// Opens the database, with enough prepared orders for all checkouts of the run.
+    /// Gets the database and the workers ready.
     async fn prepare(
         &self,
         job: &Job,
         leased: &LeasedDatabase,
-    ) -> Result<Arc<dyn LoadTarget>, String> {
+    ) -> Result<Vec<Box<dyn ReadyWorker>>, String> {
         self.servers.set_size(job.database_type, job.database_size).await?;
-        let place = self
-            .databases
-            .target(&leased.database, leased.generation)
-            .map_err(|error| error.with_causes())?;
-        let opened = self.open(job, &place).await;
-        opened.map_err(|why| format!("The database could not be opened: {why}"))
+        let target = self.databases.target(&leased.database, leased.generation);
+        let target = target.map_err(|error| error.with_causes())?;
+        self.add_orders(job, &target).await?;
+        let tasks = (0..job.intensity.get()).map(|worker| self.task(job, worker, target.clone()));
+        let workers = self.workers.prepare(tasks.collect()).await;
+        workers.map_err(|why| format!("The database could not be opened: {why}"))
     }
 
-    async fn open(&self, job: &Job, place: &Target) -> Result<Arc<dyn LoadTarget>, String> {
-        let opened =
-            target::open(place, self.registry).await.map_err(|error| error.with_causes())?;
-        let orders = patterns::checkouts(job.write_pattern, job.seconds, job.rate_scale)
-            * u64::from(job.intensity.get());
-        let needed = u32::try_from(orders).unwrap_or(u32::MAX);
-        if needed > self.settings.rows.orders {
-            let more = self.settings.rows.orders + 1..=needed;
-            starting_state::add_orders(opened.as_ref(), self.settings.rows, more)
-                .await
-                .map_err(|error| error.with_causes())?;
+    /// Adds unpaid orders where the run checks more of them out than there are at the start of a lease.
+    async fn add_orders(&self, job: &Job, target: &Target) -> Result<(), String> {
+        let needed = patterns::orders_needed(&self.task(job, 0, target.clone()));
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+        let there = self.settings.rows.orders;
+        if needed <= there {
+            return Ok(());
         }
-        Ok(opened)
+        let added = starting_state::add_orders(target, self.settings.rows, there + 1..needed + 1);
+        added.await.map_err(|error| error.with_causes())
     }
 
     async fn load(
         &self,
         job: &mut Job,
-        target: Arc<dyn LoadTarget>,
+        workers: Vec<Box<dyn ReadyWorker>>,
         start_at: Timestamp,
     ) -> Result<(), String> {
         let (sender, mut received) = mpsc::channel::<WorkerWindow>(WINDOWS);
-        let mut workers = JoinSet::new();
-        for worker in 0..job.intensity.get() {
-            let task = self.task(job, worker, start_at);
-            let stop = self.stop.clone();
-            workers.spawn(driver::run(task, Arc::clone(&target), sender.clone(), stop));
+        let mut merger = WindowMerger::new(start_at, job.intensity.get());
+        let mut running = JoinSet::new();
+        for worker in workers {
+            running.spawn(worker.run(start_at, sender.clone(), self.stop.clone()));
         }
         drop(sender);
-        let mut merger = WindowMerger::new(start_at, job.intensity.get());
         while let Some(window) = received.recv().await {
             for merged in merger.add(window) {
-                self.store
-                    .put_window(job.id, &merged)
-                    .await
-                    .map_err(|error| error.with_causes())?;
+                self.store.put_window(job.id, &merged).await.map_err(|error| error.with_causes())?;
             }
         }
-        while let Some(ended) = workers.join_next().await {
-            let DriverOutcome { invalid, .. } =
-                ended.map_err(|error| format!("A worker ended early: {error}."))?;
+        while let Some(ended) = running.join_next().await {
+            let ended = ended.map_err(|error| format!("A worker ended early: {error}."))?;
+            let DriverOutcome { invalid, .. } = ended?;
             if let Some(why) = invalid {
                 (job.valid, job.why) = (false, Some(why));
             }
@@ -157,12 +149,12 @@ impl JobRunner<'_> {
         Ok(())
     }
 
-    fn task(&self, job: &Job, worker: u8, start_at: Timestamp) -> WorkerTask {
+    fn task(&self, job: &Job, worker: u8, target: Target) -> WorkerTask {
         WorkerTask {
             job: job.id,
             worker,
             workers: job.intensity.get(),
-            target: None,
+            target: Some(target),
             rows: self.settings.rows,
             read_pattern: job.read_pattern,
             write_pattern: job.write_pattern,
@@ -170,7 +162,8 @@ impl JobRunner<'_> {
             rate_scale: job.rate_scale,
             keys: self.settings.keys,
             seed: job.seed,
-            start_at,
+            // Told when every worker is ready.
+            start_at: Timestamp::now(),
             max_in_flight: self.settings.max_in_flight,
         }
     }

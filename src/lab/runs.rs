@@ -17,8 +17,8 @@ use super::model::{
 };
 use super::servers::ServerControl;
 use super::settings::LabSettings;
+use super::workers::Workers;
 use crate::db::storage::{LabStore, LeaseOutcome, LeasedDatabase, StorageError};
-use crate::telemetry::Registry;
 
 /// How long a lease of a run lasts without renewal: databases of a lab that was killed come back after it.
 const LEASE: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ pub struct Runs {
     databases: Arc<Databases>,
     settings: LabSettings,
     servers: Arc<dyn ServerControl>,
-    registry: Registry,
+    workers: Arc<dyn Workers>,
     /// The jobs of this process that have not ended.
     stops: Mutex<HashMap<JobId, CancellationToken>>,
     /// Ends with the lab.
@@ -91,11 +91,11 @@ impl Runs {
         databases: Arc<Databases>,
         settings: LabSettings,
         servers: Arc<dyn ServerControl>,
-        registry: Registry,
+        workers: Arc<dyn Workers>,
         stop: CancellationToken,
     ) -> Arc<Self> {
         let (stops, tasks) = (Mutex::default(), TaskTracker::new());
-        Arc::new(Self { store, databases, settings, servers, registry, stops, stop, tasks })
+        Arc::new(Self { store, databases, settings, servers, workers, stops, stop, tasks })
     }
 
     /// Leases the databases and starts their jobs; returns the jobs in the order of the databases.
@@ -293,7 +293,7 @@ impl Runs {
             databases: &self.databases,
             settings: &self.settings,
             servers: &self.servers,
-            registry: &self.registry,
+            workers: self.workers.as_ref(),
             stop: stop.clone(),
         };
         let run = async {

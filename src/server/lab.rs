@@ -9,6 +9,7 @@ use super::metrics::ServerMetrics;
 use super::operations;
 use super::request_layer::{RequestLayer, RequestLimits};
 use super::router::{Document, document_failures, finish};
+use crate::lab::routes::workers::{self, WorkerRoutes};
 use crate::lab::routes::{self, Lab};
 use crate::telemetry::Registry;
 
@@ -16,6 +17,8 @@ use crate::telemetry::Registry;
 pub struct LabApp {
     /// The lab.
     pub lab: Lab,
+    /// What workers in other processes ask and tell, if there can be any.
+    pub workers: Option<WorkerRoutes>,
     /// The page.
     pub assets: Assets,
     /// Metrics of requests, shared with the listener.
@@ -34,5 +37,6 @@ pub fn router(app: LabApp) -> Router {
     let (api, mut document) = routes.split_for_parts();
     document_failures(&mut document);
     let layer = RequestLayer::new(app.metrics, app.limits);
-    finish(api.merge(assets::lab(app.assets)), document, layer)
+    let workers = app.workers.map(workers::router).unwrap_or_default();
+    finish(api.merge(workers).merge(assets::lab(app.assets)), document, layer)
 }

@@ -1,9 +1,13 @@
 //! `storefront lab`: loading several databases side by side, live in the browser.
 //!
 //! In this module: the arguments, and the lab from its store to its last answer; what it registers at its
-//! start is in [`registrations`].
+//! start is in [`registrations`], servers of this machine in [`local`], where workers run in [`places`], and
+//! the command of a worker elsewhere in [`worker`].
 
+mod local;
+mod places;
 mod registrations;
+mod worker;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,6 +17,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use self::local::{LocalControl, LocalServers};
+use self::places::{Place, WorkerPlaces};
 use super::signals::Signals;
 use super::start::{Settings, runtime};
 use crate::config::Config;
@@ -40,7 +46,22 @@ const LAST_TASKS: std::time::Duration = std::time::Duration::from_secs(5);
 /// Without a database it loads embedded ones, which stand for the three types. A database that is named gets
 /// a schema or keyspace of its own (storefront_lab_<n>); nothing else there is touched.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    lab: LabArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Offer load for a lab elsewhere
+    Worker(worker::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct LabArgs {
     /// Address and port; port 0 takes a free one. No route asks for authentication
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4000")]
     listen: SocketAddr,
@@ -49,6 +70,13 @@ pub(super) struct Args {
     lab_data: PathBuf,
     #[command(flatten)]
     named: registrations::Named,
+    /// Register the servers that scripts/servers has started in this folder, and allow faults of them
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".cache/servers/default")]
+    local: Option<PathBuf>,
+    /// Where workers run: in the lab's own process, in children of it, or in processes elsewhere that are
+    /// started by `storefront lab worker`
+    #[arg(long, value_enum, default_value_t = Place::InProcess)]
+    workers: Place,
     /// Games in each database at the start of a lease
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     rows: u32,
@@ -76,6 +104,13 @@ fn rate_scale(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.command {
+        Some(Command::Worker(args)) => worker::run(args),
+        None => run_lab(&args.lab),
+    }
+}
+
+fn run_lab(args: &LabArgs) -> anyhow::Result<()> {
     let config = args.settings.start()?;
     let runtime = runtime()?;
     let result = runtime.block_on(lab(args, config));
@@ -83,7 +118,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     result
 }
 
-impl Args {
+impl LabArgs {
     fn settings(&self) -> LabSettings {
         LabSettings {
             stand_ins: stand_ins(&self.lab_data),
@@ -103,22 +138,26 @@ fn stand_ins(store: &Path) -> PathBuf {
     store.with_file_name(name)
 }
 
-async fn lab(args: &Args, config: Config) -> anyhow::Result<()> {
+async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
     let registry = Registry::default();
     logs::register(&registry);
     let store = db::open_lab(args.lab_data.clone(), &registry).await?;
     let settings = args.settings();
-    let databases =
-        Arc::new(Databases::new(Arc::clone(&store), settings.rows, registry.clone()).await?);
-    args.named.register(&databases, &settings.stand_ins).await?;
+    let databases = Arc::new(Databases::new(Arc::clone(&store), settings.rows).await?);
+    let local = args.local.as_deref().map(LocalServers::read).transpose()?.map(Arc::new);
+    args.named.register(&databases, local.as_deref(), &settings.stand_ins).await?;
+    let servers: Arc<dyn ServerControl> = match local {
+        Some(local) => Arc::new(LocalControl(local)),
+        None => Arc::new(NoControl),
+    };
     let stop = CancellationToken::new();
-    let servers: Arc<dyn ServerControl> = Arc::new(NoControl);
+    let workers = WorkerPlaces::of(args.workers);
     let runs = Runs::new(
         Arc::clone(&store),
         Arc::clone(&databases),
         settings.clone(),
         servers,
-        registry.clone(),
+        workers.source(),
         stop.clone(),
     );
     let background = background(&databases, &runs, &registry, &stop);
@@ -134,6 +173,7 @@ async fn lab(args: &Args, config: Config) -> anyhow::Result<()> {
             body,
             stop: stop.clone(),
         },
+        workers: workers.routes(body),
         assets: Assets::embedded(),
         metrics: metrics.clone(),
         registry,
@@ -147,7 +187,7 @@ async fn lab(args: &Args, config: Config) -> anyhow::Result<()> {
     let server = Server::bind(args.listen, app, limits, metrics).with_context(|| {
         format!("cannot listen on {}: choose another address by --listen", args.listen)
     })?;
-    announce(server.address()?)?;
+    announce(&workers, server.address()?)?;
     let ended = {
         let (signals, stop) = (signals.clone(), stop.clone());
         async move {
@@ -159,8 +199,10 @@ async fn lab(args: &Args, config: Config) -> anyhow::Result<()> {
     let outcome = server.run(ended, signals.nth(2)).await;
     runs.ended().await;
     for task in background {
+        // It has ended, or panicked, which the panic hook has logged.
         let _ = task.await;
     }
+    workers.end();
     match outcome {
         ShutdownOutcome::Drained => tracing::info!("stopped, every request was answered"),
         ShutdownOutcome::Cut(connections) => {
@@ -191,9 +233,13 @@ fn background(
     ]
 }
 
-/// Prints the line that scripts wait for, with a page to open.
-fn announce(address: SocketAddr) -> std::io::Result<()> {
+/// Prints the line that scripts wait for, with a page to open, and what a worker elsewhere needs.
+fn announce(workers: &WorkerPlaces, address: SocketAddr) -> std::io::Result<()> {
+    let url = format!("http://{}/", super::openable(address));
     let mut out = std::io::stdout().lock();
-    writeln!(out, "storefront lab is ready: open http://{}/", super::openable(address))?;
+    writeln!(out, "storefront lab is ready: open {url}")?;
+    if let Some(command) = workers.serve_at(url) {
+        writeln!(out, "start a worker by: {command}")?;
+    }
     out.flush()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use super::local::LocalServers;
 use crate::db::storage::{ErrorKind, Register};
 use crate::lab::databases::{Databases, Registration};
 use crate::lab::model::{DatabaseSize, DatabaseType, Layout};
@@ -69,10 +70,13 @@ impl Named {
     pub(super) async fn register(
         &self,
         databases: &Databases,
+        local: Option<&LocalServers>,
         stand_ins: &Path,
     ) -> anyhow::Result<()> {
-        let named = self.registrations()?;
-        for registration in named.into_iter().chain(self::stand_ins(stand_ins)) {
+        let mut all = self.registrations()?;
+        all.extend(local.map(LocalServers::registrations).unwrap_or_default());
+        all.extend(self::stand_ins(stand_ins));
+        for registration in all {
             let name = registration.resource_id.clone();
             match databases.register(registration).await {
                 Ok(Register::Registered | Register::Unchanged) => {}

@@ -8,6 +8,7 @@ mod leases;
 mod origin;
 mod reports;
 mod runs;
+pub mod workers;
 
 use std::sync::Arc;
 
