@@ -171,7 +171,9 @@ impl Databases {
         let database = &reset.database;
         let generations = self.generations(database)?;
         for old in &reset.drop {
-            if generations.drop(*old).await? == DropGeneration::Unmarked {
+            // Named in full: an `Arc` has a `drop` too.
+            let dropped = GenerationStore::drop(generations.as_ref(), *old).await?;
+            if dropped == DropGeneration::Unmarked {
                 tracing::warn!(%old, resource = database.resource_id, "not dropped: it has no mark of this lab");
             }
         }

@@ -18,7 +18,7 @@ use super::model::{
 use super::servers::ServerControl;
 use super::settings::LabSettings;
 use super::workers::Workers;
-use crate::db::storage::{LabStore, LeaseOutcome, LeasedDatabase, StorageError};
+use crate::db::storage::{BusyReason, LabStore, LeaseOutcome, LeasedDatabase, StorageError};
 
 /// How long a lease of a run lasts without renewal: databases of a lab that was killed come back after it.
 const LEASE: Duration = Duration::from_secs(30);
@@ -53,8 +53,8 @@ pub struct NewRun {
 /// Why a run was not started. Nothing is leased.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// No database of that type and size is free, until then if that is known.
-    Busy(DatabaseType, DatabaseSize, Option<Timestamp>),
+    /// No database of that type and size is free, for that reason.
+    Busy(DatabaseType, DatabaseSize, BusyReason),
     /// None is registered.
     NotRegistered(DatabaseType, DatabaseSize),
     /// A fault has a target that this lab does not control.
@@ -206,11 +206,13 @@ impl Runs {
                 LeaseOutcome::NotRegistered(database_type, size) => {
                     return Err(NotStarted::NotRegistered(database_type, size));
                 }
-                LeaseOutcome::Busy(_, _, None) if tokio::time::Instant::now() < until => {
+                LeaseOutcome::Busy(_, _, BusyReason::Resetting)
+                    if tokio::time::Instant::now() < until =>
+                {
                     self.databases.wait_for_reset(RESET_POLL).await;
                 }
-                LeaseOutcome::Busy(database_type, size, until) => {
-                    return Err(NotStarted::Busy(database_type, size, until));
+                LeaseOutcome::Busy(database_type, size, why) => {
+                    return Err(NotStarted::Busy(database_type, size, why));
                 }
             }
         }

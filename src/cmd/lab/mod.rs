@@ -24,7 +24,6 @@ use super::start::{Settings, runtime};
 use crate::config::Config;
 use crate::db;
 use crate::lab::databases::Databases;
-use crate::lab::keys;
 use crate::lab::model::{KeyDistribution, StartingState};
 use crate::lab::routes::Lab;
 use crate::lab::runs::Runs;
@@ -87,7 +86,7 @@ struct LabArgs {
     #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = rate_scale)]
     rate_scale: f64,
     /// Which keys transactions draw: uniform, zipf:THETA, latest or hotspot:SHARE
-    #[arg(long, value_name = "KEYS", default_value = "uniform", value_parser = keys::parse)]
+    #[arg(long, value_name = "KEYS", default_value = "uniform")]
     keys: KeyDistribution,
     /// Transactions of one worker that may be under way at once; one that is due beyond that is not sent
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]

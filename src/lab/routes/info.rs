@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::db::storage::{DatabaseState, LabStore, RegisteredDatabase};
 use crate::lab::machine;
 use crate::lab::model::{DatabaseSize, DatabaseType, Pattern};
-use crate::lab::patterns;
+use crate::lab::patterns::Schedule;
 use crate::lab::settings::LabSettings;
 use crate::web::problem::Problem;
 
@@ -33,7 +33,7 @@ pub(super) async fn info(
         .collect();
     let patterns: serde_json::Map<String, Value> = Pattern::ALL
         .into_iter()
-        .map(|pattern| (pattern.to_string(), json!(patterns::rates(pattern))))
+        .map(|pattern| (pattern.to_string(), json!(rates(pattern))))
         .collect();
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -45,6 +45,16 @@ pub(super) async fn info(
         "machine": machine::describe(),
         "databases": databases,
     })))
+}
+
+/// Transactions a second per worker, one entry for each second, which repeat.
+fn rates(pattern: Pattern) -> Vec<u64> {
+    let schedule = Schedule::new(pattern, 1.0);
+    let mut rates: Vec<u64> = (0..4).map(|second| schedule.due_in(second)).collect();
+    if rates.iter().all(|rate| *rate == rates[0]) {
+        rates.truncate(1);
+    }
+    rates
 }
 
 /// The database that a run of this type and size takes: no stand-in where another is registered.

@@ -206,8 +206,8 @@ pub(super) async fn lease(
     let duration = seconds(&fields)?;
     let leased = match store.lease(&[wanted], duration, Timestamp::now()).await? {
         LeaseOutcome::Leased(mut leased) => leased.pop(),
-        LeaseOutcome::Busy(database, size, until) => {
-            return Err(NotStarted::Busy(database, size, until).into());
+        LeaseOutcome::Busy(database, size, why) => {
+            return Err(NotStarted::Busy(database, size, why).into());
         }
         LeaseOutcome::NotRegistered(database, size) => {
             return Err(NotStarted::NotRegistered(database, size).into());

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::db::storage::BusyReason;
 use crate::lab::input::Fields;
 use crate::lab::model::{DatabaseSize, DatabaseType, Intensity, JobId};
 use crate::lab::runs::{NewRun, NotStarted, Runs};
@@ -16,6 +17,8 @@ use crate::web::problem::{Problem, ProblemBody};
 
 /// Seconds after which to ask again for a database that is being reset.
 const RESET_SECONDS: u32 = 2;
+/// The same of one that somebody has to mend.
+const BROKEN_SECONDS: u32 = 15;
 const SECONDS: std::ops::RangeInclusive<u32> = 5..=600;
 
 #[derive(Serialize, ToSchema)]
@@ -135,26 +138,29 @@ pub(super) async fn fail(
     Ok(Json(Failing { jobs_id }))
 }
 
+fn busy(database: DatabaseType, size: DatabaseSize, why: BusyReason) -> Problem {
+    let (why, seconds) = match why {
+        BusyReason::Leased(until) => {
+            let seconds = until.duration_since(Timestamp::now()).as_secs().max(0) + 1;
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+            (format!("the first lease that is in the way ends at {until}, at the latest"), seconds)
+        }
+        BusyReason::Resetting => ("it is being reset".to_owned(), RESET_SECONDS),
+        BusyReason::Broken(why) => (format!("it is broken: {why}"), BROKEN_SECONDS),
+        BusyReason::SameServer => (
+            "it is at the server of another one of this run, and a server is loaded by one job at a time"
+                .to_owned(),
+            BROKEN_SECONDS,
+        ),
+    };
+    let detail = format!("No {} database of size {size} is free: {why}.", database.name());
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry_after(seconds)
+}
+
 impl From<NotStarted> for Problem {
     fn from(not_started: NotStarted) -> Self {
         match not_started {
-            NotStarted::Busy(database, size, Some(until)) => {
-                let seconds = until.duration_since(Timestamp::now()).as_secs().max(0) + 1;
-                let detail = format!(
-                    "No {} database of size {size} is free: the first lease ends at {until}, at the latest.",
-                    database.name()
-                );
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-                    .with_retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
-            }
-            NotStarted::Busy(database, size, None) => {
-                let detail = format!(
-                    "No {} database of size {size} is ready: it is being reset, or is broken, which GET \
-                     /db_lease shows.",
-                    database.name()
-                );
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry_after(RESET_SECONDS)
-            }
+            NotStarted::Busy(database, size, why) => busy(database, size, why),
             NotStarted::NotRegistered(database, size) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("No {} database of size {size} is registered.", database.name()),

@@ -64,6 +64,8 @@ impl WorkerClient {
                 }
                 Ok(response) if response.status() == StatusCode::NO_CONTENT => answers = true,
                 Ok(response) => return Err(format!("The lab answered {}.", response.status())),
+                // A child of a lab that is gone.
+                Err(error) if once => return Err(format!("The lab does not answer: {error}")),
                 Err(error) => {
                     if std::mem::take(&mut answers) {
                         tracing::warn!(%error, "the lab does not answer, trying again");

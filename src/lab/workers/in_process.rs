@@ -26,7 +26,7 @@ struct Worker {
 
 /// Opens what a task loads. Its metrics are not published: each job would add another series.
 pub(super) async fn open(task: &WorkerTask) -> Result<Arc<dyn LoadTarget>, String> {
-    let Some(place) = &task.target else { return Ok(Arc::new(DryTarget::default())) };
+    let Some(place) = &task.target else { return Ok(Arc::new(DryTarget::new(task.rows.games))) };
     target::open(place, &Registry::default()).await.map_err(|error| error.with_causes())
 }
 
