@@ -20,6 +20,8 @@ pub(super) struct Schema {
     pub(super) steps: &'static [Step],
     /// Kept in the file's header so that another program's database is not touched.
     pub(super) application_id: i32,
+    /// The option that names the file.
+    pub(super) option: &'static str,
 }
 
 /// The schema of the store's file.
@@ -31,6 +33,7 @@ pub(super) const STORE: Schema = Schema {
     ],
     // "stor" in ASCII.
     application_id: 0x7374_6f72,
+    option: "--database-url",
 };
 
 const CHECKSUM_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_steps \
@@ -106,8 +109,9 @@ fn recorded(
     let application_id = pragma("application_id").map_err(&failed)?;
     if exists(any_table).map_err(&failed)? && application_id != schema.application_id {
         let text = format!(
-            "{} is the database of another program; name another file by --database-url",
-            path.display()
+            "{} is the database of another program; name another file by {}",
+            path.display(),
+            schema.option
         );
         return Err(StorageError::new(ErrorKind::Invalid, text));
     }

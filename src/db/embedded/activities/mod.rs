@@ -65,6 +65,7 @@ const FILE: FileKind = FileKind {
         ],
         // "stoa" in ASCII.
         application_id: 0x7374_6f61,
+        option: "--database-url",
     },
     tuned: connection::tuned_for_activities,
 };

@@ -12,8 +12,8 @@ pub(super) const KEPT_RUNS: u32 = 300;
 const INSERT: &str = "INSERT INTO jobs \
     (job_id, run_id, has_ended, read_pattern, write_pattern, cached_as, record) \
     VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)";
-const UPDATE: &str =
-    "UPDATE jobs SET has_ended = ?2, cached_as = ?3, record = ?4 WHERE job_id = ?1";
+const UPDATE: &str = "UPDATE jobs SET has_ended = ?2, read_pattern = ?3, write_pattern = ?4, \
+                      cached_as = ?5, record = ?6 WHERE job_id = ?1";
 const FIND: &str = "SELECT record FROM jobs WHERE job_id = ?1";
 const NEWEST: &str = "SELECT record FROM jobs ORDER BY number DESC LIMIT ?1";
 const CACHED: &str = "SELECT record FROM jobs WHERE cached_as IS NOT NULL \
@@ -66,8 +66,9 @@ pub(super) fn update(c: &Connection, job: &Job) -> rusqlite::Result<()> {
 }
 
 fn put(c: &Connection, job: &Job) -> rusqlite::Result<()> {
-    let id = job.id.0.into_bytes();
-    let values = params![id, job.state.has_ended(), job.cached_as, to_json(job)?];
+    let (id, has_ended) = (job.id.0.into_bytes(), job.state.has_ended());
+    let (reads, writes) = (job.read_pattern.get(), job.write_pattern.get());
+    let values = params![id, has_ended, reads, writes, job.cached_as, to_json(job)?];
     c.prepare_cached(UPDATE)?.execute(values).map(drop)
 }
 

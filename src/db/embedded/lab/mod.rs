@@ -48,6 +48,7 @@ const FILE: FileKind = FileKind {
         steps: &[include_str!("../../../../schema/embedded-lab/0001_lab.sql")],
         // "stol" in ASCII.
         application_id: 0x7374_6f6c,
+        option: "--lab-data",
     },
     tuned: connection::tuned,
 };
