@@ -1,7 +1,15 @@
 //! The lab: load several databases side by side, live.
 //!
-//! In this module: the checked types of a run ([`model`]). Not here: statements and drivers, which are
-//! below the traits of [`crate::db::storage`], so that the lab measures a database under this program's
-//! own statements.
+//! In this module: the checked types of a run ([`model`]); what is due when ([`patterns`]) and which rows it
+//! hits ([`keys`]); the transactions ([`target`]); the driver, which sends them ([`driver`]) and reports
+//! seconds ([`worker_window`]) with histograms of times ([`times`]).
+//! Not here: statements and drivers of databases, which are below the traits of [`crate::db::storage`], so
+//! that the lab measures a database under this program's own statements.
 
+pub mod driver;
+pub mod keys;
 pub mod model;
+pub mod patterns;
+pub mod target;
+pub mod times;
+pub mod worker_window;

@@ -93,6 +93,25 @@ impl Database {
         Self { url, named }
     }
 
+    /// The database of a URL, and of the URL of its replica, with the default limits.
+    ///
+    /// # Errors
+    /// A sentence that names no part of the URL, which may hold a password.
+    pub fn of(url: &str, replica_url: Option<&str>) -> Result<Self, String> {
+        let mut url = parse_url(url)?;
+        match (&mut url, replica_url) {
+            (_, None) => {}
+            (Url::Postgres(primary), Some(replica)) => {
+                let limits = Limits::usual(true);
+                let replica = Postgres { limits, ..postgres::parse(replica)? };
+                primary.limits = limits;
+                primary.replica = Some(Box::new(replica));
+            }
+            (_, Some(_)) => return Err("only a PostgreSQL database has a replica".to_owned()),
+        }
+        Ok(Self { url, named: true })
+    }
+
     /// Whether no setting named a database and the default file does not exist yet.
     #[must_use]
     pub fn is_new_default(&self) -> bool {
@@ -232,6 +251,16 @@ mod tests {
             let database = read(&[("DATABASE_URL", url)]).unwrap();
             assert!(!format!("{} {database:?}", database.url).contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_database_of_urls_is_the_one_that_settings_would_name() {
+        let (url, replica) = ("postgres://u@h/d", "postgres://u@r/d");
+        let settings = [("DATABASE_URL", url), ("STOREFRONT_REPLICA_URL", replica)];
+        assert_eq!(Database::of(url, Some(replica)), Ok(read(&settings).unwrap()));
+        assert_eq!(Database::of(url, None), Ok(read(&settings[..1]).unwrap()));
+        assert!(Database::of("embedded:a", Some(replica)).is_err());
+        assert!(Database::of(url, Some("embedded:a")).is_err());
     }
 
     #[test]
