@@ -38,6 +38,8 @@ CREATE TABLE generations (
     connection_string TEXT NOT NULL,
     dropped_by        INTEGER
 ) STRICT;
+-- Labs that share a server begin at numbers of their own: a name that another lab has is not touched.
+INSERT INTO sqlite_sequence (name, seq) VALUES ('generations', abs(random() % 1000000) * 1000);
 
 -- At most one row: the reset that is under way in one of the processes.
 CREATE TABLE reset_claim (

@@ -17,7 +17,7 @@ use crate::config::database::{Database, replica_url};
 use crate::db;
 use crate::db::storage::{
     CreateGeneration, DatabaseState, DropGeneration, ErrorKind, GenerationStore, LabStore,
-    NewDatabase, Register, Reset, ServerFacts, StorageError,
+    NewDatabase, Register, RegisteredDatabase, Reset, ServerFacts, StorageError,
 };
 
 /// How long a reset belongs to the process that does it, without renewal.
@@ -86,6 +86,27 @@ impl Databases {
         let outcome = self.store.register(described(registration, facts), Timestamp::now()).await?;
         self.changed.notify_one();
         Ok(outcome)
+    }
+
+    /// Removes a registration, and what the lab has created for it; `false`: it is leased, or not there.
+    ///
+    /// # Errors
+    /// If the lab's store or the database does not answer; what is left there is dropped when the same
+    /// database is registered and reset again.
+    pub async fn unregister(&self, resource_id: &str) -> Result<bool, StorageError> {
+        let now = Timestamp::now();
+        let all = self.store.databases(now).await?;
+        if !self.store.unregister(resource_id, now).await? {
+            return Ok(false);
+        }
+        let removed = all.into_iter().find(|one| one.database.resource_id == resource_id);
+        let Some(RegisteredDatabase { database, generation, .. }) = removed else {
+            return Ok(false);
+        };
+        if let Some(generation) = generation {
+            GenerationStore::drop(self.generations(&database)?.as_ref(), generation).await?;
+        }
+        Ok(true)
     }
 
     /// Tells the task that resets that a lease has ended.

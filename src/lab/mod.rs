@@ -1,22 +1,31 @@
 //! The lab: load several databases side by side, live.
 //!
-//! In this module: the checked types of a run ([`model`]); the registered databases and their resets
-//! ([`databases`]); starting runs and driving their jobs ([`runs`], [`job_runner`]) in workers
-//! ([`workers`]) by the driver ([`driver`]: rates and kinds of transactions are in [`patterns`], keys in [`keys`], what is loaded in
-//! [`target`]), whose windows are merged in [`windows`]; what a database holds at the start of a lease
-//! ([`starting_state`]); faults ([`servers`]); reports ([`report`]); and the routes ([`routes`], with their bodies in [`input`]).
-//! Not here: statements and drivers, which are below the traits of [`crate::db::storage`], so that the lab
-//! measures a database under this program's own statements.
+//! In this module: the checked types of a run ([`model`], read from bodies by [`input`]); the registered
+//! databases and their resets ([`databases`]) to a known state ([`starting_state`]); starting runs ([`runs`])
+//! and driving each of their jobs ([`job_runner`]), with faults ([`servers`]). A job's workers ([`workers`]) run
+//! the driver ([`driver`]): what is due when ([`patterns`]), which rows it hits ([`keys`]), and the
+//! transactions ([`target`]). They report seconds ([`worker_window`]) with histograms ([`times`]), which are
+//! merged ([`windows`]). Then the routes ([`routes`]) and the reports ([`report`]).
+//! Not here: statements and drivers of databases, which are below the traits of [`crate::db::storage`], so
+//! that the lab measures a database under this program's own statements.
 
 pub mod databases;
+pub mod driver;
 mod input;
 mod job_runner;
+pub mod keys;
 pub mod machine;
 pub mod model;
+pub mod patterns;
 mod redact;
 pub mod report;
 pub mod routes;
 pub mod runs;
 pub mod servers;
 pub mod settings;
+pub mod starting_state;
+pub mod target;
+pub mod times;
+pub mod windows;
+pub mod worker_window;
 pub mod workers;

@@ -94,13 +94,21 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("its output can be read");
-        let base = line.trim().strip_prefix("storefront is ready: open ").unwrap_or_else(|| {
+        let ready = ["storefront is ready: open ", "storefront lab is ready: open "];
+        let base = ready.iter().find_map(|text| line.trim().strip_prefix(text)).unwrap_or_else(|| {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             let end = child.wait();
             panic!("the server is not ready: {line:?}, {end:?}, {log}")
         });
-        let base = base.trim_end_matches("/1").trim_end_matches("/docs").to_owned();
+        let base = base.trim_end_matches("/1").trim_end_matches("/docs").trim_end_matches('/').to_owned();
         Self { child, stdout, log, base, client: client().build().expect("a client") }
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("its output can be read");
+        line
     }
 
     /// What it has logged so far. A line may come a moment after the answer that it is about: to

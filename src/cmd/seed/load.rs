@@ -120,12 +120,6 @@ impl<'a> Loader<'a> {
     }
 }
 
-impl From<storefront_seed::Batch> for Chunk {
-    fn from(batch: storefront_seed::Batch) -> Self {
-        Self { range: batch.range, games: batch.games.into_iter().map(Overview::from).collect() }
-    }
-}
-
 /// The texts of the first chunk under every id.
 fn repeated(generator: Generator, range: Range<i64>, size: usize) -> impl Iterator<Item = Chunk> {
     let first = Batches::new(generator, 1..1 + size as i64, size, 1).next();

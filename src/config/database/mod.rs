@@ -97,7 +97,7 @@ impl Database {
         Self { url, named }
     }
 
-    /// The database of a URL and of its replica, under the default limits.
+    /// The database of a URL and of its replica's URL, with the default limits.
     ///
     /// # Errors
     /// What to write instead; it names no part of the URLs, because of passwords.
@@ -106,7 +106,10 @@ impl Database {
         match (&mut url, replica_url) {
             (_, None) => {}
             (Url::Postgres(primary), Some(replica)) => {
-                primary.replica = Some(Box::new(postgres::parse(replica)?));
+                let limits = Limits::usual(true);
+                let replica = Postgres { limits, ..postgres::parse(replica)? };
+                primary.limits = limits;
+                primary.replica = Some(Box::new(replica));
             }
             (_, Some(_)) => return Err("only a PostgreSQL database has a replica".to_owned()),
         }
@@ -256,6 +259,16 @@ mod tests {
             let database = read(&[("DATABASE_URL", url)]).unwrap();
             assert!(!format!("{} {database:?}", database.url).contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_database_of_urls_is_the_one_that_settings_would_name() {
+        let (url, replica) = ("postgres://u@h/d", "postgres://u@r/d");
+        let settings = [("DATABASE_URL", url), ("STOREFRONT_REPLICA_URL", replica)];
+        assert_eq!(Database::of(url, Some(replica)), Ok(read(&settings).unwrap()));
+        assert_eq!(Database::of(url, None), Ok(read(&settings[..1]).unwrap()));
+        assert!(Database::of("embedded:a", Some(replica)).is_err());
+        assert!(Database::of(url, Some("embedded:a")).is_err());
     }
 
     #[test]

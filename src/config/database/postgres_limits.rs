@@ -79,6 +79,11 @@ impl Limits {
 }
 
 impl Limits {
+    /// Those without any setting.
+    pub(super) fn usual(has_replica: bool) -> Self {
+        Self::read(&mut SettingsLoader::default(), has_replica)
+    }
+
     /// How many connections each pool has. With a replica the server has there at most as many as
     /// it has for games on the primary.
     #[must_use]
@@ -95,7 +100,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::read(&mut SettingsLoader::default(), false)
+        Self::usual(false)
     }
 }
 

@@ -132,3 +132,9 @@ pub struct Chunk {
     /// The games, ascending.
     pub games: Vec<Overview>,
 }
+
+impl From<storefront_seed::Batch> for Chunk {
+    fn from(batch: storefront_seed::Batch) -> Self {
+        Self { range: batch.range, games: batch.games.into_iter().map(Overview::from).collect() }
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -186,6 +186,26 @@ fn not_registered(error: StorageError) -> Problem {
     };
     let cause = error.with_causes();
     Problem::new(status, format!("The database was not registered: {error}.")).with_cause(cause)
+}
+
+/// Remove a registration
+///
+/// What the lab created there for its next lease is dropped.
+#[utoipa::path(delete, operation_id = "unregister_database", path = "/db_lease/{resource_id}", tag = "lab",
+    params(("resource_id" = String, Path)),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "There is none of this resource_id, or it is leased"),
+    ))]
+pub(super) async fn remove(
+    State(databases): State<Arc<Databases>>,
+    Path(resource_id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    if databases.unregister(&resource_id).await? {
+        return Ok(Json(json!({ "resource_id": resource_id })));
+    }
+    let detail = "No database of this `resource_id` is registered, or it is leased.";
+    Err(Problem::new(StatusCode::NOT_FOUND, detail))
 }
 
 /// Lease a database

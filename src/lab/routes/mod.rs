@@ -63,6 +63,7 @@ pub fn router(state: Lab) -> OpenApiRouter {
         .routes(routes!(leases::lease))
         .routes(routes!(leases::renew))
         .routes(routes!(leases::release))
+        .routes(routes!(leases::remove))
         .routes(routes!(info::info))
         .layer(axum::middleware::from_fn(origin::refuse_others))
         .with_state(state)
