@@ -206,7 +206,8 @@ impl Databases {
             return Err(StorageError::new(ErrorKind::Invalid, text));
         }
         let target = target(generations.as_ref(), database, reset.create)?;
-        starting_state::fill(&target, self.rows).await
+        starting_state::fill(&target, &self.rows).await?;
+        Ok(())
     }
 
     fn generations(

@@ -117,7 +117,7 @@ impl JobRunner<'_> {
         if needed <= there {
             return Ok(());
         }
-        let added = starting_state::add_orders(target, self.settings.rows, there + 1..needed + 1);
+        let added = starting_state::add_orders(target, &self.settings.rows, there + 1..needed + 1);
         added.await.map_err(|error| error.with_causes())
     }
 
@@ -135,9 +135,16 @@ impl JobRunner<'_> {
         }
         drop(sender);
         while let Some(window) = received.recv().await {
-            for merged in merger.add(window) {
-                self.store.put_window(job.id, &merged).await.map_err(|error| error.with_causes())?;
+            if let Some(merged) = merger.add(window) {
+                self.store
+                    .put_window(job.id, &merged)
+                    .await
+                    .map_err(|error| error.with_causes())?;
             }
+        }
+        // Of a run that was stopped, or whose worker was lost.
+        for merged in merger.finish() {
+            self.store.put_window(job.id, &merged).await.map_err(|error| error.with_causes())?;
         }
         while let Some(ended) = running.join_next().await {
             let ended = ended.map_err(|error| format!("A worker ended early: {error}."))?;

@@ -95,12 +95,14 @@ impl Server {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("its output can be read");
         let ready = ["storefront is ready: open ", "storefront lab is ready: open "];
-        let base = ready.iter().find_map(|text| line.trim().strip_prefix(text)).unwrap_or_else(|| {
-            let log = std::fs::read_to_string(&log).unwrap_or_default();
-            let end = child.wait();
-            panic!("the server is not ready: {line:?}, {end:?}, {log}")
-        });
-        let base = base.trim_end_matches("/1").trim_end_matches("/docs").trim_end_matches('/').to_owned();
+        let base =
+            ready.iter().find_map(|text| line.trim().strip_prefix(text)).unwrap_or_else(|| {
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                let end = child.wait();
+                panic!("the server is not ready: {line:?}, {end:?}, {log}")
+            });
+        let base =
+            base.trim_end_matches("/1").trim_end_matches("/docs").trim_end_matches('/').to_owned();
         Self { child, stdout, log, base, client: client().build().expect("a client") }
     }
 

@@ -94,8 +94,11 @@ async fn one_stream_has_the_events_of_all_jobs() {
             .collect();
         assert_eq!(of_job.last().unwrap().kind, "end");
         assert_eq!(latest(&of_job).len(), 5);
-        let states: Vec<&Value> =
-            of_job.iter().filter(|event| event.kind == "state").map(|event| &event.data["state"]).collect();
+        let states: Vec<&Value> = of_job
+            .iter()
+            .filter(|event| event.kind == "state")
+            .map(|event| &event.data["state"])
+            .collect();
         assert_eq!(states, ["waiting", "running", "finished"]);
     }
 }

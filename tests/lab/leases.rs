@@ -27,11 +27,13 @@ async fn a_lease_is_renewed_released_and_then_over() {
     let lease = leased(&lab, 60).await;
     let id = &lease["lease_id"];
     let other = json!({ "database_type": 1, "database_size": 1, "duration": 5 });
-    let answer = lab.server.send(reqwest::Method::POST, "/db_lease/lease", Some(&other)).await.unwrap();
+    let answer =
+        lab.server.send(reqwest::Method::POST, "/db_lease/lease", Some(&other)).await.unwrap();
     assert_eq!(answer.status(), 503);
     let seconds: u32 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((50..=61).contains(&seconds), "{seconds}");
-    let (status, renewed) = lab.post("/db_lease/renew", json!({ "lease_id": id, "duration": 600 })).await;
+    let (status, renewed) =
+        lab.post("/db_lease/renew", json!({ "lease_id": id, "duration": 600 })).await;
     assert_eq!(status, 200);
     assert!(renewed["expires_at"].as_str() > lease["expires_at"].as_str());
     let (status, _) = lab.post("/db_lease/release", json!({ "lease_id": id })).await;
@@ -54,7 +56,8 @@ async fn the_next_holder_gets_a_database_of_its_own() {
     eventually("the first database is gone", async || !path.exists()).await;
     assert!(folder.path().join(file(&second)).exists());
     let listed = lab.get("/db_lease").await;
-    let of_type = listed.as_array().unwrap().iter().find(|one| one["lease_id"] == second["lease_id"]);
+    let of_type =
+        listed.as_array().unwrap().iter().find(|one| one["lease_id"] == second["lease_id"]);
     assert_eq!(of_type.unwrap()["state"], "leased");
 }
 
@@ -109,7 +112,10 @@ async fn a_database_that_does_not_answer_is_not_registered() {
     let (status, answer) = lab.post("/db_lease/add", body).await;
     assert_eq!(status, 503, "{answer}");
     assert!(!answer.to_string().contains("secret"), "{answer}");
-    for (url, named) in [("mysql://u:secret@h/d", "connection_string"), ("postgres://u:secret@h:x/d", "connection_string")] {
+    for (url, named) in [
+        ("mysql://u:secret@h/d", "connection_string"),
+        ("postgres://u:secret@h:x/d", "connection_string"),
+    ] {
         let body = json!({ "database_type": 1, "database_size": 1, "resource_id": "mine", "connection_string": url });
         let (status, answer) = lab.post("/db_lease/add", body).await;
         assert_eq!(status, 400, "{answer}");

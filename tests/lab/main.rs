@@ -96,7 +96,8 @@ fn adds_up(window: &Value) {
         let parts = count("ok") + count("failed") + count("unsent") + count("pending");
         assert_eq!(count("offered"), parts, "{window}");
         assert_eq!(count("offered"), count("count"), "{window}");
-        let errors: u64 = window[side]["errors"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        let errors: u64 =
+            window[side]["errors"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
         assert_eq!(errors, count("failed"), "{window}");
         assert_eq!(window[side]["average_latency"].is_null(), count("ok") + count("failed") == 0);
     }

@@ -14,15 +14,50 @@ fn bodies() -> [(&'static str, Value, &'static [&'static str]); 7] {
     });
     let id = "0192aaaa-0000-7000-8000-000000000000";
     [
-        ("/run", run_body(json!({})), &["read_pattern", "write_pattern", "intensity", "sql_size", "sql_rep_size", "spanner_size"]),
-        ("/fail", json!({ "read_pattern": 1, "write_pattern": 1 }), &["read_pattern", "write_pattern"]),
+        (
+            "/run",
+            run_body(json!({})),
+            &[
+                "read_pattern",
+                "write_pattern",
+                "intensity",
+                "sql_size",
+                "sql_rep_size",
+                "spanner_size",
+            ],
+        ),
+        (
+            "/fail",
+            json!({ "read_pattern": 1, "write_pattern": 1 }),
+            &["read_pattern", "write_pattern"],
+        ),
         (
             "/cached",
-            { let mut body = run_body(json!({ "mode": "run" })); body.as_object_mut().unwrap().remove("seconds"); body },
-            &["mode", "read_pattern", "write_pattern", "intensity", "sql_size", "sql_rep_size", "spanner_size"],
+            {
+                let mut body = run_body(json!({ "mode": "run" }));
+                body.as_object_mut().unwrap().remove("seconds");
+                body
+            },
+            &[
+                "mode",
+                "read_pattern",
+                "write_pattern",
+                "intensity",
+                "sql_size",
+                "sql_rep_size",
+                "spanner_size",
+            ],
         ),
-        ("/db_lease/add", database, &["database_type", "database_size", "resource_id", "connection_string"]),
-        ("/db_lease/lease", json!({ "database_type": 1, "database_size": 1, "duration": 5 }), &["database_type", "database_size", "duration"]),
+        (
+            "/db_lease/add",
+            database,
+            &["database_type", "database_size", "resource_id", "connection_string"],
+        ),
+        (
+            "/db_lease/lease",
+            json!({ "database_type": 1, "database_size": 1, "duration": 5 }),
+            &["database_type", "database_size", "duration"],
+        ),
         ("/db_lease/renew", json!({ "lease_id": id, "duration": 5 }), &["lease_id", "duration"]),
         ("/db_lease/release", json!({ "lease_id": id }), &["lease_id"]),
     ]
@@ -34,7 +69,9 @@ async fn what_is_missing_or_wrong_is_named() {
     let lab = Lab::start(folder.path(), &[]);
     for (path, body, needed) in bodies() {
         for field in needed {
-            for wrong in [None, Some(json!("x\u{0}")), Some(json!(-1)), Some(json!([])), Some(json!(""))] {
+            for wrong in
+                [None, Some(json!("x\u{0}")), Some(json!(-1)), Some(json!([])), Some(json!(""))]
+            {
                 let mut body = body.clone();
                 match wrong {
                     None => drop(body.as_object_mut().unwrap().remove(*field)),
@@ -85,7 +122,8 @@ async fn numbers_may_be_digits_in_strings_and_bodies_forms() {
     let form = "mode=run&read_pattern=1&write_pattern=2&intensity=3&sql_size=2&sql_rep_size=1&spanner_size=2";
     let answer = lab.server.client.post(format!("{}/cached", lab.server.base));
     let answer = answer.header("content-type", "application/x-www-form-urlencoded").body(form);
-    let answer: Value = serde_json::from_str(&answer.send().await.unwrap().text().await.unwrap()).unwrap();
+    let answer: Value =
+        serde_json::from_str(&answer.send().await.unwrap().text().await.unwrap()).unwrap();
     assert_eq!(answer, json!({ "job_ids": ["sql-2-3", "sqlrep-1-3", "spanner-2-3"] }));
     let failing = json!({ "mode": "fail", "read_pattern": "1", "write_pattern": "3" });
     let (_, answer) = lab.post("/cached", failing).await;
@@ -120,9 +158,12 @@ async fn what_is_not_there_is_404() {
 async fn a_page_of_another_origin_starts_nothing() {
     let folder = folder();
     let lab = Lab::start(folder.path(), &[]);
-    for (origin, expected) in [("https://evil.example", 403), ("null", 403), (lab.server.base.as_str(), 400)] {
+    for (origin, expected) in
+        [("https://evil.example", 403), ("null", 403), (lab.server.base.as_str(), 400)]
+    {
         let request = lab.server.client.post(format!("{}/run", lab.server.base));
-        let request = request.header("origin", origin).header("content-type", "application/json").body("{}");
+        let request =
+            request.header("origin", origin).header("content-type", "application/json").body("{}");
         assert_eq!(request.send().await.unwrap().status(), expected, "{origin}");
     }
     assert_eq!(lab.get("/jobs").await, json!([]));

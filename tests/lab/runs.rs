@@ -40,7 +40,8 @@ async fn jobs_in_turns_follow_each_other() {
     }
     for pair in jobs.windows(2) {
         let (first, second) = (&pair[0]["finished_at"], &pair[1]["started_at"]);
-        let at = |time: &serde_json::Value| time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let at =
+            |time: &serde_json::Value| time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
         assert!(at(first) <= at(second), "{first} {second}");
     }
 }
@@ -49,10 +50,14 @@ async fn jobs_in_turns_follow_each_other() {
 async fn a_small_database_is_shown_failing_by_one_job() {
     let folder = folder();
     let lab = Lab::start(folder.path(), &["--seconds", "5"]);
-    let (status, answer) = lab.post("/fail", json!({ "read_pattern": 1, "write_pattern": 1 })).await;
+    let (status, answer) =
+        lab.post("/fail", json!({ "read_pattern": 1, "write_pattern": 1 })).await;
     assert_eq!(status, 200, "{answer}");
     let job = lab.ended(answer["jobs_id"].as_str().unwrap()).await;
-    assert_eq!((&job["target"], &job["database_size"], &job["intensity"]), (&json!("sql"), &json!(1), &json!(3)));
+    assert_eq!(
+        (&job["target"], &job["database_size"], &job["intensity"]),
+        (&json!("sql"), &json!(1), &json!(3))
+    );
     assert_eq!(job["seconds"], 5);
 }
 
@@ -112,7 +117,10 @@ async fn a_run_is_saved_as_csv_json_and_a_page_that_needs_nothing_else() {
     assert!(report["machine"]["cores"].as_u64().unwrap() >= 1);
     let page = lab.server.get(&format!("/jobs/{}/report", ids[2])).await;
     assert_eq!(page.matches("<section>").count(), 3);
-    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("href="), "{page}");
+    assert!(
+        !page.contains("<script") && !page.contains("src=") && !page.contains("href="),
+        "{page}"
+    );
 }
 
 #[tokio::test]

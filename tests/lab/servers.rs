@@ -51,11 +51,13 @@ async fn real_databases_are_loaded_side_by_side_and_left_as_they_were() {
         let windows = lab.windows(id, 5).await;
         windows.iter().for_each(adds_up);
         assert_eq!((offered(&windows, "read"), offered(&windows, "write")), (500, 500));
-        let succeeded: u64 = windows.iter().map(|window| window["read"]["ok"].as_u64().unwrap()).sum();
+        let succeeded: u64 =
+            windows.iter().map(|window| window["read"]["ok"].as_u64().unwrap()).sum();
         assert!(succeeded > 0, "{windows:?}");
     }
     for resource in ["real-1", "real-2", "real-3"] {
-        let (status, answer) = lab.send(reqwest::Method::DELETE, &format!("/db_lease/{resource}"), json!({})).await;
+        let (status, answer) =
+            lab.send(reqwest::Method::DELETE, &format!("/db_lease/{resource}"), json!({})).await;
         assert_eq!(status, 200, "{answer}");
     }
 }

@@ -25,7 +25,8 @@ async fn children_of_the_lab_offer_the_same_load() {
 async fn a_worker_elsewhere_needs_the_token_that_the_lab_prints() {
     let folder = folder();
     let lab = Lab::start(folder.path(), &["--workers", "elsewhere"]);
-    let without = lab.server.client.post(format!("{}/workers/next", lab.server.base)).send().await.unwrap();
+    let without =
+        lab.server.client.post(format!("{}/workers/next", lab.server.base)).send().await.unwrap();
     assert_eq!(without.status(), 403);
     let mut worker = storefront(folder.path());
     worker.args(["lab", "worker", "--orchestrator", &lab.server.base, "--token", "wrong"]);

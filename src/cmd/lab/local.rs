@@ -89,14 +89,17 @@ impl LocalServers {
             let Some(url) = self.server(name).and_then(|server| server.urls.get(name)) else {
                 continue;
             };
-            let replica = (database_type == DatabaseType::Replicated).then(|| self.replica()).flatten();
+            let replica =
+                (database_type == DatabaseType::Replicated).then(|| self.replica()).flatten();
             if database_type == DatabaseType::Replicated && replica.is_none() {
                 continue;
             }
             let nodes = self.server(name).map_or(1, |server| server.nodes.len());
             for database_size in DatabaseSize::ALL {
                 let url = match database_type {
-                    DatabaseType::Distributed if usize::from(database_size.get()) > nodes => continue,
+                    DatabaseType::Distributed if usize::from(database_size.get()) > nodes => {
+                        continue;
+                    }
                     DatabaseType::Distributed => format!("{url}?replication={database_size}"),
                     _ => url.clone(),
                 };
@@ -140,7 +143,9 @@ impl LocalServers {
         };
         let nodes = self.server(server).map_or(0, |server| server.nodes.len());
         match node {
-            _ if nodes == 0 => Err(format!("`{target}` does not run: scripts/servers up {server} starts it.")),
+            _ if nodes == 0 => {
+                Err(format!("`{target}` does not run: scripts/servers up {server} starts it."))
+            }
             Some(node) if !(1..=nodes).contains(&node) => {
                 Err(format!("`{target}` does not run: there are {nodes} nodes."))
             }
@@ -154,7 +159,8 @@ impl LocalServers {
     fn run(&self, command: &str, arguments: &[&str]) -> Result<(), String> {
         let mut child = Command::new(&self.script);
         child.arg("--dir").arg(&self.folder).arg(command).args(arguments).stdin(Stdio::null());
-        let output = child.output().map_err(|error| format!("scripts/servers cannot be run: {error}"))?;
+        let output =
+            child.output().map_err(|error| format!("scripts/servers cannot be run: {error}"))?;
         if output.status.success() {
             return Ok(());
         }

@@ -47,8 +47,8 @@ impl WorkerPlaces {
             }
             Place::InProcess | Place::Elsewhere => Box::new(|| {}),
         };
-        let pool = (place != Place::InProcess)
-            .then(|| Arc::new(WorkerPool::new(token.clone(), spawn)));
+        let pool =
+            (place != Place::InProcess).then(|| Arc::new(WorkerPool::new(token.clone(), spawn)));
         Self { pool, token, place, children }
     }
 

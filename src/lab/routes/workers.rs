@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
 use axum::routing::post;
+use axum::{Json, Router};
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;

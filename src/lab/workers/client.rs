@@ -50,7 +50,9 @@ impl WorkerClient {
             };
             match next {
                 Ok(response) if response.status() == StatusCode::FORBIDDEN => {
-                    return Err("The lab does not know this token: use the one that it printed.".to_owned());
+                    return Err(
+                        "The lab does not know this token: use the one that it printed.".to_owned()
+                    );
                 }
                 Ok(response) if response.status() == StatusCode::OK => {
                     answers = true;
@@ -134,5 +136,6 @@ fn accepted(response: Result<Response, String>) -> Result<Response, String> {
 
 async fn json<T: serde::de::DeserializeOwned>(response: Response) -> Result<T, String> {
     let bytes = response.bytes().await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&bytes).map_err(|error| format!("The lab's answer cannot be read: {error}"))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| format!("The lab's answer cannot be read: {error}"))
 }

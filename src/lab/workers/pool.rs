@@ -92,7 +92,11 @@ impl WorkerPool {
     }
 
     /// Hands a window on; returns whether the worker shall stop.
-    pub(in crate::lab) async fn window(&self, id: Uuid, window: WorkerWindow) -> Result<bool, Gone> {
+    pub(in crate::lab) async fn window(
+        &self,
+        id: Uuid,
+        window: WorkerWindow,
+    ) -> Result<bool, Gone> {
         let assigned = self.find(id)?;
         assigned.heard.notify_one();
         let windows = lock(&assigned.windows).clone().ok_or(Gone)?;
