@@ -29,8 +29,9 @@ three nodes: no two of them share a server.
 running servers alone. `up`, `start`, `stop`, `down` and `size` resume first what is paused.
 
 The sizes of PostgreSQL are small, medium and large: deploy/postgres/size-SIZE.conf, read after
-postgresql.conf beside it. They differ in connections, memory and checkpoints, not in durability. A
-server keeps its size; one that has it already is not restarted. A replica has that of its primary.
+postgresql.conf beside it. They differ in connections, memory, checkpoints and the time of a commit,
+not in durability. A server keeps its size; one that has it already is not restarted. A replica has
+that of its primary.
 
 ports, counted from --port-base: 22 NATS, 32 postgres, 33 replica, 34 postgres15, 35 replicated,
 36 replicated-replica (TLS on the same ports, with a certificate of postgres-ca for localhost and
