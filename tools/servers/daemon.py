@@ -117,7 +117,11 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 def _stands(pid: int) -> bool:
     """Whether all threads of a process are stopped, or it has ended."""
-    found = [_stat(folder) for folder in Path(f"/proc/{pid}/task").glob("*")]
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return True
+    found = [_stat(Path(f"/proc/{pid}/task/{thread}")) for thread in threads]
     return all(fields[0] in "TZX" for fields in found if fields)
 
 

@@ -75,7 +75,7 @@ class Postgres(SingleServer):
                  binaries: Callable[[Site, Account], Path]) -> None:
         super().__init__(site, name, port)
         self.binaries = binaries
-        # That of its settings, which it has from its last start on; None: those of no size.
+        # The size of the settings of its last start; None: postgresql.conf alone.
         self.size: str | None = site.settings.get(name, {}).get("size")
         self.replicas: list[Postgres] = []
 
