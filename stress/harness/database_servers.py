@@ -10,7 +10,8 @@ from typing import TextIO
 
 from tools.servers.cassandra import Cassandra
 from tools.servers.console import Failure, say
-from tools.servers.registry import DatabaseServer, servers
+from tools.servers.registry import servers
+from tools.servers.server import Server
 from tools.servers.site import DOWNLOADS, opened
 
 from .paths import CACHE, ensure
@@ -28,7 +29,7 @@ class DatabaseServers:
     port_base: int
 
     @contextmanager
-    def by_name(self, create: bool = False) -> Iterator[dict[str, DatabaseServer]]:
+    def by_name(self, create: bool = False) -> Iterator[dict[str, Server]]:
         """The servers, locked against other calls; none where there is no such folder yet."""
         port_base = self.port_base if create else None
         with opened(self.folder, DOWNLOADS, port_base, create) as site:

@@ -3,14 +3,17 @@
 The modules, each using those above it:
 
     console     lines about the work, and failures
-    process     daemons, which outlive this program, and children, which end with it
+    process     children: programs that end with this one
+    daemon      daemons: processes that outlive this program
     site        the folder and the ports of a set of servers
     accounts    the account that runs a server which refuses root
     downloads   programs of this machine, archives from Maven Central
     tls         certificates for PostgreSQL
     cql         a minimal client that asks a Cassandra node for its state
-    postgres, cassandra   database servers, as daemons
-    registry    the database servers by name
-    cli         the command line of scripts/servers
+    server      what all servers have in common
+    postgres, replica, cassandra, nats   servers, as daemons
+    registry    the servers by name
+    commands    what scripts/servers does
+    cli         its command line
     storefront, nginx     the product and a proxy before it, as children
 """

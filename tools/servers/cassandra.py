@@ -12,8 +12,10 @@ from typing import Any
 
 from .console import Failure, Usage, say, tail
 from .cql import PASSWORD, USER, NodeError, Session
+from .daemon import Daemon
 from .downloads import copy_dependencies, downloaded, java
-from .process import Daemon, until
+from .process import until
+from .server import Server
 from .site import DEPLOY, Site, claim, remove
 
 VERSION = "5.0.6"
@@ -154,11 +156,13 @@ def fetch(target: Path) -> None:
     copy_dependencies(_CONFIGURATION / "pom.xml", target)
 
 
-class Cassandra:
+class Cassandra(Server):
     """The cluster."""
 
+    kind = "cassandra"
+
     def __init__(self, site: Site) -> None:
-        self.site = site
+        super().__init__(site, "cassandra")
         self.folder = site.folder / "cassandra"
 
     @property
@@ -172,21 +176,17 @@ class Cassandra:
         """Its nodes, running or not."""
         return [Node(self.site, number) for number in range(1, self.settings.get("nodes", 0) + 1)]
 
-    def running(self) -> list[Node]:
-        """Its running nodes."""
-        return [node for node in self.nodes if node.process.pid() is not None]
+    def processes(self, *numbers: int) -> list[Node]:
+        """Its nodes of these numbers, or all."""
+        return [node for node in self.nodes if node.number in numbers or not numbers]
 
-    def known(self) -> bool:
-        """Whether it exists in this set, running or stopped."""
-        return bool(self.settings)
+    def running(self) -> list[Node]:
+        """Its nodes that run and are not paused."""
+        return [node for node in self.nodes if node.process.state().running]
 
     def parts(self) -> list[str]:
         """What may follow `cassandra:` in a name."""
         return [str(node.number) for node in self.nodes]
-
-    def states(self) -> list[tuple[str, int | None]]:
-        """Its nodes and their process ids."""
-        return [(node.name, node.process.pid()) for node in self.nodes]
 
     def lines(self) -> list[tuple[str, str]]:
         """How to reach it: a name and a value."""
@@ -215,7 +215,8 @@ class Cassandra:
 
     def start(self, *numbers: int) -> None:
         """Starts some nodes, or all, and returns once all running nodes see each other."""
-        wanted = [node for node in self.nodes if node.number in numbers or not numbers]
+        wanted = self.processes(*numbers)
+        self.resume(*numbers)
         # The other nodes join the ring through a node that is running already.
         if not self.running():
             self._launch(wanted[:1])
@@ -223,9 +224,8 @@ class Cassandra:
 
     def stop(self, *numbers: int, kill: bool = False) -> None:
         """Ends some nodes, or all, and keeps their data."""
-        for node in self.nodes:
-            if node.number in numbers or not numbers:
-                node.stop(kill)
+        for node in self.processes(*numbers):
+            node.stop(kill)
 
     def down(self, keep: bool) -> None:
         """Ends all nodes and removes their data, or keeps them for the next `up`."""
@@ -240,7 +240,7 @@ class Cassandra:
         for node in wanted:
             node.launch(self.settings)
         expected = [node for node in self.nodes
-                    if node.process.pid() is not None or node.number in [w.number for w in wanted]]
+                    if node.process.state().running or node.number in [w.number for w in wanted]]
 
         def ended() -> list[Node]:
             return [node for node in expected if node.process.pid() is None]

@@ -2,13 +2,19 @@
 
   scripts/servers up postgres cassandra --nodes 3     install, start, wait until they answer
   scripts/servers up postgres replica                 with a streaming replica
-  scripts/servers status                              state and addresses
+  scripts/servers up lab                              what `storefront lab` loads, see below
+  scripts/servers status                              state and addresses; --json: for programs
+  scripts/servers size postgres small                 restart it with the settings of a size
   scripts/servers stop cassandra:2 --kill             a fault: kill one of three nodes
   scripts/servers start cassandra:2                   start it again with its data
+  scripts/servers pause postgres                      a fault: its processes stand still
+  scripts/servers resume postgres                     they go on
   scripts/servers down                                stop all, remove their data
 
-The servers are postgres (18), postgres15, replica (of postgres), cassandra (5.0, one node or
-three; cassandra:1 to cassandra:3 are its nodes) and nats (with JetStream).
+The servers are postgres (18), postgres15, replica (of postgres), replicated (18), its replica
+replicated-replica, cassandra (5.0, one node or three; cassandra:1 to cassandra:3 are its nodes) and
+nats (with JetStream). `lab` stands for postgres, replicated, replicated-replica and a Cassandra of
+three nodes: no two of them share a server.
 
 `up` and `status` print lines of a name and a value:
 
@@ -18,12 +24,19 @@ three; cassandra:1 to cassandra:3 are its nodes) and nats (with JetStream).
   cassandra cassandra://127.0.0.1,127.0.0.2,127.0.0.3:15442/storefront
   nats-url nats://127.0.0.1:15422
 
-`status` also prints `state NAME running PID` or `state NAME stopped`, and ends with code 3 unless
-all are running. `up` starts what is stopped and leaves running servers alone.
+`status` also prints `state NAME running PID`, `state NAME paused PID` or `state NAME stopped`, and
+`NAME-size SIZE`; it ends with code 3 unless all are running. `up` starts what is stopped and leaves
+running servers alone. `up`, `start`, `stop`, `down` and `size` resume first what is paused.
 
-ports, counted from --port-base: 22 NATS, 32 postgres, 33 replica, 34 postgres15 (TLS on the same ports, with
-a certificate of postgres-ca for localhost and 127.0.0.1), 42 Cassandra's clients, 70 between its
-nodes, 81 to 83 their JMX; nodes are 127.0.0.1 to 127.0.0.3. Everything listens on loopback only.
+The sizes of PostgreSQL are small, medium and large: deploy/postgres/size-SIZE.conf, read after
+postgresql.conf beside it. They differ in connections, memory, checkpoints and the time of a commit,
+not in durability. A server keeps its size; one that has it already is not restarted. A replica has
+that of its primary.
+
+ports, counted from --port-base: 22 NATS, 32 postgres, 33 replica, 34 postgres15, 35 replicated,
+36 replicated-replica (TLS on the same ports, with a certificate of postgres-ca for localhost and
+127.0.0.1), 42 Cassandra's clients, 70 between its nodes, 81 to 83 their JMX; nodes are 127.0.0.1 to
+127.0.0.3. Everything listens on loopback only.
 
 exit codes: 1 failure, 3 `status`: not all running, 64 wrong use, 69 a program is missing (root
 installs it instead).
@@ -34,90 +47,18 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .cassandra import Cassandra, heap_size, yaml_setting
+from .cassandra import heap_size, yaml_setting
+from .commands import down, pause, resume, size, start, status, stop, up
 from .console import Failure, Usage, say
-from .registry import NAMES, DatabaseServer, servers
-from .site import CACHE, DOWNLOADS, PORT_BASE, Site, opened
-
-
-def up(site: Site, arguments: argparse.Namespace) -> int:
-    """Creates and starts servers, and prints how to reach them."""
-    every = servers(site)
-    chosen = [every[name] for name in NAMES if name in arguments.names]
-    for server in chosen:
-        if isinstance(server, Cassandra):
-            server.configure(arguments.nodes, arguments.heap, arguments.fast_ddl,
-                             dict(arguments.yaml) or None)
-    for server in chosen:
-        server.up()
-    show(chosen)
-    return 0
-
-
-def down(site: Site, arguments: argparse.Namespace) -> int:
-    """Stops servers, by default all, and removes their data."""
-    chosen = set(arguments.names or NAMES)
-    if "postgres" in chosen:
-        # A replica cannot start without its primary.
-        chosen.add("replica")
-    every = servers(site)
-    for name in reversed(NAMES):
-        if name in chosen:
-            every[name].down(arguments.keep)
-    site.remove_if_unused()
-    return 0
-
-
-def start(site: Site, arguments: argparse.Namespace) -> int:
-    """Starts servers or nodes that were stopped."""
-    for server, node in parts(site, arguments.names):
-        server.start(*node)
-    return 0
-
-
-def stop(site: Site, arguments: argparse.Namespace) -> int:
-    """Stops servers or nodes and keeps their data."""
-    for server, node in parts(site, arguments.names):
-        server.stop(*node, kill=arguments.kill)
-    return 0
-
-
-def status(site: Site, _arguments: argparse.Namespace) -> int:
-    """Prints which servers run, and how to reach them."""
-    known = [server for server in servers(site).values() if server.known()]
-    states = [state for server in known for state in server.states()]
-    for name, pid in states:
-        print("state", name, f"running {pid}" if pid else "stopped")
-    show(known)
-    return 0 if states and all(pid for _, pid in states) else 3
-
-
-def show(chosen: list[DatabaseServer]) -> None:
-    """Prints how to reach servers: lines of a name and a value."""
-    for server in chosen:
-        for name, value in server.lines():
-            print(name, value)
-
-
-def parts(site: Site, names: list[str]) -> list[tuple[DatabaseServer, list[int]]]:
-    """Servers by name, each with the number of its node if the name has one."""
-    every, found = servers(site), []
-    for name in names:
-        server, _, node = name.removeprefix("postgres-").partition(":")
-        if server not in every:
-            raise Usage(f"No server is called {name}, there are {', '.join(NAMES)}.")
-        if not every[server].known():
-            raise Usage(f"There is no {name} here: `up {server}` creates it.")
-        if node and node not in every[server].parts():
-            raise Usage(f"{server} has no node {node}.")
-        found.append((every[server], [int(node)] if node else []))
-    return found
+from .postgres import SIZES
+from .registry import NAMES
+from .site import CACHE, DOWNLOADS, PORT_BASE, opened
 
 
 def server_name(text: str) -> str:
-    """A server by its name in commands or in their output."""
+    """A server by its name in commands or in their output, or `lab`."""
     name = text.removeprefix("postgres-")
-    if name not in NAMES:
+    if name not in (*NAMES, "lab"):
         raise argparse.ArgumentTypeError(f"no server is called {text}, there are "
                                          f"{', '.join(NAMES)}")
     return name
@@ -144,8 +85,10 @@ def parser() -> Parser:
                        help="programs shared by all sets [.cache/servers/dist]")
     commands = whole.add_subparsers(dest="command", required=True, parser_class=Parser)
     _up_parser(commands)
-    named = "postgres, postgres15, replica, cassandra, a node as cassandra:2, or nats"
-    for run, what in ((start, "start what was stopped, with its data"),
+    named = "a server, a node as cassandra:2, or lab"
+    for run, what in ((pause, "a fault: let its processes stand still"),
+                      (resume, "continue what was paused"),
+                      (start, "start what was stopped, with its data"),
                       (stop, "shut down cleanly, keep the data")):
         command = commands.add_parser(run.__name__, help=what, description=run.__doc__)
         command.add_argument("names", nargs="+", metavar="NAME", help=named)
@@ -156,7 +99,13 @@ def parser() -> Parser:
                          help="[all servers of the folder]")
     command.add_argument("--keep", action="store_true", help="keep the data for the next `up`")
     command.set_defaults(run=down)
+    command = commands.add_parser("size", help="restart PostgreSQL with settings of a size",
+                                  description=size.__doc__)
+    command.add_argument("name", metavar="NAME", help="a primary; its replica follows")
+    command.add_argument("size", choices=SIZES, metavar="SIZE", help=", ".join(SIZES))
+    command.set_defaults(run=size)
     command = commands.add_parser("status", help="state and addresses", description=status.__doc__)
+    command.add_argument("--json", action="store_true", help="as one JSON object")
     command.set_defaults(run=status)
     return whole
 
@@ -164,9 +113,12 @@ def parser() -> Parser:
 def _up_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     command = commands.add_parser("up", help="install, start, wait", description=up.__doc__)
     command.add_argument("names", nargs="+", type=server_name, metavar="NAME",
-                         help=", ".join(NAMES))
+                         help=", ".join([*NAMES, "lab"]))
     command.add_argument("--nodes", type=int, choices=(1, 3),
-                         help="of Cassandra [1, or as many as exist]")
+                         help="of Cassandra [1, or as many as exist; 3 for lab]")
+    command.add_argument("--size", choices=SIZES,
+                         help="of PostgreSQL, as `size` does [as it is; at first that of "
+                         "deploy/postgres/postgresql.conf alone]")
     command.add_argument("--heap", type=heap_size, metavar="SIZE",
                          help="of each Cassandra node, such as 512M or 3G [3G; 512M for three]")
     command.add_argument("--fast-ddl", action="store_true", default=None,

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from Maven Central, its streaming replica, and Debian's PostgreSQL 15."""
+"""PostgreSQL 18 from Maven Central, and Debian's PostgreSQL 15."""
 
 import os
 import platform
@@ -12,9 +12,11 @@ from urllib.parse import quote
 
 from .accounts import Account, own_folder, readable_copy, unprivileged
 from .console import Failure, Missing, say, tail
+from .daemon import Daemon
 from .downloads import copy_artifact, downloaded, need
-from .process import Daemon, run, until
-from .site import DEPLOY, Site, claim, remove
+from .process import run
+from .server import SingleServer
+from .site import DEPLOY, Site, claim
 from .tls import certificates
 
 VERSION = "18.6.0"
@@ -22,8 +24,12 @@ _GROUP = "io.zonky.test.postgres:embedded-postgres-binaries-linux"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64v8"}
 _DEBIAN = Path("/usr/lib/postgresql/15/bin")
 # The path of a Unix socket has at most 107 bytes, of which `/.s.PGSQL.12345.lock` takes a part.
-_LONGEST = 85
-_START_SECONDS = 60
+LONGEST = 85
+# A shutdown waits up to a minute for a replica that stands still, to which it owes its last log.
+_STOP_SECONDS = 90
+_SETTINGS = DEPLOY / "postgres"
+# From the smallest. A replica must have as many connections as its primary, or more.
+SIZES = ["small", "medium", "large"]
 _ROLE = "CREATE ROLE storefront LOGIN CREATEDB PASSWORD 'storefront'"
 _DATABASE = "CREATE DATABASE storefront OWNER storefront"
 
@@ -59,19 +65,24 @@ def sql(url: str, *statements: str, seconds: float = 3600) -> str:
                         "-v", "ON_ERROR_STOP=1", url, *commands], seconds).strip()
 
 
-class Postgres:
+class Postgres(SingleServer):
     """A primary server."""
+
+    kind = "postgres"
+    start_seconds = 60
 
     def __init__(self, site: Site, name: str, port: int,
                  binaries: Callable[[Site, Account], Path]) -> None:
-        self.site, self.name, self.port = site, name, site.port(port)
+        super().__init__(site, name, port)
         self.binaries = binaries
-        self.link = site.folder / name
+        # The size of the settings of its last start; None: postgresql.conf alone.
+        self.size: str | None = site.settings.get(name, {}).get("size")
+        self.replicas: list[Postgres] = []
 
     @property
     def home(self) -> Path:
-        """Its folder: data, log and socket."""
-        return self.link.resolve()
+        """The real path of its folder: data, log and socket."""
+        return self.folder.resolve()
 
     @property
     def data(self) -> Path:
@@ -88,37 +99,55 @@ class Postgres:
         """The postmaster, which writes its own pid file."""
         return Daemon(self.name, self.data / "postmaster.pid", str(self.data))
 
-    def known(self) -> bool:
-        """Whether it exists in this set, running or stopped."""
-        return self.name in self.site.settings
-
-    def parts(self) -> list[str]:
-        """Names of its parts: none, it is one process."""
-        return []
-
-    def states(self) -> list[tuple[str, int | None]]:
-        """Its name and its process id."""
-        return [(self.name, self.process.pid())]
-
     def lines(self) -> list[tuple[str, str]]:
         """How to reach it: names and values."""
-        at = f"127.0.0.1:{self.port}"
+        at = f"{self.address}:{self.port}"
         return [(self.name, f"postgres://storefront:storefront@{at}/storefront"),
                 (f"{self.name}-admin", f"postgres://postgres:postgres@{at}/postgres"),
                 (f"{self.name}-ca", str(self.site.folder / "tls" / "ca.pem"))]
 
-    def up(self) -> None:
-        """Creates it if it does not exist, and starts it if it does not run."""
+    def up(self, size: str | None = None) -> None:
+        """Creates it if it does not exist, starts it if it does not run, and gives it a size."""
         if not self.known():
-            # Removes what an interrupted call may have left.
-            self.down(keep=False)
-            self.create()
-            self.site.remember(self.name, {})
-        self.start()
+            self.size = size
+        super().up()
+        if size:
+            self.resize(size)
+
+    def remember(self) -> None:
+        """Stores that it exists, and its size."""
+        self.site.remember(self.name, {"size": self.size} if self.size else {})
+
+    def resize(self, size: str) -> None:
+        """Gives it and its replicas the settings of a size, by a restart where they have others.
+
+        However this is interrupted, no replica has fewer connections than its primary.
+        """
+        replicas = [replica for replica in self.replicas if replica.known()]
+        for server in (self, *replicas):
+            server.start()
+        if self.size is None or SIZES.index(size) <= SIZES.index(self.size):
+            self.restart(size)
+            for replica in replicas:
+                replica.restart(size)
+        else:
+            for replica in replicas:
+                replica.restart(size)
+            self.restart(size)
+        for replica in replicas:
+            replica.start()
+
+    def restart(self, size: str) -> None:
+        """Restarts it with the settings of a size, unless it has them."""
+        if size != self.size:
+            self.stop()
+            self.size = size
+            self.remember()
+            self.start()
 
     def create(self) -> None:
         """Creates the data folder."""
-        own_folder(self.link, unprivileged(), _LONGEST)
+        own_folder(self.folder, unprivileged(), LONGEST)
         password = self.home / "password"
         password.write_text("postgres\n")
         password.chmod(0o644)
@@ -128,32 +157,19 @@ class Postgres:
         password.unlink()
         with (self.data / "postgresql.conf").open("a") as file:
             file.write("include 'storefront.conf'\ninclude 'local.conf'\n")
-        self._launch()
+        self.launch()
         self.query(_ROLE, _DATABASE)
 
-    def start(self, *_parts: int) -> None:
-        """Starts it and returns once it answers; does nothing if it runs."""
-        if self.process.pid() is None:
-            self._launch()
-        if not until(self._answers, _START_SECONDS):
-            raise self._failure()
-
-    def stop(self, *_parts: int, kill: bool = False) -> None:
+    def stop(self, *_numbers: int, kill: bool = False) -> None:
         """Ends it: by a fast shutdown, or at once, so that its next start is a crash recovery."""
         pid = self.process.pid()
         if pid is None:
             return
+        self.resume()
         mode = "immediate" if kill else "fast"
-        self._program("pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "stop")
+        self._program("pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", str(_STOP_SECONDS),
+                      "stop")
         self.process.wait_for_end(pid, 10)
-
-    def down(self, keep: bool) -> None:
-        """Ends it and removes its data, or keeps them for the next `up`."""
-        if self.link.exists():
-            self.stop(kill=not keep)
-        if not keep:
-            remove(self.link)
-            self.site.remember(self.name, None)
 
     def query(self, *statements: str) -> str:
         """What psql prints for statements of the superuser, over the Unix socket."""
@@ -162,14 +178,16 @@ class Postgres:
                    *statements)
 
     def settings(self) -> str:
-        """The configuration that is specific to this server."""
-        return "".join(f"{line}\n" for line in (
-            "listen_addresses = '127.0.0.1'", f"port = {self.port}",
+        """The configuration that is specific to this server: its size, addresses and TLS."""
+        size = (_SETTINGS / f"size-{self.size}.conf").read_text() if self.size else ""
+        return size + "".join(f"{line}\n" for line in (
+            f"listen_addresses = '{self.address}'", f"port = {self.port}",
             f"unix_socket_directories = '{self.home}'", f"cluster_name = '{self.name}'",
             "ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'"))
 
-    def _launch(self) -> None:
-        claim("127.0.0.1", self.port, self.name)
+    def launch(self) -> None:
+        """Starts its process."""
+        claim(self.address, self.port, self.name)
         self._configure()
         # After a crash of the machine its process id may belong to another program, and PostgreSQL
         # would refuse to start.
@@ -177,15 +195,15 @@ class Postgres:
         say(f"starting {self.name}")
         try:
             self._program("pg_ctl", "-D", self.data, "-l", self.log, "-w",
-                          "-t", str(_START_SECONDS), "start")
+                          "-t", str(self.start_seconds), "start")
         except Failure:
-            raise self._failure() from None
+            raise self.failure() from None
 
     def _configure(self) -> None:
         """Writes the configuration again, so that a start uses that of the repository."""
         owner = unprivileged()
         tls = certificates(self.site.folder / "tls")
-        shutil.copyfile(DEPLOY / "postgres" / "postgresql.conf", self.data / "storefront.conf")
+        shutil.copyfile(_SETTINGS / "postgresql.conf", self.data / "storefront.conf")
         (self.data / "local.conf").write_text(self.settings())
         for name in ("server.pem", "server.key"):
             shutil.copyfile(tls / name, self.data / name)
@@ -207,49 +225,14 @@ class Postgres:
         if code != 0:
             raise Failure(f"{name} of {self.name} failed.\n{tail(self.home / f'{name}.log')}")
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it answers a query."""
         try:
             return self.query("SELECT 1") == "1"
         except Failure:
             return False
 
-    def _failure(self) -> Failure:
-        return Failure(f"{self.name} did not start within {_START_SECONDS} s.\n{tail(self.log)}")
-
-
-class Replica(Postgres):
-    """A streaming replica, created from the data folder of the stopped primary."""
-
-    def __init__(self, primary: Postgres, name: str, port: int) -> None:
-        super().__init__(primary.site, name, port, primary.binaries)
-        self.primary = primary
-
-    def create(self) -> None:
-        """Stops the primary, copies its data and starts it again."""
-        self.primary.up()
-        say(f"stopping {self.primary.name} while its data are copied")
-        self.primary.stop()
-        own_folder(self.link, unprivileged(), _LONGEST)
-        run(f"copying the data of {self.primary.name}",
-            ["cp", "-a", "--reflink=auto", self.primary.data, self.data])
-        (self.data / "standby.signal").touch()
-        self.primary.start()
-
-    def up(self) -> None:
-        """Starts the primary too."""
-        self.primary.up()
-        super().up()
-
-    def settings(self) -> str:
-        """It follows the primary over TCP, like a replica on another machine."""
-        source = (f"host=127.0.0.1 port={self.primary.port} user=postgres password=postgres "
-                  f"sslmode=require application_name={self.name}")
-        return super().settings() + f"primary_conninfo = '{source}'\n"
-
-    def _answers(self) -> bool:
-        """While the primary runs, a replica is ready once it streams."""
-        if not super()._answers():
-            return False
-        if self.primary.process.pid() is None:
-            return True
-        return self.query("SELECT status FROM pg_stat_wal_receiver") == "streaming"
+    def failure(self) -> Failure:
+        """Why it does not answer."""
+        return Failure(f"{self.name} did not start within {self.start_seconds} s.\n"
+                       f"{tail(self.log)}")

@@ -1,4 +1,4 @@
-"""Processes: daemons, which outlive this program, and children, which end with it."""
+"""Children: programs that end with this one."""
 
 import contextlib
 import ctypes
@@ -22,51 +22,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _children: dict[int, "Child"] = {}
 # Children that were stopped while they ran, for the message after an interrupt.
 _stopped: list[str] = []
-
-
-@dataclass
-class Daemon:
-    """A server's process: the file that has its id, and an argument that only it has.
-
-    The id alone is not enough: after a crash it may have become another program's.
-    """
-
-    name: str
-    pid_file: Path
-    mark: str
-
-    def pid(self) -> int | None:
-        """Its process id, None if it does not run."""
-        try:
-            pid = int(self.pid_file.read_text().split()[0])
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError, IndexError):
-            return None
-        return pid if self.mark.encode() in arguments else None
-
-    def end(self, number: signal.Signals, seconds: float) -> None:
-        """Sends it a signal and returns once it has ended, if it runs at all."""
-        if (pid := self.pid()) is not None:
-            os.kill(pid, number)
-            self.wait_for_end(pid, seconds)
-
-    def wait_for_end(self, pid: int, seconds: float) -> None:
-        """Returns once a process that was told to end has ended."""
-        if not until(lambda: _ended(pid), seconds):
-            raise Failure(f"{self.name} (process {pid}) has not ended within {seconds:.0f} s.")
-        self.pid_file.unlink(missing_ok=True)
-
-
-def _ended(pid: int) -> bool:
-    """Whether a process has ended: its ports and files are in use until its last thread ends."""
-    # Reaps it if this program started it, or its processor time would be counted at a later wait.
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1
-    except OSError:
-        return True
 
 
 @dataclass
