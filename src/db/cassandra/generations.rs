@@ -96,7 +96,7 @@ impl CassandraGenerations {
     }
 
     /// Drops a keyspace of this lab.
-    async fn remove(&self, cluster: &Cluster) -> Result<(), StorageError> {
+    async fn drop_keyspace(&self, cluster: &Cluster) -> Result<(), StorageError> {
         leave_out_snapshots(cluster).await?;
         change(cluster, "DROP KEYSPACE IF EXISTS $").await
     }
@@ -166,7 +166,7 @@ impl GenerationStore for CassandraGenerations {
         let cluster = self.cluster(generation).await?;
         let mut found = self.find(&cluster).await?;
         if found == (Found::Ours { is_used: true }) {
-            self.remove(&cluster).await?;
+            self.drop_keyspace(&cluster).await?;
             found = Found::Nothing;
         }
         let replication = self.settings.replication;
@@ -185,7 +185,7 @@ impl GenerationStore for CassandraGenerations {
         Ok(if is_ours { CreateGeneration::Created } else { CreateGeneration::Unmarked })
     }
 
-    async fn drop(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
+    async fn remove(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
         let cluster = self.cluster(generation).await?;
         let mut found = self.find(&cluster).await?;
         if found == Found::Empty {
@@ -193,7 +193,7 @@ impl GenerationStore for CassandraGenerations {
         }
         match found {
             Found::Nothing => {}
-            Found::Ours { .. } => self.remove(&cluster).await?,
+            Found::Ours { .. } => self.drop_keyspace(&cluster).await?,
             Found::Empty | Found::Unmarked => return Ok(DropGeneration::Unmarked),
         }
         Ok(DropGeneration::Dropped)
