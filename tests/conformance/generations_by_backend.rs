@@ -65,7 +65,9 @@ async fn the_schema_of_activities_is_dropped_too() {
     lab.store.create(generation).await.unwrap();
     drop(lab.open(generation).await);
     lab.store.remove(generation).await.unwrap();
-    let schemas = format!("SELECT nspname FROM pg_namespace WHERE nspname LIKE '{generation}%'");
+    let schemas = format!(
+        "SELECT nspname FROM pg_namespace WHERE nspname IN ('{generation}', '{generation}_activities')"
+    );
     assert!(postgres::column(lab.url(), &schemas).await.is_empty());
 }
 
