@@ -5,8 +5,8 @@
 //! database server that a test may kill or fill ([`db_server`], [`small_disk`]), a pooler
 //! ([`pgbouncer`]), a NATS server ([`nats`]), a TCP proxy that fails on purpose ([`proxy`]), a wrong clock ([`clock`]), waiting
 //! for a condition ([`wait`]), seeds and rounds ([`random`]), games as clients send them ([`games`]),
-//! clients and what was acknowledged to them ([`workload`]), and the audit of a store at rest
-//! ([`audit`]).
+//! clients and what was acknowledged to them ([`workload`]), the audit of a store at rest
+//! ([`audit`]), and a lab's databases ([`generations`]).
 //!
 //! Not here: what one test program alone needs, such as the byte-exact HTTP client of `tests/api`.
 //!
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod database;
 pub mod db_server;
 pub mod games;
+pub mod generations;
 pub mod nats;
 pub mod pgbouncer;
 pub mod postgres;

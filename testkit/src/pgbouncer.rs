@@ -26,8 +26,18 @@ impl Pgbouncer {
     /// One that is ready, in `session` or `transaction` mode, with at most so many connections to the
     /// server. It logs in as the database's owner, whoever connects to it.
     pub async fn before(database: &PostgresDatabase, mode: &str, connections: usize) -> Self {
+        Self::with(database, &mode_lines(mode, connections)).await
+    }
+
+    /// One in session mode to which `options` of a URL make no difference.
+    pub async fn that_ignores_options(database: &PostgresDatabase) -> Self {
+        let lines = mode_lines("session", 4) + "ignore_startup_parameters = options\n";
+        Self::with(database, &lines).await
+    }
+
+    async fn with(database: &PostgresDatabase, lines: &str) -> Self {
         until("pgbouncer on a free port", async || {
-            let mut started = Self::start(database, mode, connections);
+            let mut started = Self::start(database, lines);
             // Another program may have taken the port; then it ends at once.
             until("pgbouncer accepts or ends", async || {
                 let ended = started.child.try_wait().expect("a child can be asked").is_some();
@@ -43,10 +53,10 @@ impl Pgbouncer {
         .await
     }
 
-    fn start(database: &PostgresDatabase, mode: &str, connections: usize) -> Self {
+    fn start(database: &PostgresDatabase, lines: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = free_address();
-        std::fs::write(folder.path().join("ini"), ini(&database.url(), address, mode, connections))
+        std::fs::write(folder.path().join("ini"), ini(&database.url(), address, lines))
             .expect("its configuration");
         let log = std::fs::File::create(folder.path().join("log")).expect("a file for its log");
         let path = std::env::var_os("STOREFRONT_TEST_PGBOUNCER");
@@ -89,7 +99,11 @@ impl Drop for Pgbouncer {
     }
 }
 
-fn ini(server: &Url, address: SocketAddr, mode: &str, connections: usize) -> String {
+fn mode_lines(mode: &str, connections: usize) -> String {
+    format!("pool_mode = {mode}\ndefault_pool_size = {connections}\n")
+}
+
+fn ini(server: &Url, address: SocketAddr, lines: &str) -> String {
     let name = server.path().trim_start_matches('/');
     format!(
         "[databases]\n\
@@ -97,7 +111,7 @@ fn ini(server: &Url, address: SocketAddr, mode: &str, connections: usize) -> Str
          [pgbouncer]\n\
          listen_addr = {}\nlisten_port = {}\nunix_socket_dir =\n\
          auth_type = any\n\
-         pool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 500\n",
+         {lines}max_client_conn = 500\n",
         server.host_str().expect("a host"),
         server.port().unwrap_or(5432),
         server.username(),

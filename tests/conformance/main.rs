@@ -12,6 +12,8 @@ mod cart;
 mod cassandra_legacy_import;
 mod cassandra_loads;
 mod cassandra_opening;
+mod generations;
+mod generations_by_backend;
 mod idempotency;
 mod loads;
 mod model;
@@ -121,6 +123,38 @@ macro_rules! conformance_of {
             );)*
         }
     };
+}
+
+/// The cases of a lab's databases.
+macro_rules! generations_of {
+    ($($backend:ident)* : $cases:tt) => {
+        mod generation_suite {
+            $(generations_of!(@ $backend $cases);)*
+        }
+    };
+    (@ $backend:ident { $($case:ident)* }) => {
+        mod $backend {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let lab = testkit::generations::OwnLab::on(stringify!($backend));
+                crate::generations::$case(lab).await;
+            })*
+        }
+    };
+}
+
+generations_of! {
+    embedded
+    postgres
+    postgres15
+    cassandra : {
+        a_generation_is_created_listed_and_dropped
+        a_generation_that_is_created_again_is_empty
+        another_labs_generation_stays_as_it_is
+        a_generation_is_dropped_while_it_is_written
+        late_statements_reach_nothing
+        a_check_creates_nothing
+    }
 }
 
 /// The cases of activities, also for a store whose queue is NATS.

@@ -19,6 +19,7 @@ mod delay;
 mod disk;
 mod every_route;
 mod full_queues;
+mod generations;
 mod hang_ups;
 mod late;
 mod locks;

@@ -14,7 +14,7 @@ use tokio::net::lookup_host;
 use super::connection::{Cluster, pin_to_node};
 use super::error::storage;
 use super::migrate::{LAB_TABLE, change, create_keyspace, has_keyspace, query};
-use super::query_result::optional_row;
+use super::query_result::{optional_row, rows};
 use crate::config::database::cassandra::Cassandra;
 use crate::db::storage::{
     CreateGeneration, DropGeneration, ErrorKind, GenerationStore, ServerFacts, StorageError,
@@ -35,6 +35,7 @@ const SNAPSHOTS: &str = "SELECT value FROM system_views.settings WHERE name = 'a
 const CAN_LEAVE_OUT_SNAPSHOTS: &str = "SELECT column_name FROM system_schema.columns \
      WHERE keyspace_name = 'system_schema' AND table_name = 'tables' \
        AND column_name = 'allow_auto_snapshot'";
+/// Null where it was never set, which allows them.
 const WITH_SNAPSHOTS: &str =
     "SELECT table_name, allow_auto_snapshot FROM system_schema.tables WHERE keyspace_name = ?";
 
@@ -96,7 +97,7 @@ impl CassandraGenerations {
     }
 
     /// Drops a keyspace of this lab.
-    async fn remove(&self, cluster: &Cluster) -> Result<(), StorageError> {
+    async fn drop_keyspace(&self, cluster: &Cluster) -> Result<(), StorageError> {
         leave_out_snapshots(cluster).await?;
         change(cluster, "DROP KEYSPACE IF EXISTS $").await
     }
@@ -107,12 +108,12 @@ impl CassandraGenerations {
             return Ok(());
         };
         let quoted = format!("\"{}\"", user.replace('"', "\"\""));
-        // Without an authorizer there are no rights, and both are refused.
-        let roles = query::<Row>(cluster, &format!("LIST ROLES OF {quoted}"), ()).await;
-        let listed = format!("LIST CREATE ON ALL KEYSPACES OF {quoted}");
-        let Ok(rights) = query::<Row>(cluster, &listed, ()).await else { return Ok(()) };
+        let rights = listed(cluster, &format!("LIST CREATE ON ALL KEYSPACES OF {quoted}")).await;
+        // Without an authorizer everything is allowed, and listing is refused.
+        let Ok(rights) = rights else { return Ok(()) };
+        let roles = listed(cluster, &format!("LIST ROLES OF {quoted}")).await?;
         let is_superuser = |role: &Row| role.columns.get(1) == Some(&Some(CqlValue::Boolean(true)));
-        if !rights.is_empty() || roles.is_ok_and(|roles| roles.iter().any(is_superuser)) {
+        if !rights.is_empty() || roles.iter().any(is_superuser) {
             return Ok(());
         }
         Err(self.invalid(&format!(
@@ -166,7 +167,7 @@ impl GenerationStore for CassandraGenerations {
         let cluster = self.cluster(generation).await?;
         let mut found = self.find(&cluster).await?;
         if found == (Found::Ours { is_used: true }) {
-            self.remove(&cluster).await?;
+            self.drop_keyspace(&cluster).await?;
             found = Found::Nothing;
         }
         let replication = self.settings.replication;
@@ -185,7 +186,7 @@ impl GenerationStore for CassandraGenerations {
         Ok(if is_ours { CreateGeneration::Created } else { CreateGeneration::Unmarked })
     }
 
-    async fn drop(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
+    async fn remove(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
         let cluster = self.cluster(generation).await?;
         let mut found = self.find(&cluster).await?;
         if found == Found::Empty {
@@ -193,7 +194,7 @@ impl GenerationStore for CassandraGenerations {
         }
         match found {
             Found::Nothing => {}
-            Found::Ours { .. } => self.remove(&cluster).await?,
+            Found::Ours { .. } => self.drop_keyspace(&cluster).await?,
             Found::Empty | Found::Unmarked => return Ok(DropGeneration::Unmarked),
         }
         Ok(DropGeneration::Dropped)
@@ -214,6 +215,13 @@ impl GenerationStore for CassandraGenerations {
     }
 }
 
+/// The rows of a LIST statement, whose answer has no rows at all where there is nothing to list.
+async fn listed(cluster: &Cluster, statement: &str) -> Result<Vec<Row>, StorageError> {
+    let answer = cluster.session().query_unpaged(statement, ()).await;
+    let answer = answer.map_err(|e| storage(e, true))?;
+    if answer.is_rows() { rows(answer) } else { Ok(Vec::new()) }
+}
+
 /// Tells the nodes to keep no snapshot of a keyspace's tables when they are dropped.
 async fn leave_out_snapshots(cluster: &Cluster) -> Result<(), StorageError> {
     if !takes_snapshots(cluster).await || !can_leave_out_snapshots(cluster).await? {
@@ -222,8 +230,9 @@ async fn leave_out_snapshots(cluster: &Cluster) -> Result<(), StorageError> {
     let keyspace = &cluster.settings().keyspace;
     // Listed again, because a holder may have created tables meanwhile.
     loop {
-        let tables = query::<(String, bool)>(cluster, WITH_SNAPSHOTS, (keyspace,)).await?;
-        let mut tables = tables.into_iter().filter(|(_, snapshot)| *snapshot).peekable();
+        let tables = query::<(String, Option<bool>)>(cluster, WITH_SNAPSHOTS, (keyspace,)).await?;
+        let mut tables =
+            tables.into_iter().filter(|(_, allowed)| *allowed != Some(false)).peekable();
         if tables.peek().is_none() {
             return Ok(());
         }

@@ -179,7 +179,7 @@ impl GenerationStore for EmbeddedGenerations {
         self.run("create", generation, move |own| own.create_now(generation)).await
     }
 
-    async fn drop(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
+    async fn remove(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
         self.run("remove", generation, move |own| own.drop_now(generation)).await
     }
 

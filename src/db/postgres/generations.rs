@@ -242,7 +242,7 @@ impl GenerationStore for PostgresGenerations {
         Ok(if is_ours { CreateGeneration::Created } else { CreateGeneration::Unmarked })
     }
 
-    async fn drop(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
+    async fn remove(&self, generation: Generation) -> Result<DropGeneration, StorageError> {
         let is_ours = self.replace_whoever_uses_it(generation, false).await?;
         Ok(if is_ours { DropGeneration::Dropped } else { DropGeneration::Unmarked })
     }

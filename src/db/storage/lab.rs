@@ -30,7 +30,7 @@ pub trait GenerationStore: Send + Sync {
 
     /// Drops it with all its rows, whoever still uses it, and leaves no snapshot behind. One that is not there
     /// is [`DropGeneration::Dropped`].
-    async fn drop(&self, generation: Generation) -> Result<DropGeneration, StorageError>;
+    async fn remove(&self, generation: Generation) -> Result<DropGeneration, StorageError>;
 
     /// Every database here that has the mark of this lab, ascending.
     async fn list(&self) -> Result<Vec<Generation>, StorageError>;
@@ -59,7 +59,7 @@ pub enum CreateGeneration {
     Unmarked,
 }
 
-/// Outcome of [`GenerationStore::drop`].
+/// Outcome of [`GenerationStore::remove`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DropGeneration {
     /// It is not there any more.
