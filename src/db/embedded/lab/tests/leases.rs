@@ -151,7 +151,7 @@ async fn registering_again_replaces_what_is_not_leased() {
     let lab = lab(folder.path()).await;
     let old = database("a", "A", SINGLE, 1);
     let new = database("a", "A", SINGLE, 2);
-    ready(&lab, &[old.clone()]).await;
+    ready(&lab, std::slice::from_ref(&old)).await;
     assert_eq!(lab.register(old.clone(), at(1)).await.unwrap(), Register::Unchanged);
     assert_eq!(state(&lab, "a", at(1)).await, DatabaseState::Free);
     let held = leased(&lab, (SINGLE, 1), at(1)).await.unwrap();
