@@ -1,8 +1,9 @@
 //! The lab: load several databases side by side, live.
 //!
 //! In this module: the checked types of a run ([`model`]); what is due when ([`patterns`]) and which rows it
-//! hits ([`keys`]); the transactions ([`target`]); the driver, which sends them ([`driver`]) and reports
-//! seconds ([`worker_window`]) with histograms of times ([`times`]).
+//! hits ([`keys`]); the rows at its start ([`starting_state`]); the transactions ([`target`]); the driver,
+//! which sends them ([`driver`]) and reports seconds ([`worker_window`]) with histograms of times ([`times`]);
+//! and the windows of a job, merged from those of its workers ([`windows`]).
 //! Not here: statements and drivers of databases, which are below the traits of [`crate::db::storage`], so
 //! that the lab measures a database under this program's own statements.
 
@@ -10,6 +11,8 @@ pub mod driver;
 pub mod keys;
 pub mod model;
 pub mod patterns;
+pub mod starting_state;
 pub mod target;
 pub mod times;
+pub mod windows;
 pub mod worker_window;

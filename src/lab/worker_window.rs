@@ -63,9 +63,27 @@ impl WorkerSide {
         self.errors.values().sum()
     }
 
+    /// Ended in any way.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ok + self.failed()
+    }
+
     /// Due.
     #[must_use]
     pub fn offered(&self) -> u64 {
-        self.ok + self.failed() + self.unsent + self.pending
+        self.ended() + self.unsent + self.pending
+    }
+
+    /// Adds the transactions of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.ok += other.ok;
+        for (kind, count) in &other.errors {
+            *self.errors.entry(kind.clone()).or_default() += count;
+        }
+        self.unsent += other.unsent;
+        self.pending += other.pending;
+        self.micros += other.micros;
+        self.times.merge(&other.times);
     }
 }
