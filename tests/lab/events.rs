@@ -1,6 +1,5 @@
 //! Streams of events.
 
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::{Lab, folder};
@@ -19,13 +18,12 @@ async fn events(lab: &Lab, path: &str, after: Option<u64>, count: usize) -> Vec<
     if let Some(after) = after {
         request = request.header("last-event-id", after.to_string());
     }
-    let answer = request.send().await.unwrap();
+    let mut answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let (mut text, mut found) = (String::new(), Vec::new());
-    let mut chunks = answer.bytes_stream();
-    while let Some(chunk) = chunks.next().await {
-        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
         while let Some((event, rest)) = text.split_once("\n\n") {
             found.extend(parsed(event));
             text = rest.to_owned();
@@ -109,8 +107,8 @@ async fn a_lab_that_shuts_down_does_not_wait_for_open_streams() {
     let lab = Lab::start(folder.path(), &[]);
     let ids = lab.run(json!({ "seconds": 600 })).await;
     let path = format!("{}/jobs/{}/events", lab.server.base, ids[0]);
-    let mut stream = lab.server.client.get(path).send().await.unwrap().bytes_stream();
-    stream.next().await.unwrap().unwrap();
+    let mut stream = lab.server.client.get(path).send().await.unwrap();
+    stream.chunk().await.unwrap().unwrap();
     lab.server.signal("TERM");
     let (status, _) = lab.server.end();
     assert!(status.success(), "{status}");
