@@ -104,7 +104,7 @@ impl Databases {
             return Ok(false);
         };
         if let Some(generation) = generation {
-            GenerationStore::drop(self.generations(&database)?.as_ref(), generation).await?;
+            <dyn GenerationStore>::drop(self.generations(&database)?.as_ref(), generation).await?;
         }
         Ok(true)
     }
@@ -193,7 +193,7 @@ impl Databases {
         let generations = self.generations(database)?;
         for old in &reset.drop {
             // Named in full: an `Arc` has a `drop` too.
-            let dropped = GenerationStore::drop(generations.as_ref(), *old).await?;
+            let dropped = <dyn GenerationStore>::drop(generations.as_ref(), *old).await?;
             if dropped == DropGeneration::Unmarked {
                 tracing::warn!(%old, resource = database.resource_id, "not dropped: it has no mark of this lab");
             }

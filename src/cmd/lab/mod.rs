@@ -23,6 +23,7 @@ use super::signals::Signals;
 use super::start::{Settings, runtime};
 use crate::config::Config;
 use crate::db;
+use crate::lab::cached_set;
 use crate::lab::databases::Databases;
 use crate::lab::model::{KeyDistribution, StartingState};
 use crate::lab::routes::Lab;
@@ -141,6 +142,7 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
     let registry = Registry::default();
     logs::register(&registry);
     let store = db::open_lab(args.lab_data.clone(), &registry).await?;
+    cached_set::import(store.as_ref()).await?;
     let settings = args.settings();
     let databases = Arc::new(Databases::new(Arc::clone(&store), settings.rows).await?);
     let local = args.local.as_deref().map(LocalServers::read).transpose()?.map(Arc::new);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::db::storage::LabStore;
+use crate::lab::cached_set::{self, CachedSetRun};
 use crate::lab::input::{Fields, bad};
 use crate::lab::model::{
     DatabaseLabel, DatabaseSize, DatabaseType, Intensity, Job, Pattern, Window,
@@ -99,6 +100,17 @@ pub(super) async fn list(
     State(store): State<Arc<dyn LabStore>>,
 ) -> Result<Json<Vec<CachedRun>>, Problem> {
     Ok(Json(store.cached().await?.into_iter().map(CachedRun::from).collect()))
+}
+
+/// Save all cached runs
+///
+/// With their windows, as one JSON text.
+#[utoipa::path(get, operation_id = "export_cached_runs", path = "/cached/export", tag = "lab",
+    responses((status = 200, body = Vec<serde_json::Value>)))]
+pub(super) async fn export(
+    State(store): State<Arc<dyn LabStore>>,
+) -> Result<Json<Vec<CachedSetRun>>, Problem> {
+    Ok(Json(cached_set::export(store.as_ref()).await?))
 }
 
 /// Show the windows of a cached run

@@ -47,6 +47,7 @@ pub fn router(state: Lab) -> OpenApiRouter {
         .routes(routes!(runs::fail))
         .routes(routes!(cached::choose))
         .routes(routes!(cached::list))
+        .routes(routes!(cached::export))
         .routes(routes!(cached::transactions))
         .routes(routes!(jobs::list))
         .routes(routes!(events::several))
