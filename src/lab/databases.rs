@@ -104,7 +104,7 @@ impl Databases {
             return Ok(false);
         };
         if let Some(generation) = generation {
-            <dyn GenerationStore>::drop(self.generations(&database)?.as_ref(), generation).await?;
+            self.generations(&database)?.remove(generation).await?;
         }
         Ok(true)
     }
@@ -192,9 +192,7 @@ impl Databases {
         let database = &reset.database;
         let generations = self.generations(database)?;
         for old in &reset.drop {
-            // Named in full: an `Arc` has a `drop` too.
-            let dropped = <dyn GenerationStore>::drop(generations.as_ref(), *old).await?;
-            if dropped == DropGeneration::Unmarked {
+            if generations.remove(*old).await? == DropGeneration::Unmarked {
                 tracing::warn!(%old, resource = database.resource_id, "not dropped: it has no mark of this lab");
             }
         }
