@@ -303,12 +303,19 @@ impl Runs {
                 Some(turn) => Some(turn.lock().await),
                 None => None,
             };
-            if stop.is_cancelled() { Ok(()) } else { runner.run(&mut job, &leased, line).await }
+            let outcome = if stop.is_cancelled() {
+                Ok(())
+            } else {
+                runner.run(&mut job, &leased, line).await
+            };
+            // Before the next job has its turn.
+            (outcome, Timestamp::now())
         };
-        let outcome = tokio::select! {
-            outcome = run => outcome,
-            why = self.keep_lease(&leased) => Err(why),
+        let (outcome, finished_at) = tokio::select! {
+            ended = run => ended,
+            why = self.keep_lease(&leased) => (Err(why), Timestamp::now()),
         };
+        job.finished_at = Some(finished_at);
         job.state = match outcome {
             Ok(()) if stop.is_cancelled() => JobState::Stopped,
             Ok(()) => JobState::Finished,
@@ -317,7 +324,6 @@ impl Runs {
                 JobState::Failed
             }
         };
-        job.finished_at = Some(Timestamp::now());
         // Before the end is published, so that a run that is started at once waits for the reset.
         self.release_all(std::slice::from_ref(&leased)).await;
         if let Err(error) = self.store.update_job(&job).await {

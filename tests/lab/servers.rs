@@ -75,7 +75,9 @@ async fn rows_that_are_deleted_in_a_run_fail_every_read() {
     lab.windows(&ids[0], 1).await;
     let schema = database.column("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'storefront_lab_%' AND nspname NOT LIKE '%activities'").await;
     let [schema] = schema.as_slice() else { panic!("{schema:?}") };
-    database.execute(&format!("DELETE FROM {schema}.overviews; DELETE FROM {schema}.orders")).await;
+    database
+        .execute(&format!("DELETE FROM {schema}.overviews; DELETE FROM {schema}.cart_orders"))
+        .await;
     lab.ended(&ids[0]).await;
     let windows = lab.windows(&ids[0], 12).await;
     let last = &windows.last().unwrap()["read"];
