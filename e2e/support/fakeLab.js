@@ -168,8 +168,7 @@ class FakeLab {
   }
 
   #end(entry, state) {
-    for (const window of entry.windows)
-      if (!window.final) this.#window(entry, window.second, true);
+    for (const window of entry.windows) if (!window.final) this.#window(entry, window.second, true);
     Object.assign(entry.job, { state, finished_at: new Date().toISOString() });
     this.#publish('state', entry.job.id, entry.job);
     this.#publish('end', entry.job.id, { job_id: entry.job.id });
@@ -260,7 +259,11 @@ class FakeLab {
     const runId = randomUUID();
     return TARGETS.map((target) => {
       const entry = this.#newJob(runId, target, body);
-      Object.assign(entry.job, { state: 'finished', created_at: createdAt, finished_at: createdAt });
+      Object.assign(entry.job, {
+        state: 'finished',
+        created_at: createdAt,
+        finished_at: createdAt,
+      });
       alter(entry.job);
       entry.windows = Array.from({ length: entry.job.seconds }, (_, second) =>
         fakeWindow(entry.job, second, true),
@@ -278,7 +281,9 @@ class FakeLab {
 }
 
 function keyOf(target, body) {
-  const size = { sql: body.sql_size, sqlrep: body.sql_rep_size, spanner: body.spanner_size }[target];
+  const size = { sql: body.sql_size, sqlrep: body.sql_rep_size, spanner: body.spanner_size }[
+    target
+  ];
   return `${target}-${size}-${body.intensity}`;
 }
 

@@ -26,7 +26,9 @@ export function CachedRuns({ info }: { info: LabInfo }) {
               <th scope="col">Database</th>
               <th scope="col">Reads</th>
               <th scope="col">Writes</th>
-              <th scope="col">Workers</th>
+              <th scope="col" className="table__number">
+                Workers
+              </th>
               <th scope="col">Measured on</th>
               <th scope="col">Recorded</th>
             </>

@@ -6,7 +6,7 @@ import { formatDayAndTime } from './format';
 import { DatabaseLine, Faults } from './JobHeader';
 import { TARGET_NAMES } from './labels';
 import { type Job, type LabInfo, TARGETS, type Target } from './model';
-import { Notices } from './Notices';
+import { Notices, NoticeTags } from './Notices';
 import { PageHeader } from './PageHeader';
 import { type PaneContent, Panes } from './Panes';
 import { Problem } from './Problem';
@@ -44,6 +44,8 @@ export function ComparePage({ a, b }: Props) {
         <RunSummary letter="A" line="solid lines" ids={a} jobs={jobs[0] ?? []} info={info} />
         <RunSummary letter="B" line="dashed lines" ids={b} jobs={jobs[1] ?? []} info={info} />
       </div>
+      <RunNotices letter="A" data={runA.data} />
+      <RunNotices letter="B" data={runB.data} />
       <Panes label="Databases" seconds={seconds} panes={panes} />
     </div>
   );
@@ -55,6 +57,13 @@ function jobsOf(data: RunData): readonly Job[] {
 
 function find(data: RunData, target: Target): JobData | null {
   return Object.values(data).find(({ job }) => job?.target === target) ?? null;
+}
+
+function RunNotices({ letter, data }: { letter: string; data: RunData }) {
+  return Object.values(data).map(
+    ({ job, windows }) =>
+      job && <Notices key={job.id} letter={letter} notices={notices(job, windows)} />,
+  );
 }
 
 interface SummaryProps {
@@ -118,7 +127,9 @@ function Half({ letter, data }: { letter: string; data: JobData | null }) {
           <>
             <DatabaseLine {...job} />
             <Faults faults={job.faults} />
-            <Notices notices={notices(job, data.windows)} />
+            <p className="tags">
+              <NoticeTags notices={notices(job, data.windows)} />
+            </p>
           </>
         ) : (
           <p className="sf-muted">This run had no such database.</p>

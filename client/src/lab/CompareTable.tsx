@@ -6,10 +6,22 @@ const ROWS: readonly {
   readonly name: string;
   readonly value: (totals: Totals) => number | null;
   readonly format: (value: number | null) => string;
+  /** How many times a share is of another says little. */
+  readonly hasRatio: boolean;
 }[] = [
-  { name: 'mean', value: ({ mean }) => mean, format: formatTime },
-  { name: 'highest p99', value: ({ highestP99 }) => highestP99, format: formatTime },
-  { name: 'failure share', value: ({ failurePercent }) => failurePercent, format: formatPercent },
+  { name: 'mean', value: ({ mean }) => mean, format: formatTime, hasRatio: true },
+  {
+    name: 'highest p99',
+    value: ({ highestP99 }) => highestP99,
+    format: formatTime,
+    hasRatio: true,
+  },
+  {
+    name: 'failure share',
+    value: ({ failurePercent }) => failurePercent,
+    format: formatPercent,
+    hasRatio: false,
+  },
 ];
 
 interface Props {
@@ -35,7 +47,7 @@ export function CompareTable({ of, a, b }: Props) {
       </thead>
       <tbody>
         {SIDES.flatMap((side) =>
-          ROWS.map(({ name, value, format }) => {
+          ROWS.map(({ name, value, format, hasRatio }) => {
             const [before, after] = [a, b].map((windows) => value(totals(windows ?? [], side)));
             return (
               <tr key={`${side} ${name}`}>
@@ -44,7 +56,7 @@ export function CompareTable({ of, a, b }: Props) {
                 </th>
                 <td>{format(before ?? null)}</td>
                 <td>{format(after ?? null)}</td>
-                <td>{formatRatio(before ?? null, after ?? null)}</td>
+                <td>{hasRatio ? formatRatio(before ?? null, after ?? null) : ''}</td>
               </tr>
             );
           }),

@@ -40,7 +40,9 @@ export function History({ info }: { info: LabInfo }) {
               <th scope="col">Started</th>
               <th scope="col">Reads</th>
               <th scope="col">Writes</th>
-              <th scope="col">Workers</th>
+              <th scope="col" className="table__number">
+                Workers
+              </th>
               <th scope="col">Databases</th>
               <th scope="col">State</th>
             </>
@@ -119,7 +121,9 @@ function Row({ run, info, letter, onToggle }: RowProps) {
       <td>
         <StateBadge state={runState(run.jobs)} />
         {run.jobs.some(({ valid, state }) => !valid && state === 'finished') && (
-          <span className="tag tag--warning">Not valid</span>
+          <span className="tag" data-tone="warning">
+            Not valid
+          </span>
         )}
       </td>
     </tr>

@@ -1,7 +1,8 @@
 import { plural } from '../ui/format';
 import { describeFault, STANDS_FOR, sizeName, TARGET_NAMES } from './labels';
 import type { DatabaseLabel, Fault, Job, OneToThree, Target, Window } from './model';
-import { Notices } from './Notices';
+import { NoticeTags } from './Notices';
+import { hasEnded } from './runState';
 import { StateBadge } from './StateBadge';
 import { notices } from './verdict';
 
@@ -46,17 +47,19 @@ export function JobHeader({ job, windows }: Props) {
       <DatabaseLine {...job} />
       <div className="pane__progress">
         <StateBadge state={job.state} />
-        <progress
-          max={job.seconds}
-          value={measured}
-          aria-label={`Progress of ${TARGET_NAMES[job.target]}`}
-        />
+        {!hasEnded(job.state) && (
+          <progress
+            max={job.seconds}
+            value={measured}
+            aria-label={`Progress of ${TARGET_NAMES[job.target]}`}
+          />
+        )}
         <span className="pane__seconds">
           {measured} of {job.seconds} s
         </span>
+        <NoticeTags notices={notices(job, windows)} />
       </div>
       <Faults faults={job.faults} />
-      <Notices notices={notices(job, windows)} />
     </>
   );
 }

@@ -67,12 +67,12 @@ function MissingPage() {
   );
 }
 
-const THEME_NAMES: Record<Theme, string> = { system: 'System', light: 'Light', dark: 'Dark' };
+const THEME_NAMES: Record<Theme, string> = { system: 'System theme', light: 'Light', dark: 'Dark' };
 
 function ThemeChoice({ theme, onChange }: { theme: Theme; onChange: (theme: Theme) => void }) {
   return (
     <label className="theme">
-      <span className="sf-visually-hidden">Colours</span>
+      <span className="sf-visually-hidden">Theme</span>
       <select
         value={theme}
         onChange={(event) => onChange(THEMES.find((one) => one === event.target.value) ?? 'system')}

@@ -1,10 +1,26 @@
 import type { Notice } from './verdict';
 
-export function Notices({ notices }: { notices: readonly Notice[] }) {
+interface Props {
+  notices: readonly Notice[];
+  /** Of the run, where there are two. */
+  letter?: string;
+}
+
+/** What must be known before the charts are read. */
+export function Notices({ notices, letter }: Props) {
   return notices.map(({ tone, title, text }) => (
     <div key={title} className="notice" data-tone={tone}>
-      <strong>{title}</strong>
+      <strong>{letter === undefined ? title : `${letter}: ${title}`}</strong>
       <p>{text}</p>
     </div>
+  ));
+}
+
+/** The same in a word, beside what it is about. */
+export function NoticeTags({ notices }: { notices: readonly Notice[] }) {
+  return notices.map(({ tone, tag }) => (
+    <span key={tag} className="tag" data-tone={tone}>
+      {tag}
+    </span>
   ));
 }

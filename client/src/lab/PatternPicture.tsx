@@ -23,7 +23,6 @@ export function PatternPicture({ rates, highest }: Props) {
         const height = Math.max(2, (HEIGHT * rate) / Math.max(1, highest));
         return (
           <rect
-            // biome-ignore lint/suspicious/noArrayIndexKey: the index is the second
             key={second}
             x={second * (WIDTH + GAP)}
             y={HEIGHT - height}

@@ -20,13 +20,15 @@ interface Props {
   height: number;
   series: readonly PlotSeries[];
   faults: readonly Fault[];
+  /** The values that the y axis names; null: powers of ten. */
+  ticks: readonly number[] | null;
   formatTick: (value: number) => string;
   /** The pointer is over this second; null: over none. */
   onHover: (second: number | null) => void;
 }
 
 /** What a drawn chart reads at each drawing, so that it is made anew only for another look. */
-type Current = Pick<Props, 'seconds' | 'range' | 'faults' | 'formatTick' | 'onHover'>;
+type Current = Pick<Props, 'seconds' | 'range' | 'faults' | 'ticks' | 'formatTick' | 'onHover'>;
 
 /** Lines on a canvas. Everything on it also stands in text beside it and in the table behind it. */
 export function Plot({ series, scale, height, ...current }: Props) {
@@ -78,7 +80,8 @@ function line(name: string, colours: ChartColours): uPlot.Series {
   const dashed = name.endsWith('dashed');
   return {
     stroke: colour,
-    width: 2,
+    // Where both lines are at the same value, the wider one is seen behind the other.
+    width: name.startsWith('read') ? 3 : 1.75,
     spanGaps: false,
     ...(dashed ? { dash: [5, 4] } : {}),
     points: { size: 5, fill: dashed ? colours.surface : colour, stroke: colour, width: 1.5 },
@@ -106,7 +109,7 @@ function plotOptions({
   const grid = { stroke: colours.grid, width: 1 };
   return {
     height,
-    padding: [10, 8, 0, 0],
+    padding: [10, 14, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -126,6 +129,9 @@ function plotOptions({
         gap: 6,
         space: 24,
         grid,
+        ...(latest.current.ticks === null
+          ? {}
+          : { splits: () => [...(latest.current.ticks ?? [])] }),
         values: (_plot, ticks) => ticks.map((tick) => tickText(tick, scale, latest.current)),
       },
     ],

@@ -3,8 +3,9 @@ import { useDocumentTitle } from '../router/useDocumentTitle';
 import { formatDayAndTime } from './format';
 import { JobActions } from './JobActions';
 import { JobHeader } from './JobHeader';
-import { MODE_NAMES, runState, STATE_NAMES, TARGET_NAMES } from './labels';
+import { runState, STATE_NAMES, TARGET_NAMES } from './labels';
 import type { Job } from './model';
+import { Notices } from './Notices';
 import { PageHeader } from './PageHeader';
 import { type PaneContent, Panes } from './Panes';
 import { Problem } from './Problem';
@@ -16,7 +17,7 @@ import { linesOf, upTo } from './series';
 import { TotalsTable } from './TotalsTable';
 import { usePlayhead } from './usePlayhead';
 import { type LiveRun, useRun } from './useRun';
-import { sharingNote } from './verdict';
+import { notices, sharingNote } from './verdict';
 import { Workload } from './Workload';
 
 /** One run: a pane for each of its jobs, live while it runs. */
@@ -61,6 +62,7 @@ function RunView({ ids, run, jobs, first }: Props) {
     [ids, data, playhead.position, update],
   );
   const note = sharingNote(jobs);
+  const known = jobs.flatMap((job) => notices(job, data[job.id]?.windows ?? []));
   return (
     <>
       <div className="run__bar">
@@ -71,7 +73,7 @@ function RunView({ ids, run, jobs, first }: Props) {
         </div>
       </div>
       <p className="sf-visually-hidden" role="status">
-        Run: {STATE_NAMES[runState(jobs)]}
+        Run: {[STATE_NAMES[runState(jobs)], ...known.map(({ title }) => title)].join('. ')}
       </p>
       {run.connection === 'interrupted' && !ended && (
         <p role="status" className="notice" data-tone="warning">
@@ -84,6 +86,7 @@ function RunView({ ids, run, jobs, first }: Props) {
           {jobs.length > 1 && first.mode === 'together' ? '' : `(${MODE_NAMES[first.mode]}.)`}
         </p>
       )}
+      <Notices notices={known} />
       <Panes label="Databases" seconds={first.seconds} panes={panes} />
     </>
   );

@@ -18,7 +18,7 @@ export function TotalsTable({ of, windows }: { of: string; windows: readonly Win
   return (
     <table className="totals">
       <caption>
-        Transactions so far<span className="sf-visually-hidden">, {of}</span>
+        Transactions<span className="sf-visually-hidden">, {of}</span>
       </caption>
       <thead>
         <tr>

@@ -29,7 +29,7 @@ export function Workload({ readPattern, writePattern, intensity, seconds, mode, 
       </div>
       {mode && (
         <div>
-          <dt>Databases</dt>
+          <dt>Loaded</dt>
           <dd>{MODE_NAMES[mode]}</dd>
         </div>
       )}

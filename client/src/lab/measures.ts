@@ -56,7 +56,7 @@ export function sharedRange(
     windows.flatMap((window) => SIDES.map((side) => measure.value(window[side]))),
   );
   const top = highest(values) ?? 0;
-  if (!measure.isTime) return [0, top <= 5 ? 5 : Math.min(100, roundUp(top))];
+  if (!measure.isTime) return [0, top <= 4 ? 4 : Math.min(100, roundUp(top))];
   if (scale === 'linear') return [0, top === 0 ? 0.01 : roundUp(top)];
   const positive = values.filter((value) => value !== null && value > 0) as number[];
   const bottom = positive.length === 0 ? 0.001 : Math.min(...positive);
@@ -64,10 +64,29 @@ export function sharedRange(
   return [low, Math.max(10 * low, 10 ** Math.ceil(Math.log10(top || 0.01)))];
 }
 
-/** The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten, with a little room above the line. */
+/** The values that a linear axis names: even steps with short numbers. */
+export function linearTicks([, top]: Range, isTime: boolean): number[] {
+  const leading = Math.round((top / 10 ** Math.floor(Math.log10(top) + 1e-9)) * 10) / 10;
+  const steps = isTime ? (STEPS.get(leading) ?? 4) : 2;
+  return Array.from({ length: steps + 1 }, (_, step) => (top * step) / steps);
+}
+
+/** Where an axis may end, times a power of ten, and into how many steps it is divided then. */
+const STEPS = new Map([
+  [1, 4],
+  [1.5, 3],
+  [2, 4],
+  [3, 3],
+  [4, 4],
+  [5, 5],
+  [6, 3],
+  [8, 4],
+]);
+
+/** The next end of an axis, with a little room above the line. */
 function roundUp(value: number): number {
   const needed = value * 1.05;
   const power = 10 ** Math.floor(Math.log10(needed));
-  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((one) => one * power >= needed) ?? 10;
+  const step = [...STEPS.keys(), 10].find((one) => one * power >= needed) ?? 10;
   return step * power;
 }

@@ -7,6 +7,8 @@ import { highest, SIDE_NAMES, SIDES, totals } from './totals';
 
 export interface Notice {
   readonly tone: 'bad' | 'warning';
+  /** A word for it in the pane of the job. */
+  readonly tag: string;
   readonly title: string;
   readonly text: string;
 }
@@ -22,7 +24,7 @@ export function notices(job: Job, windows: readonly Window[]): readonly Notice[]
 function failure({ state, target, why }: Job): Notice[] {
   if (state !== 'failed') return [];
   const text = why ?? 'The lab does not say why.';
-  return [{ tone: 'bad', title: `${TARGET_NAMES[target]} failed`, text }];
+  return [{ tone: 'bad', tag: 'Database failed', title: `${TARGET_NAMES[target]} failed`, text }];
 }
 
 function invalid(job: Job, windows: readonly Window[]): Notice[] {
@@ -31,7 +33,10 @@ function invalid(job: Job, windows: readonly Window[]): Notice[] {
   const lag = highest(windows.map(({ driverLag }) => driverLag));
   const late = `The load generator itself was up to ${formatTime(lag)} late.`;
   const why = job.why ?? (lag === null ? '' : late);
-  return [{ tone: 'warning', title: 'Not valid', text: `${why} Do not use these numbers.`.trim() }];
+  const title = `${TARGET_NAMES[job.target]}: not a valid measurement`;
+  return [
+    { tone: 'warning', tag: 'Not valid', title, text: `${why} Do not use these numbers.`.trim() },
+  ];
 }
 
 /** Names the shares and the causes of what failed or was not sent. */
@@ -46,7 +51,7 @@ function overload(job: Job, windows: readonly Window[]): Notice[] {
   });
   if (parts.length === 0) return [];
   const title = `${TARGET_NAMES[job.target]} did not keep up`;
-  return [{ tone: 'bad', title, text: parts.join(' ') }];
+  return [{ tone: 'bad', tag: 'Did not keep up', title, text: parts.join(' ') }];
 }
 
 function cause(kind: string, count: number): string {
