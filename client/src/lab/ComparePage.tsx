@@ -78,19 +78,17 @@ function RunSummary({ letter, line, ids, jobs, info }: SummaryProps) {
   const [first] = jobs;
   return (
     <section className="panel" aria-labelledby={`run-${letter}`}>
-      <h2 id={`run-${letter}`}>
-        {letter} <span className="sf-muted">({line})</span>
-      </h2>
-      {first && (
-        <>
-          <p>
-            <Link className="sf-link" href={runHref(ids)}>
-              Run of {formatDayAndTime(first.createdAt)}
-            </Link>
-          </p>
-          <Workload {...first} info={info} />
-        </>
-      )}
+      <div className="panel__header">
+        <h2 id={`run-${letter}`}>
+          {letter} <span className="sf-muted">({line})</span>
+        </h2>
+        {first && (
+          <Link className="sf-link" href={runHref(ids)}>
+            Run of {formatDayAndTime(first.createdAt)}
+          </Link>
+        )}
+      </div>
+      {first && <Workload {...first} info={info} />}
     </section>
   );
 }

@@ -8,19 +8,24 @@ interface Props {
 
 /** What must be known before the charts are read. */
 export function Notices({ notices, letter }: Props) {
-  return notices.map(({ tone, title, text }) => (
+  if (notices.length === 0) return null;
+  const list = notices.map(({ tone, title, text }) => (
     <div key={title} className="notice" data-tone={tone}>
       <strong>{letter === undefined ? title : `${letter}: ${title}`}</strong>
       <p>{text}</p>
     </div>
   ));
+  return <div className="notices">{list}</div>;
 }
 
 /** The same in a word, beside what it is about. */
 export function NoticeTags({ notices }: { notices: readonly Notice[] }) {
-  return notices.map(({ tone, tag }) => (
-    <span key={tag} className="tag" data-tone={tone}>
-      {tag}
-    </span>
-  ));
+  return notices.map(
+    ({ tone, tag }) =>
+      tag !== null && (
+        <span key={tag} className="tag" data-tone={tone}>
+          {tag}
+        </span>
+      ),
+  );
 }

@@ -81,7 +81,7 @@ function line(name: string, colours: ChartColours): uPlot.Series {
   return {
     stroke: colour,
     // Where both lines are at the same value, the wider one is seen behind the other.
-    width: name.startsWith('read') ? 3 : 1.75,
+    width: name.startsWith('read') ? 2.75 : 1.75,
     spanGaps: false,
     ...(dashed ? { dash: [5, 4] } : {}),
     points: { size: 5, fill: dashed ? colours.surface : colour, stroke: colour, width: 1.5 },

@@ -80,12 +80,7 @@ function RunView({ ids, run, jobs, first }: Props) {
           The connection to the lab is interrupted; trying again. The run continues meanwhile.
         </p>
       )}
-      {note && (
-        <p className="note">
-          {note}{' '}
-          {jobs.length > 1 && first.mode === 'together' ? '' : `(${MODE_NAMES[first.mode]}.)`}
-        </p>
-      )}
+      {note && <p className="note">{note}</p>}
       <Notices notices={known} />
       <Panes label="Databases" seconds={first.seconds} panes={panes} />
     </>

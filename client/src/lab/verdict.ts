@@ -7,8 +7,8 @@ import { highest, SIDE_NAMES, SIDES, totals } from './totals';
 
 export interface Notice {
   readonly tone: 'bad' | 'warning';
-  /** A word for it in the pane of the job. */
-  readonly tag: string;
+  /** A word for it in the pane of the job; null where its state says it. */
+  readonly tag: string | null;
   readonly title: string;
   readonly text: string;
 }
@@ -24,7 +24,7 @@ export function notices(job: Job, windows: readonly Window[]): readonly Notice[]
 function failure({ state, target, why }: Job): Notice[] {
   if (state !== 'failed') return [];
   const text = why ?? 'The lab does not say why.';
-  return [{ tone: 'bad', tag: 'Database failed', title: `${TARGET_NAMES[target]} failed`, text }];
+  return [{ tone: 'bad', tag: null, title: `${TARGET_NAMES[target]} failed`, text }];
 }
 
 function invalid(job: Job, windows: readonly Window[]): Notice[] {
