@@ -1,6 +1,6 @@
 import { useId, useState } from 'react';
 import { LineKey } from './LineKey';
-import { linearTicks, type Measure, type Range, type TimeScale } from './measures';
+import { linearTicks, logTicks, type Measure, type Range, type TimeScale } from './measures';
 import type { Fault, Window } from './model';
 import { Plot } from './Plot';
 import { type SideName, totals } from './totals';
@@ -59,7 +59,9 @@ export function ChartFigure({ measure, of, lines, range, faults, frame }: Props)
         height={measure.isTime ? 150 : 110}
         series={series}
         faults={faults}
-        ticks={measure.isTime && scale === 'log' ? null : linearTicks(range, measure.isTime)}
+        ticks={
+          measure.isTime && scale === 'log' ? logTicks(range) : linearTicks(range, measure.isTime)
+        }
         formatTick={measure.isTime ? tickTime : tickPercent}
         onHover={onHover}
       />

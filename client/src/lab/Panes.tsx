@@ -19,10 +19,12 @@ interface Props {
   label: string;
   seconds: number;
   panes: readonly PaneContent[];
+  /** Its newest windows may still change. */
+  live?: boolean;
 }
 
 /** Panes side by side whose charts have the same axes. */
-export function Panes({ label, seconds, panes }: Props) {
+export function Panes({ label, seconds, panes, live = false }: Props) {
   const [scale, setScale] = useState<TimeScale>('linear');
   const [hovered, setHovered] = useState<number | null>(null);
   const onHover = useCallback((second: number | null) => setHovered(second), []);
@@ -35,8 +37,9 @@ export function Panes({ label, seconds, panes }: Props) {
     <section className="panes-section" aria-label={label}>
       <div className="panes__bar">
         <p className="panes__note">
-          The charts of a measure have the same axes in all panes. The last five seconds are
-          provisional until their slowest transactions have ended.
+          The charts of a measure have the same axes in all panes.
+          {live &&
+            ' The last five seconds are provisional until their slowest transactions have ended.'}
         </p>
         <ScaleChoice scale={scale} onChange={setScale} />
       </div>

@@ -20,8 +20,8 @@ interface Props {
   height: number;
   series: readonly PlotSeries[];
   faults: readonly Fault[];
-  /** The values that the y axis names; null: powers of ten. */
-  ticks: readonly number[] | null;
+  /** The values that the y axis names. */
+  ticks: readonly number[];
   formatTick: (value: number) => string;
   /** The pointer is over this second; null: over none. */
   onHover: (second: number | null) => void;
@@ -129,10 +129,10 @@ function plotOptions({
         gap: 6,
         space: 24,
         grid,
-        ...(latest.current.ticks === null
-          ? {}
-          : { splits: () => [...(latest.current.ticks ?? [])] }),
-        values: (_plot, ticks) => ticks.map((tick) => tickText(tick, scale, latest.current)),
+        splits: () => [...latest.current.ticks],
+        // By default a logarithmic axis drops some of them.
+        filter: (_plot, ticks) => ticks,
+        values: (_plot, ticks) => ticks.map((tick) => latest.current.formatTick(tick)),
       },
     ],
     series: [{}, ...lines],
@@ -147,13 +147,6 @@ function plotOptions({
 
 function secondTicks(_plot: uPlot, ticks: number[]): string[] {
   return ticks.map((tick, index) => (index === ticks.length - 1 ? `${tick} s` : `${tick}`));
-}
-
-/** On a logarithmic axis only powers of ten have room. */
-function tickText(tick: number | null, scale: TimeScale, { formatTick }: Current): string {
-  if (tick === null) return '';
-  const power = Math.log10(tick);
-  return scale === 'linear' || Math.abs(power - Math.round(power)) < 1e-6 ? formatTick(tick) : '';
 }
 
 /** The time of each fault as a band behind the lines. */

@@ -78,10 +78,17 @@ function Replay({ keys, patterns, cached, windows, info }: ReplayProps) {
         <Workload {...{ readPattern, writePattern, intensity, seconds, info }} />
         {found && <ReplayControls seconds={seconds} playhead={playhead} />}
       </div>
-      <p className="note">
-        This was recorded earlier: nothing is loaded now. Keep a finished run to record it.
-      </p>
-      <Panes label="Databases" seconds={seconds} panes={panes} />
+      {found ? (
+        <>
+          <p className="note">This was recorded earlier: no database is loaded now.</p>
+          <Panes label="Databases" seconds={seconds} panes={panes} />
+        </>
+      ) : (
+        <div className="notice" data-tone="warning">
+          <strong>No cached run of this choice</strong>
+          <p>Start the run, and keep its databases when it has finished.</p>
+        </div>
+      )}
     </>
   );
 }

@@ -82,7 +82,7 @@ function RunView({ ids, run, jobs, first }: Props) {
       )}
       {note && <p className="note">{note}</p>}
       <Notices notices={known} />
-      <Panes label="Databases" seconds={first.seconds} panes={panes} />
+      <Panes label="Databases" seconds={first.seconds} panes={panes} live={!ended} />
     </>
   );
 }

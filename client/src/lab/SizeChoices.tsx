@@ -36,7 +36,15 @@ export function SizeChoices({ info, sizes, onChange }: Props) {
                     {database.standsFor ?? STANDS_FOR[target]}
                   </>
                 )}
-                {database.state !== 'free' && <span className="tag">{database.state}</span>}
+                {database.state !== 'free' && (
+                  <>
+                    {' '}
+                    <span className="tag" data-tone={database.why === null ? undefined : 'bad'}>
+                      {database.state}
+                    </span>{' '}
+                    {database.why}
+                  </>
+                )}
               </p>
             )}
           </div>

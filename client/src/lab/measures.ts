@@ -71,6 +71,13 @@ export function linearTicks([, top]: Range, isTime: boolean): number[] {
   return Array.from({ length: steps + 1 }, (_, step) => (top * step) / steps);
 }
 
+/** The powers of ten of a logarithmic axis. */
+export function logTicks([bottom, top]: Range): number[] {
+  const first = Math.round(Math.log10(bottom));
+  const last = Math.round(Math.log10(top));
+  return Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index));
+}
+
 /** Where an axis may end, times a power of ten, and into how many steps it is divided then. */
 const STEPS = new Map([
   [1, 4],

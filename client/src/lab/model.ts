@@ -48,6 +48,8 @@ export interface Database extends DatabaseLabel {
   readonly size: OneToThree;
   readonly standsFor: string | null;
   readonly state: string;
+  /** Why it is broken. */
+  readonly why: string | null;
 }
 
 export interface LabInfo {
@@ -141,6 +143,7 @@ function parseDatabase(value: unknown): Database {
     size: asOneToThree(fields.database_size, 'database_size'),
     standsFor: orNull(fields.stands_for, (text) => asText(text, 'stands_for')),
     state: asText(fields.state, 'state'),
+    why: orNull(fields.why, (why) => asText(why, 'why')),
   };
 }
 
