@@ -17,9 +17,10 @@ export function usePlayhead(seconds: number, initial: 'all' | 'playing' = 'all')
   const [playing, setPlaying] = useState(initial === 'playing');
   useEffect(() => {
     if (!playing) return;
-    const timer = window.setInterval(() => setPosition((before) => (before ?? 0) + 1), 1_000);
+    const advance = (before: number | null) => Math.min(seconds, (before ?? 0) + 1);
+    const timer = window.setInterval(() => setPosition(advance), 1_000);
     return () => window.clearInterval(timer);
-  }, [playing]);
+  }, [playing, seconds]);
   useEffect(() => {
     if (playing && position !== null && position >= seconds) setPlaying(false);
   }, [playing, position, seconds]);
