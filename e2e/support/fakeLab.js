@@ -37,6 +37,8 @@ class FakeLab {
   refusal = null;
   /** Applied to each new job before it runs: changes it, for example makes it invalid. */
   alter = () => {};
+  /** The `Last-Event-ID` of each stream that continued an earlier one. */
+  continuedAfter = [];
   #streams = new Set();
 
   constructor(secondMs, databases) {
@@ -191,6 +193,7 @@ class FakeLab {
   #follow(ids, request) {
     const wanted = new Set(ids.split(','));
     const after = Number(request.headers['last-event-id'] ?? 0);
+    if (after > 0) this.continuedAfter.push(after);
     const missed = this.events.filter(({ id, number }) => wanted.has(id) && number > after);
     const ended = () =>
       this.jobs.every(({ job }) => !wanted.has(job.id) || job.finished_at !== null);
@@ -205,11 +208,13 @@ class FakeLab {
         send: ({ id, text }) => {
           if (!wanted.has(id)) return;
           response.write(text);
-          if (text.includes('event: end') && ended()) response.end();
+          if (!text.includes('event: end') || !ended()) return;
+          this.#streams.delete(stream);
+          response.end();
         },
       };
-      for (const event of missed) stream.send(event);
       this.#streams.add(stream);
+      for (const event of missed) stream.send(event);
       response.on('close', () => this.#streams.delete(stream));
     };
   }

@@ -46,10 +46,10 @@ export function ChartFigure({ measure, of, lines, range, faults, frame }: Props)
   return (
     <section className="chart" data-measure={measure.id} aria-labelledby={`${ids}-title`}>
       <div className="chart__head">
-        <h4 id={`${ids}-title`}>
+        <h3 id={`${ids}-title`}>
           {measure.title}
           <span className="sf-visually-hidden">, {of}</span>
-        </h4>
+        </h3>
         <Numbers measure={measure} lines={lines} hovered={hovered} />
       </div>
       <Plot

@@ -46,9 +46,9 @@ export function Panes({ label, seconds, panes, live = false }: Props) {
       <div className="panes" data-count={panes.length}>
         {panes.map(({ key, title, header, footer, lines, faults }) => (
           <article key={key} className="pane" aria-labelledby={`pane-${key}`}>
-            <h3 id={`pane-${key}`} className="pane__title">
+            <h2 id={`pane-${key}`} className="pane__title">
               {title}
-            </h3>
+            </h2>
             <div className="pane__header">{header}</div>
             {MEASURES.map((measure) => (
               <ChartFigure
