@@ -174,6 +174,7 @@ class FakeLab {
     Object.assign(entry.job, { state, finished_at: new Date().toISOString() });
     this.#publish('state', entry.job.id, entry.job);
     this.#publish('end', entry.job.id, { job_id: entry.job.id });
+    for (const stream of this.#streams) stream.close();
     const next = this.jobs.findLast(
       ({ job }) => job.run_id === entry.job.run_id && job.state === 'waiting',
     );
@@ -203,18 +204,22 @@ class FakeLab {
         return;
       }
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+      // The browser's default is some seconds, in which a fast run would end.
+      response.write('retry: 300\n\n');
       const stream = {
         response,
         send: ({ id, text }) => {
-          if (!wanted.has(id)) return;
-          response.write(text);
-          if (!text.includes('event: end') || !ended()) return;
+          if (wanted.has(id)) response.write(text);
+        },
+        close: () => {
+          if (!ended()) return;
           this.#streams.delete(stream);
           response.end();
         },
       };
       this.#streams.add(stream);
       for (const event of missed) stream.send(event);
+      stream.close();
       response.on('close', () => this.#streams.delete(stream));
     };
   }
