@@ -122,7 +122,7 @@ function plotOptions({
       y: { distr: scale === 'log' ? 3 : 1, range: () => [...latest.current.range] },
     },
     axes: [
-      { ...axis, size: 24, gap: 4, space: 34, grid: { show: false }, values: secondTicks },
+      { ...axis, size: 24, gap: 4, space: 40, grid: { show: false }, values: secondTicks },
       {
         ...axis,
         size: 58,

@@ -66,7 +66,7 @@ function RunView({ ids, run, jobs, first }: Props) {
   return (
     <>
       <div className="run__bar">
-        <Workload {...first} info={useInfo().data} />
+        <Workload {...first} mode={jobs.length > 1 ? first.mode : null} info={useInfo().data} />
         <div className="run__actions">
           {!ended && <StopAll jobs={jobs} onChange={update} />}
           {ended && <ReplayControls seconds={first.seconds} playhead={playhead} />}

@@ -9,7 +9,8 @@ interface Props {
   writePattern: OneToThree;
   intensity: OneToThree;
   seconds: number;
-  mode?: Mode;
+  /** Null where there is one database. */
+  mode?: Mode | null;
   info: LabInfo | undefined;
 }
 
