@@ -10,30 +10,39 @@ const BINARY = resolve(
 );
 /** The first start also installs the demo games. */
 const START_TIMEOUT_MS = 60_000;
-const READY = /^storefront is ready: open (http:\/\/[^/]+)\//;
+const READY = /^storefront (?:lab )?is ready: open (http:\/\/[^/]+)\//;
 
 /** Starts a storefront with demo games; `flags` are further flags of `serve`. */
 export async function startStorefront(flags = []) {
   const folder = temporaryFolder('store');
-  const store = new Storefront(folder, flags);
+  const store = new Storefront(folder, ['serve', ...flags]);
   await store.start('127.0.0.1:0');
   return store;
 }
 
+/** Starts a lab in which no database is registered: its runs load embedded stand-ins. */
+export async function startLab() {
+  const folder = temporaryFolder('lab');
+  const lab = new Storefront(folder, ['lab', '--lab-data', join(folder, 'lab.db')]);
+  await lab.start('127.0.0.1:0');
+  return lab;
+}
+
 class Storefront {
   #folder;
-  #flags;
+  /** The subcommand with its flags. */
+  #command;
   #child = null;
   /** For example `http://127.0.0.1:41234`; the same after a restart. */
   origin = '';
 
-  constructor(folder, flags) {
+  constructor(folder, command) {
     this.#folder = folder;
-    this.#flags = flags;
+    this.#command = command;
   }
 
   async start(listen) {
-    const child = spawn(BINARY, ['serve', '--listen', listen, ...this.#flags], {
+    const child = spawn(BINARY, [...this.#command, '--listen', listen], {
       cwd: this.#folder,
       env: withoutSettings(process.env),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
-/** A server that handles each request with `handler(request, response)`. */
-export async function startServer(handler) {
+/** A server that handles each request with `handler(request, response)`, on a free port if none is given. */
+export async function startServer(handler, port = 0) {
   const server = createServer(handler);
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     origin: `http://127.0.0.1:${server.address().port}`,

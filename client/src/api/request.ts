@@ -31,8 +31,13 @@ export function getText(url: string, signal: AbortSignal): Promise<string> {
 }
 
 /** The parsed answer to JSON text that changes nothing in the store. */
-export async function postJson(url: string, json: string, signal: AbortSignal): Promise<unknown> {
-  return parseJson(url, await requestText('POST', url, signal, JSON_TYPE, json));
+export async function postJson(
+  url: string,
+  json: string,
+  signal: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
+): Promise<unknown> {
+  return parseJson(url, await requestText('POST', url, signal, JSON_TYPE, json, timeoutMs));
 }
 
 /**
@@ -56,8 +61,10 @@ async function requestText(
   signal: AbortSignal,
   headers: Record<string, string> = {},
   body: string | null = null,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<string> {
-  const { status, retryAfter, text } = await fetchText(method, url, signal, headers, body);
+  const sent = { method, headers, body };
+  const { status, retryAfter, text } = await fetchText(url, sent, signal, timeoutMs);
   if (status >= 200 && status <= 299) return text;
   throw new ApiError(kindOfStatus(status), `${url}: ${status}`, {
     retryAfterMs: UNAVAILABLE_STATUSES.has(status) ? parseRetryAfter(retryAfter) : 0,
@@ -97,19 +104,24 @@ function parseJson(url: string, text: string): unknown {
   }
 }
 
+interface Sent {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | null;
+}
+
 async function fetchText(
-  method: string,
   url: string,
+  { method, headers, body }: Sent,
   signal: AbortSignal,
-  headers: Record<string, string>,
-  body: string | null,
+  timeoutMs: number,
 ) {
   try {
     const response = await fetch(url, {
       method,
       body,
       headers: { Accept: 'application/json', ...headers },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
     const retryAfter = response.headers.get('Retry-After');
     // Read inside the try, because the connection may also break in the middle of the body.
