@@ -5,13 +5,15 @@
 //! and driving each of their jobs ([`job_runner`]), with faults ([`servers`]). A job's workers ([`workers`]) run
 //! the driver ([`driver`]): what is due when ([`patterns`]), which rows it hits ([`keys`]), and the
 //! transactions ([`target`]). They report seconds ([`worker_window`]) with histograms ([`times`]), which are
-//! merged ([`windows`]). Then the routes ([`routes`]), the reports ([`report`]), and the cached runs of the program ([`cached_set`]).
+//! merged ([`windows`]); what the driver itself costs is in [`driver_cost`]. Then the routes ([`routes`]), the
+//! reports ([`report`]), and the cached runs of the program ([`cached_set`]).
 //! Not here: statements and drivers of databases, which are below the traits of [`crate::db::storage`], so
 //! that the lab measures a database under this program's own statements.
 
 pub mod cached_set;
 pub mod databases;
 pub mod driver;
+pub mod driver_cost;
 mod input;
 mod job_runner;
 pub mod keys;

@@ -98,7 +98,7 @@ async fn load_games(loads: &dyn LoadStore, games: u32) -> Result<(), StorageErro
     let wanted = NewLoad { seed: SEED, rows: games.into(), mode: LoadMode::Fresh };
     let load = match loads.contents().await? {
         Contents::Empty if games > 0 => match loads.begin(wanted).await? {
-            Begin::Started(load) if load.pending == [1..i64::from(games) + 1] => load,
+            Begin::Started(load) if load.pending.first().is_some_and(|ids| ids.start == 1) => load,
             _ => return Err(not_new()),
         },
         Contents::Interrupted(load) if (load.seed, load.rows) == (SEED, games.into()) => load,
@@ -300,7 +300,7 @@ mod tests {
         fill(&target, &ROWS).await.unwrap();
         assert_eq!(stores.inspection.digest().await.unwrap(), digest);
         let order = stores.orders.find_order(&OrderId::numbered(40)).await.unwrap().unwrap();
-        assert_eq!((order.user, order.lines[0].item.clone()), (user(40 % 5 + 1), item(40 % 7 + 1)));
+        assert_eq!((order.user, order.lines[0].item.clone()), (user(1), item(6)));
     }
 
     #[tokio::test]

@@ -297,9 +297,10 @@ mod tests {
             }
             let by_second = merge_windows(&by_second).unwrap().unwrap();
             let by_worker = by_worker.unwrap();
-            let list = |part: fn(&(Vec<u64>, Vec<u64>, u64, u64)) -> &Vec<u64>| all.iter().flat_map(part).copied().collect::<Vec<_>>();
-            let (ok, failed) = (list(|side| &side.0), list(|side| &side.1));
-            let (unsent, pending) = (all.iter().map(|side| side.2).sum(), all.iter().map(|side| side.3).sum());
+            let ok: Vec<u64> = all.iter().flat_map(|side| side.0.clone()).collect();
+            let failed: Vec<u64> = all.iter().flat_map(|side| side.1.clone()).collect();
+            let unsent = all.iter().map(|side| side.2).sum();
+            let pending = all.iter().map(|side| side.3).sum();
             let at_once = worker_side(&ok, &failed, unsent, pending);
             let expected = side(&at_once);
             prop_assert_eq!(expected.offered, expected.ok + expected.failed + expected.unsent + expected.pending);

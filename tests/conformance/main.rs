@@ -15,6 +15,7 @@ mod cassandra_opening;
 mod generations;
 mod generations_by_backend;
 mod idempotency;
+mod lab_load;
 mod loads;
 mod model;
 mod overview;
@@ -116,6 +117,10 @@ macro_rules! conformance_of {
                     a_key_is_looked_up_before_a_precondition_is_tested
                     the_last_id_is_assigned_once_under_keys
                     keys_are_told_apart
+                }
+                lab_load {
+                    a_filled_database_takes_every_transaction_of_the_lab
+                    a_run_of_the_lab_offers_its_pattern
                 }
                 model {
                     any_sequence_of_operations_does_what_the_model_does

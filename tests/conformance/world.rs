@@ -28,6 +28,11 @@ impl World {
         self.database.queue().expect("a backend with a queue in NATS")
     }
 
+    /// As `--database-url` takes it.
+    pub fn url(&self) -> &str {
+        self.database.url()
+    }
+
     /// One more server on the same database.
     pub async fn another_server(&self) -> Stores {
         self.database.open().await

@@ -104,7 +104,8 @@ impl From<StorageError> for FailureKind {
 ///
 /// Overviews are read from the replica, where there is one, without a read token: the lab measures the
 /// replica as it is, and a new row that has not arrived there yet is [`FailureKind::Missing`]. Orders are
-/// always read where they are written.
+/// always read where they are written. The registry should be one of its own, because the names of the
+/// metrics are the same for each database.
 ///
 /// # Errors
 /// One sentence for the operator: see [`db::connect`].
