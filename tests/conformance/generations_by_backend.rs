@@ -175,6 +175,15 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
     all
 }
 
+#[test]
+fn the_url_of_a_folder_is_the_same_in_every_working_directory() {
+    let url = generations("embedded:data/store.db", LabId::new()).url(Generation(7));
+    assert!(
+        url.starts_with("embedded:/") && url.ends_with("/data/storefront_lab_7/store.db"),
+        "{url}"
+    );
+}
+
 #[tokio::test]
 async fn a_file_of_the_name_stays_as_it_is() {
     let lab = OwnLab::on("embedded");
