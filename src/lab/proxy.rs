@@ -12,14 +12,14 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// What a delayed packet waits, in each direction.
-pub const DELAY: Duration = Duration::from_millis(50);
+pub(super) const DELAY: Duration = Duration::from_millis(50);
 const CHUNK: usize = 16 * 1024;
 /// Chunks of one direction that are under way: more would only buffer what the reader does not take.
 const IN_FLIGHT: usize = 256;
 
 /// What the proxy does to its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Traffic {
+pub(super) enum Traffic {
     /// Passes everything on.
     Pass,
     /// Resets every connection, and new ones at once.
@@ -29,7 +29,7 @@ pub enum Traffic {
 }
 
 /// A proxy that runs until it is dropped; its connections end with it.
-pub struct Proxy {
+pub(super) struct Proxy {
     address: SocketAddr,
     traffic: watch::Sender<Traffic>,
     _accept: AbortOnDropHandle<()>,
@@ -40,7 +40,7 @@ impl Proxy {
     ///
     /// # Errors
     /// If there is no free port.
-    pub async fn start(server: String) -> io::Result<Self> {
+    pub(super) async fn start(server: String) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (traffic, changes) = watch::channel(Traffic::Pass);
@@ -54,12 +54,12 @@ impl Proxy {
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Changes what it does to all connections, from now on.
-    pub fn set(&self, traffic: Traffic) {
+    pub(super) fn set(&self, traffic: Traffic) {
         self.traffic.send_replace(traffic);
     }
 }

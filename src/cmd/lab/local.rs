@@ -49,11 +49,11 @@ impl LocalServers {
     /// Asks the script which servers the folder lists. Blocks.
     ///
     /// # Errors
-    /// If the script is not in the current folder, or the folder lists no server.
-    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
-        let script = std::env::current_dir()?.join("scripts/servers");
+    /// If there is no such script, or the folder lists no server.
+    pub(super) fn read(script: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let script = std::path::absolute(script)?;
         if !script.is_file() {
-            bail!("--local needs scripts/servers: run the lab in the project's folder");
+            bail!("--local needs {}: run the lab in the project's folder", script.display());
         }
         let output = Command::new(&script)
             .arg("--dir")
