@@ -13,7 +13,8 @@ use super::queue_monitor::{Full, QueueMonitor};
 use super::validate::MessageValidator;
 use super::{Invalid, plan};
 use crate::db::storage::{
-    Accept, ActContext, ActivityStore, Message, MessageState, NewMessage, Retry, StorageError,
+    Accept, ActContext, ActivityStore, IdempotencyKey, Message, MessageState, NewMessage, Retry,
+    StorageError,
 };
 
 /// Between two questions to the store for a message that another program may apply.
@@ -109,8 +110,11 @@ impl Gate {
     pub async fn accept(&self, context: ActContext, body: &str) -> Result<MessageId, Refused> {
         self.monitor.admit(body.len()).map_err(Refused::Full)?;
         let new = NewMessage { id: MessageId::new(), body: body.into() };
-        match self.store.accept(context, new).await? {
-            Accept::Queued(id) => Ok(id),
+        match self.store.accept(context.clone(), new).await? {
+            Accept::Queued(id) => {
+                self.count_accepted(&context);
+                Ok(id)
+            }
             Accept::KeyReused => Err(Refused::KeyReused),
             Accept::Full => Err(Refused::Full(Full {
                 limit: "a limit of its stream or server",
@@ -131,7 +135,18 @@ impl Gate {
     ) -> Result<Retry, Refused> {
         self.monitor.admit(body.len()).map_err(Refused::Full)?;
         let new = NewMessage { id: MessageId::new(), body: body.into() };
-        Ok(self.store.retry(context, id, new).await?)
+        let outcome = self.store.retry(context.clone(), id, new).await?;
+        if matches!(outcome, Retry::Queued(_)) {
+            self.count_accepted(&context);
+        }
+        Ok(outcome)
+    }
+
+    /// Counts a message that was queued, unless by an earlier request under the key.
+    fn count_accepted(&self, context: &ActContext) {
+        if !context.key().is_some_and(IdempotencyKey::is_replayed) {
+            self.metrics.accepted.inc();
+        }
     }
 
     /// Waits until a message has ended, at most so long; `None` if there is no such message (any more).

@@ -63,7 +63,7 @@ async fn schema(headers: HeaderMap) -> Response {
 /// Counts since the start of this server, and the queue of the store.
 #[derive(Serialize, ToSchema)]
 struct StatusBody {
-    /// Valid messages that this server was sent.
+    /// Messages that this server has queued: retries and drops of tables too, repeats of a key not.
     accepted: u64,
     /// Invalid ones.
     invalid: u64,
@@ -90,7 +90,7 @@ struct QueuedBody {
 async fn status(State(gate): State<Arc<Gate>>) -> Response {
     let (metrics, queue) = (gate.metrics(), gate.monitor().status());
     let body = StatusBody {
-        accepted: metrics.valid.get(),
+        accepted: metrics.accepted.get(),
         invalid: metrics.invalid.get(),
         applied: metrics.applied.get(),
         rejected: metrics.count_rejected(),
