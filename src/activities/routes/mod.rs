@@ -44,6 +44,7 @@ pub fn router(state: Activities) -> OpenApiRouter {
         .routes(routes!(tables::list, tables::drop_table))
         .routes(routes!(tables::rows))
         .routes(routes!(messages::find, messages::discard))
+        .routes(routes!(messages::payload))
         .routes(routes!(send::retry))
         .with_state(state)
 }
