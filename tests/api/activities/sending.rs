@@ -301,8 +301,11 @@ async fn a_valid_message_that_was_refused_is_not_counted_as_accepted() {
         store.get("/api/activities/status").await.json()["queued"]["messages"] == 0
     })
     .await;
-    let repeat = store.send(keyed).await;
-    assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
+    // What was accepted while the queue was counted may count until it is counted again.
+    eventually("there is room for a repeat", async || {
+        store.send(keyed.clone()).await.header("idempotency-replayed") == Some("true")
+    })
+    .await;
     let status = store.get("/api/activities/status").await.json();
     assert_eq!(status["accepted"], 1, "a repeat of a key");
     drop(worker);
