@@ -13,13 +13,16 @@ use super::queue_monitor::{Full, QueueMonitor};
 use super::validate::MessageValidator;
 use super::{Invalid, plan};
 use crate::db::storage::{
-    Accept, ActContext, ActivityStore, IdempotencyKey, Message, MessageState, NewMessage, Retry,
-    StorageError,
+    Accept, ActContext, ActivityStore, ErrorKind, IdempotencyKey, Message, MessageState,
+    NewMessage, Retry, StorageError,
 };
 
 /// Between two questions to the store for a message that another program may apply.
 const FIRST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// How long the last look of a wait may take, so that an answer is no later than that though the store or the
+/// queue does not answer.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests that wait for a message at a time. Each holds one of the server's places for requests; further
 /// ones are answered at once.
 pub(super) const MAX_WAITS: usize = 256;
@@ -164,7 +167,8 @@ impl Gate {
         let waiter = self.outcomes.wait_for(id);
         let mut poll = FIRST_POLL;
         loop {
-            let found = self.store.find(id).await?;
+            let found = timeout_at(deadline + LOOK_TIMEOUT, self.store.find(id)).await;
+            let found = found.map_err(not_found_in_time)??;
             let is_queued = found.as_ref().is_some_and(|m| m.state == MessageState::Queued);
             if !is_queued || Instant::now() >= deadline {
                 return Ok(found);
@@ -182,6 +186,11 @@ impl Gate {
         let catalogue = self.store.catalogue().await?;
         Ok(plan::DryRun::of(&catalogue, &Work::Activities(activities)))
     }
+}
+
+fn not_found_in_time(late: tokio::time::error::Elapsed) -> StorageError {
+    let text = "the message could not be looked up in time";
+    StorageError::with_source(ErrorKind::Timeout, text, late)
 }
 
 /// Until the message has ended here, the store is to be asked again, or the deadline.
