@@ -1,13 +1,17 @@
 //! The servers that `scripts/servers` started on this machine: what of them is registered, and faults.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use async_trait::async_trait;
+use rustix::process::Pid;
 use serde::Deserialize;
+
+use super::processes;
 
 use crate::lab::databases::Registration;
 use crate::lab::model::{DatabaseSize, DatabaseType, Fault, FaultAction};
@@ -23,7 +27,8 @@ const DISTRIBUTED: &str = "cassandra";
 pub(super) struct LocalServers {
     script: PathBuf,
     folder: PathBuf,
-    servers: Vec<LocalServer>,
+    /// As the script said it last: processes change when a server is restarted.
+    servers: Mutex<Vec<LocalServer>>,
 }
 
 /// What the script says of its set.
@@ -32,15 +37,19 @@ struct Status {
     servers: Vec<LocalServer>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct LocalServer {
     name: String,
-    urls: std::collections::BTreeMap<String, String>,
+    urls: BTreeMap<String, String>,
+    size: Option<String>,
     nodes: Vec<Node>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Node {
+    name: String,
+    pid: Option<i32>,
+    start_time: Option<u64>,
     host: String,
     port: u16,
 }
@@ -55,27 +64,42 @@ impl LocalServers {
         if !script.is_file() {
             bail!("--local needs {}: run the lab in the project's folder", script.display());
         }
-        let output = Command::new(&script)
-            .arg("--dir")
-            .arg(folder)
-            .args(["status", "--json"])
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot run {}", script.display()))?;
-        let status: Status = serde_json::from_slice(&output.stdout).with_context(|| {
-            format!(
-                "no servers are in {}: start them by scripts/servers --dir {0} up lab; it said: {}",
-                folder.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
+        let local = Self { script, folder: folder.to_owned(), servers: Mutex::default() };
+        local.refresh().map_err(|why| {
+            let folder = folder.display();
+            anyhow::anyhow!(
+                "no servers are in {folder}: start them by scripts/servers --dir {folder} up lab ({why})"
             )
         })?;
-        let local = Self { script, folder: folder.to_owned(), servers: status.servers };
         // A lab that was killed in a fault has left servers paused or stopped.
-        for server in &local.servers {
+        for server in local.servers().clone() {
             local.run("resume", &[&server.name]).map_err(anyhow::Error::msg)?;
-            local.run("start", &[&server.name]).map_err(anyhow::Error::msg)?;
+            if server.nodes.iter().any(|node| node.pid.is_none()) {
+                local.run("start", &[&server.name]).map_err(anyhow::Error::msg)?;
+                local.refresh().map_err(anyhow::Error::msg)?;
+            }
         }
         Ok(local)
+    }
+
+    /// Asks the script for the present processes. Blocks.
+    fn refresh(&self) -> Result<(), String> {
+        let output = self.command("status").arg("--json").output();
+        let output = output.map_err(|error| format!("scripts/servers cannot be run: {error}"))?;
+        let status: Status = serde_json::from_slice(&output.stdout)
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
+        *self.servers() = status.servers;
+        Ok(())
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Vec<LocalServer>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut script = Command::new(&self.script);
+        script.arg("--dir").arg(&self.folder).arg(command).stdin(Stdio::null());
+        script
     }
 
     /// What of the set can be registered, in all sizes.
@@ -86,7 +110,8 @@ impl LocalServers {
             (DatabaseType::Replicated, REPLICATED),
             (DatabaseType::Distributed, DISTRIBUTED),
         ] {
-            let Some(url) = self.server(name).and_then(|server| server.urls.get(name)) else {
+            let Some(url) = self.server(name).and_then(|server| server.urls.get(name).cloned())
+            else {
                 continue;
             };
             let replica =
@@ -116,12 +141,13 @@ impl LocalServers {
         all
     }
 
-    fn server(&self, name: &str) -> Option<&LocalServer> {
-        self.servers.iter().find(|server| server.name == name)
+    fn server(&self, name: &str) -> Option<LocalServer> {
+        self.servers().iter().find(|server| server.name == name).cloned()
     }
 
     fn replica(&self) -> Option<String> {
-        let node = self.server(REPLICA)?.nodes.first()?;
+        let server = self.server(REPLICA)?;
+        let node = server.nodes.first()?;
         Some(format!("{}:{}", node.host, node.port))
     }
 
@@ -155,12 +181,28 @@ impl LocalServers {
         }
     }
 
+    /// The processes of a server or node: the one that the script has started, and all that it has started.
+    fn processes(&self, target: &str) -> Result<Vec<Pid>, String> {
+        let find = || {
+            let servers = self.servers();
+            let node =
+                servers.iter().flat_map(|server| &server.nodes).find(|node| node.name == target)?;
+            let (pid, started) = (node.pid?, node.start_time?);
+            // Otherwise it has ended, and its id may be another program's.
+            (processes::start_time(pid)? == started).then_some(pid)
+        };
+        let found = find().or_else(|| {
+            self.refresh().ok()?;
+            find()
+        });
+        let pid = found.ok_or_else(|| format!("`{target}` does not run."))?;
+        Ok(processes::tree(pid))
+    }
+
     /// Runs a command of the script. Blocks.
     fn run(&self, command: &str, arguments: &[&str]) -> Result<(), String> {
-        let mut child = Command::new(&self.script);
-        child.arg("--dir").arg(&self.folder).arg(command).args(arguments).stdin(Stdio::null());
-        let output =
-            child.output().map_err(|error| format!("scripts/servers cannot be run: {error}"))?;
+        let output = self.command(command).args(arguments).output();
+        let output = output.map_err(|error| format!("scripts/servers cannot be run: {error}"))?;
         if output.status.success() {
             return Ok(());
         }
@@ -220,13 +262,22 @@ impl ServerControl for LocalControl {
     async fn inject(&self, fault: &Fault, duration: Duration) -> Result<(), String> {
         self.check(fault)?;
         let target = self.0.target(&fault.target)?;
-        let (begin, arguments, end) = match fault.action {
-            FaultAction::Kill => ("stop", vec![target.clone(), "--kill".to_owned()], "start"),
-            _ => ("pause", vec![target.clone()], "resume"),
-        };
-        // Before the fault: an error in the middle of it is undone too.
-        let _undo = Undo { servers: Arc::clone(&self.0), command: end, target };
-        self.run(begin, arguments).await?;
+        if fault.action == FaultAction::Kill {
+            // Before the fault: an error in the middle of it is undone too.
+            let _undo =
+                Undo { servers: Arc::clone(&self.0), command: "start", target: target.clone() };
+            self.run("stop", vec![target, "--kill".to_owned()]).await?;
+            tokio::time::sleep(duration).await;
+            return Ok(());
+        }
+        // By signals of its own: on a machine that a run keeps busy the script takes seconds to start.
+        let servers = Arc::clone(&self.0);
+        let name = target.clone();
+        let processes = tokio::task::spawn_blocking(move || servers.processes(&name));
+        let processes = processes.await.map_err(|error| error.to_string())??;
+        // Also continues what the server may have started in between.
+        let _undo = Undo { servers: Arc::clone(&self.0), command: "resume", target };
+        let _paused = processes::Paused::of(processes);
         tokio::time::sleep(duration).await;
         Ok(())
     }
@@ -237,10 +288,15 @@ impl ServerControl for LocalControl {
             DatabaseType::Replicated => REPLICATED,
             DatabaseType::Distributed => return Ok(()),
         };
-        if self.0.server(server).is_none() {
+        let Some(known) = self.0.server(server) else { return Ok(()) };
+        let name = ["small", "medium", "large"][usize::from(size.get()) - 1];
+        if known.size.as_deref() == Some(name) {
             return Ok(());
         }
-        let name = ["small", "medium", "large"][usize::from(size.get()) - 1];
-        self.run("size", vec![server.to_owned(), name.to_owned()]).await
+        self.run("size", vec![server.to_owned(), name.to_owned()]).await?;
+        let servers = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || servers.refresh())
+            .await
+            .map_err(|error| error.to_string())?
     }
 }

@@ -1,11 +1,13 @@
 //! `storefront lab`: loading several databases side by side, live in the browser.
 //!
 //! In this module: the arguments, and the lab from its store to its last answer; what it registers at its
-//! start is in [`registrations`], servers of this machine in [`local`], where workers run in [`places`], and
+//! start is in [`registrations`], servers of this machine in [`local`]
+//! and [`processes`], where workers run in [`places`], and
 //! the command of a worker elsewhere in [`worker`].
 
 mod local;
 mod places;
+mod processes;
 mod registrations;
 mod worker;
 
