@@ -205,7 +205,7 @@ mod tests {
             ("a".to_owned(), Some((url.to_owned(), replica.map(str::to_owned))))
         };
         assert_eq!(parsed("a=embedded:./x,y.db"), server("embedded:./x,y.db", None));
-        assert_eq!(parsed("a=postgres://u:p@h/d?x=y"), server("postgres://u:p@h/d?x=y", None));
+        assert_eq!(parsed("a=postgres://u:p@h:5433/d"), server("postgres://u:p@h:5433/d", None));
         assert_eq!(parsed("a=postgres://h/d,r:5433"), server("postgres://h/d", Some("r:5433")));
         assert_eq!(parsed("a=cassandra://h,i:9042/k"), server("cassandra://h,i:9042/k", None));
         assert_eq!(parsed("a=dry"), ("a".to_owned(), None));
