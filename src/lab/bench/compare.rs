@@ -20,6 +20,11 @@ const CALIBRATION_CONFIDENCE: f64 = 0.99;
 /// A time of one side.
 type MetricOf = fn(&SideSummary) -> Option<f64>;
 
+/// One side of a run.
+type SideOf = fn(&Measured) -> &SideSummary;
+
+const SIDES: [(&str, SideOf); 2] =
+    [("reads", |measured| &measured.read), ("writes", |measured| &measured.write)];
 /// The compared times.
 const METRICS: [(&str, MetricOf); 3] =
     [("mean", |side| side.mean), ("p50", |side| side.p50), ("p99", |side| side.p99)];
@@ -89,10 +94,8 @@ impl Comparison {
         rounds: Vec<(Row, Row)>,
         seed: u64,
     ) -> Self {
-        let sides: [(&str, fn(&Measured) -> &SideSummary); 2] =
-            [("reads", |measured| &measured.read), ("writes", |measured| &measured.write)];
         let mut metrics = Vec::new();
-        for (side_name, side) in sides {
+        for (side_name, side) in SIDES {
             for (metric_name, metric) in METRICS {
                 let time = |row: &Row| metric(side(&row.measured));
                 let estimate = |pairs: &[(Row, Row)], confidence| {

@@ -99,6 +99,7 @@ pub struct Prepared {
 }
 
 /// The generations of one bench.
+#[derive(Default)]
 pub struct Generations {
     lab: LabId,
     created: Vec<Created>,
@@ -108,12 +109,6 @@ struct Created {
     name: String,
     store: Arc<dyn GenerationStore>,
     generation: Generation,
-}
-
-impl Default for Generations {
-    fn default() -> Self {
-        Self { lab: LabId::new(), created: Vec::new() }
-    }
 }
 
 impl Generations {
