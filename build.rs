@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
-    for name in ["index.html", "docs.html", "favicon.svg", "dist/bundle.js"] {
+    for name in ["index.html", "docs.html", "lab.html", "favicon.svg", "dist/bundle.js"] {
         if !files.contains(&root.join(name)) {
             return Err(
                 format!("client-dist/{name} is missing: run npm run build in client/").into()

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DESKTOP, launchBrowser, PHONE } from './support/browser.js';
-import { startStorefront } from './support/storefront.js';
+import { startLab, startStorefront } from './support/storefront.js';
 
 /** The path of each page, and a selector that matches once it is complete. */
 const PAGES = {
@@ -43,6 +43,18 @@ async function sendExamples(page) {
   await page.getByRole('table', { name: 'Rows of customers' }).waitFor();
 }
 
+/** Starts a short run of the lab, and waits for its end. */
+async function runLab(page) {
+  await page.goto(`${lab.origin}/`);
+  await page.getByLabel(/^Seconds/).fill('8');
+  // The databases of the run before may still be being reset.
+  await page.getByText('resetting').first().waitFor({ state: 'hidden', timeout: 60_000 });
+  await page.getByRole('button', { name: 'Start the run' }).click();
+  await page.waitForURL('**/run/*', { timeout: 60_000 });
+  const finished = page.locator('.badge', { hasText: 'Finished' });
+  await finished.nth(2).waitFor({ timeout: 60_000 });
+}
+
 const target = process.argv[2];
 if (target === undefined) {
   console.error('usage: npm run screenshots -- OUTDIR');
@@ -53,6 +65,7 @@ const folder = resolve(process.env.INIT_CWD ?? '.', target);
 mkdirSync(folder, { recursive: true });
 
 const store = await startStorefront();
+const lab = await startLab();
 const browser = await launchBrowser();
 try {
   for (const viewport of [DESKTOP, PHONE]) {
@@ -70,9 +83,13 @@ try {
       path: join(folder, `activities-${viewport.width}.png`),
       fullPage: true,
     });
+    await runLab(page);
+    const path = join(folder, `lab-${viewport.width}.png`);
+    await page.screenshot({ path, fullPage: true });
     await context.close();
   }
 } finally {
   await browser.close();
+  await lab.stop();
   await store.stop();
 }

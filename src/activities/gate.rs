@@ -13,12 +13,16 @@ use super::queue_monitor::{Full, QueueMonitor};
 use super::validate::MessageValidator;
 use super::{Invalid, plan};
 use crate::db::storage::{
-    Accept, ActContext, ActivityStore, Message, MessageState, NewMessage, Retry, StorageError,
+    Accept, ActContext, ActivityStore, ErrorKind, IdempotencyKey, Message, MessageState,
+    NewMessage, Retry, StorageError,
 };
 
 /// Between two questions to the store for a message that another program may apply.
 const FIRST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// How long the last look of a wait may take, so that an answer is no later than that though the store or the
+/// queue does not answer.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests that wait for a message at a time. Each holds one of the server's places for requests; further
 /// ones are answered at once.
 pub(super) const MAX_WAITS: usize = 256;
@@ -109,8 +113,11 @@ impl Gate {
     pub async fn accept(&self, context: ActContext, body: &str) -> Result<MessageId, Refused> {
         self.monitor.admit(body.len()).map_err(Refused::Full)?;
         let new = NewMessage { id: MessageId::new(), body: body.into() };
-        match self.store.accept(context, new).await? {
-            Accept::Queued(id) => Ok(id),
+        match self.store.accept(context.clone(), new).await? {
+            Accept::Queued(id) => {
+                self.count_accepted(&context);
+                Ok(id)
+            }
             Accept::KeyReused => Err(Refused::KeyReused),
             Accept::Full => Err(Refused::Full(Full {
                 limit: "a limit of its stream or server",
@@ -131,7 +138,18 @@ impl Gate {
     ) -> Result<Retry, Refused> {
         self.monitor.admit(body.len()).map_err(Refused::Full)?;
         let new = NewMessage { id: MessageId::new(), body: body.into() };
-        Ok(self.store.retry(context, id, new).await?)
+        let outcome = self.store.retry(context.clone(), id, new).await?;
+        if matches!(outcome, Retry::Queued(_)) {
+            self.count_accepted(&context);
+        }
+        Ok(outcome)
+    }
+
+    /// Counts a message that was queued, unless by an earlier request under the key.
+    fn count_accepted(&self, context: &ActContext) {
+        if !context.key().is_some_and(IdempotencyKey::is_replayed) {
+            self.metrics.accepted.inc();
+        }
     }
 
     /// Waits until a message has ended, at most so long; `None` if there is no such message (any more).
@@ -149,7 +167,8 @@ impl Gate {
         let waiter = self.outcomes.wait_for(id);
         let mut poll = FIRST_POLL;
         loop {
-            let found = self.store.find(id).await?;
+            let found = timeout_at(deadline + LOOK_TIMEOUT, self.store.find(id)).await;
+            let found = found.map_err(not_found_in_time)??;
             let is_queued = found.as_ref().is_some_and(|m| m.state == MessageState::Queued);
             if !is_queued || Instant::now() >= deadline {
                 return Ok(found);
@@ -167,6 +186,11 @@ impl Gate {
         let catalogue = self.store.catalogue().await?;
         Ok(plan::DryRun::of(&catalogue, &Work::Activities(activities)))
     }
+}
+
+fn not_found_in_time(late: tokio::time::error::Elapsed) -> StorageError {
+    let text = "the message could not be looked up in time";
+    StorageError::with_source(ErrorKind::Timeout, text, late)
 }
 
 /// Until the message has ended here, the store is to be asked again, or the deadline.

@@ -18,6 +18,8 @@ pub struct ActivityMetrics {
     pub valid: Counter,
     /// Messages that do not.
     pub invalid: Counter,
+    /// Messages that this program has queued: retries and drops of tables too, repeats of a key not.
+    pub accepted: Counter,
     /// Messages that this program's worker has applied.
     pub applied: Counter,
     /// Messages that this program's worker has rejected.
@@ -56,6 +58,7 @@ impl ActivityMetrics {
             valid: registry.plain_counter("valid_payload_count", "Messages that fit the schema"),
             invalid: registry
                 .plain_counter("invalid_payload_count", "Messages that do not fit the schema"),
+            accepted: registry.counter("activities_accepted", "Messages queued by this program"),
             applied: registry.counter("activities_applied", "Messages applied by this program"),
             rejected: registry.register(
                 "activities_rejected",

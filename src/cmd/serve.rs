@@ -54,8 +54,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let registry = Registry::default();
     logs::register(&registry);
     let mut stores = open(&serve, &database, &registry).await?;
-    if let Some(queue) = activities.queue.as_ref().filter(|_| serve.services.activities) {
-        stores = db::queue_in_nats(stores, queue, &registry).await?;
+    if serve.services.activities {
+        stores = worker::queued(stores, &activities, &registry).await?;
     }
     let activities = start_activities(&stores, &serve, &activities, &registry);
     let (readiness, metrics) = (Readiness::default(), ServerMetrics::register(&registry));

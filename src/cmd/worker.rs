@@ -10,7 +10,7 @@ use crate::activities::validate::MessageLimits;
 use crate::config::Config;
 use crate::config::activities::Activities;
 use crate::config::database::Url;
-use crate::db::{self, MigrationPolicy};
+use crate::db::{self, MigrationPolicy, Stores};
 use crate::telemetry::Registry;
 
 /// Apply queued activities, apart from the servers
@@ -38,9 +38,7 @@ async fn work(config: Config) -> anyhow::Result<()> {
     }
     let registry = Registry::default();
     let mut stores = db::connect(&config.database, MigrationPolicy::Require, &registry).await?;
-    if let Some(queue) = &config.activities.queue {
-        stores = db::queue_in_nats(stores, queue, &registry).await?;
-    }
+    stores = queued(stores, &config.activities, &registry).await?;
     let Some(store) = stores.activities else {
         bail!("{} has no activities", stores.backend);
     };
@@ -52,6 +50,19 @@ async fn work(config: Config) -> anyhow::Result<()> {
     service.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The stores with the queue that the settings name.
+pub(super) async fn queued(
+    stores: Stores,
+    settings: &Activities,
+    registry: &Registry,
+) -> anyhow::Result<Stores> {
+    if let Some(queue) = &settings.queue {
+        return Ok(db::queue_in_nats(stores, queue, registry).await?);
+    }
+    db::warn_without_queue(&stores).await;
+    Ok(stores)
 }
 
 /// The settings of the gate and the worker.

@@ -110,6 +110,14 @@ pub async fn queue_in_nats(
     Ok(Stores { activities: Some(queue), ..stores })
 }
 
+/// Warns if messages of activities came from a stream of NATS JetStream, which a program without a queue does
+/// not read.
+pub async fn warn_without_queue(stores: &Stores) {
+    if let Some(target) = &stores.transfers {
+        nats::warn_without_queue(target.as_ref()).await;
+    }
+}
+
 /// The check that compares the replicas of the data, and repairs them if `repair`; `None` where the
 /// backend has none.
 ///

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::databases::Databases;
 use super::driver::DriverOutcome;
-use super::model::{Fault, Job, JobState, Mode, Target, WorkerTask};
+use super::faults::Faults;
+use super::model::{Job, JobState, Mode, Target, WorkerTask};
 use super::patterns;
 use super::servers::ServerControl;
 use super::settings::LabSettings;
@@ -84,11 +85,11 @@ impl JobRunner<'_> {
         leased: &LeasedDatabase,
         line: StartLine,
     ) -> Result<(), String> {
-        let workers = self.prepare(job, leased).await?;
+        let (workers, faults) = self.prepare(job, leased).await?;
         let start_at = line.wait().await;
         (job.state, job.started_at) = (JobState::Running, Some(start_at));
         self.store.update_job(job).await.map_err(|error| error.with_causes())?;
-        let faults = self.faults(&job.faults, start_at);
+        let faults = faults.start(self.servers, start_at);
         let outcome = self.load(job, workers, start_at).await;
         drop(faults);
         outcome
@@ -99,14 +100,16 @@ impl JobRunner<'_> {
         &self,
         job: &Job,
         leased: &LeasedDatabase,
-    ) -> Result<Vec<Box<dyn ReadyWorker>>, String> {
+    ) -> Result<(Vec<Box<dyn ReadyWorker>>, Faults), String> {
         self.servers.set_size(job.database_type, job.database_size).await?;
         let target = self.databases.target(&leased.database, leased.generation);
-        let target = target.map_err(|error| error.with_causes())?;
+        let mut target = target.map_err(|error| error.with_causes())?;
         self.add_orders(job, &target).await?;
+        let faults = Faults::prepare(&job.faults, &mut target).await?;
         let tasks = (0..job.intensity.get()).map(|worker| self.task(job, worker, target.clone()));
         let workers = self.workers.prepare(tasks.collect()).await;
-        workers.map_err(|why| format!("The database could not be opened: {why}"))
+        let workers = workers.map_err(|why| format!("The database could not be opened: {why}"))?;
+        Ok((workers, faults))
     }
 
     /// Adds unpaid orders where the run checks more of them out than there are at the start of a lease.
@@ -173,23 +176,5 @@ impl JobRunner<'_> {
             start_at: Timestamp::now(),
             max_in_flight: self.settings.max_in_flight,
         }
-    }
-
-    /// Injects faults at their seconds. Dropping the set undoes those that are under way.
-    fn faults(&self, faults: &[Fault], start_at: Timestamp) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        for fault in faults.iter().cloned() {
-            let servers = Arc::clone(self.servers);
-            tasks.spawn(async move {
-                let due = start_at + Duration::from_secs(fault.at.into());
-                let wait = Duration::try_from(due.duration_since(Timestamp::now()));
-                tokio::time::sleep(wait.unwrap_or_default()).await;
-                let duration = Duration::from_secs(fault.seconds.into());
-                if let Err(why) = servers.inject(&fault, duration).await {
-                    tracing::error!(target = fault.target, why, "fault could not be injected");
-                }
-            });
-        }
-        tasks
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! In this module: the checked types of a run ([`model`], read from bodies by [`input`]); the registered
 //! databases and their resets ([`databases`]) to a known state ([`starting_state`]); starting runs ([`runs`])
-//! and driving each of their jobs ([`job_runner`]), with faults ([`servers`]). A job's workers ([`workers`]) run
+//! and driving each of their jobs ([`job_runner`]), with faults ([`faults`]: of servers
+//! ([`servers`]), or of the network ([`proxy`])). A job's workers ([`workers`]) run
 //! the driver ([`driver`]): what is due when ([`patterns`]), which rows it hits ([`keys`]), and the
 //! transactions ([`target`]). They report seconds ([`worker_window`]) with histograms ([`times`]), which are
 //! merged ([`windows`]); what the driver itself costs is in [`driver_cost`]. Then the routes ([`routes`]), the
@@ -16,12 +17,14 @@ pub mod cached_set;
 pub mod databases;
 pub mod driver;
 pub mod driver_cost;
+mod faults;
 mod input;
 mod job_runner;
 pub mod keys;
 pub mod machine;
 pub mod model;
 pub mod patterns;
+mod proxy;
 mod redact;
 pub mod report;
 pub mod routes;

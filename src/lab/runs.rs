@@ -18,7 +18,9 @@ use super::model::{
 use super::servers::ServerControl;
 use super::settings::LabSettings;
 use super::workers::Workers;
-use crate::db::storage::{BusyReason, LabStore, LeaseOutcome, LeasedDatabase, StorageError};
+use crate::db::storage::{
+    BusyReason, ErrorKind, LabStore, LeaseOutcome, LeasedDatabase, StorageError,
+};
 
 /// How long a lease of a run lasts without renewal: databases of a lab that was killed come back after it.
 const LEASE: Duration = Duration::from_secs(30);
@@ -98,23 +100,27 @@ impl Runs {
         Arc::new(Self { store, databases, settings, servers, workers, stops, stop, tasks })
     }
 
-    /// Leases the databases and starts their jobs; returns the jobs in the order of the databases.
+    /// Leases the databases and starts their jobs; returns the jobs in the order of the databases. Goes on if
+    /// the future is dropped: a client that disconnects in between must not leave leases without jobs.
     ///
     /// # Errors
     /// Why nothing was started.
-    pub async fn start(self: &Arc<Self>, run: &NewRun) -> Result<Vec<JobId>, NotStarted> {
-        let faults = run
-            .databases
-            .iter()
-            .map(|(database_type, _)| self.faults_of(run, *database_type))
-            .collect::<Result<Vec<_>, _>>()?;
+    pub async fn start(self: &Arc<Self>, run: NewRun) -> Result<Vec<JobId>, NotStarted> {
+        let runs = Arc::clone(self);
+        let started = tokio::spawn(async move { runs.lease_and_start(&run).await }).await;
+        started.map_err(|error| {
+            let text = "the task that starts a run panicked";
+            StorageError::with_source(ErrorKind::Internal, text, error)
+        })?
+    }
+
+    async fn lease_and_start(self: &Arc<Self>, run: &NewRun) -> Result<Vec<JobId>, NotStarted> {
+        for fault in &run.faults {
+            self.servers.check(fault).map_err(NotStarted::Fault)?;
+        }
         let leased = self.lease(&run.databases).await?;
         let run_id = RunId::new();
-        let jobs: Vec<Job> = leased
-            .iter()
-            .zip(faults)
-            .map(|(leased, faults)| self.job(run, run_id, leased, faults))
-            .collect();
+        let jobs: Vec<Job> = leased.iter().map(|leased| self.job(run, run_id, leased)).collect();
         if let Err(error) = self.store.add_jobs(&jobs).await {
             self.release_all(&leased).await;
             return Err(error.into());
@@ -175,23 +181,13 @@ impl Runs {
     }
 
     /// The faults that hit this type of database.
-    fn faults_of(
-        &self,
-        run: &NewRun,
-        database_type: DatabaseType,
-    ) -> Result<Vec<Fault>, NotStarted> {
+    fn faults_of(run: &NewRun, database_type: DatabaseType) -> Vec<Fault> {
         let name = database_type.name();
         let hits = |fault: &&Fault| {
-            fault
-                .target
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            let rest = fault.target.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
-        let faults: Vec<Fault> = run.faults.iter().filter(hits).cloned().collect();
-        for fault in &faults {
-            self.servers.check(fault).map_err(NotStarted::Fault)?;
-        }
-        Ok(faults)
+        run.faults.iter().filter(hits).cloned().collect()
     }
 
     /// Waits a while for databases that are being reset.
@@ -230,7 +226,7 @@ impl Runs {
         self.databases.lease_ended();
     }
 
-    fn job(&self, run: &NewRun, run_id: RunId, leased: &LeasedDatabase, faults: Vec<Fault>) -> Job {
+    fn job(&self, run: &NewRun, run_id: RunId, leased: &LeasedDatabase) -> Job {
         let database = &leased.database;
         let label = DatabaseLabel {
             name: database.name.clone(),
@@ -253,7 +249,7 @@ impl Runs {
             valid: true,
             why: None,
             database: label,
-            faults,
+            faults: Self::faults_of(run, database.database_type),
             keys: self.settings.keys.to_string(),
             rate_scale: self.settings.rate_scale,
             seed: rand::random::<u32>().into(),

@@ -28,6 +28,8 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const PAGE: &str = "index.html";
+/// The lab's page, which shows what its path names.
+const LAB: &str = "lab.html";
 const BUNDLE: &str = "dist/bundle.js";
 const API_URL_META: &str = "<meta name=\"storefront-api-url\" content=\"";
 
@@ -174,7 +176,10 @@ pub fn reference(assets: Assets) -> Router {
 /// The routes of the lab's page.
 pub fn lab(assets: Assets) -> Router {
     Router::new()
-        .route("/", file("lab.html"))
+        .route("/", file(LAB))
+        .route("/run/{jobs}", file(LAB))
+        .route("/compare/{first}/{second}", file(LAB))
+        .route("/replay/{keys}/{patterns}", file(LAB))
         .route("/assets/{*file}", get(hashed))
         .route("/favicon.svg", file("favicon.svg"))
         .route("/favicon.ico", file("favicon.svg"))

@@ -167,6 +167,7 @@ async fn the_document_lists_the_routes_of_the_api() {
         "GET /api/activities/status",
         "GET /api/activities/tables",
         "GET /api/activities/{id}",
+        "GET /api/activities/{id}/payload",
         "GET /api/overview",
         "GET /api/overview/{game_id}",
         "GET /api/overviewImage/{game_id}",

@@ -222,6 +222,39 @@ async fn messages_that_a_worker_gave_up_do_not_hold_up_its_next_ones() {
     assert_eq!(rows(&healthy, "t").await, integers([1, 2]));
 }
 
+/// A statement may take longer than the worker keeps its lease by its own clock, as an index on a large table
+/// does. While it runs nobody can take over, so that it is not given up: it would be begun anew each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_statement_goes_on_though_its_worker_has_lost_its_lease_by_its_own_clock() {
+    let database = OwnDatabase::on("postgres").await;
+    let store = store(&database).await;
+    let lease = become_worker(&store).await;
+    accept(&store, json!([insert("t", "a", "INTEGER", json!(1))])).await;
+    apply_all(&store, lease).await;
+    let schema = &database.column("SELECT data_schema FROM activity_catalogue").await[0];
+    let slow = format!(
+        "CREATE FUNCTION {schema}.slow() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN PERFORM pg_sleep(8); RETURN NEW; END $$; \
+         CREATE TRIGGER slow BEFORE INSERT ON {schema}.t EXECUTE FUNCTION {schema}.slow()"
+    );
+    database.execute(&slow).await;
+    let id = accept(&store, json!([insert("t", "a", "INTEGER", json!(2))])).await;
+    let messages = store.next(lease, 10).await.unwrap();
+    let worker = store.clone();
+    let applying = tokio::spawn(async move { worker.apply(lease, messages).await });
+    let in_schema = "SELECT count(*) FROM pg_locks JOIN pg_class c ON c.oid = relation \
+                     JOIN activity_catalogue ON relnamespace = to_regnamespace(data_schema) \
+                     WHERE mode = 'RowExclusiveLock'";
+    eventually("the statement runs", async || database.column(in_schema).await == ["1"]).await;
+    applying.abort();
+    let seen = store.worker().await.unwrap();
+    assert_eq!(store.take_over(&seen, "a test").await.unwrap(), None, "nobody can take over");
+    eventually("the statement ends", async || database.column(in_schema).await == ["0"]).await;
+    let found = store.find(id).await.unwrap().unwrap();
+    assert_eq!(found.state, MessageState::Applied);
+    assert_eq!(rows(&store, "t").await, integers([1, 2]));
+}
+
 /// A transaction that its worker has given up may still run: one that the worker begins on another
 /// connection waits for it, and uses the catalogue that it leaves.
 #[tokio::test(flavor = "multi_thread")]

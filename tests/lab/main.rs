@@ -3,6 +3,7 @@
 
 mod crash;
 mod events;
+mod faults;
 mod leases;
 mod parameters;
 mod runs;

@@ -26,7 +26,7 @@ const LATER = { timeout: 3_000 };
 
 test('the counters, the lag and the worker are shown', async () => {
   showPage();
-  await waitFor(async () => expect(await counter('Accepted')).toBe('12Valid messages'));
+  await waitFor(async () => expect(await counter('Accepted')).toBe('12Put into the queue'));
   expect(await counter('Invalid')).toBe('3Not accepted');
   expect(await counter('Queued')).toBe('12.0 KiB');
   expect(await counter('Applied')).toBe('10Took effect');

@@ -6,6 +6,7 @@ import { StatusPanel } from '../ui/StatusPanel';
 import { useErrorPage } from '../ui/useErrorPage';
 import { Composer } from './Composer';
 import { Counters } from './Counters';
+import { DraftProvider } from './draft';
 import { MessageDetails } from './MessageDetails';
 import { Messages } from './Messages';
 import { useStatus } from './queries';
@@ -29,9 +30,11 @@ export function ActivitiesPage() {
         </p>
       </header>
       <Counters query={query} />
-      <Composer />
-      <MessageOfAddress />
-      <Messages />
+      <DraftProvider>
+        <Composer />
+        <MessageOfAddress />
+        <Messages />
+      </DraftProvider>
       <Rejections />
       <Tables />
     </div>

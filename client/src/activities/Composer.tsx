@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useId, useRef, useState } from 'react';
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import { newActId, Unconfirmed } from '../api/act';
 import type { Plan } from '../api/activities';
 import { ApiError } from '../api/errors';
@@ -6,8 +6,10 @@ import { ErrorBox } from '../ui/ErrorBox';
 import { useAction } from '../ui/useAction';
 import { CopyId } from './CopyId';
 import { useAct, useActivitiesApi } from './context';
+import { useDraft } from './draft';
 import { EXAMPLES } from './examples';
 import { explainWrite } from './explain';
+import { shortId } from './format';
 import { PlanView } from './PlanView';
 import { Progress } from './Progress';
 import { findProblem, type Problem } from './problem';
@@ -22,13 +24,20 @@ type Outcome =
 export function Composer() {
   const ids = useId();
   const editor = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(EXAMPLES[0]?.text ?? '');
-  const { outcome, run, busy } = useSubmit(editor);
-  const submit = (mode: Mode) => run({ mode, text });
+  const { draft, setText, open, detach } = useDraft();
+  const { text, replaces } = draft;
+  const { outcome, run, busy } = useSubmit(editor, detach);
+  const submit = (mode: Mode) => run({ mode, text, replaced: replaces?.id ?? null });
   const showExample = (example: string) => {
-    setText(example);
+    open(example, null);
     editor.current?.setSelectionRange(0, 0);
   };
+  // The button that opened it is elsewhere on the page.
+  useEffect(() => {
+    if (replaces === null) return;
+    editor.current?.focus();
+    editor.current?.setSelectionRange(0, 0);
+  }, [replaces]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
@@ -54,6 +63,21 @@ export function Composer() {
               </button>
             ))}
           </fieldset>
+          {replaces && (
+            <p className="composer__replaces">
+              It is sent in the place of the rejected message <code>{shortId(replaces.id)}</code>.{' '}
+              <button
+                type="button"
+                className="sf-link"
+                onClick={() => {
+                  detach();
+                  editor.current?.focus();
+                }}
+              >
+                Send it as a new one instead
+              </button>
+            </p>
+          )}
           <label htmlFor={ids}>Message (JSON)</label>
           <textarea
             ref={editor}
@@ -112,24 +136,38 @@ type Mode = 'send' | 'check';
 interface Submission {
   readonly mode: Mode;
   readonly text: string;
+  /** The rejected message in whose place it is sent. */
+  readonly replaced: string | null;
 }
 
 /** Sends or checks a text. An error that is about the text is selected in the editor. */
-function useSubmit(editor: { readonly current: HTMLTextAreaElement | null }) {
+function useSubmit(
+  editor: { readonly current: HTMLTextAreaElement | null },
+  onReplaced: () => void,
+) {
   const api = useActivitiesApi();
   const perform = useAct();
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   // A text that may have been queued is sent again under its key, so that it is queued once.
-  const unconfirmed = useRef({ text: '', id: '' });
-  const send = async (text: string): Promise<Outcome> => {
-    const id = unconfirmed.current.text === text ? unconfirmed.current.id : newActId();
+  const unconfirmed = useRef({ text: '', replaced: null as string | null, id: '' });
+  const send = async (text: string, replaced: string | null): Promise<Outcome> => {
+    const { current } = unconfirmed;
+    const isSame = current.text === text && current.replaced === replaced;
+    const id = isSame ? current.id : newActId();
     try {
-      const write = perform((act) => act.write((options) => api.send(text, options)), id);
+      const write = perform(
+        (act) =>
+          act.write((options) =>
+            replaced === null ? api.send(text, options) : api.retry(replaced, options, text),
+          ),
+        id,
+      );
       const outcome = { kind: 'sent', id: await write } as const;
-      unconfirmed.current = { text: '', id: '' };
+      unconfirmed.current = { text: '', replaced: null, id: '' };
+      if (replaced !== null) onReplaced();
       return outcome;
     } catch (error) {
-      if (error instanceof Unconfirmed) unconfirmed.current = { text, id };
+      if (error instanceof Unconfirmed) unconfirmed.current = { text, replaced, id };
       throw error;
     }
   };
@@ -137,9 +175,9 @@ function useSubmit(editor: { readonly current: HTMLTextAreaElement | null }) {
     kind: 'plan',
     plan: await perform((act) => act.read((signal) => api.plan(text, signal))),
   });
-  const { run, busy } = useAction(async ({ mode, text }: Submission) => {
+  const { run, busy } = useAction(async ({ mode, text, replaced }: Submission) => {
     try {
-      setOutcome(await (mode === 'send' ? send(text) : check(text)));
+      setOutcome(await (mode === 'send' ? send(text, replaced) : check(text)));
     } catch (error) {
       const problem = findProblem(text, error instanceof ApiError ? error : null);
       setOutcome({ kind: 'failed', error, problem });

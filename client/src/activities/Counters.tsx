@@ -20,7 +20,7 @@ export function Counters({ query }: { query: UseQueryResult<Status> }) {
         Counters
       </h2>
       <dl className="counters__list" aria-busy={data === undefined}>
-        <Counter name="Accepted" value={data?.accepted} hint="Valid messages" />
+        <Counter name="Accepted" value={data?.accepted} hint="Put into the queue" />
         <Counter name="Invalid" value={data?.invalid} hint="Not accepted" />
         <Counter
           name="Queued"

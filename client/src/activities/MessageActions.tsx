@@ -3,6 +3,7 @@ import { useCart } from '../cart/context';
 import { ConfirmButton } from '../ui/ConfirmButton';
 import { useAction } from '../ui/useAction';
 import { useAct, useActivitiesApi } from './context';
+import { useDraft } from './draft';
 import { explainWrite } from './explain';
 import { shortId } from './format';
 
@@ -17,14 +18,21 @@ export function isOpen({ state, retriedAs }: Message): boolean {
   return state === 'rejected' && retriedAs === null;
 }
 
-/** Retry and Discard of a rejected message. */
+/** Retry, as it is or edited, and Discard of a rejected message. */
 export function MessageActions({ message: { id }, onDone }: Props) {
   const api = useActivitiesApi();
   const perform = useAct();
   const { showMessage } = useCart();
   const name = shortId(id);
-  const act = useAction(async (action: 'retry' | 'discard') => {
+  const { open } = useDraft();
+  const act = useAction(async (action: Action) => {
     try {
+      if (action === 'open') {
+        const text = await perform((act) => act.read((signal) => api.payload(id, signal)));
+        if (text === null) showMessage({ text: `${name} is not there any more.`, tone: 'bad' });
+        else open(text, id);
+        return;
+      }
       if (action === 'retry') {
         const newId = await perform((act) => act.write((options) => api.retry(id, options)));
         showMessage({ text: `${name} was queued again as ${shortId(newId)}.`, tone: 'good' });
@@ -48,6 +56,15 @@ export function MessageActions({ message: { id }, onDone }: Props) {
       >
         Retry
       </button>
+      <button
+        type="button"
+        className="sf-link"
+        aria-label={`Edit ${name} and send it again`}
+        aria-disabled={act.busy}
+        onClick={act.busy ? undefined : () => act.run('open')}
+      >
+        Edit
+      </button>
       <ConfirmButton
         label="Discard"
         of={name}
@@ -61,8 +78,12 @@ export function MessageActions({ message: { id }, onDone }: Props) {
   );
 }
 
-function explain(action: 'retry' | 'discard', name: string, error: unknown): string {
-  const done = action === 'retry' ? 'retried' : 'discarded';
+type Action = 'retry' | 'open' | 'discard';
+
+const DONE = { retry: 'retried', open: 'opened', discard: 'discarded' } as const;
+
+function explain(action: Action, name: string, error: unknown): string {
+  const done = DONE[action];
   return explainWrite(error, {
     notDone: `${name} was not ${done}.`,
     whether: `${name} was ${done}`,

@@ -1,6 +1,6 @@
-import { cleanup, screen, waitFor, within } from '@testing-library/react';
+import { cleanup, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { accepted, FakeGatekeeper, json, message, problem } from './fakeGatekeeper';
+import { accepted, FakeGatekeeper, invalid, json, message, problem } from './fakeGatekeeper';
 import { button, showPage } from './testPage';
 
 let gatekeeper: FakeGatekeeper;
@@ -88,6 +88,76 @@ test('a rejected message is retried under a key, and both are linked', async () 
   expect(screen.queryByRole('button', { name: 'Retry 0002' })).toBeNull();
   expect(document.activeElement?.id).toBe('messages-table');
   expect(gatekeeper.sent('POST', '/0002/retry')).toMatchObject([{ key: expect.any(String) }]);
+});
+
+const SENT = '{"activities": [{"operation": "delete", "n": 1.50}]}';
+
+/** Opens the rejected message 0002 in the editor. */
+async function openInEditor() {
+  addRejected('0002');
+  gatekeeper.overrides.set('GET /0002/payload', () => new Response(SENT));
+  const user = showPage();
+  await user.click(await button('Edit 0002 and send it again'));
+  await waitFor(() => expect(editor().value).toBe(SENT));
+  return user;
+}
+
+const editor = () => screen.getByRole<HTMLTextAreaElement>('textbox');
+
+test('a rejected message is edited and sent in its place', async () => {
+  gatekeeper.overrides.set('POST /0002/retry', () => {
+    gatekeeper.messages[0] = message('0002', 'rejected', { retried_as: '0003' });
+    return accepted('0003');
+  });
+  const user = await openInEditor();
+  expect(document.activeElement).toBe(editor());
+  expect(screen.getByText(/in the place of the rejected message/).textContent).toContain('0002');
+  const edited = SENT.replace('delete', 'insert');
+  fireEvent.change(editor(), { target: { value: edited } });
+  await user.click(await button('Send'));
+  await waitFor(() => expect(screen.queryByText(/in the place of/)).toBeNull());
+  expect(gatekeeper.sent('POST', '')).toMatchObject([
+    { target: '/0002/retry', body: edited, contentType: 'application/json' },
+  ]);
+  expect(gatekeeper.sent('POST', '')[0]?.key).toMatch(/^[0-9a-f-]{36}\.1$/);
+  expect(gatekeeper.sent('DELETE', '')).toEqual([]);
+  expect(await screen.findByRole('link', { name: '0003' })).toBeTruthy();
+  expect(editor().value).toBe(edited);
+});
+
+test('an edited message that is refused stays in the editor, and the rejected one is kept', async () => {
+  gatekeeper.overrides.set('POST /0002/retry', () => invalid('Unknown, at /activities/0/n.'));
+  const user = await openInEditor();
+  await user.click(await button('Send'));
+  expect(await screen.findByText(/^Line 1, selected/)).toBeTruthy();
+  expect(editor().value).toBe(SENT);
+  expect(screen.getByText(/in the place of the rejected message/)).toBeTruthy();
+  expect(gatekeeper.sent('DELETE', '')).toEqual([]);
+});
+
+test('an edited message is sent as a new one if that is wanted', async () => {
+  gatekeeper.overrides.set('POST ', () => accepted('0003'));
+  const user = await openInEditor();
+  await user.click(await button('Send it as a new one instead'));
+  expect(editor().value).toBe(SENT);
+  expect(document.activeElement).toBe(editor());
+  await user.click(await button('Send'));
+  await waitFor(() => expect(gatekeeper.sent('POST', '')).toHaveLength(1));
+  expect(gatekeeper.sent('POST', '')).toMatchObject([{ target: '', body: SENT }]);
+});
+
+test('an example takes the place of a message that is edited, as a new one', async () => {
+  const user = await openInEditor();
+  await user.click(await button('Insert'));
+  expect(screen.queryByText(/in the place of/)).toBeNull();
+});
+
+test('a message that was discarded elsewhere cannot be edited', async () => {
+  addRejected('0002');
+  gatekeeper.overrides.set('GET /0002/payload', () => problem(404, 'There is no such message.'));
+  const user = showPage();
+  await user.click(await button('Edit 0002 and send it again'));
+  expect(await screen.findByText('0002 is not there any more.')).toBeTruthy();
 });
 
 test('what the store says against a retry is shown', async () => {

@@ -97,8 +97,10 @@ export interface ActivitiesApi {
   send(json: string, options: WriteOptions): Promise<string>;
   /** Queues nothing; the plan of a valid message. */
   plan(json: string, signal: AbortSignal): Promise<Plan>;
-  /** Queues a rejected message again; its new id. */
-  retry(id: string, options: WriteOptions): Promise<string>;
+  /** A message as it was sent. Null: no such message, or not any more. */
+  payload(id: string, signal: AbortSignal): Promise<string | null>;
+  /** Queues a rejected message again, or another text in its place; the new id. */
+  retry(id: string, options: WriteOptions, json?: string): Promise<string>;
   discard(id: string, options: WriteOptions): Promise<void>;
   /** Retries the oldest rejected messages of a cause; how many, and how many are left. */
   retryCause(cause: string, options: WriteOptions): Promise<{ retried: number; left: number }>;
@@ -143,7 +145,9 @@ export function createActivitiesApi(base: string): ActivitiesApi {
       const response = await postJson(url('', { dry_run: 1 }), json, signal);
       return parsePlan(asFields(response, 'dry run').plan);
     },
-    retry: async (id, options) => parseId((await send('POST', byId(id, '/retry'), options))()),
+    payload: (id, signal) => nullIfMissing(() => getText(byId(id, '/payload'), signal)),
+    retry: async (id, options, json) =>
+      parseId((await send('POST', byId(id, '/retry'), options, json))()),
     discard: async (id, options) => void (await send('DELETE', byId(id), options)),
     retryCause: async (cause, options) => {
       const response = await send('POST', url('/rejections/retry', { cause }), options);

@@ -154,3 +154,15 @@ test('an unknown run is explained, and can be tried again', async () => {
   expect(await screen.findByText('There is no such job.')).toBeTruthy();
   expect(await button('Try again')).toBeTruthy();
 });
+
+test('few failures are told by their causes, without a verdict', async () => {
+  lab.jobs = [jobAnswer('a', { state: 'finished' })];
+  const write = sideAnswer({ offered: 1_000, ok: 997, failed: 3, failure_percent: 0.3 });
+  lab.windows.set('a', [windowAnswer(0, { write: { ...write, errors: { sold_out: 3 } } })]);
+  showLab('/run/a');
+  expect(await screen.findByText('Failures by cause. Writes: 3 sold out.')).toBeTruthy();
+  expect(screen.queryByText(/did not keep up/)).toBeNull();
+  expect(
+    screen.getByText(/sent up to 400 µs late .* used up to 30 % of one processor/),
+  ).toBeTruthy();
+});

@@ -5,12 +5,14 @@ import { jobAnswer, windowAnswer } from './fixtures';
 
 const onEvent = vi.fn();
 const onConnection = vi.fn();
-const follow = (jobs: number) => followJobs('/events', jobs, { onEvent, onConnection });
+const haveEnded = vi.fn<() => Promise<boolean>>();
+const follow = (jobs: number) => followJobs('/events', jobs, { onEvent, onConnection, haveEnded });
 
 beforeEach(() => {
   new FakeLab();
   onEvent.mockReset();
   onConnection.mockReset();
+  haveEnded.mockReset().mockResolvedValue(false);
   vi.useFakeTimers();
 });
 afterEach(() => {
@@ -41,30 +43,40 @@ test('the stream is closed when every job has ended, and not before', () => {
   expect(onConnection).toHaveBeenLastCalledWith('closed');
 });
 
-test('an interruption that the browser mends opens no second stream', () => {
+test('an interruption that the browser mends opens no second stream', async () => {
   follow(1);
   FakeEventSource.latest.onerror?.();
   expect(onConnection).toHaveBeenLastCalledWith('interrupted');
-  vi.advanceTimersByTime(60_000);
+  await vi.advanceTimersByTimeAsync(60_000);
   FakeEventSource.latest.onopen?.();
   expect(onConnection).toHaveBeenLastCalledWith('open');
   expect(FakeEventSource.all).toHaveLength(1);
 });
 
-test('a stream that the browser gave up is opened again', () => {
+test('a stream that the browser gave up is opened again', async () => {
   follow(1);
   FakeEventSource.latest.close();
   FakeEventSource.latest.onerror?.();
-  vi.advanceTimersByTime(60_000);
+  await vi.advanceTimersByTimeAsync(60_000);
   expect(FakeEventSource.all).toHaveLength(2);
 });
 
-test('nothing is opened again after leaving', () => {
+test('no stream is opened again for jobs that have ended meanwhile', async () => {
+  haveEnded.mockResolvedValue(true);
+  follow(1);
+  FakeEventSource.latest.close();
+  FakeEventSource.latest.onerror?.();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeEventSource.all).toHaveLength(1);
+  expect(onConnection).toHaveBeenLastCalledWith('closed');
+});
+
+test('nothing is opened again after leaving', async () => {
   const stop = follow(1);
   FakeEventSource.latest.close();
   FakeEventSource.latest.onerror?.();
   stop();
-  vi.advanceTimersByTime(60_000);
+  await vi.advanceTimersByTimeAsync(60_000);
   expect(FakeEventSource.all).toHaveLength(1);
 });
 

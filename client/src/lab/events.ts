@@ -10,6 +10,8 @@ export type Connection = 'open' | 'interrupted' | 'closed';
 interface Listeners {
   readonly onEvent: (event: RunEvent) => void;
   readonly onConnection: (connection: Connection) => void;
+  /** Asked before a new stream: whether the jobs have ended meanwhile, so that none is needed. */
+  readonly haveEnded: () => Promise<boolean>;
 }
 
 /**
@@ -21,18 +23,22 @@ export function followJobs(url: string, jobs: number, listeners: Listeners): () 
   const ended = new Set<string>();
   let source: EventSource | null = null;
   let timer = 0;
+  let stopped = false;
   const stop = () => {
+    stopped = true;
     window.clearTimeout(timer);
     source?.close();
+  };
+  const finish = () => {
+    stop();
+    listeners.onConnection('closed');
   };
   const onMessage = ({ type, data }: MessageEvent<string>) => {
     const event = parseEvent(type, data);
     if (event === null) return;
     listeners.onEvent(event);
     if (event.kind === 'end') ended.add(event.id);
-    if (ended.size < jobs) return;
-    stop();
-    listeners.onConnection('closed');
+    if (ended.size === jobs) finish();
   };
   const open = () => {
     const opened = new EventSource(url);
@@ -41,8 +47,14 @@ export function followJobs(url: string, jobs: number, listeners: Listeners): () 
     opened.onopen = () => listeners.onConnection('open');
     opened.onerror = () => {
       listeners.onConnection('interrupted');
-      if (opened.readyState === EventSource.CLOSED) timer = window.setTimeout(open, RETRY_MS);
+      if (opened.readyState === EventSource.CLOSED) timer = window.setTimeout(reopen, RETRY_MS);
     };
+  };
+  const reopen = async () => {
+    const over = await listeners.haveEnded();
+    if (stopped) return;
+    if (over) finish();
+    else open();
   };
   open();
   return stop;

@@ -116,5 +116,13 @@ export function side(more: Partial<Side> = {}): Side {
 }
 
 export function window(second: number, more: Partial<Window> = {}): Window {
-  return { second, final: true, read: side(), write: side(), driverLag: 0.0004, ...more };
+  return {
+    second,
+    final: true,
+    read: side(),
+    write: side(),
+    driverLag: 0.0004,
+    driverCpu: 0.3,
+    ...more,
+  };
 }

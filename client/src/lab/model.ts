@@ -102,8 +102,10 @@ export interface Window {
   readonly final: boolean;
   readonly read: Side;
   readonly write: Side;
-  /** How late the load generator itself sent, in seconds. */
+  /** How late the load generator itself sent (99th percentile), in seconds. */
   readonly driverLag: number | null;
+  /** The share of one processor that the load generator used. */
+  readonly driverCpu: number | null;
 }
 
 export interface CachedRun {
@@ -197,6 +199,7 @@ export function parseWindow(value: unknown): Window {
     read: parseSide(fields.read),
     write: parseSide(fields.write),
     driverLag: orNull(driver.lag_p99, (lag) => asNumber(lag, 'lag_p99')),
+    driverCpu: orNull(driver.cpu, (cpu) => asNumber(cpu, 'cpu')),
   };
 }
 

@@ -29,18 +29,18 @@ export function useRun(ids: readonly string[]): LiveRun {
     const wanted = key.split(',');
     const abort = new AbortController();
     let stop = () => {};
-    const load = async () => {
+    /** Reads the jobs, and the windows of those that are over; whether all are. */
+    const read = async () => {
       const jobs = await Promise.all(wanted.map((id) => api.job(id, abort.signal)));
       for (const job of jobs) dispatch({ kind: 'job', job });
-      if (jobs.every(({ state }) => hasEnded(state))) {
-        const read = async ({ id }: Job) => {
-          const windows = await api.windows(id, abort.signal);
-          dispatch({ kind: 'windows', id, windows });
-        };
-        await Promise.all(jobs.map(read));
-        return;
-      }
-      if (abort.signal.aborted) return;
+      if (!jobs.every(({ state }) => hasEnded(state))) return false;
+      const readWindows = async (id: string) =>
+        dispatch({ kind: 'windows', id, windows: await api.windows(id, abort.signal) });
+      await Promise.all(wanted.map(readWindows));
+      return true;
+    };
+    const load = async () => {
+      if ((await read()) || abort.signal.aborted) return;
       stop = followJobs(api.eventsUrl(wanted), wanted.length, {
         onEvent: (event) => {
           dispatch(event);
@@ -48,6 +48,7 @@ export function useRun(ids: readonly string[]): LiveRun {
           if (event.kind !== 'window') void client.invalidateQueries({ queryKey: ['lab'] });
         },
         onConnection: setConnection,
+        haveEnded: () => read().catch(() => false),
       });
     };
     load().catch((reason: unknown) => {

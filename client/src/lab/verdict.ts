@@ -44,18 +44,22 @@ function overload(job: Job, windows: readonly Window[]): Notice[] {
   const parts = SIDES.flatMap((side) => {
     const { failurePercent, unsent, errors } = totals(windows, side);
     if (failurePercent === null || failurePercent < NOT_KEPT_UP_PERCENT) return [];
-    const causes = Object.entries(errors).map(([kind, count]) => cause(kind, count));
-    if (unsent > 0) causes.push(`${formatNumber(unsent)} not sent`);
-    const why = causes.length === 0 ? '' : ` (${causes.join(', ')})`;
-    return [`${SIDE_NAMES[side]}: ${formatPercent(failurePercent)} failed or were not sent${why}.`];
+    const causes = [describeCauses(errors), unsent > 0 ? `${formatNumber(unsent)} not sent` : ''];
+    const why = causes.filter((text) => text !== '').join(', ');
+    return [
+      `${SIDE_NAMES[side]}: ${formatPercent(failurePercent)} failed or were not sent${why && ` (${why})`}.`,
+    ];
   });
   if (parts.length === 0) return [];
   const title = `${TARGET_NAMES[job.target]} did not keep up`;
   return [{ tone: 'bad', tag: 'Did not keep up', title, text: parts.join(' ') }];
 }
 
-function cause(kind: string, count: number): string {
-  return `${formatNumber(count)} ${kind.replaceAll('_', ' ')}`;
+/** Failures by their causes: `30 timeout, 2 sold out`. */
+export function describeCauses(errors: Readonly<Record<string, number>>): string {
+  return Object.entries(errors)
+    .map(([kind, count]) => `${formatNumber(count)} ${kind.replaceAll('_', ' ')}`)
+    .join(', ');
 }
 
 /** That databases share a machine, where they do; null where they do not. */

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +16,7 @@ use crate::activities::gate::Gate;
 use crate::activities::model::MessageId;
 use crate::db::storage::{Discard, Message, MessageState};
 use crate::web::act::Act;
+use crate::web::etag;
 use crate::web::page;
 use crate::web::problem::{Problem, ProblemBody};
 
@@ -118,6 +120,23 @@ pub(super) async fn find(
 ) -> Result<Json<MessageBody>, Problem> {
     let message = gate.store().find(id).await?.ok_or_else(missing)?;
     Ok(Json(message.into()))
+}
+
+/// Show the text of a message
+///
+/// As it was sent, so that it can be edited and sent again.
+#[utoipa::path(get, operation_id = "message_payload", path = "/api/activities/{id}/payload", tag = "activities",
+    params(("id" = String, Path, format = "uuid")),
+    responses(
+        (status = 200, body = serde_json::Value, content_type = "application/json"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "No such message"),
+    ))]
+pub(super) async fn payload(
+    State(gate): State<Arc<Gate>>,
+    IdInPath(id): IdInPath,
+) -> Result<Response, Problem> {
+    let text = gate.store().body(id).await?.ok_or_else(missing)?;
+    Ok(([(CONTENT_TYPE, etag::JSON)], text.to_string()).into_response())
 }
 
 /// Discard a rejected message

@@ -44,6 +44,7 @@ pub fn router(state: Activities) -> OpenApiRouter {
         .routes(routes!(tables::list, tables::drop_table))
         .routes(routes!(tables::rows))
         .routes(routes!(messages::find, messages::discard))
+        .routes(routes!(messages::payload))
         .routes(routes!(send::retry))
         .with_state(state)
 }
@@ -63,7 +64,7 @@ async fn schema(headers: HeaderMap) -> Response {
 /// Counts since the start of this server, and the queue of the store.
 #[derive(Serialize, ToSchema)]
 struct StatusBody {
-    /// Valid messages that this server was sent.
+    /// Messages that this server has queued: retries and drops of tables too, repeats of a key not.
     accepted: u64,
     /// Invalid ones.
     invalid: u64,
@@ -90,7 +91,7 @@ struct QueuedBody {
 async fn status(State(gate): State<Arc<Gate>>) -> Response {
     let (metrics, queue) = (gate.metrics(), gate.monitor().status());
     let body = StatusBody {
-        accepted: metrics.valid.get(),
+        accepted: metrics.accepted.get(),
         invalid: metrics.invalid.get(),
         applied: metrics.applied.get(),
         rejected: metrics.count_rejected(),

@@ -73,6 +73,9 @@ struct LabArgs {
     /// Register the servers that scripts/servers has started in this folder, and allow faults of them
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".cache/servers/default")]
     local: Option<PathBuf>,
+    /// The script that has started them
+    #[arg(long, value_name = "FILE", default_value = "scripts/servers", hide = true)]
+    servers_script: PathBuf,
     /// Where workers run: in the lab's own process, in children of it, or in processes elsewhere that are
     /// started by `storefront lab worker`
     #[arg(long, value_enum, default_value_t = Place::InProcess)]
@@ -145,7 +148,12 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
     cached_set::import(store.as_ref()).await?;
     let settings = args.settings();
     let databases = Arc::new(Databases::new(Arc::clone(&store), settings.rows).await?);
-    let local = args.local.as_deref().map(LocalServers::read).transpose()?.map(Arc::new);
+    let local = args
+        .local
+        .as_deref()
+        .map(|folder| LocalServers::read(&args.servers_script, folder))
+        .transpose()?
+        .map(Arc::new);
     args.named.register(&databases, local.as_deref(), &settings.stand_ins).await?;
     let servers: Arc<dyn ServerControl> = match local {
         Some(local) => Arc::new(LocalControl(local)),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use self::cassandra::Cassandra;
 use self::postgres::Postgres;
 use self::postgres_limits::Limits;
-pub use self::replica::replica_url;
+pub use self::replica::{replica_url, server_of};
 pub use self::text::UrlText;
 use crate::config::loader::SettingsLoader;
 use crate::config::setting::{Setting, settings};

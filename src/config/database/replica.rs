@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use tokio_postgres::config::Host;
+
 use super::{Url, parse_url};
 
 /// Parameters that would name the primary's host again.
@@ -22,6 +24,15 @@ pub fn replica_url(primary: &str, replica: &str) -> Result<String, String> {
     let url = postgres.text.without_parameters(&OF_THE_HOST).with_hosts(&format!("{host}:{port}"));
     parse_url(url.reveal())?;
     Ok(url.reveal().to_owned())
+}
+
+/// `HOST:PORT` of a PostgreSQL URL that names one host, which is reached by TCP; `None` for any other.
+#[must_use]
+pub fn server_of(url: &str) -> Option<String> {
+    let Ok(Url::Postgres(postgres)) = parse_url(url) else { return None };
+    let [Host::Tcp(host)] = postgres.config.get_hosts() else { return None };
+    let port = postgres.config.get_ports().first().copied().unwrap_or(5432);
+    Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {

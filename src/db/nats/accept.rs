@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::message::{self, outgoing};
 use super::stream::{Published, Stream};
@@ -32,7 +32,7 @@ pub(super) async fn accept(
     context: &ActContext,
     message: &NewMessage,
 ) -> Result<Accepted, StorageError> {
-    let (key, begun) = (context.key(), Instant::now());
+    let (key, begun, deadline) = (context.key(), Instant::now(), context.deadline());
     // Of the last message of the key, whose time is over; 0 if there is none.
     let mut expected = 0;
     // Of a try that may have stored the message.
@@ -40,19 +40,24 @@ pub(super) async fn accept(
     let mut backoff = BACKOFF;
     loop {
         let outgoing = outgoing(&stream.subjects, key, expected, message);
-        let failed = match stream.publish(outgoing, context.deadline()).await {
+        let failed = match stream.publish(outgoing, deadline).await {
             Published::Stored { is_repeat } => {
                 let outcome = Accept::Queued(message.id);
                 return Ok(Accepted { outcome, is_stored: !is_repeat });
             }
-            Published::WrongSequence => match earlier(stream, key, message).await {
-                Ok(Earlier::Outcome(outcome)) => return Ok(Accepted { outcome, is_stored: false }),
-                Ok(Earlier::Expired(sequence)) => {
-                    expected = sequence;
-                    None
+            Published::WrongSequence => {
+                let found = timeout_at(deadline, earlier(stream, key, message)).await;
+                match found.unwrap_or_else(|_| Err(late())) {
+                    Ok(Earlier::Outcome(outcome)) => {
+                        return Ok(Accepted { outcome, is_stored: false });
+                    }
+                    Ok(Earlier::Expired(sequence)) => {
+                        expected = sequence;
+                        None
+                    }
+                    Err(error) => Some(error),
                 }
-                Err(error) => Some(error),
-            },
+            }
             Published::Full if unknown.is_none() => {
                 return Ok(Accepted { outcome: Accept::Full, is_stored: false });
             }
@@ -65,10 +70,9 @@ pub(super) async fn accept(
         };
         // The retries are short when the message is certainly not stored: the client may repeat its request.
         let is_over = unknown.is_none() && failed.is_some() && begun.elapsed() >= REFUSED_FOR;
-        if is_over || Instant::now() >= context.deadline() {
+        if is_over || timeout_at(deadline, backoff.wait()).await.is_err() {
             return Err(unknown.or(failed).unwrap_or_else(late));
         }
-        backoff.wait().await;
     }
 }
 

@@ -48,7 +48,7 @@ fn log(event: &Event, connected: &Notify) {
             tracing::info!("connected to NATS");
             connected.notify_one();
         }
-        Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
+        Event::Disconnected => tracing::warn!("the connection to NATS of --queue is lost"),
         Event::ServerError(_) | Event::ClientError(_) => tracing::warn!(
             %event,
             "NATS refuses a connection or a request: check the server, the user and the password in --queue, \
@@ -83,7 +83,7 @@ async fn watch_with(stream: &Stream, connected: &Notify, queued: &Notify, mut wa
                 // Messages may have come while nothing listened.
                 queued.notify_one();
                 if let Err(error) = stream.check().await {
-                    tracing::warn!(error = error.with_causes(), "the queue in NATS cannot be used");
+                    tracing::warn!(error = error.with_causes(), "the stream of --queue cannot be used");
                 }
             }
         }

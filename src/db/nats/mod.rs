@@ -14,9 +14,12 @@
 mod accept;
 mod batch;
 mod connection;
+#[cfg(test)]
+mod deadline_tests;
 mod errors;
 mod known;
 mod message;
+mod other_queue;
 mod purge;
 mod seen;
 mod stalled;
@@ -35,6 +38,7 @@ use tokio::time::Instant;
 use self::errors::unavailable;
 use self::known::Connection;
 use self::message::MAX_HEADERS;
+pub(super) use self::other_queue::warn_without_queue;
 use self::purge::Purge;
 use self::stalled::Stalled;
 use self::stream::Stream;
@@ -75,7 +79,10 @@ pub(super) async fn open(
     let client = connection::connect(settings, &connected).await?;
     let stream = Arc::new(Stream::new(client, &settings.stream, &target));
     match tokio::time::timeout(START_WAIT, stream.check()).await {
-        Ok(Ok(_)) => tracing::info!(queue = %settings, "messages are queued in NATS"),
+        Ok(Ok(known)) => {
+            tracing::info!(queue = %settings, "messages are queued in NATS");
+            other_queue::warn_if_other(target.as_ref(), settings, known.id).await;
+        }
         Ok(Err(error)) if error.kind() == ErrorKind::Invalid => return Err(error),
         Ok(Err(error)) => warn(settings, &error.with_causes()),
         Err(_) => warn(settings, "it does not answer"),
@@ -98,7 +105,7 @@ pub(super) async fn open(
 }
 
 fn warn(settings: &NatsQueue, error: &str) {
-    tracing::warn!(queue = %settings, error, "NATS is away; no message is accepted until it is back");
+    tracing::warn!(queue = %settings, error, "NATS of --queue is away; no message is accepted until it is back");
 }
 
 struct NatsActivities {
@@ -252,7 +259,7 @@ impl ActivityStore for NatsActivities {
         id: MessageId,
         new: NewMessage,
     ) -> Result<Retry, StorageError> {
-        self.transfer.all(context.deadline()).await.map_err(unavailable)?;
+        self.transfer.all_by(context.deadline()).await.map_err(unavailable)?;
         self.store.retry(context, id, new).await
     }
 
@@ -360,7 +367,7 @@ impl ActivityStore for NatsActivities {
         id: MessageId,
     ) -> Result<Option<u32>, StorageError> {
         if self.store.find(id).await?.is_none() {
-            self.transfer.all(ActContext::new().deadline()).await.map_err(unavailable)?;
+            self.transfer.all_by(ActContext::new().deadline()).await.map_err(unavailable)?;
         }
         self.store.note_attempt(lease, id).await
     }

@@ -55,6 +55,7 @@ const FULL: [ErrorCode; 5] = [
 const NO_STREAM: &str = "the stream of --queue can neither be looked at nor be made: NATS needs JetStream, and \
                          the user of --queue an account with it and the right to use its stream";
 const NOT_ACKNOWLEDGED: &str = "NATS has not acknowledged the message";
+const NOT_LOOKED_AT: &str = "the message is stored, and the stream cannot be looked at";
 
 pub(super) struct Stream {
     client: Client,
@@ -200,7 +201,7 @@ impl Stream {
         }
         Err(StorageError::new(
             ErrorKind::Unavailable,
-            "the stream is made and removed all the time",
+            "the stream of --queue is made and removed all the time",
         ))
     }
 
@@ -264,17 +265,22 @@ impl Stream {
         Ok(())
     }
 
-    /// Publishes a message and waits until the server has stored it.
+    /// The stream's identity, when there is a connection.
+    async fn ready(&self) -> Result<Uuid, StorageError> {
+        let id = self.id().await?;
+        self.connected().await?;
+        Ok(id)
+    }
+
+    /// Publishes a message and waits until the server has stored it, no longer than to the deadline.
     pub(super) async fn publish(&self, message: Outgoing, deadline: Instant) -> Published {
         // Before the first message, after each connection, and after the stream was found to be gone or to
         // be unsound.
-        let stream = match self.id().await {
-            Ok(id) => id,
-            Err(error) => return Published::Refused(unavailable(error)),
+        let stream = match timeout_at(deadline, self.ready()).await {
+            Ok(Ok(id)) => id,
+            Ok(Err(error)) => return Published::Refused(unavailable(error)),
+            Err(late) => return Published::Refused(away("NATS has not answered in time", late)),
         };
-        if let Err(error) = self.connected().await {
-            return Published::Refused(error);
-        }
         let before = self.seen.end();
         let Outgoing { subject, headers, body } = message;
         let request = Request::new().headers(headers).payload(body).timeout(Some(TIMEOUT));
@@ -287,7 +293,9 @@ impl Stream {
         match serde_json::from_slice::<PublishAck>(&answer.payload) {
             Ok(PublishAck { error: Some(error), .. }) => self.refused(error),
             Ok(PublishAck { seq, duplicate, .. }) => {
-                self.acknowledged(stream, before, (seq, duplicate)).await
+                let stored = self.acknowledged(stream, before, (seq, duplicate));
+                let late = |late| Published::Unknown(unknown(NOT_LOOKED_AT, late));
+                timeout_at(deadline, stored).await.unwrap_or_else(late)
             }
             Err(error) => Published::Unknown(unknown("the answer of NATS cannot be read", error)),
         }
@@ -309,8 +317,7 @@ impl Stream {
         if self.known_id().is_none()
             && let Err(error) = self.check().await
         {
-            let text = "the message is stored, and the stream cannot be looked at";
-            return Published::Unknown(unknown(text, error));
+            return Published::Unknown(unknown(NOT_LOOKED_AT, error));
         }
         Published::Stored { is_repeat }
     }

@@ -88,8 +88,12 @@ impl Transfer {
         is_taken
     }
 
-    /// Moves all messages that the stream has now.
-    pub(super) async fn all(&self, deadline: Instant) -> Result<(), StorageError> {
+    /// Moves all messages that the stream has now, or fails at the deadline.
+    pub(super) async fn all_by(&self, deadline: Instant) -> Result<(), StorageError> {
+        timeout_at(deadline, self.all(deadline)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn all(&self, deadline: Instant) -> Result<(), StorageError> {
         let mut known = self.stream.check().await?;
         let mut backoff = BACKOFF;
         loop {

@@ -164,6 +164,9 @@ pub trait ActivityStore: Send + Sync {
 /// The queue of a store, into which messages are moved from a stream outside of it.
 #[async_trait]
 pub trait TransferTarget: Send + Sync {
+    /// The streams of which messages were moved into the store, or the last one of them.
+    async fn streams(&self) -> Result<Vec<Uuid>, StorageError>;
+
     /// The sequence up to which the messages of a stream were moved; 0 if none was.
     async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError>;
 

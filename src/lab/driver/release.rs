@@ -146,7 +146,9 @@ pub(super) struct Actions {
     writes: Schedule,
     games: KeySampler,
     orders: KeySampler,
-    rng: StdRng,
+    /// One of each side: how many reads come before a write depends on when the thread woke.
+    read_rng: StdRng,
+    write_rng: StdRng,
     worker: u8,
     workers: u8,
     read_index: u64,
@@ -163,7 +165,8 @@ impl Actions {
             writes: Schedule::new(task.write_pattern, task.rate_scale),
             games: KeySampler::new(task.keys, task.rows.games),
             orders: KeySampler::new(task.keys, task.rows.orders),
-            rng: StdRng::seed_from_u64(seed),
+            read_rng: StdRng::seed_from_u64(seed),
+            write_rng: StdRng::seed_from_u64(!seed),
             worker: task.worker,
             workers: task.workers,
             read_index: 0,
@@ -184,10 +187,10 @@ impl Actions {
         self.read_index += 1;
         match kind {
             Read::Overview => {
-                Action::ReadOverview(self.games.sample(&mut self.rng, &context.created))
+                Action::ReadOverview(self.games.sample(&mut self.read_rng, &context.created))
             }
             // No orders are created, so the newest one stays the last prepared one.
-            Read::Order => Action::ReadOrder(self.orders.sample_prepared(&mut self.rng)),
+            Read::Order => Action::ReadOrder(self.orders.sample_prepared(&mut self.read_rng)),
         }
     }
 
@@ -195,7 +198,9 @@ impl Actions {
         let kind = patterns::write(self.write_index);
         self.write_index += 1;
         match kind {
-            Write::Update => Action::Update(self.games.sample(&mut self.rng, &context.created)),
+            Write::Update => {
+                Action::Update(self.games.sample(&mut self.write_rng, &context.created))
+            }
             Write::Create => Action::Create,
             Write::Checkout => {
                 let order = patterns::order_of(self.checkout_index, self.worker, self.workers);

@@ -284,8 +284,7 @@ async fn a_stop_ends_the_release_and_finalises_what_is_under_way() {
     let finals: BTreeMap<u16, &WorkerWindow> =
         windows.iter().filter(|window| window.is_final).map(|w| (w.second, w)).collect();
     assert_eq!(finals[&0].read.ok, 100);
-    assert_eq!(finals[&1].read.ok, 100);
-    // Stopped in second 2, or in a later one on a busy machine.
+    // Stopped in second 2 or later; in 1 if the release was late.
     let (last, cut) = finals.last_key_value().unwrap();
     assert!((1..300).contains(last), "{last}");
     assert!(cut.read.ok <= 100 && cut.read.pending == 0);
@@ -309,7 +308,7 @@ async fn a_worker_that_begins_too_late_is_not_valid() {
     let (windows, outcome) = run.end().await;
     assert_eq!(windows.last().unwrap().read.offered(), 100);
     let why = outcome.invalid.as_ref().unwrap();
-    assert!(why.contains("started or woken 3."), "{why}");
+    assert!(why.contains("Worker 0 was started or woken"), "{why}");
     assert!(outcome.worst_lag_p99 > 2.0, "{outcome:?}");
 }
 

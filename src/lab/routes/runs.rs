@@ -10,9 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::db::storage::BusyReason;
-use crate::lab::input::Fields;
+use crate::lab::input::{Fields, bad};
 use crate::lab::model::{DatabaseSize, DatabaseType, Intensity, JobId};
 use crate::lab::runs::{NewRun, NotStarted, Runs};
+use crate::lab::settings::LabSettings;
 use crate::web::problem::{Problem, ProblemBody};
 
 /// Seconds after which to ask again for a database that is being reset.
@@ -91,6 +92,7 @@ pub(super) struct FailBody {
     ))]
 pub(super) async fn run(
     State(runs): State<Arc<Runs>>,
+    State(settings): State<Arc<LabSettings>>,
     fields: Fields,
 ) -> Result<Json<Started>, Problem> {
     let run = NewRun {
@@ -106,7 +108,20 @@ pub(super) async fn run(
         mode: fields.mode()?,
         faults: fields.faults()?,
     };
-    Ok(Json(Started { job_ids: runs.start(&run).await? }))
+    check_times(&run, settings.seconds)?;
+    Ok(Json(Started { job_ids: runs.start(run).await? }))
+}
+
+/// A fault that begins after the run, or lasts no time, is a mistake.
+fn check_times(run: &NewRun, usual: u16) -> Result<(), Problem> {
+    let seconds = run.seconds.unwrap_or(usual);
+    match run.faults.iter().find(|fault| fault.at >= seconds || fault.seconds == 0) {
+        None => Ok(()),
+        Some(_) => Err(bad(format!(
+            "`faults`: `at` must be from 0 to {}, in the run, and `seconds` at least 1.",
+            seconds - 1
+        ))),
+    }
 }
 
 /// Show a small database failing
@@ -133,7 +148,7 @@ pub(super) async fn fail(
         mode: Default::default(),
         faults: Vec::new(),
     };
-    let ids = runs.start(&run).await?;
+    let ids = runs.start(run).await?;
     let jobs_id = ids.first().copied().ok_or_else(|| Problem::defect("a run without a job"))?;
     Ok(Json(Failing { jobs_id }))
 }

@@ -15,6 +15,7 @@ async fn a_message_that_is_not_there_is_404() {
     let store = TestStore::start().await;
     for id in [UNKNOWN, "1", "x", "%00"] {
         store.get(&format!("/api/activities/{id}")).await.problem(404);
+        store.get(&format!("/api/activities/{id}/payload")).await.problem(404);
         post(&store, &format!("/api/activities/{id}/retry")).await.problem(404);
         let discard = Request::new("DELETE", &format!("/api/activities/{id}"));
         store.send(discard).await.problem(404);
@@ -93,6 +94,9 @@ async fn a_retry_may_carry_another_message() {
     let store = TestStore::start().await;
     let id = rejected(&store, json!([remove_number("t", 1)])).await;
     let retry = Request::new("POST", &format!("/api/activities/{id}/retry"));
+    let payload = store.get(&format!("/api/activities/{id}/payload")).await;
+    assert_eq!(payload.header("content-type"), Some("application/json; charset=utf-8"));
+    assert_eq!(payload.text(), message(json!([remove_number("t", 1)])));
     let invalid = store.send(retry.clone().body(JSON, message(json!([])))).await;
     assert_eq!((invalid.status, &invalid.json()["message"]), (400, &"Invalid Schema".into()));
     assert_eq!(find(&store, &id).await["retried_as"], Value::Null);

@@ -283,6 +283,35 @@ async fn a_full_queue_refuses_with_a_time_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_valid_message_that_was_refused_is_not_counted_as_accepted() {
+    let queue = QueueLimits { messages: 1, bytes: 1 << 20, age: Duration::from_secs(60) };
+    let settings = ServiceSettings { queue, worker: false, ..ACTIVITIES };
+    let store = TestStore::start_with(with(settings)).await;
+    let keyed = request(message(json!([number("t", 1)]))).header("idempotency-key", "k");
+    assert_eq!(store.send(keyed.clone()).await.status, 200);
+    send(&store, message(json!([number("t", 2)]))).await.problem(503);
+    let status = store.get("/api/activities/status").await.json();
+    assert_eq!(status["accepted"], 1);
+    let metrics = store.get("/metrics").await;
+    for line in ["valid_payload_count_total 2", "storefront_activities_accepted_total 1"] {
+        assert!(metrics.text().lines().any(|shown| shown == line), "{line}\n{}", metrics.text());
+    }
+    let worker = TestStore::start_on(&store.database).await;
+    eventually("the queue is drained", async || {
+        store.get("/api/activities/status").await.json()["queued"]["messages"] == 0
+    })
+    .await;
+    // What was accepted while the queue was counted may count until it is counted again.
+    eventually("there is room for a repeat", async || {
+        store.send(keyed.clone()).await.header("idempotency-replayed") == Some("true")
+    })
+    .await;
+    let status = store.get("/api/activities/status").await.json();
+    assert_eq!(status["accepted"], 1, "a repeat of a key");
+    drop(worker);
+}
+
+#[tokio::test]
 async fn another_server_takes_over_when_the_worker_stops() {
     let first = TestStore::start().await;
     send_and_wait(&first, json!([number("t", 1)])).await;

@@ -1,5 +1,6 @@
 //! A queue in NATS JetStream: what is done while it, or the store, is away, and what is refused.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -378,6 +379,7 @@ async fn a_program_starts_while_the_queue_is_away() {
     nats.kill();
     let server = serve(folder.path(), &nats);
     assert_eq!(server.status("/readyz").await, 200);
+    server.has_logged("NATS of --queue is away").await;
     let (status, text) = send(&server, 1).await;
     assert_eq!(status, 503, "{text}");
     nats.start_again().await;
@@ -447,4 +449,58 @@ async fn many_expired_keys_are_removed_at_once() {
     let lease = lease(&store).await;
     store.prune(lease, HOUR, 100).await.unwrap();
     assert_eq!(messages(&jetstream).await, 0);
+}
+
+/// A program that reads another queue than those before it, or none, applies nothing of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_with_another_queue_than_before_says_so() {
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let start = |queue: Option<&str>| {
+        let mut command = storefront(folder.path());
+        command.args(["serve", "--database-url", "embedded:store.db"]);
+        let queue = queue.map(|stream| ["--queue".to_owned(), nats.url(stream)]);
+        Server::spawn(command.args(queue.into_iter().flatten()), folder.path())
+    };
+    let (no_queue, other_queue) = ("has no --queue", "of another stream than that of --queue");
+    let server = start(None);
+    assert!(!server.log().contains(no_queue), "nothing came from a stream: {}", server.log());
+    drop(server);
+    let server = start(Some(STREAM));
+    assert_eq!(send(&server, 1).await.0, 200);
+    eventually("it is moved and applied", async || {
+        server.get("/api/activities?state=applied").await.contains("applied_at")
+    })
+    .await;
+    assert!(!server.log().contains(other_queue), "it is the first: {}", server.log());
+    drop(server);
+    let server = start(None);
+    server.has_logged(no_queue).await;
+    drop(server);
+    let server = start(Some("OTHER"));
+    server.has_logged(other_queue).await;
+    drop(server);
+    let server = start(Some(STREAM));
+    for said in [no_queue, other_queue] {
+        assert!(!server.log().contains(said), "it is the same again: {}", server.log());
+    }
+}
+
+/// The same of a worker apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_apart_without_the_queue_says_so() {
+    let database = OwnDatabase::on("nats_postgres").await;
+    let store = store(&database.open().await);
+    let id = accept(&store, &[number("t", 1)]).await;
+    work(&store).await;
+    are_applied(&store, [id]).await;
+    let log = database.folder().join("worker.log");
+    let mut worker = storefront(database.folder());
+    worker.args(["worker", "--database-url", database.url()]);
+    let mut worker =
+        worker.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let logged = || std::fs::read_to_string(&log).unwrap();
+    eventually("it stands by", async || logged().contains("stands by")).await;
+    testkit::process::signal(worker.id(), "TERM");
+    assert!(testkit::process::wait(&mut worker).success());
+    assert!(logged().contains("has no --queue"), "{}", logged());
 }

@@ -41,11 +41,13 @@ pub async fn messages_of_a_stream_are_moved_once(world: World) {
     let (store, targets) = (store(&servers[0]), servers.each_ref().map(target));
     let (stream, other) = (Uuid::new_v4(), Uuid::new_v4());
     assert_eq!(targets[0].transferred_to(stream).await.unwrap(), 0);
+    assert!(targets[0].streams().await.unwrap().is_empty());
     let messages: Vec<_> = (1..=9).map(message).collect();
     let [first, second, fourth] = [&messages[0], &messages[1], &messages[3]];
     assert!(!transfer(&targets[0], stream, (1, 2), &[second]).await, "the first is not there");
     assert!(transfer(&targets[0], stream, (0, 3), &[first, second]).await);
     assert_eq!(targets[1].transferred_to(stream).await.unwrap(), 3);
+    assert_eq!(targets[1].streams().await.unwrap(), [stream]);
     assert!(!transfer(&targets[1], stream, (0, 3), &[first, second]).await);
     // Of several servers one moves the next messages.
     let tries = (0..6_usize).map(|n| {

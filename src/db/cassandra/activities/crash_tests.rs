@@ -539,6 +539,38 @@ fn id_of(days: u64, number: u8) -> MessageId {
     MessageId(uuid::Builder::from_unix_timestamp_millis(millis, &[number; 10]).into_uuid())
 }
 
+async fn accept_as(server: &CassandraActivities, id: MessageId, body: Arc<str>) {
+    let new = NewMessage { id, body };
+    assert_eq!(server.accept(ActContext::new(), new).await.unwrap(), Accept::Queued(id));
+}
+
+/// A repeat finishes the claim of a key days later, when the messages around it are pruned already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_queued_after_its_neighbours_are_pruned_is_listed() {
+    let world = World::new().await;
+    let key = IdempotencyKey::new("key", 1, Duration::from_secs(600));
+    let context = ActContext::new().with_key(Some(key));
+    let [before, id, behind] = [1, 2, 3].map(|number| id_of(6, number));
+    let new = NewMessage { id, body: body(&[insert("t", 2)]) };
+    stop_accept(&world, &context, &new, 1).await;
+    accept_as(&world.dying, before, body(&[insert("t", 1)])).await;
+    accept_as(&world.dying, behind, body(&[insert("t", 3)])).await;
+    let lease = lease(&world.living).await;
+    work(&world.living, lease).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(world.living.prune(lease, Duration::ZERO, 100).await.unwrap(), 2);
+    assert_eq!(world.living.accept(context, new).await.unwrap(), Accept::Queued(id));
+    let listed = async |state| {
+        let found = world.living.list(state, None, 10).await.unwrap();
+        found.into_iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None).await, [id]);
+    work(&world.living, lease).await;
+    assert_eq!(listed(None).await, [id]);
+    assert_eq!(listed(Some(MessageState::Applied)).await, [id]);
+    world.end().await;
+}
+
 /// Messages of one bucket that are rejected and discarded leave one tombstone, not one each: of too many
 /// Cassandra fails the reads of the bucket.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -546,9 +578,12 @@ async fn pruned_rejected_messages_leave_few_tombstones() {
     let world = World::new().await;
     let mut rejected = Vec::new();
     for n in 0..60 {
-        rejected.push(accept(&world.dying, body(&[delete("missing", n)])).await);
+        // Old enough that nothing is put into their bucket any more.
+        let (id, other) = (id_of(8, n), id_of(8, 100 + n));
+        accept_as(&world.dying, id, body(&[delete("missing", i64::from(n))])).await;
+        rejected.push(id);
         if n % 10 == 0 {
-            accept(&world.dying, body(&[insert("t", n)])).await;
+            accept_as(&world.dying, other, body(&[insert("t", i64::from(n))])).await;
         }
     }
     let lease = lease(&world.living).await;

@@ -324,6 +324,10 @@ impl ActivityStore for CassandraActivities {
 
 #[async_trait]
 impl TransferTarget for CassandraActivities {
+    async fn streams(&self) -> Result<Vec<Uuid>, StorageError> {
+        transfers::streams(&self.store).await
+    }
+
     async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError> {
         transfers::position(&self.store, stream).await
     }

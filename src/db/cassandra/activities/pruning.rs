@@ -27,7 +27,8 @@ const SEGMENTS: usize = 16;
 /// Reads of the list of messages in one call.
 const READS: usize = 20;
 /// How often messages are looked at again that could not be removed, as rejected ones, which are retried
-/// and discarded at any time.
+/// and discarded at any time; and those that were removed and are still listed. Those that are younger than
+/// [`KEPT`] are not among them: they are when they are older, or by another worker.
 const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 /// How often buckets and texts are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ struct Progress {
     lease: Option<WorkerLease>,
     /// The message up to which all were removed, or cannot be removed for now.
     after: Option<MessageId>,
+    /// Where to go on when the old ones were looked at again, and the first younger one is reached.
+    younger_after: Option<MessageId>,
     /// When the oldest messages were looked at.
     begun: Instant,
     swept: Option<Instant>,
@@ -65,6 +68,7 @@ impl Progress {
         Self {
             lease,
             after: None,
+            younger_after: None,
             begun: Instant::now(),
             swept: None,
             buckets: [Uuid::nil(); 3],
@@ -73,10 +77,27 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Begins at the oldest again.
+    fn look_again(&mut self) {
+        self.younger_after = self.younger_after.max(self.after.take());
+        self.begun = Instant::now();
+    }
+
+    /// Where to go on in place of a message that was accepted after that time and was looked at.
+    fn pass_over(&mut self, id: MessageId, time: i64) -> Option<MessageId> {
+        let after = self.younger_after.filter(|after| id.made_at() >= time && id <= *after)?;
+        (self.after, self.younger_after) = (Some(after), None);
+        self.after
+    }
+}
+
 /// What becomes of a listed message.
 enum Fate {
     /// It is removed; whether it counts.
     Removed(bool),
+    /// It was removed before.
+    Gone,
     /// It cannot be removed until a client retries or discards it.
     Stays,
     /// It has not ended long enough ago.
@@ -124,8 +145,10 @@ impl Pruning {
         limit: u32,
     ) -> Result<u32, StorageError> {
         if progress.begun.elapsed() >= LOOK_AGAIN {
-            (progress.after, progress.begun) = (None, Instant::now());
+            progress.look_again();
         }
+        // A range hides what is put between its ends later, such as a message whose claim is finished.
+        let unlisted_before = jiff::Timestamp::now().as_millisecond() - KEPT;
         let (mut removed, mut has_later) = (0, false);
         let mut walk = self.store.index.oldest_first(List::All, progress.after);
         for _ in 0..READS {
@@ -133,6 +156,10 @@ impl Pruning {
                 break;
             }
             let Some(listed) = walk.next().await? else { break };
+            if let Some(after) = progress.pass_over(listed[0].id, unlisted_before) {
+                walk = self.store.index.oldest_first(List::All, Some(after));
+                continue;
+            }
             // What was accepted later has not ended before.
             let old = listed.iter().take_while(|listed| listed.id.made_at() <= ended_before);
             let old: Vec<_> = old.collect();
@@ -142,8 +169,9 @@ impl Pruning {
                     Fate::Removed(is_counted) if removed < limit => {
                         self.store.messages.remove(listed.id).await?;
                         removed += u32::from(is_counted);
-                        run.add(listed);
+                        run.add_if_before(unlisted_before, listed);
                     }
+                    Fate::Gone => run.add_if_before(unlisted_before, listed),
                     Fate::Stays => self.remove_run(std::mem::take(&mut run)).await?,
                     Fate::Removed(_) | Fate::Later => {
                         has_later = true;
@@ -185,8 +213,8 @@ impl Pruning {
                 let is_rejected = listed.state.as_deref() == Some("rejected");
                 return if is_rejected { Fate::Stays } else { Fate::Later };
             }
-            // It was removed, and is still listed after a crash.
-            let Some(row) = rows.next().flatten() else { return Fate::Removed(false) };
+            // It is still listed after a crash, or because it is not old enough to be taken out.
+            let Some(row) = rows.next().flatten() else { return Fate::Gone };
             match row.removable_since() {
                 Some(at) if at <= ended_before => Fate::Removed(!row.is_discarded()),
                 _ => Fate::Later,
@@ -307,7 +335,12 @@ struct Run {
 }
 
 impl Run {
-    fn add(&mut self, listed: &Listed) {
+    /// Adds a message that was accepted before that. They are in the order in which they were, so after one
+    /// that was not none is added.
+    fn add_if_before(&mut self, time: i64, listed: &Listed) {
+        if listed.id.made_at() >= time {
+            return;
+        }
         let first = self.ids.map_or(listed.id, |(first, _)| first);
         self.ids = Some((first, listed.id));
         self.has_rejected |= listed.state.as_deref() != Some("applied");

@@ -22,6 +22,12 @@ pub(super) async fn position(store: &Store, stream: Uuid) -> Result<u64, Storage
     Ok(moved(store.log.end(false).await?, stream).cast_unsigned())
 }
 
+/// The stream of which messages were moved last, if there is one.
+pub(super) async fn streams(store: &Store) -> Result<Vec<Uuid>, StorageError> {
+    let end = store.log.end(false).await?;
+    Ok(end.moved.map(|(stream, _)| stream).into_iter().collect())
+}
+
 /// Queues the messages if the stream was moved up to `from`; then it is moved up to `to`.
 pub(super) async fn transfer(
     store: &Store,

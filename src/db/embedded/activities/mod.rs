@@ -313,6 +313,10 @@ impl ActivityStore for EmbeddedActivities {
 
 #[async_trait]
 impl TransferTarget for EmbeddedActivities {
+    async fn streams(&self) -> Result<Vec<Uuid>, StorageError> {
+        self.readers.with(transfers::streams)
+    }
+
     async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError> {
         self.readers.with(|c| transfers::position(c, stream))
     }

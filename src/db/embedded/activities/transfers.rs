@@ -9,6 +9,7 @@ use super::queue;
 use crate::db::storage::TransferredMessage;
 
 const POSITION: &str = "SELECT sequence FROM activity_transfers WHERE stream_id = ?1";
+const STREAMS: &str = "SELECT stream_id FROM activity_transfers";
 const SET_POSITION: &str = "INSERT INTO activity_transfers (stream_id, sequence) VALUES (?1, ?2) \
                             ON CONFLICT (stream_id) DO UPDATE SET sequence = ?2";
 const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM activity_queue WHERE id = ?1) \
@@ -21,6 +22,14 @@ pub(super) fn position(c: &Connection, stream: Uuid) -> rusqlite::Result<u64> {
     let mut statement = c.prepare_cached(POSITION)?;
     let found = statement.query_row([stream.as_bytes()], |row| count(row, 0)).optional()?;
     Ok(found.unwrap_or(0))
+}
+
+/// The streams of which messages were moved.
+pub(super) fn streams(c: &Connection) -> rusqlite::Result<Vec<Uuid>> {
+    let mut statement = c.prepare_cached(STREAMS)?;
+    let ids: Vec<[u8; 16]> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ids.into_iter().map(Uuid::from_bytes).collect())
 }
 
 /// Queues the messages if the stream was moved up to `from`; then it is moved up to `to`.

@@ -7,7 +7,8 @@
 //!
 //! A statement may take as long as it takes, so how long there is no answer does not tell whether the
 //! connection has gone silent, as behind a pooler or a firewall that forgot it. What tells is the lock that
-//! a transaction holds from its beginning: while no transaction has it, none will answer. Then the
+//! a transaction holds from its beginning: while no transaction has it, none will answer, and none does
+//! after another worker has taken over, which it cannot while the transaction runs. Then the
 //! connection is closed and the messages are applied again on another one. That is safe though what was
 //! sent may still arrive: the transaction ends as a whole or not at all; one that begins later waits for
 //! its lock, sees the catalogue as it left it, and passes over the messages that it has ended.
@@ -15,11 +16,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 use super::query;
 use super::rows::Failed;
@@ -44,11 +46,17 @@ const SETTINGS: [&str; 6] = [
     "enable_mergejoin = off",
 ];
 
-/// A row if no transaction applies messages: see the fence of [`super::transaction`].
-const NOBODY_APPLIES: Sql<'_> =
-    Sql { text: "SELECT FROM activity_catalogue FOR NO KEY UPDATE SKIP LOCKED", types: &[] };
-/// How often it is asked while there is no answer, and how long a transaction may take whose worker has
-/// lost its lease. In that time the server has ended a transaction that gets no further statement.
+/// A row if no transaction applies messages of the worker with that token, because none applies any or another
+/// worker has taken over: see the fence of [`super::transaction`].
+const NOBODY_APPLIES: Sql<'_> = Sql {
+    text: "WITH free AS MATERIALIZED ( \
+             SELECT FROM activity_catalogue FOR NO KEY UPDATE SKIP LOCKED \
+         ) SELECT 1 WHERE EXISTS (SELECT FROM free) \
+               OR NOT EXISTS (SELECT FROM activity_worker WHERE token = $1)",
+    types: &[Type::INT8],
+};
+/// How often it is asked while there is no answer. In that time the server has ended a transaction that gets
+/// no further statement.
 const SILENCE: Duration = Duration::from_secs(3);
 /// In so many successive looks no transaction was under way: between two of the same messages one may
 /// find none.
@@ -92,7 +100,9 @@ impl Applier {
         self.run(lease, vec![message], vec![Err(rejection)]).await
     }
 
-    /// In a task that a caller who goes away does not end at once.
+    /// In a task that goes on when its caller goes away, as a worker does that has lost its lease by its own
+    /// clock: while the transaction runs nobody else can take over, and a long statement, such as an index on a
+    /// large table, would be begun anew each time.
     async fn run(
         &self,
         lease: WorkerLease,
@@ -101,8 +111,6 @@ impl Applier {
     ) -> Result<Applied, StorageError> {
         let (connector, shared) = (self.connector.clone(), self.connection.clone());
         let pool = self.pool.clone();
-        // Dropped with this future, by a worker that has lost its lease by its own clock.
-        let (_caller, gone) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut shared = shared.lock().await;
             let connection = match shared.take() {
@@ -112,7 +120,7 @@ impl Applier {
             let mut run = Run { connection, lease, messages, works, outcomes: Vec::new() };
             let applied = tokio::select! {
                 applied = run.apply_all() => applied,
-                () = silence(&pool, gone) => {
+                () = silence(&pool, lease) => {
                     // The client would wait for the answers that are due before it closes the socket.
                     run.connection.socket.abort();
                     // What was committed before counts; of the others it is not known.
@@ -140,28 +148,19 @@ async fn connect(connector: &Connector) -> Result<Connection, StorageError> {
     Ok(Connection { client, socket, schema: None })
 }
 
-/// Ends when no answer is to be expected any more, or may be waited for.
-async fn silence(pool: &Pool, gone: oneshot::Receiver<()>) {
-    let nobody_applies = async {
-        let mut silent = 0;
-        while silent < SILENT {
-            sleep(SILENCE).await;
-            match query(pool, NOBODY_APPLIES, Vec::new()).await {
-                Ok(rows) if rows.is_empty() => silent = 0,
-                Ok(_) => silent += 1,
-                // While the server cannot be asked, the lease runs out.
-                Err(error) => tracing::debug!(%error, "whether messages are applied is unknown"),
-            }
-        }
-    };
-    let lost = async {
-        drop(gone.await);
+/// Ends when no answer is to be expected any more.
+async fn silence(pool: &Pool, lease: WorkerLease) {
+    let mut silent = 0;
+    while silent < SILENT {
         sleep(SILENCE).await;
-    };
-    tokio::select! {
-        () = nobody_applies => tracing::warn!("the connection that applies messages is silent"),
-        () = lost => {}
+        match query(pool, NOBODY_APPLIES, vec![Box::new(lease.token)]).await {
+            Ok(rows) if rows.is_empty() => silent = 0,
+            Ok(_) => silent += 1,
+            // Nobody else can tell either; it is asked until the server is back.
+            Err(error) => tracing::debug!(%error, "whether messages are applied is unknown"),
+        }
     }
+    tracing::warn!("the connection that applies messages is silent");
 }
 
 fn parse(body: &str) -> Result<Work, Rejection> {

@@ -266,6 +266,10 @@ impl ActivityStore for PostgresActivities {
 
 #[async_trait]
 impl TransferTarget for PostgresActivities {
+    async fn streams(&self) -> Result<Vec<Uuid>, StorageError> {
+        transfers::streams(&self.pool).await
+    }
+
     async fn transferred_to(&self, stream: Uuid) -> Result<u64, StorageError> {
         transfers::position(&self.pool, stream).await
     }

@@ -15,6 +15,7 @@ const POSITION: Sql<'_> = Sql {
     text: "SELECT sequence FROM activity_transfers WHERE stream_id = $1",
     types: &[Type::UUID],
 };
+const STREAMS: Sql<'_> = Sql { text: "SELECT stream_id FROM activity_transfers", types: &[] };
 /// After a loss of the stream's end it is moved again from its beginning, so that some messages are known.
 /// Those that are queued are locked, so that they do not end meanwhile: the next statement would see them
 /// neither in the queue nor among those that have ended, and queue them again.
@@ -59,6 +60,12 @@ pub(super) async fn position(pool: &Pool, stream: Uuid) -> Result<u64, StorageEr
     let rows = query(pool, POSITION, vec![Box::new(stream)]).await?;
     let position = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
     Ok(position.map_err(error::storage)?.map_or(0, i64::cast_unsigned))
+}
+
+/// The streams of which messages were moved.
+pub(super) async fn streams(pool: &Pool) -> Result<Vec<Uuid>, StorageError> {
+    let rows = query(pool, STREAMS, Vec::new()).await?;
+    rows.iter().map(|row| row.try_get(0).map_err(error::storage)).collect()
 }
 
 /// Queues the messages if the stream was moved up to `from`; then it is moved up to `to`.

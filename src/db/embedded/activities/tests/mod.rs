@@ -40,10 +40,17 @@ impl EmbeddedActivities {
 
     /// Applies all that is queued.
     async fn drain(&self, lease: WorkerLease) -> Vec<Option<Rejection>> {
-        let messages = self.next(lease, 10_000).await.unwrap();
-        match self.apply(lease, messages).await.unwrap() {
-            Applied::Outcomes(outcomes) => outcomes,
-            Applied::LeaseLost => panic!("the lease is lost"),
+        let mut all = Vec::new();
+        loop {
+            let messages = self.next(lease, 10_000).await.unwrap();
+            if messages.is_empty() {
+                return all;
+            }
+            // Only so many as can be applied in a while.
+            match self.apply(lease, messages).await.unwrap() {
+                Applied::Outcomes(outcomes) => all.extend(outcomes),
+                Applied::LeaseLost => panic!("the lease is lost"),
+            }
         }
     }
 
