@@ -6,6 +6,7 @@
 
 mod activities;
 mod audit;
+mod bench;
 pub mod exit;
 mod lab;
 mod migrate;
@@ -61,6 +62,8 @@ enum Command {
     Activities(activities::Args),
     /// Load several databases side by side, live in the browser
     Lab(lab::Args),
+    /// Measure databases in the terminal: a table, the highest rate, or a comparison
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -77,6 +80,7 @@ impl Cli {
             Command::Worker(args) => worker::run(&args),
             Command::Activities(args) => activities::run(&args),
             Command::Lab(args) => lab::run(&args),
+            Command::Bench(args) => bench::run(&args),
         }
     }
 }

@@ -279,7 +279,7 @@ mod tests {
         for (file, url) in (0..).zip(Partitions::of(Layout::Partitioned).urls(&target.url)) {
             let stores = open(&url, MigrationPolicy::Require).await.unwrap();
             let digest = stores.inspection.digest().await.unwrap();
-            assert_eq!(digest.rows, u64::from([16, 17, 17][file as usize]));
+            assert_eq!(digest.rows, u64::from([16_u8, 17, 17][file as usize]));
             let found = stores.orders.find_order(&OrderId::numbered(7)).await.unwrap();
             assert_eq!(found.is_some(), file == 7 % 3);
         }

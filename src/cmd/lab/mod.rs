@@ -101,7 +101,7 @@ struct LabArgs {
     settings: Settings<false, false, false>,
 }
 
-fn rate_scale(text: &str) -> Result<f64, String> {
+pub(super) fn rate_scale(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(scale) if (0.01..=1_000.0).contains(&scale) => Ok(scale),
         _ => Err("a number from 0.01 to 1000".to_owned()),

@@ -7,7 +7,9 @@ use super::{Report, Totals};
 use crate::lab::model::{Side, Window};
 
 const STYLE: &str = include_str!("report.css");
-const SIDES: [(&str, fn(&Window) -> &Side); 2] =
+/// Reads or writes of a window.
+type SideOf = fn(&Window) -> &Side;
+const SIDES: [(&str, SideOf); 2] =
     [("Reads", |window| &window.read), ("Writes", |window| &window.write)];
 
 /// The page of one run: a section for each job, the charts under the same axes.
