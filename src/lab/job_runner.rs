@@ -74,6 +74,33 @@ impl StartLine {
     }
 }
 
+/// A job's place in its run: it begins when those before it have ended. It has ended when this is dropped.
+pub(super) struct Turn {
+    place: usize,
+    ended: Arc<watch::Sender<Vec<bool>>>,
+}
+
+impl Turn {
+    /// One for each job of a run; of jobs that run together each is the first.
+    pub(super) fn of(jobs: usize, mode: Mode) -> Vec<Self> {
+        let ended = Arc::new(watch::Sender::new(vec![mode == Mode::Together; jobs]));
+        (0..jobs).map(|place| Self { place, ended: Arc::clone(&ended) }).collect()
+    }
+
+    /// Returns once the jobs before have ended.
+    pub(super) async fn wait(&self) {
+        let before = |ended: &Vec<bool>| ended.iter().take(self.place).all(|ended| *ended);
+        // An error would mean that there is no sender: this value has one.
+        let _ = self.ended.subscribe().wait_for(before).await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.ended.send_modify(|ended| ended[self.place] = true);
+    }
+}
+
 impl JobRunner<'_> {
     /// Runs a job; returns once all of its windows are final and stored.
     ///

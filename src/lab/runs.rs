@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::databases::Databases;
-use super::job_runner::{JobRunner, StartLine};
+use super::job_runner::{JobRunner, StartLine, Turn};
 use super::model::{
     DatabaseLabel, DatabaseSize, DatabaseType, Fault, Intensity, Job, JobId, JobState, Mode,
     Pattern, RunId,
@@ -265,26 +265,15 @@ impl Runs {
         let (start, lines) = StartLine::of(jobs.len(), mode);
         let mut tasks = JoinSet::new();
         tasks.spawn(start);
-        let turns = Arc::new(tokio::sync::Mutex::new(()));
-        for ((job, leased), line) in jobs.into_iter().zip(leased).zip(lines) {
+        let turns = Turn::of(jobs.len(), mode);
+        for (((job, leased), line), turn) in jobs.into_iter().zip(leased).zip(lines).zip(turns) {
             let runs = Arc::clone(&self);
-            // Fair: turns are taken in the order in which the tasks ask for them.
-            let turn = match mode {
-                Mode::Together => None,
-                Mode::InTurns => Some(Arc::clone(&turns)),
-            };
             tasks.spawn(async move { runs.drive_one(job, leased, line, turn).await });
         }
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn drive_one(
-        &self,
-        mut job: Job,
-        leased: LeasedDatabase,
-        line: StartLine,
-        turn: Option<Arc<tokio::sync::Mutex<()>>>,
-    ) {
+    async fn drive_one(&self, mut job: Job, leased: LeasedDatabase, line: StartLine, turn: Turn) {
         let (id, stop) = (job.id, self.stop_of(job.id));
         let runner = JobRunner {
             store: self.store.as_ref(),
@@ -295,22 +284,19 @@ impl Runs {
             stop: stop.clone(),
         };
         let run = async {
-            let _turn = match &turn {
-                Some(turn) => Some(turn.lock().await),
-                None => None,
-            };
+            turn.wait().await;
             let outcome = if stop.is_cancelled() {
                 Ok(())
             } else {
                 runner.run(&mut job, &leased, line).await
             };
-            // Before the next job has its turn.
             (outcome, Timestamp::now())
         };
         let (outcome, finished_at) = tokio::select! {
             ended = run => ended,
             why = self.keep_lease(&leased) => (Err(why), Timestamp::now()),
         };
+        drop(turn);
         job.finished_at = Some(finished_at);
         job.state = match outcome {
             Ok(()) if stop.is_cancelled() => JobState::Stopped,
