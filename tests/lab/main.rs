@@ -1,6 +1,8 @@
 //! `storefront lab` as its users meet it: the program itself, over HTTP, on embedded stand-ins and on real
 //! servers.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 mod crash;
 mod events;
 mod faults;
