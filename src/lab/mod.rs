@@ -8,7 +8,7 @@
 //! transactions ([`target`]). They report seconds ([`worker_window`]) with histograms ([`times`]), which are
 //! merged ([`windows`]); what the driver itself costs is in [`driver_cost`]. Then the routes ([`routes`]), the
 //! reports ([`report`]), and the cached runs of the program ([`cached_set`]). The same measurements without a
-//! browser are in [`bench`].
+//! browser are in [`mod@bench`].
 //! Not here: statements and drivers of databases, which are below the traits of [`crate::db::storage`], so
 //! that the lab measures a database under this program's own statements.
 

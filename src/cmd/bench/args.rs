@@ -20,10 +20,10 @@ const ONE_PATTERN: &str = "1-1";
 ///
 /// Without --database it measures three embedded ones in a temporary folder, which stand for a server, a
 /// server with a replica and a cluster. A database that is named gets a schema or keyspace of its own
-/// (storefront_lab_<n>), which is dropped at the end; nothing else there is touched.
+/// (storefront_lab_N), which is dropped at the end; nothing else there is touched.
 #[derive(Debug, clap::Args)]
 pub(in crate::cmd) struct Args {
-    /// A database to measure, under a name for the tables: NAME=URL, NAME=URL,REPLICA-HOST[:PORT], or
+    /// A database to measure, under a name for the tables: NAME=URL, NAME=URL,REPLICA (a host, or host:port), or
     /// NAME=dry for the cost of the driver itself. May be repeated
     // Not parsed by clap, whose errors would show the password.
     #[arg(long = "database", value_name = "NAME=URL")]

@@ -1,7 +1,7 @@
 //! `storefront bench`: measuring databases in the terminal and in CI.
 //!
 //! In this module: the bench from its databases to its exit code; its arguments are in [`args`], progress in
-//! [`progress`], what is printed in [`print`] by way of [`table`], and the files in [`files`]. Not here: what
+//! [`progress`], what is printed in [`mod@print`] by way of [`table`], and the files in [`files`]. Not here: what
 //! is measured, and how ([`crate::lab::bench`]).
 
 mod args;

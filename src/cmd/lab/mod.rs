@@ -46,7 +46,7 @@ const LAST_TASKS: std::time::Duration = std::time::Duration::from_secs(5);
 /// Load several databases side by side, live in the browser
 ///
 /// Without a database it loads embedded ones, which stand for the three types. A database that is named gets
-/// a schema or keyspace of its own (storefront_lab_<n>); nothing else there is touched.
+/// a schema or keyspace of its own (storefront_lab_N); nothing else there is touched.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {

@@ -25,7 +25,7 @@ pub(super) struct Named {
     /// A distributed database: cassandra://HOST,HOST/KEYSPACE?replication=3
     #[arg(long, value_name = "URL")]
     distributed: Option<String>,
-    /// A TOML file with [[database]] tables of database_type, database_size, resource_id, connection_string
+    /// A TOML file with an array `database` of tables of database_type, database_size, resource_id, connection_string
     /// and replica_ip
     #[arg(long, value_name = "FILE")]
     databases: Option<PathBuf>,
