@@ -1,6 +1,6 @@
 //! Starting runs: leasing their databases, and driving their jobs to an end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -149,18 +149,23 @@ impl Runs {
 
     /// Marks the jobs of labs that have died as failed, until told to stop: their leases are over.
     pub async fn watch_orphans(&self, stop: &CancellationToken) {
+        let mut suspects = HashSet::new();
         while !stop.is_cancelled() {
-            if let Err(error) = self.end_orphans().await {
-                tracing::warn!(
+            match self.end_orphans(&suspects).await {
+                Ok(found) => suspects = found,
+                Err(error) => tracing::warn!(
                     error = error.with_causes(),
                     "cannot look for jobs whose lab has died"
-                );
+                ),
             }
             let _ = tokio::time::timeout(ORPHANS_POLL, stop.cancelled()).await;
         }
     }
 
-    async fn end_orphans(&self) -> Result<(), StorageError> {
+    /// Ends the suspects that still are; returns all. Only what was one at the look before too: another lab
+    /// releases the lease of a job just before it stores its end.
+    async fn end_orphans(&self, suspects: &HashSet<JobId>) -> Result<HashSet<JobId>, StorageError> {
+        let mut found = HashSet::new();
         // The jobs first: a job that is added in between has its lease already.
         let jobs = self.store.jobs(RECENT_JOBS).await?;
         let leases = self.store.leases(Timestamp::now()).await?;
@@ -171,13 +176,17 @@ impl Runs {
             {
                 continue;
             }
+            found.insert(job.id);
+            if !suspects.contains(&job.id) {
+                continue;
+            }
             job.state = JobState::Failed;
             job.valid = false;
             job.why = Some("The lab that drove it has ended without stopping it.".to_owned());
             job.finished_at = Some(Timestamp::now());
             self.store.update_job(&job).await?;
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The faults that hit this type of database.
@@ -275,6 +284,7 @@ impl Runs {
 
     async fn drive_one(&self, mut job: Job, leased: LeasedDatabase, line: StartLine, turn: Turn) {
         let (id, stop) = (job.id, self.stop_of(job.id));
+        let _driven = Driven { runs: self, id };
         let runner = JobRunner {
             store: self.store.as_ref(),
             databases: &self.databases,
@@ -311,7 +321,6 @@ impl Runs {
         if let Err(error) = self.store.update_job(&job).await {
             tracing::error!(job = %id, error = error.with_causes(), "the end of a job could not be stored");
         }
-        self.stops().remove(&id);
     }
 
     /// Renews a lease until it is lost; returns why.
@@ -337,5 +346,17 @@ impl Runs {
 
     fn stops(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
         self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job that this process drives. If its task panics it is an orphan like one of a lab that has died.
+struct Driven<'a> {
+    runs: &'a Runs,
+    id: JobId,
+}
+
+impl Drop for Driven<'_> {
+    fn drop(&mut self) {
+        self.runs.stops().remove(&self.id);
     }
 }

@@ -29,6 +29,7 @@ use crate::lab::cached_set;
 use crate::lab::databases::Databases;
 use crate::lab::model::{KeyDistribution, StartingState};
 use crate::lab::routes::Lab;
+use crate::lab::routes::origin::LocalOnly;
 use crate::lab::runs::Runs;
 use crate::lab::servers::{NoControl, ServerControl};
 use crate::lab::settings::LabSettings;
@@ -181,6 +182,7 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
             databases,
             runs: Arc::clone(&runs),
             settings: Arc::new(settings),
+            local_only: LocalOnly(args.listen.ip().is_loopback()),
             body,
             stop: stop.clone(),
         },

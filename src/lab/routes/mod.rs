@@ -5,7 +5,7 @@ mod events;
 mod info;
 mod jobs;
 mod leases;
-mod origin;
+pub mod origin;
 mod reports;
 mod runs;
 pub mod workers;
@@ -13,10 +13,12 @@ pub mod workers;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::origin::LocalOnly;
 use super::databases::Databases;
 use super::runs::Runs;
 use super::settings::LabSettings;
@@ -36,6 +38,8 @@ pub struct Lab {
     pub settings: Arc<LabSettings>,
     /// Limits of request bodies.
     pub body: BodyLimits,
+    /// Whether it listens on this machine only.
+    pub local_only: LocalOnly,
     /// Ends the streams of events when the lab shuts down.
     pub stop: CancellationToken,
 }
@@ -66,6 +70,6 @@ pub fn router(state: Lab) -> OpenApiRouter {
         .routes(routes!(leases::release))
         .routes(routes!(leases::remove))
         .routes(routes!(info::info))
-        .layer(axum::middleware::from_fn(origin::refuse_others))
+        .layer(from_fn_with_state(state.local_only, origin::refuse_others))
         .with_state(state)
 }
