@@ -25,6 +25,8 @@ const CLAIM: Duration = Duration::from_secs(30);
 const RENEW_CLAIM: Duration = Duration::from_secs(10);
 /// How often expired leases are looked for.
 const POLL: Duration = Duration::from_millis(500);
+/// How long a reset may take: one server that hangs must not keep all others from being reset.
+const RESET_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often a broken database is tried again.
 const RETRY_BROKEN: Duration = Duration::from_secs(15);
 
@@ -76,10 +78,10 @@ impl Databases {
     pub async fn register(&self, registration: Registration) -> Result<Register, StorageError> {
         let invalid = |why| StorageError::new(ErrorKind::Invalid, why);
         let url = &registration.connection_string;
-        if let Some(replica) = &registration.replica {
-            replica_url(url, replica).map_err(|why| invalid(format!("`replica_ip`: {why}")))?;
-        }
-        let database = Database::of(url, None)
+        let replica = registration.replica.as_deref().map(|replica| replica_url(url, replica));
+        let replica = replica.transpose().map_err(|why| invalid(format!("`replica_ip`: {why}")))?;
+        // With the replica: the check tells whether it is one of this primary.
+        let database = Database::of(url, replica.as_deref())
             .map_err(|why| invalid(format!("`connection_string`: {why}")))?;
         let generations = db::generations(&database.url, self.lab)?;
         let facts = generations.check().await?;
@@ -150,7 +152,9 @@ impl Databases {
         let database = &reset.database;
         let (resource, generation) = (database.resource_id.clone(), reset.create);
         let outcome = tokio::select! {
-            outcome = self.prepare(&reset) => outcome,
+            outcome = tokio::time::timeout(RESET_TIMEOUT, self.prepare(&reset)) => {
+                outcome.unwrap_or_else(|_| Err(timed_out()))
+            }
             () = self.keep_claim() => {
                 tracing::warn!(resource, "the reset took too long between two renewals of its claim, another process does it again");
                 return;
@@ -229,6 +233,14 @@ impl Databases {
         target(self.generations(database)?.as_ref(), database, generation)
     }
 
+    async fn is_still_broken(&self, database: &NewDatabase) -> bool {
+        let all = self.store.databases(Timestamp::now()).await.unwrap_or_default();
+        let is_broken = |one: &RegisteredDatabase| {
+            one.database == *database && matches!(one.state, DatabaseState::Broken(_))
+        };
+        all.iter().any(is_broken)
+    }
+
     /// Registers broken databases again that answer now.
     async fn retry_broken(&self) {
         let Ok(all) = self.store.databases(Timestamp::now()).await else { return };
@@ -237,12 +249,19 @@ impl Databases {
                 continue;
             }
             let Ok(generations) = self.generations(&registered.database) else { continue };
-            if generations.check().await.is_ok() {
+            let is_well = generations.check().await.is_ok();
+            // Registered anew meanwhile, or removed: that stays.
+            if is_well && self.is_still_broken(&registered.database).await {
                 // An error shows as a database that stays broken, and is tried again.
                 let _ = self.store.register(registered.database, Timestamp::now()).await;
             }
         }
     }
+}
+
+fn timed_out() -> StorageError {
+    let text = format!("the reset did not end within {} s", RESET_TIMEOUT.as_secs());
+    StorageError::new(ErrorKind::Timeout, text)
 }
 
 fn target(

@@ -38,6 +38,9 @@ impl Faults {
             let network = faults.iter().filter(|fault| is_of_the_network(fault.action));
             network.into_iter().any(|fault| is_of_the_replica(fault) == of_the_replica)
         };
+        if needs_proxy(true) && target.replica_url.is_none() {
+            return Err("There is no replica whose network could fail.".to_owned());
+        }
         let (mut primary, mut replica) = (None, None);
         if needs_proxy(false) {
             primary = Some(in_front_of(&mut target.url).await?);

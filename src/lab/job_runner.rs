@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::databases::Databases;
@@ -19,7 +19,7 @@ use super::starting_state;
 use super::windows::WindowMerger;
 use super::worker_window::WorkerWindow;
 use super::workers::{ReadyWorker, Workers};
-use crate::db::storage::{LabStore, LeasedDatabase};
+use crate::db::storage::{LabStore, LeasedDatabase, StoredWindow};
 
 /// From the moment when every database is ready to second 0: the workers start their clocks in it.
 const START_DELAY: Duration = Duration::from_millis(100);
@@ -112,8 +112,14 @@ impl JobRunner<'_> {
         leased: &LeasedDatabase,
         line: StartLine,
     ) -> Result<(), String> {
-        let (workers, faults) = self.prepare(job, leased).await?;
-        let start_at = line.wait().await;
+        let ready = async {
+            let ready = self.prepare(job, leased).await?;
+            Ok::<_, String>((ready, line.wait().await))
+        };
+        let ((workers, faults), start_at) = tokio::select! {
+            ready = ready => ready?,
+            () = self.stop.cancelled() => return Ok(()),
+        };
         (job.state, job.started_at) = (JobState::Running, Some(start_at));
         self.store.update_job(job).await.map_err(|error| error.with_causes())?;
         let faults = faults.start(self.servers, start_at);
@@ -128,7 +134,9 @@ impl JobRunner<'_> {
         job: &Job,
         leased: &LeasedDatabase,
     ) -> Result<(Vec<Box<dyn ReadyWorker>>, Faults), String> {
-        self.servers.set_size(job.database_type, job.database_size).await?;
+        if self.servers.controls(&leased.database) {
+            self.servers.set_size(job.database_type, job.database_size).await?;
+        }
         let target = self.databases.target(&leased.database, leased.generation);
         let mut target = target.map_err(|error| error.with_causes())?;
         self.add_orders(job, &target).await?;
@@ -164,26 +172,30 @@ impl JobRunner<'_> {
             running.spawn(worker.run(start_at, sender.clone(), self.stop.clone()));
         }
         drop(sender);
-        while let Some(window) = received.recv().await {
-            if let Some(merged) = merger.add(window) {
-                self.store
-                    .put_window(job.id, &merged)
-                    .await
-                    .map_err(|error| error.with_causes())?;
+        loop {
+            tokio::select! {
+                window = received.recv() => {
+                    let Some(window) = window else { break };
+                    if let Some(merged) = merger.add(window) {
+                        self.put(job, &merged).await?;
+                    }
+                }
+                // Returning ends the other workers: without this one the load would not be what was asked for.
+                Some(ended) = running.join_next() => ended_well(job, ended)?,
             }
-        }
-        // Of a run that was stopped, or whose worker was lost.
-        for merged in merger.finish() {
-            self.store.put_window(job.id, &merged).await.map_err(|error| error.with_causes())?;
         }
         while let Some(ended) = running.join_next().await {
-            let ended = ended.map_err(|error| format!("A worker ended early: {error}."))?;
-            let DriverOutcome { invalid, .. } = ended?;
-            if let Some(why) = invalid {
-                (job.valid, job.why) = (false, Some(why));
-            }
+            ended_well(job, ended)?;
+        }
+        // Of a run that was stopped: its workers end in different seconds.
+        for merged in merger.finish() {
+            self.put(job, &merged).await?;
         }
         Ok(())
+    }
+
+    async fn put(&self, job: &Job, window: &StoredWindow) -> Result<(), String> {
+        self.store.put_window(job.id, window).await.map_err(|error| error.with_causes())
     }
 
     fn task(&self, job: &Job, worker: u8, target: Target) -> WorkerTask {
@@ -204,4 +216,16 @@ impl JobRunner<'_> {
             max_in_flight: self.settings.max_in_flight,
         }
     }
+}
+
+/// Notes whether the numbers of a worker that has ended may be used.
+fn ended_well(
+    job: &mut Job,
+    ended: Result<Result<DriverOutcome, String>, JoinError>,
+) -> Result<(), String> {
+    let ended = ended.map_err(|error| format!("A worker ended early: {error}."))?;
+    if let Some(why) = ended?.invalid {
+        (job.valid, job.why) = (false, Some(why));
+    }
+    Ok(())
 }

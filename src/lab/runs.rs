@@ -118,7 +118,23 @@ impl Runs {
         for fault in &run.faults {
             self.servers.check(fault).map_err(NotStarted::Fault)?;
         }
+        if self.stop.is_cancelled() {
+            return Err(StorageError::new(ErrorKind::Unavailable, "the lab is ending").into());
+        }
         let leased = self.lease(&run.databases).await?;
+        let is_elsewhere = |leased: &&LeasedDatabase| {
+            let faults = Self::faults_of(run, leased.database.database_type);
+            !faults.is_empty() && !self.servers.controls(&leased.database)
+        };
+        if let Some(other) = leased.iter().find(is_elsewhere) {
+            let why = format!(
+                "`{}`, which was to be loaded, is not at a server that scripts/servers started: no fault can \
+                 hit it.",
+                other.database.resource_id
+            );
+            self.release_all(&leased).await;
+            return Err(NotStarted::Fault(why));
+        }
         let run_id = RunId::new();
         let jobs: Vec<Job> = leased.iter().map(|leased| self.job(run, run_id, leased)).collect();
         if let Err(error) = self.store.add_jobs(&jobs).await {
@@ -294,7 +310,10 @@ impl Runs {
             stop: stop.clone(),
         };
         let run = async {
-            turn.wait().await;
+            tokio::select! {
+                () = turn.wait() => {}
+                () = stop.cancelled() => {}
+            }
             let outcome = if stop.is_cancelled() {
                 Ok(())
             } else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::model::{DatabaseSize, DatabaseType, Fault};
+use crate::db::storage::NewDatabase;
 
 /// What can be done to database servers from outside.
 #[async_trait]
@@ -14,6 +15,9 @@ pub trait ServerControl: Send + Sync {
     /// # Errors
     /// Why it is not.
     fn check(&self, fault: &Fault) -> Result<(), String>;
+
+    /// Whether a registered database is at a server that is controlled.
+    fn controls(&self, database: &NewDatabase) -> bool;
 
     /// Lets a fault begin, and undoes it after its time, also if the future is dropped before.
     ///
@@ -40,6 +44,10 @@ impl ServerControl for NoControl {
              faults into a run.",
             fault.target
         ))
+    }
+
+    fn controls(&self, _database: &NewDatabase) -> bool {
+        false
     }
 
     async fn inject(&self, fault: &Fault, _duration: Duration) -> Result<(), String> {

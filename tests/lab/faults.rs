@@ -81,19 +81,21 @@ async fn a_lab_that_is_killed_in_a_fault_undoes_it_when_it_starts_again() {
         ["--servers-script", script.to_str().unwrap(), "--local", set.to_str().unwrap()];
     let lab = Lab::start(folder.path(), &arguments);
     is_free(&lab).await;
-    let faults = json!([{ "at": 1, "target": "sql", "action": "pause", "seconds": 500 }]);
-    let ids = lab.run(json!({ "seconds": 600, "faults": faults })).await;
-    lab.windows(&ids[0], 1).await;
-    eventually("the fault", async || {
-        let windows = lab.get(&format!("/jobs/{}/transactions", ids[0])).await;
-        let timed_out = |window: &Value| window["read"]["errors"]["timeout"].as_u64() > Some(0);
-        windows.as_array().unwrap().iter().any(timed_out)
-    })
-    .await;
-    lab.server.signal("KILL");
-    drop(lab);
-    let lab = Lab::start(folder.path(), &arguments);
-    is_free(&lab).await;
+    let mut lab = lab;
+    for action in ["pause", "kill"] {
+        let fault = json!([{ "at": 1, "target": "sql", "action": action, "seconds": 500 }]);
+        let ids = lab.run(json!({ "seconds": 600, "faults": fault })).await;
+        eventually("the fault", async || {
+            let windows = lab.get(&format!("/jobs/{}/transactions", ids[0])).await;
+            let failed = |window: &Value| window["read"]["failed"].as_u64() > Some(0);
+            windows.as_array().unwrap().iter().any(failed)
+        })
+        .await;
+        lab.server.signal("KILL");
+        drop(lab);
+        lab = Lab::start(folder.path(), &arguments);
+        is_free(&lab).await;
+    }
     let again = lab.run(json!({})).await;
     let job = lab.ended(&again[0]).await;
     assert_eq!((&job["state"], &job["database"]["stand_in"]), (&json!("finished"), &json!(false)));

@@ -151,7 +151,9 @@ async fn what_is_not_there_is_404() {
         let (status, answer) = lab.send(method, &path, json!({})).await;
         assert_eq!(status, 404, "{path}: {answer}");
     }
-    assert_eq!(lab.server.status("/jobs/events").await, 400);
+    for ids in ["", "?ids=", "?ids=none", "?ids=,"] {
+        assert_eq!(lab.server.status(&format!("/jobs/events{ids}")).await, 400, "{ids}");
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,18 @@ async fn jobs_in_turns_follow_each_other() {
 }
 
 #[tokio::test]
+async fn a_job_that_waits_for_its_turn_can_be_stopped() {
+    let folder = folder();
+    let lab = Lab::start(folder.path(), &[]);
+    let ids = lab.run(json!({ "mode": "in_turns", "seconds": 600 })).await;
+    lab.windows(&ids[0], 1).await;
+    lab.post(&format!("/jobs/{}/stop", ids[2]), json!({})).await;
+    let job = lab.ended(&ids[2]).await;
+    assert_eq!((&job["state"], &job["started_at"]), (&json!("stopped"), &json!(null)));
+    assert_eq!(lab.get(&format!("/jobs/{}", ids[1])).await["state"], "waiting");
+}
+
+#[tokio::test]
 async fn a_small_database_is_shown_failing_by_one_job() {
     let folder = folder();
     let lab = Lab::start(folder.path(), &["--seconds", "5"]);

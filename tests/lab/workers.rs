@@ -73,3 +73,25 @@ async fn a_worker_that_is_killed_fails_its_job() {
         assert!(job["why"].as_str().unwrap().contains("was lost"), "{job}");
     }
 }
+
+#[tokio::test]
+async fn a_lab_that_is_told_to_stop_gets_the_last_windows_of_its_children() {
+    let folder = folder();
+    let lab = Lab::start(folder.path(), &["--workers", "children"]);
+    let ids = lab.run(json!({ "seconds": 600 })).await;
+    for id in &ids {
+        lab.windows(id, 1).await;
+    }
+    lab.server.signal("TERM");
+    let (status, _) = lab.server.end();
+    assert!(status.success(), "{status}");
+    let lab = Lab::start(folder.path(), &[]);
+    for id in &ids {
+        let job = lab.ended(id).await;
+        assert_eq!(job["state"], "stopped", "{job}");
+        for window in lab.windows(id, 1).await {
+            assert_eq!(window["final"], true, "{window}");
+            adds_up(&window);
+        }
+    }
+}

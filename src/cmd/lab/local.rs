@@ -10,9 +10,11 @@ use anyhow::bail;
 use async_trait::async_trait;
 use rustix::process::Pid;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use super::processes;
 
+use crate::db::storage::NewDatabase;
 use crate::lab::databases::Registration;
 use crate::lab::model::{DatabaseSize, DatabaseType, Fault, FaultAction};
 use crate::lab::servers::ServerControl;
@@ -72,7 +74,9 @@ impl LocalServers {
             )
         })?;
         // A lab that was killed in a fault has left servers paused or stopped.
-        for server in local.servers().clone() {
+        // A list of its own: the lock must not be held while the list is read again.
+        let known = local.servers().clone();
+        for server in known {
             local.run("resume", &[&server.name]).map_err(anyhow::Error::msg)?;
             if server.nodes.iter().any(|node| node.pid.is_none()) {
                 local.run("start", &[&server.name]).map_err(anyhow::Error::msg)?;
@@ -212,9 +216,16 @@ impl LocalServers {
 }
 
 /// [`LocalServers`], shared with the tasks that undo faults.
+#[derive(Clone)]
 pub(super) struct LocalControl(pub(super) Arc<LocalServers>);
 
 impl LocalControl {
+    async fn refresh(&self) -> Result<(), String> {
+        let servers = Arc::clone(&self.0);
+        let refreshed = tokio::task::spawn_blocking(move || servers.refresh());
+        refreshed.await.map_err(|error| error.to_string())?
+    }
+
     async fn run(&self, command: &'static str, arguments: Vec<String>) -> Result<(), String> {
         let servers = Arc::clone(&self.0);
         let run = move || {
@@ -225,23 +236,41 @@ impl LocalControl {
     }
 }
 
-/// Undoes a fault when it is dropped, also where the run was stopped or failed.
-struct Undo {
-    servers: Arc<LocalServers>,
-    command: &'static str,
-    target: String,
-}
+impl LocalControl {
+    /// Kills a server, and starts it again after that time or when `cancelled`, whatever has failed.
+    async fn kill(
+        self,
+        target: String,
+        duration: Duration,
+        cancelled: CancellationToken,
+    ) -> Result<(), String> {
+        let killed = self.run("stop", vec![target.clone(), "--kill".to_owned()]).await;
+        tokio::select! {
+            () = tokio::time::sleep(duration) => {}
+            () = cancelled.cancelled() => {}
+        }
+        let started = self.run("start", vec![target]).await;
+        killed.and(started)
+    }
 
-impl Drop for Undo {
-    fn drop(&mut self) {
-        let (servers, command) = (Arc::clone(&self.servers), self.command);
-        let target = std::mem::take(&mut self.target);
-        // A thread: the runtime may be ending.
-        std::thread::spawn(move || {
-            if let Err(why) = servers.run(command, &[&target]) {
-                tracing::error!(target, why, "a fault could not be undone");
-            }
-        });
+    /// Pauses a server, until that time is over or `cancelled`.
+    async fn pause(
+        self,
+        target: String,
+        duration: Duration,
+        cancelled: CancellationToken,
+    ) -> Result<(), String> {
+        // By signals of its own: on a machine that a run keeps busy the script takes seconds to start.
+        let (servers, name) = (Arc::clone(&self.0), target.clone());
+        let processes = tokio::task::spawn_blocking(move || servers.processes(&name));
+        let paused = processes::Paused::of(processes.await.map_err(|error| error.to_string())??);
+        tokio::select! {
+            () = tokio::time::sleep(duration) => {}
+            () = cancelled.cancelled() => {}
+        }
+        drop(paused);
+        // Also continues what the server may have started in between.
+        self.run("resume", vec![target]).await
     }
 }
 
@@ -259,27 +288,29 @@ impl ServerControl for LocalControl {
         }
     }
 
+    fn controls(&self, database: &NewDatabase) -> bool {
+        let is_registered = |one: &Registration| {
+            (&one.resource_id, &one.connection_string)
+                == (&database.resource_id, &database.connection_string)
+        };
+        self.0.registrations().iter().any(is_registered)
+    }
+
     async fn inject(&self, fault: &Fault, duration: Duration) -> Result<(), String> {
         self.check(fault)?;
         let target = self.0.target(&fault.target)?;
-        if fault.action == FaultAction::Kill {
-            // Before the fault: an error in the middle of it is undone too.
-            let _undo =
-                Undo { servers: Arc::clone(&self.0), command: "start", target: target.clone() };
-            self.run("stop", vec![target, "--kill".to_owned()]).await?;
-            tokio::time::sleep(duration).await;
-            return Ok(());
-        }
-        // By signals of its own: on a machine that a run keeps busy the script takes seconds to start.
-        let servers = Arc::clone(&self.0);
-        let name = target.clone();
-        let processes = tokio::task::spawn_blocking(move || servers.processes(&name));
-        let processes = processes.await.map_err(|error| error.to_string())??;
-        // Also continues what the server may have started in between.
-        let _undo = Undo { servers: Arc::clone(&self.0), command: "resume", target };
-        let _paused = processes::Paused::of(processes);
-        tokio::time::sleep(duration).await;
-        Ok(())
+        // A task of its own, which undoes the fault also if this future is dropped.
+        let cancelled = CancellationToken::new();
+        let _cancel = cancelled.clone().drop_guard();
+        let control = self.clone();
+        let fault = match fault.action {
+            FaultAction::Kill => tokio::spawn(control.kill(target, duration, cancelled)),
+            FaultAction::Pause => tokio::spawn(control.pause(target, duration, cancelled)),
+            FaultAction::Cut | FaultAction::Delay => {
+                return Err("`cut` and `delay` are done by a proxy.".to_owned());
+            }
+        };
+        fault.await.map_err(|error| error.to_string())?
     }
 
     async fn set_size(&self, database: DatabaseType, size: DatabaseSize) -> Result<(), String> {
@@ -288,15 +319,14 @@ impl ServerControl for LocalControl {
             DatabaseType::Replicated => REPLICATED,
             DatabaseType::Distributed => return Ok(()),
         };
+        // Another lab may have changed it.
+        self.refresh().await?;
         let Some(known) = self.0.server(server) else { return Ok(()) };
         let name = ["small", "medium", "large"][usize::from(size.get()) - 1];
         if known.size.as_deref() == Some(name) {
             return Ok(());
         }
         self.run("size", vec![server.to_owned(), name.to_owned()]).await?;
-        let servers = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || servers.refresh())
-            .await
-            .map_err(|error| error.to_string())?
+        self.refresh().await
     }
 }

@@ -148,7 +148,10 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
     let registry = Registry::default();
     logs::register(&registry);
     let store = db::open_lab(args.lab_data.clone(), &registry).await?;
-    cached_set::import(store.as_ref()).await?;
+    // Another lab may import them into the same store at this moment.
+    if let Err(error) = cached_set::import(store.as_ref()).await {
+        tracing::warn!(error = error.with_causes(), "the cached runs are not complete");
+    }
     let settings = args.settings();
     let databases = Arc::new(Databases::new(Arc::clone(&store), settings.rows).await?);
     let local = args
@@ -168,7 +171,7 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
         Arc::clone(&store),
         Arc::clone(&databases),
         settings.clone(),
-        servers,
+        Arc::clone(&servers),
         workers.source(),
         stop.clone(),
     );
@@ -181,6 +184,7 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
             store,
             databases,
             runs: Arc::clone(&runs),
+            servers,
             settings: Arc::new(settings),
             local_only: LocalOnly(args.listen.ip().is_loopback()),
             body,
@@ -203,17 +207,29 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
     announce(&workers, server.address()?)?;
     let ended = {
         let (signals, stop) = (signals.clone(), stop.clone());
+        let (runs, workers) = (Arc::clone(&runs), &workers);
         async move {
-            signals.nth(1).await;
+            signals.clone().nth(1).await;
             // Ends the streams of events too, which would keep the server from draining.
             stop.cancel();
+            // While the server still answers: workers elsewhere send their last windows.
+            tokio::select! {
+                () = runs.ended() => {}
+                () = signals.nth(2) => {}
+            }
+            workers.close();
         }
     };
-    let outcome = server.run(ended, signals.nth(2)).await;
-    runs.ended().await;
-    for task in background {
-        // It has ended, or panicked, which the panic hook has logged.
-        let _ = task.await;
+    let outcome = server.run(ended, signals.clone().nth(2)).await;
+    let tasks = async {
+        for task in background {
+            // It has ended, or panicked, which the panic hook has logged.
+            let _ = task.await;
+        }
+    };
+    tokio::select! {
+        () = tasks => {}
+        () = signals.nth(2) => {}
     }
     workers.end();
     match outcome {

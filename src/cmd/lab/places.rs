@@ -73,6 +73,13 @@ impl WorkerPlaces {
         (self.place == Place::Elsewhere).then_some(command)
     }
 
+    /// Gives no task any more.
+    pub(super) fn close(&self) {
+        if let Some(pool) = &self.pool {
+            pool.close();
+        }
+    }
+
     /// Ends the children, which have no task any more.
     pub(super) fn end(&self) {
         for mut child in self.children.lock().drain(..) {

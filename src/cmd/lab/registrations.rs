@@ -14,16 +14,27 @@ use crate::lab::model::{DatabaseSize, DatabaseType, Layout};
 #[derive(Debug, clap::Args)]
 pub(super) struct Named {
     /// A single SQL server: postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "STOREFRONT_LAB_SQL", hide_env_values = true)]
     sql: Option<String>,
     /// An SQL server with a read replica; needs --replica too
-    #[arg(long, value_name = "URL", requires = "replica")]
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "replica",
+        env = "STOREFRONT_LAB_REPLICATED_SQL",
+        hide_env_values = true
+    )]
     replicated_sql: Option<String>,
     /// The replica of --replicated-sql
-    #[arg(long, value_name = "HOST[:PORT]", requires = "replicated_sql")]
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        requires = "replicated_sql",
+        env = "STOREFRONT_LAB_REPLICA"
+    )]
     replica: Option<String>,
     /// A distributed database: cassandra://HOST,HOST/KEYSPACE?replication=3
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "STOREFRONT_LAB_DISTRIBUTED", hide_env_values = true)]
     distributed: Option<String>,
     /// A TOML file with an array `database` of tables of database_type, database_size, resource_id, connection_string
     /// and replica_ip

@@ -75,7 +75,8 @@ pub(super) async fn several(
 ) -> Result<Response, Problem> {
     let ids =
         ids.ok_or_else(|| bad("`ids` is missing: send ids of jobs with commas between them."))?;
-    let parse = |id: &str| id.trim().parse().map(JobId).map_err(|_| no_such_job());
+    let malformed = || bad("`ids` must be ids of jobs with commas between them.");
+    let parse = |id: &str| id.trim().parse().map(JobId).map_err(|_| malformed());
     let mut jobs = ids.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
     jobs.sort_unstable();
     jobs.dedup();

@@ -19,6 +19,7 @@ use crate::lab::input::Fields;
 use crate::lab::model::{DatabaseSize, DatabaseType, LeaseId};
 use crate::lab::redact;
 use crate::lab::runs::NotStarted;
+use crate::lab::servers::ServerControl;
 use crate::web::problem::{Problem, ProblemBody};
 
 /// Seconds of a lease.
@@ -195,17 +196,23 @@ fn not_registered(error: StorageError) -> Problem {
     params(("resource_id" = String, Path)),
     responses(
         (status = 200, body = serde_json::Value),
-        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "There is none of this resource_id, or it is leased"),
+        (status = 404, body = ProblemBody<'_>, content_type = "application/problem+json", description = "There is none of this resource_id"),
+        (status = 409, body = ProblemBody<'_>, content_type = "application/problem+json", description = "It is leased"),
     ))]
 pub(super) async fn remove(
+    State(store): State<Arc<dyn LabStore>>,
     State(databases): State<Arc<Databases>>,
     Path(resource_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     if databases.unregister(&resource_id).await? {
         return Ok(Json(json!({ "resource_id": resource_id })));
     }
-    let detail = "No database of this `resource_id` is registered, or it is leased.";
-    Err(Problem::new(StatusCode::NOT_FOUND, detail))
+    let all = store.databases(Timestamp::now()).await?;
+    Err(if all.iter().any(|one| one.database.resource_id == resource_id) {
+        Problem::new(StatusCode::CONFLICT, "This database is leased: release it first.")
+    } else {
+        Problem::new(StatusCode::NOT_FOUND, "No database of this `resource_id` is registered.")
+    })
 }
 
 /// Lease a database
@@ -220,6 +227,7 @@ pub(super) async fn remove(
 pub(super) async fn lease(
     State(store): State<Arc<dyn LabStore>>,
     State(databases): State<Arc<Databases>>,
+    State(servers): State<Arc<dyn ServerControl>>,
     fields: Fields,
 ) -> Result<Json<LeasedBody>, Problem> {
     let wanted = (fields.one_to_three("database_type")?, fields.one_to_three("database_size")?);
@@ -235,6 +243,14 @@ pub(super) async fn lease(
     };
     let leased = leased.ok_or_else(|| Problem::defect("a lease of no database"))?;
     let target = databases.target(&leased.database, leased.generation)?;
+    if servers.controls(&leased.database)
+        && let Err(why) = servers.set_size(wanted.0, wanted.1).await
+    {
+        store.release(leased.lease.id, Timestamp::now()).await?;
+        databases.lease_ended();
+        let detail = "The server could not be given the settings of this size.";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_cause(why));
+    }
     Ok(Json(LeasedBody {
         connection_string: target.url,
         replica_ip: leased.database.replica,

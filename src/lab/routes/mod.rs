@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use self::origin::LocalOnly;
 use super::databases::Databases;
 use super::runs::Runs;
+use super::servers::ServerControl;
 use super::settings::LabSettings;
 use crate::db::storage::LabStore;
 use crate::web::body::BodyLimits;
@@ -34,6 +35,8 @@ pub struct Lab {
     pub databases: Arc<Databases>,
     /// Starts runs.
     pub runs: Arc<Runs>,
+    /// Gives servers the settings of a size.
+    pub servers: Arc<dyn ServerControl>,
     /// What the lab was told at its start.
     pub settings: Arc<LabSettings>,
     /// Limits of request bodies.

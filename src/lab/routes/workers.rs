@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -94,7 +95,8 @@ async fn ready(
     Body(readiness): Body<Readiness>,
 ) -> Result<Json<Start>, Problem> {
     let start_at = pool.ready(id, readiness.error).await?;
-    Ok(Json(Start { start_at }))
+    let left = start_at.duration_since(Timestamp::now()).as_millis();
+    Ok(Json(Start { starts_in_ms: u64::try_from(left).unwrap_or_default() }))
 }
 
 async fn window(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -17,6 +18,8 @@ use crate::web::http_client;
 
 /// Longer than the lab lets a worker wait for a task or its start.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than a run may take to get ready.
+const START_TIMEOUT: Duration = Duration::from_secs(1_800);
 /// Between two tries to reach the lab.
 const PAUSE: Duration = Duration::from_secs(1);
 const WINDOWS: usize = 16;
@@ -64,6 +67,10 @@ impl WorkerClient {
                         return Ok(());
                     }
                 }
+                // The task of this child was withdrawn.
+                Ok(response) if response.status() == StatusCode::NO_CONTENT && once => {
+                    return Ok(());
+                }
                 Ok(response) if response.status() == StatusCode::NO_CONTENT => answers = true,
                 Ok(response) => return Err(format!("The lab answered {}.", response.status())),
                 // A child of a lab that is gone.
@@ -83,9 +90,13 @@ impl WorkerClient {
         let Assignment { id, task } = assignment;
         let opened = open(&task).await;
         let readiness = Readiness { error: opened.as_ref().err().cloned() };
-        let response = self.post(&format!("workers/{id}/ready"), &readiness).await;
-        let Start { start_at } = json(accepted(response)?).await?;
-        let task = WorkerTask { start_at, ..task };
+        let path = format!("workers/{id}/ready");
+        // Waits until every database of the run is ready, which may take as long as the longest lease lasts.
+        let response = self.post_for(&path, &readiness, START_TIMEOUT).await;
+        let Start { starts_in_ms } = json(accepted(response)?).await?;
+        // By this machine's clock, which need not agree with the lab's.
+        let task =
+            WorkerTask { start_at: Timestamp::now() + Duration::from_millis(starts_in_ms), ..task };
         let (sender, mut windows) = mpsc::channel::<WorkerWindow>(WINDOWS);
         let stop = stop.child_token();
         let run = driver::run(task, opened?, sender, stop.clone());
@@ -116,9 +127,18 @@ impl WorkerClient {
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Result<Response, String> {
+        self.post_for(path, body, REQUEST_TIMEOUT).await
+    }
+
+    async fn post_for(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<Response, String> {
         let url = self.orchestrator.join(path).map_err(|error| error.to_string())?;
         let body = serde_json::to_vec(body).map_err(|error| error.to_string())?;
-        let request = self.http.post(url).bearer_auth(&self.token);
+        let request = self.http.post(url).bearer_auth(&self.token).timeout(timeout);
         let request = request.header(http::header::CONTENT_TYPE, "application/json").body(body);
         request.send().await.map_err(|error| error.to_string())
     }

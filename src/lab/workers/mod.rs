@@ -60,8 +60,8 @@ pub(super) struct Readiness {
 /// The start of a task.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Start {
-    /// When second 0 begins.
-    pub(super) start_at: Timestamp,
+    /// Milliseconds from now to second 0: the clocks of two machines need not agree.
+    pub(super) starts_in_ms: u64,
 }
 
 /// The answer to a window.

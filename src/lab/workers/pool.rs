@@ -30,6 +30,8 @@ pub struct WorkerPool {
     assigned: Mutex<HashMap<Uuid, Arc<Assigned>>>,
     /// Starts a further worker, if this lab starts its own.
     spawn: Box<dyn Fn() + Send + Sync>,
+    /// The lab ends: no worker that asks is kept waiting.
+    closed: CancellationToken,
 }
 
 /// What the lab and a worker tell each other about one task.
@@ -50,7 +52,13 @@ impl WorkerPool {
     #[must_use]
     pub fn new(token: String, spawn: Box<dyn Fn() + Send + Sync>) -> Self {
         let (waiting, assigned) = (Mutex::default(), Mutex::default());
-        Self { token, waiting, added: Notify::new(), assigned, spawn }
+        let closed = CancellationToken::new();
+        Self { token, waiting, added: Notify::new(), assigned, spawn, closed }
+    }
+
+    /// Answers workers that wait for a task, and gives none any more.
+    pub fn close(&self) {
+        self.closed.cancel();
     }
 
     /// Whether a worker knows the token. Compared in constant time, because it guards passwords.
@@ -69,7 +77,10 @@ impl WorkerPool {
             if task.is_some() {
                 return task;
             }
-            tokio::time::timeout_at(until, added).await.ok()?;
+            tokio::select! {
+                added = tokio::time::timeout_at(until, added) => added.ok()?,
+                () = self.closed.cancelled() => return None,
+            }
         }
     }
 
