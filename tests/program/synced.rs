@@ -22,6 +22,9 @@ const WRITES: usize = 8;
 /// Writes that [`write_everything`] makes, with a marker each.
 const KINDS: usize = 6;
 
+/// The write-ahead log of the store; that of activities is another file, into which their worker writes.
+const LOG: &str = "/games.db-wal";
+
 /// What the trace shows, in order.
 #[derive(Debug)]
 enum Event {
@@ -162,8 +165,8 @@ fn events(trace: &str) -> Vec<Event> {
         let file = String::from_utf8(bytes(&parts[3])).unwrap();
         let is_socket = file.contains("socket:") || file.contains("TCP");
         match name {
-            "pwrite64" if file.ends_with("-wal") => events.push(Event::LogWrite(bytes(rest))),
-            "fsync" | "fdatasync" if file.ends_with("-wal") => {
+            "pwrite64" if file.ends_with(LOG) => events.push(Event::LogWrite(bytes(rest))),
+            "fsync" | "fdatasync" if file.ends_with(LOG) => {
                 events.push(Event::SyncBegun(thread));
                 if rest.contains("= 0") {
                     events.push(Event::SyncDone(thread));

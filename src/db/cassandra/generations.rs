@@ -26,8 +26,9 @@ const TYPES: &str = "SELECT type_name FROM system_schema.types WHERE keyspace_na
 const FUNCTIONS: &str = "SELECT function_name FROM system_schema.functions WHERE keyspace_name = ?";
 const AGGREGATES: &str =
     "SELECT aggregate_name FROM system_schema.aggregates WHERE keyspace_name = ?";
-const MARKS: &str = "SELECT keyspace_name, comment FROM system_schema.tables \
-                     WHERE table_name = ? ALLOW FILTERING";
+const KEYSPACES: &str = "SELECT keyspace_name FROM system_schema.keyspaces";
+const MARK: &str =
+    "SELECT comment FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
 const SERVER: &str = "SELECT cluster_name, release_version FROM system.local";
 /// Whether a node keeps a snapshot of what is dropped, which no statement removes.
 const SNAPSHOTS: &str = "SELECT value FROM system_views.settings WHERE name = 'auto_snapshot'";
@@ -203,9 +204,15 @@ impl GenerationStore for CassandraGenerations {
     async fn list(&self) -> Result<Vec<Generation>, StorageError> {
         let cluster = Cluster::connect(&self.settings).await?;
         let mark = Some(self.lab.mark());
-        let marks = query::<(String, Option<String>)>(&cluster, MARKS, (LAB_TABLE,)).await?;
-        let ours = marks.into_iter().filter(|(_, comment)| *comment == mark);
-        let mut found: Vec<_> = ours.filter_map(|(name, _)| Generation::of_name(&name)).collect();
+        let mut found = Vec::new();
+        for (name,) in query::<(String,)>(&cluster, KEYSPACES, ()).await? {
+            let Some(generation) = Generation::of_name(&name) else { continue };
+            let table = (name.as_str(), LAB_TABLE);
+            let marks = query::<(Option<String>,)>(&cluster, MARK, table).await?;
+            if marks.into_iter().any(|(comment,)| comment == mark) {
+                found.push(generation);
+            }
+        }
         found.sort();
         Ok(found)
     }

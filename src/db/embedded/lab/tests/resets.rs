@@ -33,13 +33,15 @@ async fn a_crash_in_a_reset_leaves_no_generation_behind() {
     let lab = lab(folder.path()).await;
     ready(&lab, &[database("a", "A", SINGLE, 1)]).await;
     let held = leased(&lab, (SINGLE, 1), at(0)).await.unwrap();
-    assert_eq!(held.generation, Generation(1));
+    // Numbers begin anywhere, so that labs at one server use different ones.
+    let first = held.generation.0;
+    let generation = |place| Generation(first + place);
     lab.release(held.lease.id, at(1)).await.unwrap();
     let owners = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
     let crashed = lab.claim_reset(owners[0], MINUTE, at(1)).await.unwrap().unwrap();
-    assert_eq!((numbers(&crashed.drop), crashed.create), (vec![1], Generation(2)));
+    assert_eq!((numbers(&crashed.drop), crashed.create), (vec![first], generation(1)));
     let again = lab.claim_reset(owners[1], MINUTE, at(61)).await.unwrap().unwrap();
-    assert_eq!((numbers(&again.drop), again.create), (vec![1, 2], Generation(3)));
+    assert_eq!((numbers(&again.drop), again.create), (vec![first, first + 1], generation(2)));
     assert!(!lab.renew_reset(owners[0], MINUTE, at(62)).await.unwrap(), "the late owner");
     assert!(!lab.finish_reset(owners[0], Ok(())).await.unwrap(), "the late owner");
     assert_eq!(state(&lab, "a", at(62)).await, DatabaseState::Resetting);
@@ -50,13 +52,16 @@ async fn a_crash_in_a_reset_leaves_no_generation_behind() {
     let outcome = lab.register(database("a", "A", SINGLE, 1), at(63)).await.unwrap();
     assert_eq!(outcome, Register::Registered);
     let third = lab.claim_reset(owners[2], MINUTE, at(63)).await.unwrap().unwrap();
-    assert_eq!((numbers(&third.drop), third.create), (vec![1, 2, 3], Generation(4)));
+    assert_eq!(
+        (numbers(&third.drop), third.create),
+        (vec![first, first + 1, first + 2], generation(3))
+    );
     assert!(lab.finish_reset(owners[2], Ok(())).await.unwrap());
     let next = leased(&lab, (SINGLE, 1), at(64)).await.unwrap();
-    assert_eq!(next.generation, Generation(4));
+    assert_eq!(next.generation, generation(3));
     lab.release(next.lease.id, at(65)).await.unwrap();
     let last = lab.claim_reset(owners[2], MINUTE, at(65)).await.unwrap().unwrap();
-    assert_eq!(numbers(&last.drop), [4], "the others are known to be dropped");
+    assert_eq!(numbers(&last.drop), [first + 3], "the others are known to be dropped");
 }
 
 #[tokio::test]
@@ -135,12 +140,13 @@ async fn what_another_registration_of_the_same_place_uses_is_not_dropped() {
     ready(&lab, &[first]).await;
     lab.register(second, at(1)).await.unwrap();
     let owner = Uuid::now_v7();
-    assert_eq!(lab.claim_reset(owner, MINUTE, at(1)).await.unwrap().unwrap().drop, []);
+    let used = lab.claim_reset(owner, MINUTE, at(1)).await.unwrap().unwrap();
+    assert_eq!(used.drop, []);
     lab.finish_reset(owner, Ok(())).await.unwrap();
     lab.register(elsewhere, at(2)).await.unwrap();
     let moved = lab.claim_reset(owner, MINUTE, at(2)).await.unwrap().unwrap();
     assert_eq!(moved.drop, [], "the old server's are not at the new one");
     lab.finish_reset(owner, Ok(())).await.unwrap();
     let lease = lab.databases(at(3)).await.unwrap()[1].generation;
-    assert_eq!(lease, Some(Generation(2)));
+    assert_eq!(lease, Some(used.create));
 }
