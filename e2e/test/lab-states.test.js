@@ -157,11 +157,12 @@ for (const colorScheme of ['light', 'dark']) {
 
 test('the chosen theme outlives a reload', async () => {
   const page = await open('/', { colorScheme: 'dark' });
+  await page.locator('.panel').first().waitFor();
   assert.ok((await brightness(page)) < 128);
   await page.getByLabel('Theme').selectOption('Light');
   assert.ok((await brightness(page)) > 128);
   await page.reload();
-  await waitForHeading(page, 'Database lab');
+  await page.locator('.panel').first().waitFor();
   assert.ok((await brightness(page)) > 128);
 });
 
