@@ -2,13 +2,14 @@
 //!
 //! `scripts/lab-cached` records them, on real servers, and writes the file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
+use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Job, Window};
+use super::model::{Job, JobId, Window};
 use super::times::Times;
 use crate::db::storage::{ErrorKind, LabStore, StorageError, StoredWindow};
 
@@ -60,6 +61,16 @@ pub async fn import(store: &dyn LabStore) -> Result<(), StorageError> {
         store.keep(job.id).await?;
     }
     Ok(())
+}
+
+/// Whether a job came with the program: it is replayed, and is no run of this lab.
+#[must_use]
+pub fn has(job: JobId) -> bool {
+    static IDS: LazyLock<HashSet<JobId>> = LazyLock::new(|| {
+        // A file that cannot be read has been told of at the import.
+        runs().unwrap_or_default().into_iter().map(|run| run.job.id).collect()
+    });
+    IDS.contains(&job)
 }
 
 fn runs() -> Result<Vec<CachedSetRun>, StorageError> {

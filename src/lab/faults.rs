@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::model::{Fault, FaultAction, Target};
 use super::proxy::{Proxy, Traffic};
@@ -53,49 +54,70 @@ impl Faults {
         Ok(Self { faults: faults.to_vec(), primary, replica })
     }
 
-    /// Lets each fault begin at its second. Dropping the set undoes those that are under way.
+    /// Lets each fault begin at its second.
     pub(super) fn start(
         self,
         servers: &Arc<dyn ServerControl>,
         start_at: Timestamp,
-    ) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
+    ) -> RunningFaults {
+        let (mut tasks, cancelled) = (JoinSet::new(), CancellationToken::new());
         for fault in self.faults {
             let proxy = if is_of_the_replica(&fault) { &self.replica } else { &self.primary };
             let (proxy, servers) = (proxy.clone(), Arc::clone(servers));
+            let cancelled = cancelled.clone();
             tasks.spawn(async move {
                 let due = start_at + Duration::from_secs(fault.at.into());
                 let wait = Duration::try_from(due.duration_since(Timestamp::now()));
-                tokio::time::sleep(wait.unwrap_or_default()).await;
-                let duration = Duration::from_secs(fault.seconds.into());
+                tokio::select! {
+                    () = tokio::time::sleep(wait.unwrap_or_default()) => {}
+                    () = cancelled.cancelled() => return,
+                }
                 tracing::info!(target = fault.target, action = ?fault.action, "fault begins");
-                let injected = match (fault.action, proxy) {
-                    (FaultAction::Cut, Some(proxy)) => {
-                        disturb(&proxy, Traffic::Cut, duration).await
-                    }
-                    (FaultAction::Delay, Some(proxy)) => {
-                        disturb(&proxy, Traffic::Delay, duration).await
-                    }
-                    _ => servers.inject(&fault, duration).await,
-                };
-                if let Err(why) = injected {
+                if let Err(why) = inject(&fault, proxy, servers.as_ref(), &cancelled).await {
                     tracing::error!(target = fault.target, why, "fault could not be injected");
                 }
             });
         }
-        // Kept until the run ends: its connections go through them.
-        let proxies = (self.primary, self.replica);
-        tasks.spawn(async move {
-            std::future::pending::<()>().await;
-            drop(proxies);
-        });
-        tasks
+        RunningFaults { tasks, cancelled, _proxies: (self.primary, self.replica) }
     }
 }
 
-async fn disturb(proxy: &Proxy, traffic: Traffic, duration: Duration) -> Result<(), String> {
+/// The faults of a job that runs. Dropping it undoes those that are under way, in the background.
+pub(super) struct RunningFaults {
+    tasks: JoinSet<()>,
+    cancelled: CancellationToken,
+    /// The job's connections go through them.
+    _proxies: (Option<Arc<Proxy>>, Option<Arc<Proxy>>),
+}
+
+impl RunningFaults {
+    /// Returns once all that are under way are undone.
+    pub(super) async fn end(mut self) {
+        self.cancelled.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn inject(
+    fault: &Fault,
+    proxy: Option<Arc<Proxy>>,
+    servers: &dyn ServerControl,
+    cancelled: &CancellationToken,
+) -> Result<(), String> {
+    let duration = Duration::from_secs(fault.seconds.into());
+    let traffic = match fault.action {
+        FaultAction::Cut => Traffic::Cut,
+        FaultAction::Delay => Traffic::Delay,
+        FaultAction::Pause | FaultAction::Kill => {
+            return servers.inject(fault, duration, cancelled).await;
+        }
+    };
+    let proxy = proxy.ok_or("there is no proxy in front of it")?;
     proxy.set(traffic);
-    tokio::time::sleep(duration).await;
+    tokio::select! {
+        () = tokio::time::sleep(duration) => {}
+        () = cancelled.cancelled() => {}
+    }
     proxy.set(Traffic::Pass);
     Ok(())
 }

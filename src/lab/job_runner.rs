@@ -124,7 +124,8 @@ impl JobRunner<'_> {
         self.store.update_job(job).await.map_err(|error| error.with_causes())?;
         let faults = faults.start(self.servers, start_at);
         let outcome = self.load(job, workers, start_at).await;
-        drop(faults);
+        // Before the lease is given up: its database is reset on a server that runs.
+        faults.end().await;
         outcome
     }
 
@@ -172,6 +173,7 @@ impl JobRunner<'_> {
             running.spawn(worker.run(start_at, sender.clone(), self.stop.clone()));
         }
         drop(sender);
+        let mut outcome = Ok(());
         loop {
             tokio::select! {
                 window = received.recv() => {
@@ -180,18 +182,28 @@ impl JobRunner<'_> {
                         self.put(job, &merged).await?;
                     }
                 }
-                // Returning ends the other workers: without this one the load would not be what was asked for.
-                Some(ended) = running.join_next() => ended_well(job, ended)?,
+                Some(ended) = running.join_next() => {
+                    if let Err(why) = ended_well(job, ended) && outcome.is_ok() {
+                        // Without this worker the load is not what was asked for: the others end too.
+                        outcome = Err(why);
+                        running.abort_all();
+                    }
+                }
             }
         }
         while let Some(ended) = running.join_next().await {
-            ended_well(job, ended)?;
+            // Not that of a worker that was ended because of another.
+            if let Err(why) = ended_well(job, ended)
+                && outcome.is_ok()
+            {
+                outcome = Err(why);
+            }
         }
-        // Of a run that was stopped: its workers end in different seconds.
+        // Of a run that was stopped, or lost a worker: its workers end in different seconds.
         for merged in merger.finish() {
             self.put(job, &merged).await?;
         }
-        Ok(())
+        outcome
     }
 
     async fn put(&self, job: &Job, window: &StoredWindow) -> Result<(), String> {

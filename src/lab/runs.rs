@@ -122,6 +122,10 @@ impl Runs {
             return Err(StorageError::new(ErrorKind::Unavailable, "the lab is ending").into());
         }
         let leased = self.lease(&run.databases).await?;
+        if self.stop.is_cancelled() {
+            self.release_all(&leased).await;
+            return Err(StorageError::new(ErrorKind::Unavailable, "the lab is ending").into());
+        }
         let is_elsewhere = |leased: &&LeasedDatabase| {
             let faults = Self::faults_of(run, leased.database.database_type);
             !faults.is_empty() && !self.servers.controls(&leased.database)
@@ -228,7 +232,7 @@ impl Runs {
                     return Err(NotStarted::NotRegistered(database_type, size));
                 }
                 LeaseOutcome::Busy(_, _, BusyReason::Resetting)
-                    if tokio::time::Instant::now() < until =>
+                    if tokio::time::Instant::now() < until && !self.stop.is_cancelled() =>
                 {
                     self.databases.wait_for_reset(RESET_POLL).await;
                 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::model::{DatabaseSize, DatabaseType, Fault};
 use crate::db::storage::NewDatabase;
@@ -19,11 +20,20 @@ pub trait ServerControl: Send + Sync {
     /// Whether a registered database is at a server that is controlled.
     fn controls(&self, database: &NewDatabase) -> bool;
 
-    /// Lets a fault begin, and undoes it after its time, also if the future is dropped before.
+    /// Lets a fault begin, and returns once it is undone: after its time, or when `cancelled`. It is undone
+    /// also if the future is dropped before.
     ///
     /// # Errors
     /// A sentence that says what failed.
-    async fn inject(&self, fault: &Fault, duration: Duration) -> Result<(), String>;
+    async fn inject(
+        &self,
+        fault: &Fault,
+        duration: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<(), String>;
+
+    /// Returns once every fault is undone.
+    async fn undone(&self);
 
     /// Gives the server of that type the settings of a size, if it is one that can be restarted.
     ///
@@ -50,9 +60,16 @@ impl ServerControl for NoControl {
         false
     }
 
-    async fn inject(&self, fault: &Fault, _duration: Duration) -> Result<(), String> {
+    async fn inject(
+        &self,
+        fault: &Fault,
+        _duration: Duration,
+        _cancelled: &CancellationToken,
+    ) -> Result<(), String> {
         self.check(fault)
     }
+
+    async fn undone(&self) {}
 
     async fn set_size(&self, _database: DatabaseType, _size: DatabaseSize) -> Result<(), String> {
         Ok(())

@@ -63,7 +63,7 @@ async fn a_server_is_paused_cut_off_and_killed_and_the_charts_show_it() {
     assert_eq!((offered(&windows, "read"), offered(&windows, "write")), (2_400, 2_400));
     // Open loop: what was due when the server stood still has waited for it.
     let paused = worst_p99(&windows, 3..6);
-    assert!((2.0..=5.0).contains(&paused), "{paused} {windows:?}");
+    assert!(paused >= 2.0, "{paused} {windows:?}");
     assert!(failed(&windows, 10..12) > 0, "{windows:?}");
     assert!(failed(&windows, 16..20) > 0, "{windows:?}");
     assert_eq!(failed(&windows, 8..9), 0, "it works again after the pause: {windows:?}");

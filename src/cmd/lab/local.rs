@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use rustix::process::Pid;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::processes;
 
@@ -217,17 +218,28 @@ impl LocalServers {
 
 /// [`LocalServers`], shared with the tasks that undo faults.
 #[derive(Clone)]
-pub(super) struct LocalControl(pub(super) Arc<LocalServers>);
+pub(super) struct LocalControl {
+    servers: Arc<LocalServers>,
+    /// The tasks of faults, each of which undoes its own.
+    faults: TaskTracker,
+}
 
 impl LocalControl {
+    pub(super) fn of(servers: Arc<LocalServers>) -> Self {
+        let faults = TaskTracker::new();
+        // Closed, so that it can be waited for; it takes tasks all the same.
+        faults.close();
+        Self { servers, faults }
+    }
+
     async fn refresh(&self) -> Result<(), String> {
-        let servers = Arc::clone(&self.0);
+        let servers = Arc::clone(&self.servers);
         let refreshed = tokio::task::spawn_blocking(move || servers.refresh());
         refreshed.await.map_err(|error| error.to_string())?
     }
 
     async fn run(&self, command: &'static str, arguments: Vec<String>) -> Result<(), String> {
-        let servers = Arc::clone(&self.0);
+        let servers = Arc::clone(&self.servers);
         let run = move || {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             servers.run(command, &arguments)
@@ -245,9 +257,11 @@ impl LocalControl {
         cancelled: CancellationToken,
     ) -> Result<(), String> {
         let killed = self.run("stop", vec![target.clone(), "--kill".to_owned()]).await;
-        tokio::select! {
-            () = tokio::time::sleep(duration) => {}
-            () = cancelled.cancelled() => {}
+        if killed.is_ok() {
+            tokio::select! {
+                () = tokio::time::sleep(duration) => {}
+                () = cancelled.cancelled() => {}
+            }
         }
         let started = self.run("start", vec![target]).await;
         killed.and(started)
@@ -261,7 +275,7 @@ impl LocalControl {
         cancelled: CancellationToken,
     ) -> Result<(), String> {
         // By signals of its own: on a machine that a run keeps busy the script takes seconds to start.
-        let (servers, name) = (Arc::clone(&self.0), target.clone());
+        let (servers, name) = (Arc::clone(&self.servers), target.clone());
         let processes = tokio::task::spawn_blocking(move || servers.processes(&name));
         let paused = processes::Paused::of(processes.await.map_err(|error| error.to_string())??);
         tokio::select! {
@@ -277,7 +291,7 @@ impl LocalControl {
 #[async_trait]
 impl ServerControl for LocalControl {
     fn check(&self, fault: &Fault) -> Result<(), String> {
-        let is_cassandra = self.0.target(&fault.target)?.starts_with(DISTRIBUTED);
+        let is_cassandra = self.servers.target(&fault.target)?.starts_with(DISTRIBUTED);
         match fault.action {
             FaultAction::Cut | FaultAction::Delay if is_cassandra => {
                 // Its nodes tell each other's addresses to the driver, which would go around a proxy.
@@ -293,24 +307,33 @@ impl ServerControl for LocalControl {
             (&one.resource_id, &one.connection_string)
                 == (&database.resource_id, &database.connection_string)
         };
-        self.0.registrations().iter().any(is_registered)
+        self.servers.registrations().iter().any(is_registered)
     }
 
-    async fn inject(&self, fault: &Fault, duration: Duration) -> Result<(), String> {
+    async fn inject(
+        &self,
+        fault: &Fault,
+        duration: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<(), String> {
         self.check(fault)?;
-        let target = self.0.target(&fault.target)?;
+        let target = self.servers.target(&fault.target)?;
         // A task of its own, which undoes the fault also if this future is dropped.
-        let cancelled = CancellationToken::new();
+        let cancelled = cancelled.child_token();
         let _cancel = cancelled.clone().drop_guard();
         let control = self.clone();
         let fault = match fault.action {
-            FaultAction::Kill => tokio::spawn(control.kill(target, duration, cancelled)),
-            FaultAction::Pause => tokio::spawn(control.pause(target, duration, cancelled)),
+            FaultAction::Kill => self.faults.spawn(control.kill(target, duration, cancelled)),
+            FaultAction::Pause => self.faults.spawn(control.pause(target, duration, cancelled)),
             FaultAction::Cut | FaultAction::Delay => {
                 return Err("`cut` and `delay` are done by a proxy.".to_owned());
             }
         };
         fault.await.map_err(|error| error.to_string())?
+    }
+
+    async fn undone(&self) {
+        self.faults.wait().await;
     }
 
     async fn set_size(&self, database: DatabaseType, size: DatabaseSize) -> Result<(), String> {
@@ -321,7 +344,7 @@ impl ServerControl for LocalControl {
         };
         // Another lab may have changed it.
         self.refresh().await?;
-        let Some(known) = self.0.server(server) else { return Ok(()) };
+        let Some(known) = self.servers.server(server) else { return Ok(()) };
         let name = ["small", "medium", "large"][usize::from(size.get()) - 1];
         if known.size.as_deref() == Some(name) {
             return Ok(());

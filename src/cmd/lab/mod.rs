@@ -162,7 +162,7 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
         .map(Arc::new);
     args.named.register(&databases, local.as_deref(), &settings.stand_ins).await?;
     let servers: Arc<dyn ServerControl> = match local {
-        Some(local) => Arc::new(LocalControl(local)),
+        Some(local) => Arc::new(LocalControl::of(local)),
         None => Arc::new(NoControl),
     };
     let stop = CancellationToken::new();
@@ -184,7 +184,7 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
             store,
             databases,
             runs: Arc::clone(&runs),
-            servers,
+            servers: Arc::clone(&servers),
             settings: Arc::new(settings),
             local_only: LocalOnly(args.listen.ip().is_loopback()),
             body,
@@ -222,6 +222,9 @@ async fn lab(args: &LabArgs, config: Config) -> anyhow::Result<()> {
     };
     let outcome = server.run(ended, signals.clone().nth(2)).await;
     let tasks = async {
+        // Of a request that was under way when the others ended.
+        runs.ended().await;
+        servers.undone().await;
         for task in background {
             // It has ended, or panicked, which the panic hook has logged.
             let _ = task.await;

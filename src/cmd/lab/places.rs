@@ -98,6 +98,11 @@ impl Children {
         let child = Command::new(program)
             .args(["lab", "worker", "--once", "--orchestrator", url])
             .env(TOKEN, token)
+            // They have passwords in them; a task names its own database.
+            .env_remove("STOREFRONT_LAB_SQL")
+            .env_remove("STOREFRONT_LAB_REPLICATED_SQL")
+            .env_remove("STOREFRONT_LAB_REPLICA")
+            .env_remove("STOREFRONT_LAB_DISTRIBUTED")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();

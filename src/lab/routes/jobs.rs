@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::db::storage::LabStore;
+use crate::lab::cached_set;
 use crate::lab::model::{Job, JobId, Window};
 use crate::lab::runs::Runs;
 use crate::web::problem::{Problem, ProblemBody};
@@ -36,12 +37,16 @@ pub(super) fn no_such_job() -> Problem {
 }
 
 /// List jobs, newest first
+///
+/// Without the cached runs that came with the program.
 #[utoipa::path(get, operation_id = "list_jobs", path = "/jobs", tag = "lab",
     responses((status = 200, body = Vec<serde_json::Value>, description = "The newest 300")))]
 pub(super) async fn list(
     State(store): State<Arc<dyn LabStore>>,
 ) -> Result<Json<Vec<Job>>, Problem> {
-    Ok(Json(store.jobs(MAX_JOBS).await?))
+    let mut jobs = store.jobs(MAX_JOBS).await?;
+    jobs.retain(|job| !cached_set::has(job.id));
+    Ok(Json(jobs))
 }
 
 /// Show a job

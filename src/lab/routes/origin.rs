@@ -1,7 +1,7 @@
 //! Refuses requests that pages of other origins send: a page that somebody happens to visit must not start
 //! a load, or lease a database.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -40,10 +40,12 @@ fn is_of_another_origin(headers: &HeaderMap, local_only: bool) -> bool {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let name = host.parse::<SocketAddr>().map_or_else(
-        |_| host.split(':').next().unwrap_or_default().to_owned(),
-        |address| address.ip().to_string(),
-    );
+    // An IPv6 address is in brackets, with or without a port behind them.
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -65,7 +67,7 @@ mod tests {
             let page = headers(Some("http://127.0.0.1:4000"), own);
             assert!(!is_of_another_origin(&page, local_only));
         }
-        for own in ["localhost:4000", "[::1]:4000", "localhost"] {
+        for own in ["localhost:4000", "[::1]:4000", "[::1]", "localhost"] {
             let origin: &'static str = format!("http://{own}").leak();
             assert!(!is_of_another_origin(&headers(Some(origin), own), true), "{own}");
         }

@@ -92,7 +92,10 @@ impl WorkerClient {
         let readiness = Readiness { error: opened.as_ref().err().cloned() };
         let path = format!("workers/{id}/ready");
         // Waits until every database of the run is ready, which may take as long as the longest lease lasts.
-        let response = self.post_for(&path, &readiness, START_TIMEOUT).await;
+        let response = tokio::select! {
+            response = self.post_for(&path, &readiness, START_TIMEOUT) => response,
+            () = stop.cancelled() => return Ok(()),
+        };
         let Start { starts_in_ms } = json(accepted(response)?).await?;
         // By this machine's clock, which need not agree with the lab's.
         let task =

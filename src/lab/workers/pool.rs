@@ -72,6 +72,9 @@ impl WorkerPool {
     pub(in crate::lab) async fn next(&self, timeout: Duration) -> Option<Assignment> {
         let until = tokio::time::Instant::now() + timeout;
         loop {
+            if self.closed.is_cancelled() {
+                return None;
+            }
             let added = self.added.notified();
             let task = lock(&self.waiting).pop_front();
             if task.is_some() {
