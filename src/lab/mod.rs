@@ -6,7 +6,7 @@
 //! ([`servers`]), or of the network ([`proxy`])). A job's workers ([`workers`]) run
 //! the driver ([`driver`]): what is due when ([`patterns`]), which rows it hits ([`keys`]), and the
 //! transactions ([`target`]). They report seconds ([`worker_window`]) with histograms ([`times`]), which are
-//! merged ([`windows`]); what the driver itself costs is in [`driver_cost`]. Then the routes ([`routes`]), the
+//! merged ([`windows`]). Then the routes ([`routes`]), the
 //! reports ([`report`]), and the cached runs of the program ([`cached_set`]). The same measurements without a
 //! browser are in [`mod@bench`].
 //! Not here: statements and drivers of databases, which are below the traits of [`crate::db::storage`], so
@@ -16,7 +16,6 @@ pub mod bench;
 pub mod cached_set;
 pub mod databases;
 pub mod driver;
-pub mod driver_cost;
 mod faults;
 mod input;
 mod job_runner;

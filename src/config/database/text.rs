@@ -1,4 +1,4 @@
-//! The text of a URL, for whoever connects elsewhere.
+//! The text of a URL, from which URLs of other places are made.
 
 use std::borrow::Borrow;
 use std::fmt;

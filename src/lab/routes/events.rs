@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::jobs::{JobInPath, no_such_job};
+use super::jobs::{JobInPath, job};
 use crate::db::storage::{JobEvent, JobEventKind, LabStore};
 use crate::lab::input::bad;
 use crate::lab::model::JobId;
@@ -95,8 +95,7 @@ async fn follow(
     let after = last_event(headers)?;
     let mut running = 0;
     for id in &jobs {
-        let job = store.job(*id).await?.ok_or_else(no_such_job)?;
-        running += usize::from(!job.state.has_ended());
+        running += usize::from(!job(store.as_ref(), *id).await?.state.has_ended());
     }
     let first = store.events(&jobs, after, BATCH).await?;
     if running == 0 && first.is_empty() {

@@ -32,8 +32,16 @@ impl<S: Send + Sync> FromRequestParts<S> for JobInPath {
 }
 
 /// 404.
-pub(super) fn no_such_job() -> Problem {
+fn no_such_job() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "There is no such job: GET /jobs lists them.")
+}
+
+/// The job of that id.
+///
+/// # Errors
+/// 404 if there is none.
+pub(super) async fn job(store: &dyn LabStore, id: JobId) -> Result<Job, Problem> {
+    store.job(id).await?.ok_or_else(no_such_job)
 }
 
 /// List jobs, newest first
@@ -60,7 +68,7 @@ pub(super) async fn find(
     State(store): State<Arc<dyn LabStore>>,
     JobInPath(id): JobInPath,
 ) -> Result<Json<Job>, Problem> {
-    store.job(id).await?.map(Json).ok_or_else(no_such_job)
+    Ok(Json(job(store.as_ref(), id).await?))
 }
 
 /// Show a job's windows so far, one for each second
@@ -74,7 +82,7 @@ pub(super) async fn transactions(
     State(store): State<Arc<dyn LabStore>>,
     JobInPath(id): JobInPath,
 ) -> Result<Json<Vec<Window>>, Problem> {
-    store.job(id).await?.ok_or_else(no_such_job)?;
+    job(store.as_ref(), id).await?;
     let windows = store.windows(id).await?.into_iter();
     Ok(Json(windows.map(|stored| stored.window).collect()))
 }
@@ -93,7 +101,7 @@ pub(super) async fn stop(
     JobInPath(id): JobInPath,
 ) -> Result<Json<Job>, Problem> {
     let stopped = runs.stop_job(id);
-    let job = store.job(id).await?.ok_or_else(no_such_job)?;
+    let job = job(store.as_ref(), id).await?;
     if !stopped && !job.state.has_ended() {
         let detail = "The job is driven by another lab on the same store: stop it there.";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
@@ -113,7 +121,7 @@ pub(super) async fn keep(
     State(store): State<Arc<dyn LabStore>>,
     JobInPath(id): JobInPath,
 ) -> Result<Json<Job>, Problem> {
-    store.job(id).await?.ok_or_else(no_such_job)?;
+    job(store.as_ref(), id).await?;
     store.keep(id).await?.map(Json).ok_or_else(|| {
         let detail = "Only a job that has finished and is valid can be kept.";
         Problem::new(StatusCode::CONFLICT, detail)

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
-use super::jobs::{JobInPath, no_such_job};
+use super::jobs::{JobInPath, MAX_JOBS, job};
 use crate::db::storage::LabStore;
-use crate::lab::model::JobId;
+use crate::lab::model::{Job, JobId};
 use crate::lab::report::{self, Report};
 use crate::web::problem::{Problem, ProblemBody};
 
@@ -27,17 +27,18 @@ pub(super) async fn page(
     State(store): State<Arc<dyn LabStore>>,
     JobInPath(id): JobInPath,
 ) -> Result<Response, Problem> {
-    let run = store.job(id).await?.ok_or_else(no_such_job)?.run_id;
-    let mut jobs = store.jobs(super::jobs::MAX_JOBS).await?;
-    jobs.retain(|job| job.run_id == run);
+    let asked = job(store.as_ref(), id).await?;
+    let mut jobs = store.jobs(MAX_JOBS).await?;
+    jobs.retain(|job| job.run_id == asked.run_id);
+    if jobs.is_empty() {
+        // An old one, which the list does not reach.
+        jobs.push(asked);
+    }
     // In the order in which the run named them.
     jobs.sort_by_key(|job| job.database_type);
     let mut reports = Vec::new();
     for job in jobs {
-        reports.push(report_of(store.as_ref(), job.id).await?);
-    }
-    if reports.is_empty() {
-        reports.push(report_of(store.as_ref(), id).await?);
+        reports.push(report_of(store.as_ref(), job).await?);
     }
     Ok(file(id, "html", "text/html; charset=utf-8", report::page(&reports)))
 }
@@ -53,7 +54,7 @@ pub(super) async fn csv(
     State(store): State<Arc<dyn LabStore>>,
     JobInPath(id): JobInPath,
 ) -> Result<Response, Problem> {
-    let report = report_of(store.as_ref(), id).await?;
+    let report = report_of(store.as_ref(), job(store.as_ref(), id).await?).await?;
     Ok(file(id, "csv", "text/csv; charset=utf-8", report::csv(&report)))
 }
 
@@ -68,12 +69,12 @@ pub(super) async fn json(
     State(store): State<Arc<dyn LabStore>>,
     JobInPath(id): JobInPath,
 ) -> Result<Json<Report>, Problem> {
-    Ok(Json(report_of(store.as_ref(), id).await?))
+    let job = job(store.as_ref(), id).await?;
+    Ok(Json(report_of(store.as_ref(), job).await?))
 }
 
-async fn report_of(store: &dyn LabStore, id: JobId) -> Result<Report, Problem> {
-    let job = store.job(id).await?.ok_or_else(no_such_job)?;
-    let windows = store.windows(id).await?.into_iter().map(|stored| stored.window).collect();
+async fn report_of(store: &dyn LabStore, job: Job) -> Result<Report, Problem> {
+    let windows = store.windows(job.id).await?.into_iter().map(|stored| stored.window).collect();
     Ok(Report::new(job, windows))
 }
 
